@@ -1,0 +1,74 @@
+-- Prism's catalogue. Only prism's own functions write it; each change of topic, sink or group goes through
+-- src/store, which tells the other sessions. No foreign keys and no triggers: a data-only restore must work.
+
+CREATE SEQUENCE prism.object_id AS integer;
+COMMENT ON SEQUENCE prism.object_id IS 'Numbers of namespaces, topics, sinks and groups';
+
+-- Who this log is (DESIGN: identity). One row, made at first use, so that a restore brings the dumped one.
+CREATE TABLE prism.installation (
+    installation_id   uuid NOT NULL PRIMARY KEY,
+    system_identifier bigint NOT NULL,
+    database_oid      oid NOT NULL,
+    timeline          integer NOT NULL,
+    directory_inode   bigint NOT NULL,
+    state             text NOT NULL DEFAULT 'own',
+    since             timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+CREATE TABLE prism.namespace (
+    namespace_id integer NOT NULL PRIMARY KEY,
+    name         text NOT NULL UNIQUE,
+    config       jsonb NOT NULL,
+    applied_at   timestamptz NOT NULL,
+    applied_by   name NOT NULL
+);
+COMMENT ON TABLE prism.namespace IS 'Namespaces as applied, normalised; rights on them are the privileges on prism_log.namespace_<namespace_id>';
+
+-- The counter of topic n is the sequence prism_log.topic_<n>_mark, its segments are prism_log.topic_<n>_<number>.
+CREATE TABLE prism.topic (
+    topic_id          integer NOT NULL PRIMARY KEY,
+    namespace_id      integer,
+    name              text NOT NULL UNIQUE,
+    segment_messages  bigint NOT NULL,
+    message_bytes_max bigint NOT NULL,
+    created_at        timestamptz NOT NULL
+);
+COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
+COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
+
+CREATE TABLE prism.segment (
+    topic_id       integer NOT NULL,
+    segment_number bigint NOT NULL,
+    created_at     timestamptz NOT NULL,
+    PRIMARY KEY (topic_id, segment_number)
+);
+
+CREATE TABLE prism.sink (
+    sink_id  integer NOT NULL PRIMARY KEY,
+    topic_id integer NOT NULL,
+    backend  text NOT NULL,
+    server   name,
+    config   jsonb NOT NULL,
+    paused   boolean NOT NULL DEFAULT false,
+    UNIQUE (topic_id, backend)
+);
+COMMENT ON COLUMN prism.sink.server IS 'the foreign server; NULL: the endpoint stands in config';
+
+CREATE TABLE prism.consumer_group (
+    group_id   integer NOT NULL PRIMARY KEY,
+    topic_id   integer NOT NULL,
+    name       text NOT NULL,
+    start_from bigint NOT NULL,
+    config     jsonb NOT NULL,
+    created_at timestamptz NOT NULL,
+    UNIQUE (topic_id, name)
+);
+COMMENT ON COLUMN prism.consumer_group.start_from IS 'the position at which the group was made; its progress is in the progress log';
+
+SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.namespace', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.topic', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.segment', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.sink', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.consumer_group', '');

@@ -1,0 +1,89 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Prism's settings: few, as what belongs to a namespace stands in its YAML.
+ *
+ * src/guc.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+
+#include "utils/guc.h"
+
+bool		prism_enabled = true;
+int			prism_max_topics = 256;
+int			prism_max_topics_per_transaction = 32;
+int			prism_max_groups = 64;
+int			prism_group_window = 4096;
+int			prism_max_workers = 8;
+int			prism_publish_buffer_kb = 8192;
+int			prism_segment_messages = 1048576;
+int			prism_worker_memory_kb = 192 * 1024;
+char	   *prism_allowed_endpoints = NULL;
+
+/* Settings that size shared memory: fixed at server start. */
+static void
+define_startup_settings(void)
+{
+	DefineCustomIntVariable("prism.max_topics",
+							"Sets how many topics the server can keep in shared memory.",
+							"About 600 bytes each, over all databases.",
+							&prism_max_topics, 256, 8, 65536,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.max_topics_per_transaction",
+							"Sets how many topics one transaction can publish to.",
+							"64 bytes for each of them and each allowed connection.",
+							&prism_max_topics_per_transaction, 32, 1, 1024,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.max_groups",
+							"Sets how many consumer groups can be in use at a time.",
+							NULL,
+							&prism_max_groups, 64, 1, 4096,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.group_window",
+							"Sets how many unfinished messages a consumer group can have.",
+							"48 bytes for each of them and each group.",
+							&prism_group_window, 4096, 64, 1048576,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.max_workers",
+							"Sets how many background workers prism may start.",
+							"They are taken from max_worker_processes.",
+							&prism_max_workers, 8, 1, 64,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+void
+prism_define_settings(void)
+{
+	if (prism_preloaded)
+		define_startup_settings();
+
+	DefineCustomBoolVariable("prism.enabled",
+							 "Lets prism's background workers run.",
+							 "Publishing goes on without them; nothing is forwarded.",
+							 &prism_enabled, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.publish_buffer",
+							"Sets how much memory a transaction's unpublished messages may use before they go to a temporary file.",
+							NULL,
+							&prism_publish_buffer_kb, 8192, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.segment_messages",
+							"Sets how many offsets a segment of a new topic holds.",
+							"Space comes back a segment at a time. Existing topics keep theirs.",
+							&prism_segment_messages, 1048576, 1024, 1 << 30,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.worker_memory",
+							"Sets how much memory a worker may use before it is replaced by a new one.",
+							NULL,
+							&prism_worker_memory_kb, 192 * 1024, 64 * 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomStringVariable("prism.allowed_endpoints",
+							   "Lists the host:port patterns that namespaces may name.",
+							   "Comma separated, * matches any characters. Empty: only endpoints of foreign servers, and inline ones applied by a superuser.",
+							   &prism_allowed_endpoints, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("prism");
+}

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Prism's settings.
+ *
+ * src/guc.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_GUC_H
+#define PRISM_GUC_H
+
+extern bool prism_enabled;		/* workers run */
+extern int	prism_max_topics;
+extern int	prism_max_topics_per_transaction;
+extern int	prism_max_groups;
+extern int	prism_group_window;
+extern int	prism_max_workers;
+extern int	prism_publish_buffer_kb;
+extern int	prism_segment_messages;
+extern int	prism_worker_memory_kb;
+extern char *prism_allowed_endpoints;
+
+extern void prism_define_settings(void);
+
+#endif							/* PRISM_GUC_H */

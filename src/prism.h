@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * prism.h
+ *	  What every file of prism may use: limits, the message, outcomes.
+ *
+ * src/prism.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_H
+#define PRISM_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#define PRISM_VERSION "0.1.0"
+
+/* Kafka's own limit for the name of a topic; ours as well. */
+#define PRISM_TOPIC_NAME_MAX 249
+#define PRISM_KEY_BYTES_MAX 65536
+#define PRISM_HEADERS_BYTES_MAX (1024 * 1024)
+
+/*
+ * A message as it is read from a log.
+ *
+ * The varlena fields are Datums as they lie in the segment: possibly compressed
+ * or out of line; a reader that needs the bytes detoasts them.
+ */
+typedef struct PrismMessage
+{
+	int64		offset;			/* position in the topic */
+	int32		remaining;		/* messages of the same transaction and topic still to come */
+	TimestampTz created_at;		/* when publish() was called; the timestamp of the Kafka record */
+	pg_uuid_t	id;
+	bool		has_key;
+	bool		has_headers;
+	bool		has_payload;	/* false: a tombstone */
+	Datum		key;			/* text */
+	Datum		headers;		/* jsonb, a flat object of strings */
+	Datum		payload;		/* bytea */
+} PrismMessage;
+
+/*
+ * How a step towards the outside ended.  A back end answers with one of these,
+ * it never throws for what the outside did.
+ */
+typedef enum PrismOutcome
+{
+	PRISM_OK,
+	PRISM_AGAIN,				/* not finished: call again when the socket or the timer says so */
+	PRISM_RETRY,				/* passing fault: keep the position, back off, call again */
+	PRISM_REJECT,				/* this message can never succeed: dead letter */
+	PRISM_DOUBT,				/* nobody knows whether it happened: close, open anew, fence, read the position back */
+	PRISM_FENCED,				/* somebody else owns the transactional id: stop unless it was ourselves */
+	PRISM_STOP					/* wrong settings or rights: wait for a reload */
+} PrismOutcome;
+
+/* Entry points of worker processes, for PostgreSQL's dynamic loader. */
+extern PGDLLEXPORT void prism_launcher_main(Datum main_arg);
+extern PGDLLEXPORT void prism_manager_main(Datum main_arg);
+extern PGDLLEXPORT void prism_maintainer_main(Datum main_arg);
+extern PGDLLEXPORT void prism_forwarder_main(Datum main_arg);
+
+/* True when this library was loaded by shared_preload_libraries. */
+extern bool prism_preloaded;
+
+/* Throws 55000 with the shared_preload_libraries hint unless prism_preloaded. */
+extern void prism_require_preload(void);
+
+/* The oid of the extension in this database, or InvalidOid. */
+extern Oid	prism_extension_oid(void);
+
+/* The role that owns the extension: prism's own tables are read and written as it. */
+extern Oid	prism_owner(void);
+
+/*
+ * Run as the extension's owner until prism_leave_owner(): for prism's own
+ * catalogue and sequences, which callers have no rights on.  An error restores
+ * the caller's identity by itself (AbortTransaction, AbortSubTransaction).
+ */
+typedef struct PrismIdentity
+{
+	Oid			user;
+	int			security_context;
+} PrismIdentity;
+
+extern PrismIdentity prism_enter_owner(void);
+extern void prism_leave_owner(PrismIdentity identity);
+
+#endif							/* PRISM_H */

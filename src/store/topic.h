@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic.h
+ *	  Topics: the catalogue entry, cached in each backend.
+ *
+ * src/store/topic.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_TOPIC_H
+#define PRISM_TOPIC_H
+
+#include "prism.h"
+
+#include "storage/lockdefs.h"
+
+struct PrismCounter;
+
+/*
+ * A topic as this backend knows it.  Entries stay where they are until the end
+ * of the session, their content is refreshed by lookups after an invalidation.
+ */
+typedef struct PrismTopic
+{
+	char		name[PRISM_TOPIC_NAME_MAX + 1]; /* hash key; must be first */
+	int32		topic_id;
+	int32		namespace_id;	/* 0: prism's own topic */
+	Oid			rights_relid;	/* prism_log.namespace_<id>, whose ACL holds the namespace's rights */
+	Oid			mark_relid;		/* prism_log.topic_<id>_mark; its lock is the topic's lock */
+	int64		segment_messages;
+	int64		message_bytes_max;
+	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
+	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
+	bool		valid;
+
+	/* the segment this backend wrote last */
+	int64		segment_number;
+	Oid			segment_relid;
+	Oid			segment_index_relid;
+} PrismTopic;
+
+/* What a namespace may allow a role. Kept as PostgreSQL's privileges on the namespace's rights view. */
+typedef enum PrismPrivilege
+{
+	PRISM_PUBLISH,				/* INSERT */
+	PRISM_CONSUME,				/* UPDATE */
+	PRISM_READ,					/* SELECT */
+	PRISM_ADMIN					/* REFERENCES */
+} PrismPrivilege;
+
+/* The progress log of a database: positions of groups and sinks. */
+#define PRISM_PROGRESS_TOPIC "__prism_progress"
+/* Names of user topics must not begin so. */
+#define PRISM_RESERVED_PREFIX "__prism"
+
+/*
+ * Find a topic and take its lock (AccessShareLock until the end of the
+ * transaction): while it is held nobody can drop the topic, and
+ * topic->counter may be used.  NULL, or 42704 with a hint, when there is none.
+ */
+extern PrismTopic *prism_topic_lookup(const char *name, bool missing_ok);
+extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
+
+/* Does the current user hold the privilege?  Superusers and the extension's owner do. */
+extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);
+
+/* Look up and check; a caller without any right gets 42501 whether or not the topic exists. */
+extern PrismTopic *prism_topic_for(const char *name, PrismPrivilege privilege);
+
+/* 22023 unless the name can be a Kafka topic and is not prism's own. */
+extern void prism_topic_check_name(const char *name);
+
+/*
+ * Make a topic: catalogue row, counter, first two segments.  Runs as the
+ * extension's owner; visible to others at commit.  Returns the topic's id.
+ */
+extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max);
+/* Change what may change. */
+extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max);
+
+/* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
+extern void prism_topic_drop(int32 topic_id);
+
+/* The next number for a namespace, sink or group. */
+extern int32 prism_next_object_id(void);
+
+/* Tell all sessions (at commit) that prism's catalogue changed. Call after each write of it. */
+extern void prism_catalog_changed(void);
+
+/* Grows with each invalidation this backend heard of: lets others cache by it. */
+extern uint64 prism_catalog_generation(void);
+
+/* Let DROP EXTENSION take the object along: an AUTO dependency on the extension. */
+extern void prism_depend_on_extension(Oid classid, Oid objectid);
+
+#endif							/* PRISM_TOPIC_H */
