@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * counter.h
+ *	  The shared state of a topic: offsets handed out at commit, what is in
+ *	  flight, and the stable offset that follows from both.
+ *
+ * A committing transaction takes a contiguous block of offsets and registers
+ * it as in flight under one spinlock, inserts its rows, commits, and takes the
+ * registration back in the COMMIT or ABORT callback, which run after the
+ * transaction became visible or is gone.  So everything below the smallest
+ * block in flight is settled for ever: the stable offset.
+ *
+ * A PrismCounter may be used only while the topic's lock is held
+ * (prism_topic_lookup): dropping a topic frees its slot.
+ *
+ * src/store/counter.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_COUNTER_H
+#define PRISM_COUNTER_H
+
+#include "store/topic.h"
+
+#include "access/xlogdefs.h"
+#include "lib/ilist.h"
+#include "storage/condition_variable.h"
+#include "storage/spin.h"
+
+/* Offsets that one write of the high-water mark reserves; low 16 bits of the mark hold the timeline. */
+#define PRISM_MARK_STEP 65536
+/* A new timeline skips this many offsets: those of a lost tail are never used again. */
+#define PRISM_TIMELINE_STEP (INT64CONST(1) << 32)
+
+#define PRISM_SUBSCRIBERS_MAX 8
+#define PRISM_JUMPS_KEPT 16
+
+/* Offsets that were skipped on purpose: [from, to) holds no message. */
+typedef struct PrismJump
+{
+	int64		from;
+	int64		to;
+} PrismJump;
+
+/* A block of offsets whose transaction has not ended yet. One of this backend's own pool. */
+typedef struct PrismInFlight
+{
+	dlist_node	node;
+	int64		first;
+	int64		end;			/* first offset behind the block */
+	TimestampTz since;
+	int			pid;
+} PrismInFlight;
+
+typedef struct PrismCounter
+{
+	/* identity: set when the slot is taken, under the table's LWLock */
+	Oid			database;		/* InvalidOid: the slot is free */
+	Oid			mark_relid;
+
+	slock_t		mutex;			/* for all that follows */
+	bool		ready;			/* read from the mark since the server started */
+	int64		next;			/* first offset not handed out */
+	int64		limit;			/* the durable mark: offsets below may be handed out */
+	int64		segment_messages;
+	dlist_head	in_flight;		/* PrismInFlight, by ascending first */
+	XLogRecPtr	commit_end;		/* end of the last commit record that published here */
+	int64		messages_total; /* committed since the server started */
+	int64		bytes_total;
+	TimestampTz last_publish;
+	int			extender;		/* proc number of the backend that moves the mark, or -1 */
+	int64		wanted_end;		/* somebody waits for segments up to here */
+	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers + 1 of workers to wake; 0: none */
+	int			jump_count;		/* all ever; the last PRISM_JUMPS_KEPT are kept */
+	PrismJump	jumps[PRISM_JUMPS_KEPT];
+
+	ConditionVariable extended; /* the mark moved, or the extender gave up */
+	ConditionVariable published;	/* the stable offset moved */
+	ConditionVariable segments_changed; /* the maintainer made a segment */
+} PrismCounter;
+
+extern Size prism_counter_shmem_size(void);
+extern void prism_counter_shmem_init(void);
+
+/* Find or take the slot of a topic. 53400 when prism.max_topics is used up. */
+extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages);
+
+/* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
+extern void prism_counter_forget(Oid database, Oid mark_relid);
+
+/* Read the mark if nobody did since the server started. Before any other use. */
+extern void prism_counter_init(PrismTopic *topic);
+
+/* Make sure that 'count' offsets can be taken without touching the mark; may wait. */
+extern void prism_counter_reserve(PrismTopic *topic, int64 count);
+
+/* The first offset that would be handed out now: a hint for opening segments. */
+extern int64 prism_counter_peek(PrismCounter *counter);
+
+/*
+ * Take 'count' offsets and register them as in flight, in one step.  False,
+ * with nothing taken, when the mark is too low or the block would leave the
+ * segments first_segment .. last_segment that the caller holds open.
+ */
+extern bool prism_counter_take(PrismCounter *counter, int64 count,
+							   int64 first_segment, int64 last_segment,
+							   PrismInFlight *in_flight);
+
+/*
+ * The block is settled; wakes those who wait for the stable offset.  Called by
+ * COMMIT and ABORT callbacks: cannot throw.  commit_end is InvalidXLogRecPtr
+ * after an abort.
+ */
+extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight,
+								 XLogRecPtr commit_end, int64 bytes);
+
+/* Everything below is settled. *flush_to: WAL position up to which it must be flushed before it may leave the server. */
+extern int64 prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to);
+
+/* Go on at the first offset of the segment after the current one; a recorded jump. */
+extern void prism_counter_roll(PrismCounter *counter, int64 segment_number);
+
+/* The oldest block in flight, for views; false: none. */
+extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);
+
+/* Messages between two offsets, not counting recorded jumps. */
+extern int64 prism_counter_distance(PrismCounter *counter, int64 from, int64 to);
+
+/* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. */
+extern void prism_counter_subscribe(PrismCounter *counter);
+extern void prism_counter_unsubscribe(PrismCounter *counter);
+
+/* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */
+extern PrismInFlight *prism_counter_block(int index);
+
+/* Clear what an aborted backend left: the role of extender. Cannot throw. */
+extern void prism_counter_abort(void);
+
+#endif							/* PRISM_COUNTER_H */

@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * log.h
+ *	  A topic's log: what a transaction will append, and the one reader.
+ *
+ * src/store/log.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_LOG_H
+#define PRISM_LOG_H
+
+#include "store/topic.h"
+
+#include "access/xlogdefs.h"
+
+/*
+ * Appending (pending.c, append.c).
+ *
+ * prism_log_append() keeps the message in this backend until the transaction
+ * commits; offset and remaining are filled in then.  A savepoint that is
+ * rolled back takes its messages along.
+ */
+extern void prism_log_append(PrismTopic *topic, const PrismMessage *message);
+
+/* Messages of this transaction, in order; for prism.outbox. Returns false at the end. */
+typedef struct PrismPendingScan PrismPendingScan;
+extern PrismPendingScan *prism_pending_scan(PrismTopic *topic);
+extern bool prism_pending_next(PrismPendingScan *scan, PrismMessage *message);
+
+/* This transaction has something to publish. */
+extern bool prism_log_has_pending(void);
+
+/* What the last committed transaction of this session published. */
+typedef struct PrismLastPosition
+{
+	int32		topic_id;
+	int64		first;
+	int64		last;
+} PrismLastPosition;
+
+extern int	prism_log_last_positions(const PrismLastPosition **positions);
+
+/* Transaction callbacks, registered by prism.c. */
+extern void prism_log_pre_commit(void);
+extern void prism_log_end(bool committed);	/* cannot throw */
+extern void prism_log_subcommit(int nest_level);
+extern void prism_log_subabort(int nest_level);
+
+/*
+ * Reading (reader.c): the one function through which everything reads.
+ *
+ * Opening takes the stable offset once; the reader returns the messages from
+ * 'from' up to it, exact at every isolation level (SnapshotSelf).  Needs a
+ * transaction and, for payloads out of line, an active snapshot.  A message is
+ * valid until the next call; its Datums may be toasted.
+ */
+typedef struct PrismReader PrismReader;
+
+extern PrismReader *prism_reader_open(PrismTopic *topic, int64 from);
+extern bool prism_reader_next(PrismReader *reader, PrismMessage *message);
+extern void prism_reader_close(PrismReader *reader);
+
+/* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */
+extern int64 prism_reader_position(const PrismReader *reader);
+extern int64 prism_reader_stable(const PrismReader *reader);
+
+/* WAL up to here must be flushed before anything read may leave the server (XLogFlush). */
+extern XLogRecPtr prism_reader_flush_to(const PrismReader *reader);
+
+/* The position of the first message kept, or the stable offset of an empty topic. */
+extern int64 prism_log_earliest(PrismTopic *topic);
+extern int64 prism_log_stable(PrismTopic *topic);
+
+#endif							/* PRISM_LOG_H */

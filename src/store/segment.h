@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.h
+ *	  Segments: ordinary tables in schema prism_log, each for a fixed range of offsets.
+ *
+ * offset / segment_messages is the number of the segment, so an offset's
+ * segment never changes and rolling to the next has no race.  DDL never
+ * happens in a publisher's commit: the maintainer keeps one segment ahead, and
+ * publishers that find none wait for it a short while.
+ *
+ * src/store/segment.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SEGMENT_H
+#define PRISM_SEGMENT_H
+
+#include "store/topic.h"
+
+#include "access/tupdesc.h"
+#include "utils/relcache.h"
+
+/* Columns of a segment, in their physical order: what is patched at commit comes first. */
+enum
+{
+	PRISM_COLUMN_OFFSET = 1,
+	PRISM_COLUMN_CREATED_AT,
+	PRISM_COLUMN_REMAINING,
+	PRISM_COLUMN_ID,
+	PRISM_COLUMN_KEY,
+	PRISM_COLUMN_HEADERS,
+	PRISM_COLUMN_PAYLOAD,
+	PRISM_COLUMN_CLAIM,
+	PRISM_SEGMENT_COLUMNS = PRISM_COLUMN_CLAIM
+};
+
+/* The row type of every segment; lives as long as the backend. */
+extern TupleDesc prism_segment_descriptor(void);
+
+/* The table of a segment and its unique index on offset, or InvalidOid. */
+extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid);
+
+/* The smallest existing segment number >= from, or -1. */
+extern int64 prism_segment_next(int32 topic_id, int64 from);
+/* The largest existing segment number, or -1. */
+extern int64 prism_segment_last(int32 topic_id);
+
+/* Make a segment (DDL, as the extension's owner), in its transaction. False: it was there. */
+extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);
+
+/* Drop a segment; the caller has set lock_timeout. */
+extern void prism_segment_drop(int32 topic_id, int64 segment_number);
+
+/*
+ * Wait until the segments that hold [first, end) exist, asking the maintainer
+ * for them; 53000 with a hint after prism's patience.  Before registration only.
+ */
+extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
+
+#endif							/* PRISM_SEGMENT_H */
