@@ -32,4 +32,9 @@ prism_my_proc_number(void)
 #endif
 }
 
+/* Before the declaration of a function that does not return. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #endif /* PRISM_COMPAT_H */

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * backoff.h
+ *	  When to try again after a failure, and how often to write about it.
+ *
+ * Clock and dice stand behind function pointers, so that a test lives through
+ * hours in a millisecond.
+ *
+ * src/bgworker/backoff.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_BACKOFF_H
+#define PRISM_BACKOFF_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#define PRISM_BACKOFF_FIRST_MS 250
+#define PRISM_BACKOFF_MAX_MS 60000
+
+/* A failure is written in full when its cause is new, then counted and summed up at most this often. */
+#define PRISM_REPORT_INTERVAL_MS 60000
+/* Causes that are told apart; more of them share the last place. */
+#define PRISM_REPORT_CAUSES 8
+/* New causes that are written in full within one interval; the rest is counted. */
+#define PRISM_REPORT_NEW_MAX 4
+
+typedef struct PrismClock
+{
+	TimestampTz (*now) (void);
+	double		(*random) (void);	/* in [0, 1) */
+} PrismClock;
+
+/* The server's clock and random numbers. */
+extern const PrismClock prism_real_clock;
+
+/* All zero but the clock: nothing has failed. */
+typedef struct PrismBackoff
+{
+	const PrismClock *clock;
+	int			failures;		/* in a row */
+	TimestampTz retry_at;		/* 0: now */
+} PrismBackoff;
+
+/* One more failure; returns when to try again: doubling from FIRST to MAX, the upper half of it by chance. */
+extern TimestampTz prism_backoff_fail(PrismBackoff *backoff);
+
+/* It works again. */
+extern void prism_backoff_reset(PrismBackoff *backoff);
+
+/* Milliseconds until the next try is due; 0: now. */
+extern long prism_backoff_remaining_ms(const PrismBackoff *backoff);
+
+/* What to write about a failure. */
+typedef enum PrismReport
+{
+	PRISM_REPORT_FULL,			/* a new cause: write all there is */
+	PRISM_REPORT_SUMMARY,		/* one line that says how often it happened since the last one */
+	PRISM_REPORT_NOTHING
+} PrismReport;
+
+typedef struct PrismReportCause
+{
+	uint32		cause;
+	TimestampTz reported_at;	/* 0: the place is free */
+	int64		unreported;		/* failures since then */
+} PrismReportCause;
+
+/* All zero but the clock: nothing has been written. */
+typedef struct PrismReportLimit
+{
+	const PrismClock *clock;
+	TimestampTz interval_start;
+	int			new_in_interval;
+	PrismReportCause causes[PRISM_REPORT_CAUSES];
+} PrismReportLimit;
+
+/*
+ * A failure happened.  'cause' tells one kind from another (a hash of where
+ * and what, without changing numbers).  *times: failures of this cause since
+ * it was written last, this one included.
+ */
+extern PrismReport prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times);
+
+#endif							/* PRISM_BACKOFF_H */

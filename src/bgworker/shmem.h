@@ -1,0 +1,132 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *	  Which workers are wanted and which run: slots in shared memory.
+ *
+ * A slot belongs to one wanted worker, told by its identity, whether or not a
+ * process runs for it.  The launcher supervises managers, a manager supervises
+ * the other workers of its database; the postmaster restarts the launcher
+ * alone.  One function changes the state of a slot, under one LWLock.
+ *
+ * A slot is let go after its process has left the list of running ones, so
+ * "no slot with a process" means that DROP DATABASE finds nobody.
+ *
+ * src/bgworker/shmem.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_BGWORKER_SHMEM_H
+#define PRISM_BGWORKER_SHMEM_H
+
+#include "prism.h"
+
+#define PRISM_WORKER_TRANCHE "prism_worker"
+#define PRISM_WORKER_ERROR_BYTES 256
+
+typedef enum PrismWorkerKind
+{
+	PRISM_LAUNCHER,
+	PRISM_MANAGER,
+	PRISM_MAINTAINER,
+	PRISM_FORWARDER
+} PrismWorkerKind;
+
+/*
+ * What makes a worker this one and no other.
+ *
+ * A forwarder serves the sinks of one foreign server ('server'), or, when that
+ * is InvalidOid, the sinks without a server whose back end and endpoint are
+ * those of sink 'sink_id' (the smallest number among them).
+ */
+typedef struct PrismWorkerIdentity
+{
+	PrismWorkerKind kind;
+	Oid			database;
+	Oid			server;
+	int32		sink_id;
+} PrismWorkerIdentity;
+
+typedef enum PrismWorkerState
+{
+	PRISM_WORKER_FREE,			/* nobody wants this slot */
+	PRISM_WORKER_STARTING,		/* the postmaster was asked for a process */
+	PRISM_WORKER_RUNNING,
+	PRISM_WORKER_BACKOFF,		/* failed; tried again at retry_at, by the same process or a new one */
+	PRISM_WORKER_STOPPING,		/* was asked to leave */
+	PRISM_WORKER_NO_SLOT,		/* wanted, but no process is to be had */
+	PRISM_WORKER_FAILED			/* wrong settings or versions: waits for a change */
+} PrismWorkerState;
+
+typedef struct PrismWorkerSlot
+{
+	PrismWorkerIdentity identity;
+	PrismWorkerState state;
+	uint32		generation;		/* grows with each start: a late process finds out that it is not wanted any more */
+	bool		stop_requested;
+	int			pid;			/* 0: no process */
+	int			proc_number;	/* of pid, for its latch */
+	int			failures;		/* processes that failed in a row */
+	int			restarts;		/* processes started after the first */
+	TimestampTz since;			/* of the state */
+	TimestampTz started_at;		/* of the process */
+	TimestampTz retry_at;
+	char		error[PRISM_WORKER_ERROR_BYTES];	/* the last one; empty: none */
+} PrismWorkerSlot;
+
+/* Called by prism.c's shared memory hooks; the LWLock tranche PRISM_WORKER_TRANCHE (1 lock) is requested there too. */
+extern Size prism_worker_shmem_size(void);
+extern void prism_worker_shmem_init(void);
+
+/* _PG_init of a preloaded library: register the launcher, install the hooks. */
+extern void prism_worker_init(void);
+
+/* The slot of this process, NULL when it is no worker of prism. Others' slots are read as copies only. */
+extern PrismWorkerSlot *prism_my_worker;
+
+/* Copies of all slots in use; returns how many. At most prism_worker_slots_max(). */
+extern int	prism_worker_slots(PrismWorkerSlot *copies);
+extern int	prism_worker_slots_max(void);
+
+/* For names of processes and views: "forwarder"; "running". */
+extern const char *prism_worker_kind_name(PrismWorkerKind kind);
+extern const char *prism_worker_state_name(PrismWorkerState state);
+
+/*
+ * For supervisors: make sure that the worker runs.  Does nothing when it does,
+ * when its back-off is not over, or while its database is held off.  False: no
+ * process is to be had (the slot says so).  Never throws.
+ */
+extern bool prism_worker_ensure(const PrismWorkerIdentity *identity);
+
+/* For supervisors: let it leave; its slot is freed when it is gone. */
+extern void prism_worker_dismiss(const PrismWorkerIdentity *identity);
+
+/* This process changes its own state; error NULL keeps the last text, "" clears it. */
+extern void prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *error);
+
+/* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
+extern bool prism_worker_attach(int slot_number, uint32 generation);
+
+/* Wake workers: of a kind in a database (InvalidOid: the launcher). Cannot throw. */
+extern void prism_worker_wake(PrismWorkerKind kind, Oid database);
+extern void prism_worker_wake_database(Oid database);
+
+/*
+ * A database is to be dropped, renamed, moved or copied: its workers leave and
+ * none comes back until prism_worker_release() or ten seconds have passed.
+ * False: some are still there after the wait.
+ */
+extern bool prism_worker_hold_off(Oid database, long timeout_ms);
+extern void prism_worker_release(Oid database);
+
+/*
+ * Databases at which the launcher shall look (again).  The launcher takes them
+ * one by one; *all is set when there were too many to remember.
+ */
+extern void prism_worker_look_at(Oid database);
+extern Oid	prism_worker_look_next(bool *all);
+
+/* When the next supervised worker of the database (InvalidOid: managers) may be tried again, in ms; -1: none waits. */
+extern long prism_worker_retry_ms(Oid database);
+
+#endif							/* PRISM_BGWORKER_SHMEM_H */
