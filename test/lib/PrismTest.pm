@@ -1,0 +1,171 @@
+
+=head1 NAME
+
+PrismTest - what prism's TAP tests (test/t/*.pl) stand on
+
+=head1 SYNOPSIS
+
+  use PrismTest;                                # strict, warnings, Test::More, PostgreSQL::Test::*
+
+  my $node = prism_node('main', conf => "prism.max_workers = 4");    # started, extension created in "postgres"
+  my $kafka = prism_kafka();                    # a real broker of this test's own, started
+  use_kafka($node, $kafka->address);            # CREATE SERVER kafka ... for everybody
+
+  $node->safe_psql('postgres', q{SELECT prism.apply('...')});
+  wait_for_value($node, 'SELECT ...', 'running');            # polls a state; dies with what it saw last
+  is_deeply([ $kafka->wait_for_records('orders', 2) ], [ 'k1 v1', 'k2 v2' ], 'both arrive in order');
+
+  my $pid = kill_worker($node, 'prism forwarder');           # kill -9, returns when the process is gone
+  wait_for_value($node, 'SELECT true');                      # the server has restarted after the crash
+
+  use_kafka($node, $kafka->proxied_address);    # the same broker behind a proxy
+  $kafka->proxy->hold('EndTxn', count => 1, reset => 1);     # see test/lib/tcp_proxy.py for all faults
+  $kafka->proxy->wait_until(held => 1);
+  $kafka->proxy->release;
+
+  done_testing();
+
+=head1 DESCRIPTION
+
+C<prism_node(name, ...)> is a L<PostgreSQL::Test::Cluster> with prism preloaded.  Parameters: C<conf> (more
+settings), C<streaming> (for backups and standbys), C<start> and C<extension> (both 1).  Further databases get
+prism by C<CREATE EXTENSION> as everywhere.  Crash restart is on and fsync off: a killed process loses nothing.
+
+C<prism_kafka(...)> takes C<name> and C<properties> (a hash of server properties); see PrismTest::Kafka for
+C<stop>, C<start>, C<kill9>, C<freeze>, C<thaw>, C<set>, C<tool>, C<lines>, C<records>, C<wait_for_records>.
+
+Whatever a test starts ends with it, also when it dies or its time is up.  A test never sleeps: it waits for a
+state, at most PG_TEST_TIMEOUT_DEFAULT seconds (180).
+
+=cut
+
+package PrismTest;
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PrismTest::Kafka;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use parent qw(Exporter);
+
+our @EXPORT = (
+	qw(prism_node prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
+	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
+
+# die unwinds to the END blocks, which stop what was started.
+$SIG{TERM} = $SIG{INT} = sub { die "ended by a signal: out of time?\n" };
+
+sub import
+{
+	my ($class) = @_;
+	strict->import;
+	warnings->import;
+	$class->export_to_level(1, $class);
+	return;
+}
+
+sub prism_node
+{
+	my ($name, %param) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => $param{streaming} ? 'logical' : 0, extra => [ '--encoding=UTF8', '--locale=C' ]);
+	$node->append_conf('postgresql.conf', common_settings() . ($param{conf} // ''));
+	if ($param{start} // 1)
+	{
+		$node->start;
+		$node->safe_psql('postgres', 'CREATE EXTENSION prism') if $param{extension} // 1;
+	}
+	return $node;
+}
+
+sub common_settings
+{
+	my $plugins = `postgres --describe-config` =~ /^output_plugin_libraries\t/m
+	  ? "output_plugin_libraries = 'pgoutput, test_decoding, prism'\n"
+	  : '';
+
+	return <<"SETTINGS" . $plugins;
+shared_preload_libraries = 'prism'
+wal_level = logical
+max_wal_senders = 10
+max_worker_processes = 16
+max_connections = 50
+shared_buffers = 64MB
+restart_after_crash = on
+log_statement = ddl
+SETTINGS
+}
+
+sub prism_kafka
+{
+	my (%param) = @_;
+	return PrismTest::Kafka->new(%param)->start;
+}
+
+# The foreign server "kafka", made or pointed elsewhere.
+sub use_kafka
+{
+	my ($node, $address, %param) = @_;
+	my $database = $param{database} // 'postgres';
+	my $known = $node->safe_psql($database, q{SELECT count(*) FROM pg_foreign_server WHERE srvname = 'kafka'});
+
+	$node->safe_psql($database, $known
+		? "ALTER SERVER kafka OPTIONS (SET bootstrap_servers '$address')"
+		: "CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '$address')");
+	return;
+}
+
+# wait_for_value(node, query [, expected [, database]]): dies with the value and the log's end when it never comes.
+sub wait_for_value
+{
+	my ($node, $query, $expected, $database) = @_;
+
+	return if $node->poll_query_until($database // 'postgres', $query, $expected // 't');
+	my @log = split /\n/, slurp_file($node->logfile);
+	splice @log, 0, -40 if @log > 40;
+	die join "\n", "waited in vain for: $query", 'the log ends:', @log, '';
+}
+
+# The pid of the first process with that backend_type (a prefix), waited for.
+sub worker_pid
+{
+	my ($node, $backend_type, %param) = @_;
+	my $database = $param{database} ? " AND datname = '$param{database}'" : '';
+	my $query = "FROM pg_stat_activity WHERE backend_type LIKE '$backend_type%'$database";
+
+	wait_for_value($node, "SELECT count(*) > 0 $query");
+	return $node->safe_psql('postgres', "SELECT min(pid) $query");
+}
+
+# kill_process(pid [, signal]): returns when the process is gone.
+sub kill_process
+{
+	my ($pid, $signal) = @_;
+	kill $signal // 'KILL', $pid or die "there is no process $pid\n";
+	for (1 .. 20 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return $pid unless kill 0, $pid;
+		sleep 0.05;
+	}
+	die "process $pid is still there\n";
+}
+
+sub kill_worker
+{
+	my ($node, $backend_type, %param) = @_;
+	return kill_process(worker_pid($node, $backend_type, %param), $param{signal});
+}
+
+# How many lines of the server's log match.
+sub log_count
+{
+	my ($node, $pattern) = @_;
+	return scalar grep { /$pattern/ } split /\n/, slurp_file($node->logfile);
+}
+
+1;

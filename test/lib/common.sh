@@ -1,0 +1,104 @@
+# Sourced by ./dev and by test/services/*: where things live, saying, waiting with a bound, processes by pid file.
+#
+#   PRISM_STATE   everything that is made lives here (default: a folder under /tmp, named by user and project path)
+#   PRISM_USER    who runs servers when we are root (default: postgres)
+#   PRISM_WAIT    seconds until waiting for readiness gives up (default: 60)
+set -euo pipefail
+umask 022
+
+PROJECT=${PROJECT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)}
+PRISM_USER=${PRISM_USER:-postgres}
+PRISM_WAIT=${PRISM_WAIT:-60}
+PRISM_STATE=${PRISM_STATE:-/tmp/prism-$(id -u)-$(printf %s "$PROJECT" | cksum | cut -d' ' -f1)}
+
+say() { printf '%s\n' "$*"; }
+step() { printf '==> %s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# The state folder is ours or we stop: its default name can be guessed by other users of the machine.
+make_state() {
+	mkdir -p "$PRISM_STATE"
+	[ -d "$PRISM_STATE" ] && [ ! -L "$PRISM_STATE" ] || die "$PRISM_STATE is not a folder"
+	[ -O "$PRISM_STATE" ] || die "$PRISM_STATE belongs to somebody else: set PRISM_STATE"
+	chmod 755 "$PRISM_STATE"
+	PRISM_STATE=$(cd "$PRISM_STATE" && pwd -P)
+	export PRISM_STATE
+}
+
+# PostgreSQL refuses to run as root, so servers and tests of root's run as $PRISM_USER.
+# setpriv replaces itself by the command: signals and exit status are the command's own.
+as_user() {
+	if is_root; then
+		setpriv --reuid "$PRISM_USER" --regid "$(id -gn "$PRISM_USER")" --init-groups \
+			env HOME="$PRISM_STATE" USER="$PRISM_USER" LOGNAME="$PRISM_USER" "$@"
+	else
+		"$@"
+	fi
+}
+
+# user_folder PATH...: folders that $PRISM_USER may write.
+user_folder() {
+	mkdir -p "$@"
+	if is_root; then chown "$PRISM_USER:" "$@"; fi
+}
+
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port [WANTED]: WANTED when given (taken is an error), else one that nobody listens on.
+free_port() {
+	local port
+	if [ -n "${1:-}" ]; then
+		if port_taken "$1"; then die "port $1 is taken by another process"; fi
+		echo "$1"
+		return
+	fi
+	while :; do
+		port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))	# below Linux' range for outgoing connections
+		port_taken "$port" || break
+	done
+	echo "$port"
+}
+
+# pid_alive FILE: the pid file names a live process that is still the one we started.
+# A pid is used again after a while; the start time beside it tells the difference.
+pid_alive() {
+	local pid started
+	[ -s "$1" ] || return 1
+	read -r pid started <"$1"
+	[ "$started" = "$(start_time "$pid")" ]
+}
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# spawn PIDFILE LOG COMMAND...: starts it in a session of its own.
+spawn() {
+	local file=$1 log=$2
+	shift 2
+	setsid "$@" >>"$log" 2>&1 </dev/null &
+	echo "$! $(start_time $!)" >"$file"
+}
+
+# wait_for PIDFILE LOG COMMAND...: until the command succeeds; fails when the process ends or the time is up.
+wait_for() {
+	local file=$1 log=$2 end=$((SECONDS + PRISM_WAIT))
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if ! pid_alive "$file"; then tail -n 30 "$log" >&2; die "ended before it was ready: $log"; fi
+		if [ $SECONDS -ge $end ]; then tail -n 30 "$log" >&2; die "not ready after $PRISM_WAIT s: $log"; fi
+		sleep 0.1
+	done
+}
+
+# end_process PIDFILE SIGNAL: sends it and waits until the process is gone; SIGKILL after 20 s.
+end_process() {
+	local file=$1 signal=$2 pid end=$((SECONDS + 20))
+	if pid_alive "$file"; then
+		read -r pid _ <"$file"
+		kill -s "$signal" "$pid" 2>/dev/null || true
+		while pid_alive "$file"; do
+			if [ $SECONDS -ge $end ]; then kill -s KILL "$pid" 2>/dev/null || true; fi
+			sleep 0.05
+		done
+	fi
+	rm -f "$file"
+}
