@@ -1,0 +1,262 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.c
+ *	  How sinks fare: the slots in shared memory.
+ *
+ * Slots are found under one LWLock; what is in a slot is guarded by its
+ * spinlock, and only copied under it.
+ *
+ * src/store/sink.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+#include "store/sink.h"
+#include "store/sink_slot.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+typedef struct SinkTable
+{
+	LWLock	   *lock;
+	int			slot_count;
+	PrismSinkSlot slots[FLEXIBLE_ARRAY_MEMBER];
+} SinkTable;
+
+static SinkTable *sinks = NULL;
+
+static const char *const state_names[] = {
+	[PRISM_SINK_STARTING] = "starting",
+	[PRISM_SINK_CONNECTING] = "connecting",
+	[PRISM_SINK_RUNNING] = "running",
+	[PRISM_SINK_BACKOFF] = "backoff",
+	[PRISM_SINK_PAUSED] = "paused",
+	[PRISM_SINK_COPIED] = "paused: copied",
+	[PRISM_SINK_REWOUND] = "paused: rewound",
+	[PRISM_SINK_STOPPED] = "stopped",
+	[PRISM_SINK_FENCED] = "fenced",
+	[PRISM_SINK_REGRESSED] = "sink_regressed",
+};
+
+const char *
+prism_sink_state_name(PrismSinkState state)
+{
+	Assert(state < lengthof(state_names));
+	return state_names[state];
+}
+
+/* As many sinks as topics: one each is the rule, and topics without any make up for those with two. */
+Size
+prism_sink_shmem_size(void)
+{
+	return add_size(offsetof(SinkTable, slots),
+					mul_size(prism_max_topics, sizeof(PrismSinkSlot)));
+}
+
+void
+prism_sink_shmem_init(void)
+{
+	bool		found;
+
+	sinks = ShmemInitStruct("prism sinks", prism_sink_shmem_size(), &found);
+	if (found)
+		return;
+	memset(sinks, 0, prism_sink_shmem_size());
+	sinks->lock = &GetNamedLWLockTranche(PRISM_SINK_TRANCHE)->lock;
+	sinks->slot_count = prism_max_topics;
+	for (int i = 0; i < sinks->slot_count; i++)
+		SpinLockInit(&sinks->slots[i].mutex);
+}
+
+/* The caller holds the lock. */
+static PrismSinkSlot *
+find_slot(Oid database, int32 sink_id)
+{
+	for (int i = 0; i < sinks->slot_count; i++)
+	{
+		PrismSinkSlot *slot = &sinks->slots[i];
+
+		if (slot->database == database && (database == InvalidOid || slot->sink_id == sink_id))
+			return slot;
+	}
+	return NULL;
+}
+
+PrismSinkSlot *
+prism_sink_attach(int32 sink_id, int32 topic_id)
+{
+	PrismSinkSlot *slot;
+
+	Assert(sink_id > 0);
+	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
+	slot = find_slot(MyDatabaseId, sink_id);
+	if (slot == NULL)
+	{
+		slot = find_slot(InvalidOid, 0);
+		if (slot != NULL)
+		{
+			memset(&slot->status, 0, sizeof(slot->status));
+			slot->status.position = -1;
+			slot->status.since = GetCurrentTimestamp();
+			slot->mark_count = 0;
+			slot->sink_id = sink_id;
+			slot->topic_id = topic_id;
+			slot->database = MyDatabaseId;
+		}
+	}
+	LWLockRelease(sinks->lock);
+
+	if (slot == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("too many sinks"),
+				errdetail("All %d places for sinks are in use.", sinks->slot_count),
+				errhint("Raise \"prism.max_topics\" and restart the server."));
+	return slot;
+}
+
+void
+prism_sink_forget(Oid database, int32 sink_id)
+{
+	if (sinks == NULL)
+		return;
+	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < sinks->slot_count; i++)
+	{
+		PrismSinkSlot *slot = &sinks->slots[i];
+
+		if (slot->database == database && (sink_id == 0 || slot->sink_id == sink_id))
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(sinks->lock);
+}
+
+void
+prism_sink_sweep(void)
+{
+	int32	   *known;
+	int			known_count;
+
+	if (SPI_execute("SELECT sink_id FROM prism.sink", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	known_count = (int) SPI_processed;
+	known = palloc_array(int32, known_count + 1);
+	for (int i = 0; i < known_count; i++)
+	{
+		bool		isnull;
+
+		known[i] = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+											   1, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+
+	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < sinks->slot_count; i++)
+	{
+		PrismSinkSlot *slot = &sinks->slots[i];
+		bool		wanted = slot->database != MyDatabaseId;
+
+		for (int k = 0; k < known_count && !wanted; k++)
+			wanted = slot->sink_id == known[k];
+		if (!wanted)
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(sinks->lock);
+	pfree(known);
+}
+
+bool
+prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, TimestampTz retry_at,
+				  const char *error)
+{
+	PrismSinkStatus *status = &slot->status;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		changed;
+
+	SpinLockAcquire(&slot->mutex);
+	changed = status->state != state;
+	if (changed)
+		status->since = now;
+	status->state = state;
+	status->retry_at = retry_at;
+	if (error != NULL)
+	{
+		changed = changed || strncmp(status->error, error, sizeof(status->error) - 1) != 0;
+		strlcpy(status->error, error, sizeof(status->error));
+		status->error_at = now;
+	}
+	SpinLockRelease(&slot->mutex);
+	return changed;
+}
+
+void
+prism_sink_move(PrismSinkSlot *slot, int64 position)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->status.position = position;
+	SpinLockRelease(&slot->mutex);
+}
+
+void
+prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more)
+{
+	Assert(counter < PRISM_SINK_COUNTERS);
+	SpinLockAcquire(&slot->mutex);
+	slot->status.counters[counter] += more;
+	SpinLockRelease(&slot->mutex);
+}
+
+void
+prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz at)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->marks[slot->mark_count % PRISM_SINK_MARKS].position = position;
+	slot->marks[slot->mark_count % PRISM_SINK_MARKS].at = at;
+	slot->mark_count++;
+	SpinLockRelease(&slot->mutex);
+}
+
+void
+prism_sink_reset_marks(PrismSinkSlot *slot)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->mark_count = 0;
+	SpinLockRelease(&slot->mutex);
+}
+
+bool
+prism_sink_copy(int32 sink_id, PrismSinkSlot *copy)
+{
+	PrismSinkSlot *slot = NULL;
+
+	if (sinks != NULL)
+	{
+		LWLockAcquire(sinks->lock, LW_SHARED);
+		slot = find_slot(MyDatabaseId, sink_id);
+		if (slot != NULL)
+		{
+			SpinLockAcquire(&slot->mutex);
+			*copy = *slot;
+			SpinLockRelease(&slot->mutex);
+		}
+		LWLockRelease(sinks->lock);
+	}
+	return slot != NULL;
+}
+
+bool
+prism_sink_status(int32 sink_id, PrismSinkStatus *status)
+{
+	PrismSinkSlot copy;
+
+	if (!prism_sink_copy(sink_id, &copy))
+		return false;
+	*status = copy.status;
+	return true;
+}

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.h
+ *	  Sinks: a topic's way out of the database, its position and its state.
+ *
+ * What a sink is stands in prism.sink.  How it fares stands in shared memory,
+ * one slot a sink, so that any session sees it without asking the forwarder;
+ * the position is also kept in the progress log.  A slot is written by the one
+ * forwarder that serves the sink.
+ *
+ * src/store/sink.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SINK_H
+#define PRISM_SINK_H
+
+#include "prism.h"
+
+#include "nodes/pg_list.h"
+
+#define PRISM_SINK_TRANCHE "prism_sink"
+#define PRISM_SINK_ERROR_BYTES 512
+
+/* A row of prism.sink, read for a worker. */
+typedef struct PrismSink
+{
+	int32		sink_id;
+	int32		topic_id;
+	const char *topic_name;
+	const char *backend;
+	const char *server;			/* the foreign server; NULL: brokers */
+	const char *brokers;		/* inline endpoint, comma separated, or NULL */
+	const char *target_name;	/* the topic at the outside */
+	bool		paused;
+	bool		exactly_once;
+	int			batch_messages; /* upper bound of a batch */
+	int			partitions;		/* 0: the other side's default */
+	int			replication;
+	int64		message_bytes_max;
+} PrismSink;
+
+/*
+ * The sinks that one forwarder serves (bgworker/shmem.h): those of a foreign
+ * server, or those with the back end and endpoint of sink 'sink_id'.  Needs
+ * SPI; the list lives in the current memory context.
+ */
+extern List *prism_sink_list(Oid server, int32 sink_id);
+
+typedef enum PrismSinkState
+{
+	PRISM_SINK_STARTING,		/* no forwarder has reached it yet */
+	PRISM_SINK_CONNECTING,		/* waits for the first answers of the other side */
+	PRISM_SINK_RUNNING,
+	PRISM_SINK_BACKOFF,			/* a passing fault; tried again at retry_at */
+	PRISM_SINK_PAUSED,			/* by prism.pause() */
+	PRISM_SINK_COPIED,			/* this database is a copy: prism.adopt() or prism.rebase() decides */
+	PRISM_SINK_REWOUND,			/* point-in-time recovery: likewise */
+	PRISM_SINK_STOPPED,			/* wrong settings or rights at the other side */
+	PRISM_SINK_FENCED,			/* another server sends under our name */
+	PRISM_SINK_REGRESSED		/* the other side has lost what it had acknowledged */
+} PrismSinkState;
+
+typedef enum PrismSinkCounter
+{
+	PRISM_SINK_MESSAGES,		/* acknowledged */
+	PRISM_SINK_BYTES,
+	PRISM_SINK_RETRIES,			/* rounds that were sent again */
+	PRISM_SINK_REJECTED,		/* messages in refused rounds; most of them go through one by one */
+	PRISM_SINK_DEAD_LETTERS,
+	PRISM_SINK_SPLITS,			/* transactions larger than a batch */
+	PRISM_SINK_DOUBTS,			/* connections made anew because an answer could not be trusted */
+	PRISM_SINK_COUNTERS
+} PrismSinkCounter;
+
+/* A copy of a slot. */
+typedef struct PrismSinkStatus
+{
+	PrismSinkState state;
+	TimestampTz since;
+	int64		position;		/* the first offset that is not out; -1: not known yet */
+	TimestampTz retry_at;		/* 0: none */
+	TimestampTz error_at;		/* 0: never */
+	char		error[PRISM_SINK_ERROR_BYTES];	/* the last one */
+	int64		counters[PRISM_SINK_COUNTERS];	/* since the server started */
+} PrismSinkStatus;
+
+typedef struct PrismSinkSlot PrismSinkSlot;
+
+extern Size prism_sink_shmem_size(void);
+extern void prism_sink_shmem_init(void);
+
+/* Find or take the slot of a sink of this database. 53400 when there is none left. */
+extern PrismSinkSlot *prism_sink_attach(int32 sink_id, int32 topic_id);
+
+/* Free the slots of a database (sink_id 0: all). Cannot throw. */
+extern void prism_sink_forget(Oid database, int32 sink_id);
+
+/* Free this database's slots of sinks that are not in the catalogue any more. Needs SPI. */
+extern void prism_sink_sweep(void);
+
+/*
+ * The one place where a sink's state changes.  error NULL: the last text
+ * stays.  True when state or error are not what they were.
+ */
+extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
+							  TimestampTz retry_at, const char *error);
+extern void prism_sink_move(PrismSinkSlot *slot, int64 position);
+extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more);
+
+/* False: nobody has served the sink since the server started. */
+extern bool prism_sink_status(int32 sink_id, PrismSinkStatus *status);
+extern const char *prism_sink_state_name(PrismSinkState state);
+
+/* ---------- progress ---------- */
+
+/* What a sink writes to the progress log. */
+typedef enum PrismSinkRecordKind
+{
+	PRISM_SINK_POSITION = 1,	/* everything below the position is out */
+	PRISM_SINK_POSITION_FORCED, /* somebody decided: this holds, whatever the other side says */
+	PRISM_SINK_DEAD				/* the message at this position is a dead letter */
+} PrismSinkRecordKind;
+
+/* Append to the current transaction. */
+extern void prism_sink_record(int32 sink_id, PrismSinkRecordKind kind, int64 position);
+
+/* A position was recorded: from now on prism.outbox can tell when. After the commit. */
+extern void prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz at);
+
+/* What the progress log says. */
+typedef struct PrismSinkProgress
+{
+	int64		position;		/* -1: the sink has never recorded one */
+	bool		forced;
+	int			dead_count;		/* dead letters at or behind the position, ascending */
+	int64	   *dead;
+} PrismSinkProgress;
+
+/* Read it, in the current memory context; fills the slot's marks unless it is NULL. */
+extern void prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot);
+
+/* ---------- questions of other parts; in a transaction ---------- */
+
+/* Messages of this topic wait for a sink. */
+extern bool prism_sink_waiting(int32 topic_id);
+
+/*
+ * When the slowest sink's position passed the message.  False: not yet.  A
+ * topic without sinks has nothing to wait for: *at is 0 and the answer true.
+ */
+extern bool prism_sink_published_at(int32 topic_id, int64 offset, TimestampTz *at);
+
+/* The position of a sink: from shared memory, else from the progress log; -1: none. */
+extern int64 prism_sink_position(int32 sink_id);
+
+#endif							/* PRISM_SINK_H */

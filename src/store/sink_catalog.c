@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_catalog.c
+ *	  The rows of prism.sink that a forwarder serves.
+ *
+ * src/store/sink_catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/sink.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#define BATCH_MESSAGES_DEFAULT 10000
+#define BATCH_MESSAGES_MAX 100000
+
+/* Columns of the query below. */
+enum
+{
+	SINK_ID = 1,
+	SINK_TOPIC_ID,
+	SINK_TOPIC_NAME,
+	SINK_BACKEND,
+	SINK_SERVER,
+	SINK_BROKERS,
+	SINK_TARGET,
+	SINK_PAUSED,
+	SINK_EXACTLY_ONCE,
+	SINK_BATCH,
+	SINK_PARTITIONS,
+	SINK_REPLICATION,
+	SINK_BYTES_MAX
+};
+
+/*
+ * A batch, once made, stays as it is until it is out; so everything is read
+ * here, in one place, and never while sending.
+ */
+static const char sink_query[] =
+"SELECT s.sink_id, s.topic_id, t.name, s.backend, s.server::pg_catalog.text,"
+" CASE pg_catalog.jsonb_typeof(s.config -> 'brokers')"
+"  WHEN 'array' THEN (SELECT pg_catalog.string_agg(b.broker, ',')"
+"                     FROM pg_catalog.jsonb_array_elements_text(s.config -> 'brokers') AS b(broker))"
+"  ELSE s.config ->> 'brokers' END,"
+" CASE WHEN s.config ->> 'topic_prefix' IS NULL"
+"  THEN coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name)"
+"  ELSE (s.config ->> 'topic_prefix') || '.' || coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name) END,"
+" s.paused,"
+" coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
+" (s.config ->> 'batch_size')::pg_catalog.int4,"
+" (s.config ->> 'partitions')::pg_catalog.int4,"
+" (s.config ->> 'replication')::pg_catalog.int4,"
+" t.message_bytes_max"
+" FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id"
+" WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
+"  THEN s.server = (SELECT f.srvname FROM pg_catalog.pg_foreign_server f WHERE f.oid = $1)"
+"  ELSE s.server IS NULL AND EXISTS (SELECT FROM prism.sink o WHERE o.sink_id = $2"
+"   AND o.server IS NULL AND o.backend = s.backend"
+"   AND o.config -> 'brokers' IS NOT DISTINCT FROM s.config -> 'brokers') END"
+" ORDER BY s.sink_id";
+
+static char *
+row_text(HeapTuple row, int column)
+{
+	return SPI_getvalue(row, SPI_tuptable->tupdesc, column);
+}
+
+static int64
+row_number(HeapTuple row, int column, int64 if_null)
+{
+	char	   *value = row_text(row, column);
+
+	return value == NULL ? if_null : pg_strtoint64(value);
+}
+
+static bool
+row_flag(HeapTuple row, int column)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull)) && !isnull;
+}
+
+static PrismSink *
+make_sink(HeapTuple row)
+{
+	PrismSink  *sink = palloc0_object(PrismSink);
+	int64		batch = row_number(row, SINK_BATCH, BATCH_MESSAGES_DEFAULT);
+
+	sink->sink_id = (int32) row_number(row, SINK_ID, 0);
+	sink->topic_id = (int32) row_number(row, SINK_TOPIC_ID, 0);
+	sink->topic_name = row_text(row, SINK_TOPIC_NAME);
+	sink->backend = row_text(row, SINK_BACKEND);
+	sink->server = row_text(row, SINK_SERVER);
+	sink->brokers = row_text(row, SINK_BROKERS);
+	sink->target_name = row_text(row, SINK_TARGET);
+	sink->paused = row_flag(row, SINK_PAUSED);
+	sink->exactly_once = row_flag(row, SINK_EXACTLY_ONCE);
+	sink->batch_messages = (int) Max(1, Min(batch, BATCH_MESSAGES_MAX));
+	sink->partitions = (int) row_number(row, SINK_PARTITIONS, 0);
+	sink->replication = (int) row_number(row, SINK_REPLICATION, 0);
+	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX, 0);
+	return sink;
+}
+
+List *
+prism_sink_list(Oid server, int32 sink_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	Oid			types[] = {OIDOID, INT4OID};
+	Datum		values[] = {ObjectIdGetDatum(server), Int32GetDatum(sink_id)};
+	List	   *list = NIL;
+
+	if (SPI_execute_with_args(sink_query, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	MemoryContextSwitchTo(caller_cxt);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		list = lappend(list, make_sink(SPI_tuptable->vals[i]));
+	SPI_freetuptable(SPI_tuptable);
+	return list;
+}

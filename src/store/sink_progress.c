@@ -1,0 +1,277 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_progress.c
+ *	  Positions of sinks in the progress log, and what others ask about them.
+ *
+ * A record holds a whole position, so the last one of a sink is enough; dead
+ * letters behind it are remembered too, so that a crash between the dead
+ * letter and the position does not write it twice.
+ *
+ * src/store/sink_progress.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/log.h"
+#include "store/progress.h"
+#include "store/sink.h"
+#include "store/sink_slot.h"
+#include "store/topic.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* On disk: fields are only ever added, at the end, with a new version. */
+typedef struct SinkRecord
+{
+	uint16		version;
+	uint16		kind;
+	uint32		unused;
+	int64		position;
+} SinkRecord;
+
+#define SINK_RECORD_VERSION 1
+
+StaticAssertDecl(sizeof(SinkRecord) == 16, "records on disk have no room in between");
+
+void
+prism_sink_record(int32 sink_id, PrismSinkRecordKind kind, int64 position)
+{
+	SinkRecord	record = {
+		.version = SINK_RECORD_VERSION,
+		.kind = kind,
+		.position = position
+	};
+
+	Assert(position >= 0);
+	prism_progress_append(PRISM_PROGRESS_SINK, sink_id, &record, sizeof(record));
+}
+
+/* ---------- reading it back ---------- */
+
+typedef struct ReplayState
+{
+	PrismSinkProgress *progress;
+	PrismSinkSlot *slot;
+	int			dead_max;
+} ReplayState;
+
+static void
+forget_dead_below(PrismSinkProgress *progress, int64 position)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < progress->dead_count; i++)
+		if (progress->dead[i] >= position)
+			progress->dead[kept++] = progress->dead[i];
+	progress->dead_count = kept;
+}
+
+static void
+add_dead(ReplayState *state, int64 position)
+{
+	PrismSinkProgress *progress = state->progress;
+	int			at = progress->dead_count;
+
+	if (progress->dead_count == state->dead_max)
+	{
+		state->dead_max = Max(16, state->dead_max * 2);
+		progress->dead = progress->dead == NULL
+			? palloc_array(int64, state->dead_max)
+			: repalloc_array(progress->dead, int64, state->dead_max);
+	}
+	while (at > 0 && progress->dead[at - 1] > position)
+	{
+		progress->dead[at] = progress->dead[at - 1];
+		at--;
+	}
+	progress->dead[at] = position;
+	progress->dead_count++;
+}
+
+static void
+visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
+{
+	ReplayState *state = arg;
+	PrismSinkProgress *progress = state->progress;
+	SinkRecord	record;
+
+	if (bytes < sizeof(record))
+		elog(ERROR, "record of a sink at " INT64_FORMAT " of the progress log is cut off", at);
+	memcpy(&record, data, sizeof(record));
+	switch (record.kind)
+	{
+		case PRISM_SINK_POSITION:
+		case PRISM_SINK_POSITION_FORCED:
+			progress->position = record.position;
+			progress->forced = record.kind == PRISM_SINK_POSITION_FORCED;
+			forget_dead_below(progress, record.position);
+			if (state->slot != NULL)
+				prism_sink_recorded(state->slot, record.position, created_at);
+			break;
+		case PRISM_SINK_DEAD:
+			if (record.position >= progress->position)
+				add_dead(state, record.position);
+			break;
+		default:
+			/* of a later version, which knew what it wanted */
+			break;
+	}
+}
+
+void
+prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot)
+{
+	ReplayState state = {.progress = progress,.slot = slot};
+
+	memset(progress, 0, sizeof(*progress));
+	progress->position = -1;
+	if (slot != NULL)
+		prism_sink_reset_marks(slot);
+	(void) prism_progress_replay(PRISM_PROGRESS_SINK, sink_id, 0, visit_record, &state);
+}
+
+int64
+prism_sink_position(int32 sink_id)
+{
+	PrismSinkSlot copy;
+	PrismSinkProgress progress;
+
+	if (prism_sink_copy(sink_id, &copy) && copy.status.position >= 0)
+		return copy.status.position;
+	prism_sink_replay(sink_id, &progress, NULL);
+	return progress.position;
+}
+
+/* ---------- questions of other parts ---------- */
+
+#define SINKS_OF_TOPIC_MAX 16
+
+/* The sinks of the topic asked for last: prism.outbox asks for each message. */
+static struct
+{
+	int32		topic_id;
+	uint64		generation;
+	TimestampTz statement;		/* 'copies' are as of this statement */
+	int			count;
+	int32		sink_ids[SINKS_OF_TOPIC_MAX];
+	PrismSinkSlot copies[SINKS_OF_TOPIC_MAX];
+}			asked;
+
+static void
+load_sinks_of_topic(int32 topic_id)
+{
+	uint64		generation = prism_catalog_generation();
+	PrismIdentity identity;
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(topic_id);
+
+	if (asked.topic_id == topic_id && asked.generation == generation)
+		return;
+
+	asked.topic_id = 0;
+	identity = prism_enter_owner();
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT sink_id FROM prism.sink"
+							  " WHERE topic_id OPERATOR(pg_catalog.=) $1",
+							  1, &type, &value, NULL, true, SINKS_OF_TOPIC_MAX) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	asked.count = (int) SPI_processed;
+	for (int i = 0; i < asked.count; i++)
+	{
+		bool		isnull;
+
+		asked.sink_ids[i] = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+														SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_finish();
+	prism_leave_owner(identity);
+	asked.topic_id = topic_id;
+	asked.generation = generation;
+	asked.statement = 0;
+}
+
+bool
+prism_sink_waiting(int32 topic_id)
+{
+	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
+
+	load_sinks_of_topic(topic_id);
+	for (int i = 0; i < asked.count; i++)
+	{
+		int64		position = prism_sink_position(asked.sink_ids[i]);
+		PrismReader *reader = prism_reader_open(topic, Max(position, 0));
+		PrismMessage message;
+		bool		found = prism_reader_next(reader, &message);
+
+		prism_reader_close(reader);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/* How the topic's sinks stand, once a statement: a long list then tells one story. */
+static void
+load_copies(void)
+{
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+
+	if (asked.statement == statement)
+		return;
+	for (int i = 0; i < asked.count; i++)
+	{
+		PrismSinkSlot *copy = &asked.copies[i];
+
+		if (prism_sink_copy(asked.sink_ids[i], copy) && copy->status.position >= 0)
+			continue;
+		/* nobody served it since the server started: ask the log */
+		{
+			PrismSinkProgress progress;
+
+			memset(copy, 0, sizeof(*copy));
+			SpinLockInit(&copy->mutex);
+			prism_sink_replay(asked.sink_ids[i], &progress, copy);
+		}
+	}
+	asked.statement = statement;
+}
+
+/* When the sink's position passed the offset; false: not yet. */
+static bool
+passed_at(const PrismSinkSlot *slot, int64 offset, TimestampTz *at)
+{
+	int64		oldest = Max(0, slot->mark_count - PRISM_SINK_MARKS);
+	bool		passed = false;
+
+	for (int64 i = slot->mark_count - 1; i >= oldest; i--)
+	{
+		const PrismSinkMark *mark = &slot->marks[i % PRISM_SINK_MARKS];
+
+		if (mark->position <= offset)
+			break;
+		*at = mark->at;
+		passed = true;
+	}
+	return passed;
+}
+
+bool
+prism_sink_published_at(int32 topic_id, int64 offset, TimestampTz *at)
+{
+	*at = 0;
+	load_sinks_of_topic(topic_id);
+	load_copies();
+	for (int i = 0; i < asked.count; i++)
+	{
+		TimestampTz passed;
+
+		if (!passed_at(&asked.copies[i], offset, &passed))
+			return false;
+		*at = Max(*at, passed);
+	}
+	return true;
+}

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_slot.h
+ *	  What is in a sink's slot; for the files of store/ that begin with sink.
+ *
+ * src/store/sink_slot.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SINK_SLOT_H
+#define PRISM_SINK_SLOT_H
+
+#include "store/sink.h"
+
+#include "storage/spin.h"
+
+/* Recorded positions that are remembered, to tell when a message went out. */
+#define PRISM_SINK_MARKS 64
+
+typedef struct PrismSinkMark
+{
+	int64		position;
+	TimestampTz at;
+} PrismSinkMark;
+
+struct PrismSinkSlot
+{
+	/* under the table's lock */
+	Oid			database;		/* InvalidOid: free */
+	int32		sink_id;
+	int32		topic_id;
+
+	slock_t		mutex;			/* for what follows */
+	PrismSinkStatus status;
+	int64		mark_count;		/* all ever; the last PRISM_SINK_MARKS are kept */
+	PrismSinkMark marks[PRISM_SINK_MARKS];
+};
+
+/* A copy of the slot; false: there is none. */
+extern bool prism_sink_copy(int32 sink_id, PrismSinkSlot *copy);
+
+extern void prism_sink_reset_marks(PrismSinkSlot *slot);
+
+#endif							/* PRISM_SINK_SLOT_H */
