@@ -1,0 +1,241 @@
+# Sourced by ./dev: the kinds of tests.  test/README.md says what belongs to which kind and what one result is.
+
+KINDS=(lint build regress isolation pgtap unit tap)
+OTHER_MAJORS=(16 18)
+PASSED=0 FAILED=0 COMPLETE=
+PATTERNS=()
+
+# run_tests [KIND...] [PATTERN...]
+run_tests() {
+	local word kind kinds=()
+	for word; do
+		case " ${KINDS[*]} " in
+			*" $word "*) kinds+=("$word") ;;
+			*) PATTERNS+=("$word") ;;
+		esac
+	done
+	[ ${#kinds[@]} -gt 0 ] || kinds=("${KINDS[@]}")
+
+	trap finish_tests EXIT
+	trap 'exit 1' INT TERM HUP
+	set_up
+	LOGS=$PRISM_STATE/test/log
+	end_leftovers "$PRISM_STATE/test"
+	rm -rf "$PRISM_STATE/test"
+	mkdir -p "$PRISM_STATE/test"
+	user_folder "$LOGS" "$PRISM_STATE/test/tap"
+
+	for kind in "${kinds[@]}"; do
+		step "test $kind"
+		"test_$kind"
+	done
+	stop_shared_cluster
+	COMPLETE=yes
+}
+
+# The last line is the verdict, however we came here.
+finish_tests() {
+	set +e
+	trap '' INT TERM HUP
+	if [ -z "$COMPLETE" ]; then
+		say "FAILED  the run broke off"
+		FAILED=$((FAILED + 1))
+	fi
+	stop_started
+	end_leftovers "$PRISM_STATE/test"
+	printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+	if [ "$FAILED" != 0 ] || [ "$PASSED" = 0 ]; then exit 1; fi
+	exit 0
+}
+
+# wanted NAME: no pattern was given, or one of them is a part of the name.
+wanted() {
+	local pattern
+	[ ${#PATTERNS[@]} -gt 0 ] || return 0
+	for pattern in "${PATTERNS[@]}"; do
+		if [[ $1 == *"$pattern"* ]]; then return 0; fi
+	done
+	return 1
+}
+
+# wanted_names SUFFIX FILE...: the names of the wanted files that exist, without folder and suffix.
+wanted_names() {
+	local suffix=$1 file name
+	shift
+	for file; do
+		name=$(basename "$file" "$suffix")
+		if [ -e "$file" ] && wanted "$name"; then echo "$name"; fi
+	done
+}
+
+# count_results LOG STATUS: prints "passed failed".  Reads TAP and what pg_regress of PostgreSQL 15 prints instead.
+count_results() {
+	awk -v status="$2" '
+		/^1\.\.[0-9]+/ { planned = substr($1, 4); has_plan = 1 }
+		/^ok [0-9]/ { if (toupper($0) ~ /# *(SKIP|TODO)/) failed++; else passed++ }
+		/^not ok [0-9]/ { failed++ }
+		/^(test| ) .* \.\.\. +ok / { passed++ }
+		/^(test| ) .* \.\.\. +FAILED/ { failed++ }
+		END {
+			if (has_plan && planned != passed + failed && failed == 0) failed = 1
+			if (passed + failed == 0 || (status != 0 && failed == 0)) failed = 1
+			print passed + 0, failed + 0
+		}' "$1"
+}
+
+# run_bounded SECONDS NAME COMMAND...: runs it as the unprivileged user, counts, prints a line, and the log on failure.
+run_bounded() {
+	local bound=$1 name=$2 log=$LOGS/$2.log status=0 begin=$SECONDS passed failed
+	shift 2
+	as_user timeout -k 20 "$bound" "$@" >"$log" 2>&1 </dev/null 9>&- || status=$?
+	read -r passed failed < <(count_results "$log" "$status")
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	if [ "$failed" = 0 ]; then
+		printf 'ok      %-40s %4d passed, %d s\n' "$name" "$passed" $((SECONDS - begin))
+		return 0
+	fi
+	printf 'FAILED  %-40s %4d passed, %d failed, %d s\n' "$name" "$passed" "$failed" $((SECONDS - begin))
+	[ "$status" != 124 ] || say "        it was ended after its $bound seconds"
+	show "$log" 300
+	return 1
+}
+
+# result NAME COMMAND...: one result of a command of ours.
+result() {
+	local name=$1
+	shift
+	if "$@"; then
+		PASSED=$((PASSED + 1))
+		printf 'ok      %s\n' "$name"
+	else
+		FAILED=$((FAILED + 1))
+		printf 'FAILED  %s\n' "$name"
+	fi
+}
+
+# show FILE LINES: its last lines, set off from ours.
+show() {
+	[ -s "$1" ] || return 0
+	say "------- the last lines of $1"
+	tail -n "$2" "$1" | sed 's/^/| /'
+}
+
+# time_bound FILE DEFAULT: "# timeout: N" (in SQL "-- timeout: N") in its first lines, or the default.
+time_bound() {
+	local own
+	own=$(head -n 10 "$1" | sed -n 's/^\(#\|--\) timeout: \([0-9]*\).*/\2/p')
+	echo "${own:-$2}"
+}
+
+test_lint() {
+	local name
+	for name in $(wanted_names '' "$BUILD"/test/lint/*); do
+		run_bounded 120 "$name" env PG_CONFIG="$PG_CONFIG" BUILD="$BUILD" "$BUILD/test/lint/$name" || true
+	done
+}
+
+# The build for the installed major happened before all tests, with warnings as errors: it counts here.
+test_build() {
+	local major
+	if wanted "$PG_MAJOR"; then result "compiles for $("$PG_CONFIG" --version)" true; fi
+	for major in "${OTHER_MAJORS[@]}"; do
+		if wanted "$major"; then result "compiles for PostgreSQL $major" compile_for "$major"; fi
+	done
+}
+
+compile_for() {
+	local config folder=$PRISM_STATE/build/$1
+	config=$("$PROJECT/test/services/pg-majors" "$1") || return 1
+	stage "$folder"
+	compile "$folder" "$config" >"$LOGS/build-$1.log" 2>&1 && [ ! -s "$LOGS/build-$1.log" ] ||
+		{ show "$LOGS/build-$1.log" 100; return 1; }
+}
+
+# The cluster of regress, isolation and pgtap; it starts with the first of them.
+shared_cluster() {
+	[ ! -e "$PRISM_STATE/test/cluster" ] || return 0
+	if ! cluster_start test/cluster; then result "the tests' server starts" false; return 1; fi
+}
+
+stop_shared_cluster() {
+	[ -e "$PRISM_STATE/test/cluster" ] || return 0
+	step "stopping the server of the tests"
+	result "the server stops in order" cluster_stop test/cluster
+	result "no process of it crashed" no_crash "$PRISM_STATE/test/cluster/server.log"
+}
+
+no_crash() {
+	! grep -E 'PANIC:|TRAP:|was terminated by signal' "$1"
+}
+
+# pg_regress and pg_isolation_regress: KIND PROGRAM INPUT_FOLDER NAME...
+run_regress() {
+	local kind=$1 program=$2 input=$3 output=$PRISM_STATE/test/$1
+	shift 3
+	[ $# -gt 0 ] || return 0
+	shared_cluster || return 0
+	user_folder "$output"
+	if ! run_bounded 600 "$kind" "$program" --bindir="$PG_BIN" --inputdir="$input" --outputdir="$output" \
+		--dbname="prism_$kind" --load-extension=prism "$@"; then
+		show "$output/regression.diffs" 1000
+		show "$PRISM_STATE/test/cluster/server.log" 40
+	fi
+}
+
+pgxs_program() { echo "$(dirname "$("$PG_CONFIG" --pgxs)")/../../src/test/$1"; }
+
+test_regress() {
+	local names
+	mapfile -t names < <(wanted_names .sql "$BUILD"/sql/*.sql)
+	run_regress regress "$(pgxs_program regress/pg_regress)" "$BUILD" "${names[@]}"
+}
+
+test_isolation() {
+	local names
+	mapfile -t names < <(wanted_names .spec "$BUILD"/test/isolation/specs/*.spec)
+	run_regress isolation "$(pgxs_program isolation/pg_isolation_regress)" "$BUILD/test/isolation" "${names[@]}"
+}
+
+test_pgtap() {
+	local name names
+	mapfile -t names < <(wanted_names .sql "$BUILD"/test/pgtap/*.sql)
+	[ ${#names[@]} -gt 0 ] || return 0
+	shared_cluster || return 0
+	if ! "$PG_BIN/createdb" prism_pgtap ||
+		! "$PG_BIN/psql" -X -q -d prism_pgtap -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION prism'; then
+		result "pgtap's database" false
+		return 0
+	fi
+	for name in "${names[@]}"; do
+		run_bounded "$(time_bound "$BUILD/test/pgtap/$name.sql" 300)" "$name" \
+			"$PG_BIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -P pager=off -d prism_pgtap -f "$BUILD/test/pgtap/$name.sql" || true
+	done
+}
+
+test_unit() {
+	local name
+	for name in $(wanted_names '' "$BUILD"/test/module/*/); do
+		run_bounded 300 "$name" make -s -C "$BUILD/test/module/$name" check PG_CONFIG="$PG_CONFIG" || true
+	done
+}
+
+test_tap() {
+	local name names folder log
+	mapfile -t names < <(wanted_names .pl "$BUILD"/test/t/*.pl)
+	[ ${#names[@]} -gt 0 ] || return 0
+	step "the broker's jars, once"
+	result "Kafka can be had" "$PROJECT/test/services/kafka" install
+	for name in "${names[@]}"; do
+		folder=$PRISM_STATE/test/tap/$name
+		user_folder "$folder"
+		if run_bounded "$(time_bound "$BUILD/test/t/$name.pl" 600)" "$name" env -u PGHOST -u PGPORT -u PGUSER -C "$folder" \
+			TESTDIR="$folder" TESTDATADIR="$folder/tmp_check" TESTLOGDIR="$folder/tmp_check/log" \
+			PATH="$PG_BIN:$PATH" PG_REGRESS="$(pgxs_program regress/pg_regress)" PRISM_STATE="$PRISM_STATE" \
+			prove -v -I "$BUILD/test/lib" -I "$(pgxs_program perl)" "$BUILD/test/t/$name.pl"; then
+			rm -rf "$folder"
+		else
+			for log in "$folder"/tmp_check/log/*; do show "$log" 80; done
+		fi
+		end_leftovers "$PRISM_STATE/test/tap"
+	done
+}

@@ -1,0 +1,86 @@
+# Sourced by ./dev: packages of a Debian 12 machine, the build and its installation.
+
+PACKAGES=(
+	postgresql-15 postgresql-server-dev-15 postgresql-15-pgtap	# the server, its headers and test programs
+	gcc make pkg-config libc6-dev libyaml-dev librdkafka-dev	# to build
+	libipc-run-perl perl procps util-linux binutils libc-bin	# to test
+	kcat maven openjdk-17-jre-headless python3 python3-pip		# the broker, its independent client, the proxy, other majors
+)
+
+# The packages that are missing, one a line.
+missing_packages() {
+	local package
+	for package in "${PACKAGES[@]}"; do
+		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+	done
+}
+
+install_packages() {
+	local missing
+	[ "${PRISM_PACKAGES:-install}" = install ] || return 0
+	command -v dpkg-query >/dev/null || die "this is no Debian: install the packages of test/lib/machine.sh by hand, then set PRISM_PACKAGES=there"
+	mapfile -t missing < <(missing_packages)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	is_root || die "missing packages; as root: apt-get install ${missing[*]}"
+	step "installing packages: ${missing[*]}"
+	# Prism makes clusters of its own; the package would make and start one more.
+	if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+		mkdir -p /etc/postgresql-common
+		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q >"$PRISM_STATE/apt.log" 2>&1 &&
+		apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}" >>"$PRISM_STATE/apt.log" 2>&1 ||
+		{ tail -n 40 "$PRISM_STATE/apt.log" >&2; die "apt-get failed"; }
+}
+
+# Which PostgreSQL, and who runs it.
+find_postgres() {
+	if [ -z "${PG_CONFIG:-}" ]; then
+		PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+		[ -x "$PG_CONFIG" ] || PG_CONFIG=$(command -v pg_config) || die "no pg_config: set PG_CONFIG"
+	fi
+	PG_CONFIG=$(realpath "$(command -v "$PG_CONFIG")") || die "there is no $PG_CONFIG"
+	export PG_CONFIG
+	PG_BIN=$("$PG_CONFIG" --bindir)
+	PG_MAJOR=$("$PG_CONFIG" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	if is_root && ! id "$PRISM_USER" >/dev/null 2>&1; then
+		step "creating the user $PRISM_USER: PostgreSQL does not run as root"
+		useradd --system --shell /bin/sh --home-dir /nonexistent "$PRISM_USER"
+	fi
+}
+
+# stage FOLDER: copies the checkout there, readable by $PRISM_USER whoever may read the original.
+# Times are kept, so that make compiles only what changed; what is gone from the checkout goes there as well.
+stage() {
+	local folder=$1 list=$1/.staged
+	user_folder "$folder"
+	(cd "$PROJECT" && find . \( -name .git -o -name results -o -name tmp_check \) -prune -o \
+		-type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' ! -name 'prism--*.sql' ! -name 'regression.*' -print |
+		LC_ALL=C sort) >"$PRISM_STATE/staging"
+	if [ -e "$list" ] && ! LC_ALL=C comm -23 "$list" "$PRISM_STATE/staging" | cmp -s - /dev/null; then
+		rm -rf "${folder:?}"
+		user_folder "$folder"
+	fi
+	tar -C "$PROJECT" --owner=0 --group=0 --mode=u+rw,go+r -cf - -T "$PRISM_STATE/staging" | as_user tar -C "$folder" -xf -
+	as_user tee "$list" <"$PRISM_STATE/staging" >/dev/null
+}
+
+# compile FOLDER PG_CONFIG: as the unprivileged user; warnings are errors.
+compile() {
+	as_user make -s -j"$(nproc)" -C "$1" all PG_CONFIG="$2"
+}
+
+build_and_install() {
+	BUILD=$PRISM_STATE/build/$PG_MAJOR
+	step "building for PostgreSQL $PG_MAJOR in $BUILD"
+	user_folder "$PRISM_STATE/build"
+	stage "$BUILD"
+	if [ "$(cat "$BUILD/.pg_config" 2>/dev/null)" != "$PG_CONFIG" ]; then
+		as_user make -s -C "$BUILD" clean PG_CONFIG="$PG_CONFIG" >/dev/null
+		as_user tee "$BUILD/.pg_config" <<<"$PG_CONFIG" >/dev/null
+	fi
+	compile "$BUILD" "$PG_CONFIG" || die "the build failed"
+	step "installing into $("$PG_CONFIG" --pkglibdir)"
+	make -s -C "$BUILD" install PG_CONFIG="$PG_CONFIG" >/dev/null || die "the installation failed (are you root?)"
+}
