@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_ddl.c
+ *	  Making, changing and dropping sinks.
+ *
+ * src/store/sink_ddl.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/sink_ddl.h"
+#include "store/topic.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+/* Run one statement as the extension's owner; the result stays in SPI_tuptable. */
+static void
+run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
+{
+	PrismIdentity identity = prism_enter_owner();
+	int			result = SPI_execute_with_args(statement, parameters, types, values, nulls, false, 0);
+
+	prism_leave_owner(identity);
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+PrismSinkRow *
+prism_sink_of_topic(int32 topic_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(topic_id)};
+	PrismSinkRow *sink = NULL;
+
+	SPI_connect();
+	run("SELECT sink_id, backend, server, config FROM prism.sink"
+		" WHERE topic_id OPERATOR(pg_catalog.=) $1 ORDER BY sink_id",
+		1, types, values, NULL);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		char	   *server = SPI_getvalue(row, columns, 3);
+		bool		isnull;
+
+		sink = MemoryContextAllocZero(caller_cxt, sizeof(*sink));
+		sink->sink_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
+		sink->backend = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 2));
+		sink->server = server != NULL ? MemoryContextStrdup(caller_cxt, server) : NULL;
+		sink->config = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 4));
+	}
+	SPI_finish();
+	return sink;
+}
+
+void
+prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config)
+{
+	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+	int32		sink_id = sink != NULL ? sink->sink_id : prism_next_object_id();
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[] = {
+		Int32GetDatum(sink_id), Int32GetDatum(topic_id), CStringGetTextDatum(backend),
+		server != NULL ? CStringGetTextDatum(server) : (Datum) 0, CStringGetTextDatum(config)
+	};
+	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', '\0'};
+
+	SPI_connect();
+	run(sink != NULL
+		? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb"
+		" WHERE sink_id OPERATOR(pg_catalog.=) $1 AND topic_id OPERATOR(pg_catalog.=) $2"
+		: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
+		" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
+		lengthof(types), types, values, nulls);
+	SPI_finish();
+	prism_catalog_changed();
+}
+
+void
+prism_sink_drop(int32 topic_id)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(topic_id)};
+
+	SPI_connect();
+	run("DELETE FROM prism.sink WHERE topic_id OPERATOR(pg_catalog.=) $1",
+		lengthof(types), types, values, NULL);
+	SPI_finish();
+	prism_catalog_changed();
+}

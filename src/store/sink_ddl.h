@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_ddl.h
+ *	  Making, changing and dropping sinks.
+ *
+ * src/store/sink_ddl.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SINK_DDL_H
+#define PRISM_SINK_DDL_H
+
+#include "prism.h"
+
+/*
+ * A row of prism.sink.  config is normalised jsonb with the keys topic (the
+ * name at the back end), delivery_guarantee, max_message_size and, when given,
+ * brokers ("host:port,..."), partitions, replication, interval_ms, batch_size.
+ */
+typedef struct PrismSinkRow
+{
+	int32		sink_id;
+	char	   *backend;
+	char	   *server;			/* NULL: the endpoint stands in config */
+	char	   *config;
+} PrismSinkRow;
+
+/* The sink of a topic, in the current memory context; NULL: none. */
+extern PrismSinkRow *prism_sink_of_topic(int32 topic_id);
+
+/* Make the topic's sink as described, or change it; an existing one keeps its id, position and pause. */
+extern void prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config);
+
+/* Drop the topic's sink if it has one; what waited for it stays in the log. */
+extern void prism_sink_drop(int32 topic_id);
+
+#endif							/* PRISM_SINK_DDL_H */
