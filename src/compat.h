@@ -15,7 +15,15 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
 #include "storage/proc.h"
+#include "utils/snapmgr.h"
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "prism needs PostgreSQL 15 or newer"
@@ -36,5 +44,30 @@ prism_my_proc_number(void)
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))
 #endif
+
+/* 18 gave index scans an instrumentation argument. */
+static inline IndexScanDesc
+prism_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int keys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, keys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, keys, 0);
+#endif
+}
+
+/* The text parses as JSON. 17 lets the caller own the lexer. */
+static inline bool
+prism_json_is_valid(char *json, int length)
+{
+	JsonLexContext *lexer;
+
+#if PG_VERSION_NUM >= 170000
+	lexer = makeJsonLexContextCstringLen(NULL, json, length, GetDatabaseEncoding(), false);
+#else
+	lexer = makeJsonLexContextCstringLen(json, length, GetDatabaseEncoding(), false);
+#endif
+	return pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
+}
 
 #endif /* PRISM_COMPAT_H */

@@ -10,6 +10,8 @@
 #include "prism.h"
 #include "guc.h"
 
+#include <limits.h>
+
 #include "utils/guc.h"
 
 bool		prism_enabled = true;

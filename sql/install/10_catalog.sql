@@ -43,6 +43,14 @@ CREATE TABLE prism.segment (
     PRIMARY KEY (topic_id, segment_number)
 );
 
+-- Offsets skipped on purpose (restart, new timeline, roll by age), so that lag in messages can be told without counting.
+CREATE TABLE prism.jump (
+    topic_id    integer NOT NULL,
+    from_offset bigint NOT NULL,
+    to_offset   bigint NOT NULL,
+    PRIMARY KEY (topic_id, from_offset)
+);
+
 CREATE TABLE prism.sink (
     sink_id  integer NOT NULL PRIMARY KEY,
     topic_id integer NOT NULL,
@@ -70,5 +78,6 @@ SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.namespace', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.topic', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.segment', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.jump', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.sink', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.consumer_group', '');

@@ -72,6 +72,7 @@ typedef struct PrismCounter
 	int64		wanted_end;		/* somebody waits for segments up to here */
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers + 1 of workers to wake; 0: none */
 	int			jump_count;		/* all ever; the last PRISM_JUMPS_KEPT are kept */
+	int			jumps_saved;	/* of these, written to prism.jump */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
@@ -87,6 +88,17 @@ extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages
 
 /* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
 extern void prism_counter_forget(Oid database, Oid mark_relid);
+
+/*
+ * A topic was made (dropped) in this transaction: its slot is freed when the
+ * transaction aborts (commits).
+ */
+extern void prism_counter_created(Oid mark_relid);
+extern void prism_counter_dropped(Oid mark_relid);
+extern void prism_counter_end(bool committed);	/* cannot throw */
+
+/* Give up the role of the one who moves the mark, if it is ours. Cannot throw. */
+extern void prism_counter_release_extender(void);
 
 /* Read the mark if nobody did since the server started. Before any other use. */
 extern void prism_counter_init(PrismTopic *topic);
@@ -133,7 +145,7 @@ extern void prism_counter_unsubscribe(PrismCounter *counter);
 /* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */
 extern PrismInFlight *prism_counter_block(int index);
 
-/* Clear what an aborted backend left: the role of extender. Cannot throw. */
-extern void prism_counter_abort(void);
+/* Keep recorded jumps over a restart: the maintainer calls it now and then, in a transaction. */
+extern void prism_counter_save_jumps(PrismTopic *topic);
 
 #endif							/* PRISM_COUNTER_H */

@@ -12,6 +12,8 @@
 
 #include "store/topic.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "access/xlogdefs.h"
 
 /*
@@ -27,6 +29,9 @@ extern void prism_log_append(PrismTopic *topic, const PrismMessage *message);
 typedef struct PrismPendingScan PrismPendingScan;
 extern PrismPendingScan *prism_pending_scan(PrismTopic *topic);
 extern bool prism_pending_next(PrismPendingScan *scan, PrismMessage *message);
+
+/* Forget what this transaction would publish to a topic that it drops. */
+extern void prism_pending_discard(int32 topic_id);
 
 /* This transaction has something to publish. */
 extern bool prism_log_has_pending(void);
@@ -67,6 +72,9 @@ extern int64 prism_reader_stable(const PrismReader *reader);
 
 /* WAL up to here must be flushed before anything read may leave the server (XLogFlush). */
 extern XLogRecPtr prism_reader_flush_to(const PrismReader *reader);
+
+/* A message out of a row of a segment; its Datums point into the tuple. */
+extern void prism_message_from_tuple(PrismMessage *message, HeapTuple tuple, TupleDesc descriptor);
 
 /* The position of the first message kept, or the stable offset of an empty topic. */
 extern int64 prism_log_earliest(PrismTopic *topic);

@@ -45,6 +45,9 @@ extern int64 prism_segment_next(int32 topic_id, int64 from);
 /* The largest existing segment number, or -1. */
 extern int64 prism_segment_last(int32 topic_id);
 
+/* The first offset behind the last row of a segment, dead rows included; -1: it has none. */
+extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
+
 /* Make a segment (DDL, as the extension's owner), in its transaction. False: it was there. */
 extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);
 
@@ -56,5 +59,8 @@ extern void prism_segment_drop(int32 topic_id, int64 segment_number);
  * for them; 53000 with a hint after prism's patience.  Before registration only.
  */
 extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
+
+/* Called when a segment is wanted: wakes this database's maintainer. Set by prism.c; must not throw. */
+extern void (*prism_segment_wake) (void);
 
 #endif							/* PRISM_SEGMENT_H */

@@ -25,6 +25,7 @@ typedef struct PrismTopic
 	char		name[PRISM_TOPIC_NAME_MAX + 1]; /* hash key; must be first */
 	int32		topic_id;
 	int32		namespace_id;	/* 0: prism's own topic */
+	char		namespace_name[PRISM_TOPIC_NAME_MAX + 1];
 	Oid			rights_relid;	/* prism_log.namespace_<id>, whose ACL holds the namespace's rights */
 	Oid			mark_relid;		/* prism_log.topic_<id>_mark; its lock is the topic's lock */
 	int64		segment_messages;
@@ -66,6 +67,9 @@ extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege
 
 /* Look up and check; a caller without any right gets 42501 whether or not the topic exists. */
 extern PrismTopic *prism_topic_for(const char *name, PrismPrivilege privilege);
+
+/* 42704 unless the topic belongs to the namespace. */
+extern void prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name);
 
 /* 22023 unless the name can be a Kafka topic and is not prism's own. */
 extern void prism_topic_check_name(const char *name);

@@ -1,0 +1,292 @@
+/*-------------------------------------------------------------------------
+ *
+ * publish.c
+ *	  prism.publish(), prism.publish_batch(), prism.last_position().
+ *
+ * src/api/publish.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "api/headers.h"
+#include "api/publish.h"
+#include "pattern/pattern.h"
+#include "store/log.h"
+#include "uuid7.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(prism_publish_jsonb);
+PG_FUNCTION_INFO_V1(prism_publish_json);
+PG_FUNCTION_INFO_V1(prism_publish_text);
+PG_FUNCTION_INFO_V1(prism_publish_bytea);
+PG_FUNCTION_INFO_V1(prism_publish_batch_jsonb);
+PG_FUNCTION_INFO_V1(prism_publish_batch_bytea);
+PG_FUNCTION_INFO_V1(prism_last_position);
+
+struct varlena *
+prism_jsonb_bytes(Jsonb *value)
+{
+	StringInfoData bytes;
+
+	initStringInfo(&bytes);
+	appendStringInfoSpaces(&bytes, VARHDRSZ);
+	(void) JsonbToCString(&bytes, &value->root, VARSIZE(value));
+	SET_VARSIZE(bytes.data, bytes.len);
+	return (struct varlena *) bytes.data;
+}
+
+/* Text whose first character opens a JSON object or array, and that parses. */
+static bool
+text_is_json(struct varlena *payload)
+{
+	char	   *bytes = VARDATA_ANY(payload);
+	int			length = VARSIZE_ANY_EXHDR(payload);
+	int			i = 0;
+
+	while (i < length && (bytes[i] == ' ' || bytes[i] == '\n' || bytes[i] == '\r' || bytes[i] == '\t'))
+		i++;
+	if (i == length || (bytes[i] != '{' && bytes[i] != '['))
+		return false;
+	return prism_json_is_valid(bytes, length);
+}
+
+static void
+check_size(PrismTopic *topic, struct varlena *payload, text *key)
+{
+	int64		bytes = payload != NULL ? VARSIZE_ANY_EXHDR(payload) : 0;
+
+	if (bytes > topic->message_bytes_max)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("payload is too large for topic \"%s\"", topic->name),
+				errdetail("The payload has " INT64_FORMAT " bytes; the limit is " INT64_FORMAT ".",
+						  bytes, topic->message_bytes_max),
+				errhint("Raise needs.max_message_size in the namespace."));
+	if (key != NULL && VARSIZE_ANY_EXHDR(key) > PRISM_KEY_BYTES_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("key is too long"),
+				errdetail("The key has %d bytes; the limit is %d.",
+						  (int) VARSIZE_ANY_EXHDR(key), PRISM_KEY_BYTES_MAX));
+	if (payload == NULL && key == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("a message without payload needs a key"),
+				errdetail("A NULL payload is a tombstone: it says that the key is gone."));
+}
+
+pg_uuid_t
+prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload, text *key,
+			  Jsonb *headers)
+{
+	PrismMessage message = {.remaining = 0};
+	bool		is_json;
+
+	check_size(topic, payload, key);
+	is_json = payload != NULL &&
+		(form == PRISM_PAYLOAD_JSON || (form == PRISM_PAYLOAD_TEXT && text_is_json(payload)));
+	headers = prism_headers_complete(headers, is_json);
+
+	message.created_at = GetCurrentTimestamp();
+	prism_uuid7(message.created_at, &message.id);
+	message.has_key = key != NULL;
+	message.has_headers = headers != NULL;
+	message.has_payload = payload != NULL;
+	message.key = PointerGetDatum(key);
+	message.headers = PointerGetDatum(headers);
+	message.payload = PointerGetDatum(payload);
+	prism_chain_publish(topic, &message);
+	return message.id;
+}
+
+PrismTopic *
+prism_publish_topic(text *topic_name, text *namespace_name)
+{
+	PrismTopic *topic;
+	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
+
+	if (topic_name == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("topic must not be null"));
+	/* what is cut here is still longer than any topic's name */
+	text_to_cstring_buffer(topic_name, buffer, sizeof(buffer));
+	topic = prism_topic_for(buffer, PRISM_PUBLISH);
+	if (namespace_name != NULL)
+		prism_topic_check_namespace(topic, text_to_cstring(namespace_name));
+	return topic;
+}
+
+/* ---------- prism.publish() ---------- */
+
+static text *
+optional_text(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : PG_GETARG_TEXT_PP(argument);
+}
+
+/* Arguments: topic, payload, key, headers, namespace, deliver_at. */
+static Datum
+publish_one(FunctionCallInfo fcinfo, PrismPayloadForm form, struct varlena *payload)
+{
+	PrismTopic *topic = prism_publish_topic(optional_text(fcinfo, 0), optional_text(fcinfo, 4));
+	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
+
+	if (!PG_ARGISNULL(5))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("deliver_at is not available yet in prism " PRISM_VERSION),
+				errhint("Leave it out; the message is delivered when the transaction commits."));
+	*id = prism_publish(topic, form, payload, optional_text(fcinfo, 2),
+						PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
+	PG_RETURN_UUID_P(id);
+}
+
+Datum
+prism_publish_jsonb(PG_FUNCTION_ARGS)
+{
+	return publish_one(fcinfo, PRISM_PAYLOAD_JSON,
+					   PG_ARGISNULL(1) ? NULL : prism_jsonb_bytes(PG_GETARG_JSONB_P(1)));
+}
+
+Datum
+prism_publish_json(PG_FUNCTION_ARGS)
+{
+	return publish_one(fcinfo, PRISM_PAYLOAD_JSON, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+}
+
+Datum
+prism_publish_text(PG_FUNCTION_ARGS)
+{
+	return publish_one(fcinfo, PRISM_PAYLOAD_TEXT, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+}
+
+Datum
+prism_publish_bytea(PG_FUNCTION_ARGS)
+{
+	return publish_one(fcinfo, PRISM_PAYLOAD_BYTES, PG_ARGISNULL(1) ? NULL : PG_GETARG_BYTEA_PP(1));
+}
+
+/* ---------- prism.publish_batch() ---------- */
+
+typedef struct Column
+{
+	int			count;			/* -1: the array is NULL */
+	Datum	   *values;
+	bool	   *nulls;
+} Column;
+
+static Column
+array_column(FunctionCallInfo fcinfo, int argument, Oid type)
+{
+	Column		column = {.count = -1};
+	ArrayType  *array;
+
+	if (PG_ARGISNULL(argument))
+		return column;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				errmsg("arrays of publish_batch must have one dimension"));
+	/* text, jsonb and bytea: all of variable length, aligned as int */
+	deconstruct_array(array, type, -1, false, TYPALIGN_INT, &column.values, &column.nulls, &column.count);
+	return column;
+}
+
+static void
+check_length(const Column *column, const Column *payloads, const char *name)
+{
+	if (column->count >= 0 && column->count != payloads->count)
+		ereport(ERROR,
+				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				errmsg("arrays of publish_batch differ in length"),
+				errdetail("There are %d payloads and %d %s.", payloads->count, column->count, name));
+}
+
+/* Arguments: topic, payloads, keys, headers, namespace. */
+static Datum
+publish_batch(FunctionCallInfo fcinfo, PrismPayloadForm form, Oid payload_type)
+{
+	PrismTopic *topic = prism_publish_topic(optional_text(fcinfo, 0), optional_text(fcinfo, 4));
+	Column		payloads = array_column(fcinfo, 1, payload_type);
+	Column		keys = array_column(fcinfo, 2, TEXTOID);
+	Column		headers = array_column(fcinfo, 3, JSONBOID);
+	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism publish_batch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(row_cxt);
+
+	if (payloads.count < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("payloads must not be null"));
+	check_length(&keys, &payloads, "keys");
+	check_length(&headers, &payloads, "headers");
+	for (int i = 0; i < payloads.count; i++)
+	{
+		struct varlena *payload = NULL;
+		bool		has_key = keys.count > 0 && !keys.nulls[i];
+		bool		has_headers = headers.count > 0 && !headers.nulls[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (!payloads.nulls[i])
+			payload = form == PRISM_PAYLOAD_JSON
+				? prism_jsonb_bytes(DatumGetJsonbP(payloads.values[i]))
+				: PG_DETOAST_DATUM_PACKED(payloads.values[i]);
+		prism_publish(topic, form, payload,
+					  has_key ? DatumGetTextPP(keys.values[i]) : NULL,
+					  has_headers ? DatumGetJsonbP(headers.values[i]) : NULL);
+		MemoryContextReset(row_cxt);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(row_cxt);
+	PG_RETURN_INT64(payloads.count);
+}
+
+Datum
+prism_publish_batch_jsonb(PG_FUNCTION_ARGS)
+{
+	return publish_batch(fcinfo, PRISM_PAYLOAD_JSON, JSONBOID);
+}
+
+Datum
+prism_publish_batch_bytea(PG_FUNCTION_ARGS)
+{
+	return publish_batch(fcinfo, PRISM_PAYLOAD_BYTES, BYTEAOID);
+}
+
+/* ---------- prism.last_position() ---------- */
+
+Datum
+prism_last_position(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const PrismLastPosition *positions;
+	int			count = prism_log_last_positions(&positions);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < count; i++)
+	{
+		PrismTopic *topic = prism_topic_lookup_id(positions[i].topic_id, true);
+		Datum		values[3];
+		bool		nulls[3] = {false, false, false};
+
+		/* dropped meanwhile, or prism's own */
+		if (topic == NULL || topic->namespace_id == 0)
+			continue;
+		values[0] = CStringGetTextDatum(topic->name);
+		values[1] = Int64GetDatum(positions[i].first);
+		values[2] = Int64GetDatum(positions[i].last);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * publish.h
+ *	  Publishing from C: what prism.publish(), the outbox views and
+ *	  prism.transaction() have in common.
+ *
+ * src/api/publish.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_PUBLISH_H
+#define PRISM_PUBLISH_H
+
+#include "store/topic.h"
+
+#include "utils/jsonb.h"
+
+/* How the payload was given: decides the content type. */
+typedef enum PrismPayloadForm
+{
+	PRISM_PAYLOAD_BYTES,
+	PRISM_PAYLOAD_TEXT,			/* JSON when it parses as an object or array */
+	PRISM_PAYLOAD_JSON
+} PrismPayloadForm;
+
+/*
+ * Check, fill in id, time and content type, and hand to the chain.  payload is
+ * bytea (or text, the same bytes), NULL for a tombstone; key and headers may be
+ * NULL.  Returns the id.
+ */
+extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
+							   text *key, Jsonb *headers);
+
+/* The topic that publish() names, with the right to publish; checks the namespace when given. */
+extern PrismTopic *prism_publish_topic(text *topic_name, text *namespace_name);
+
+/* The bytes of a jsonb value's text. */
+extern struct varlena *prism_jsonb_bytes(Jsonb *value);
+
+#endif							/* PRISM_PUBLISH_H */

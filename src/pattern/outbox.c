@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *	  The transactional outbox: a message becomes a row of the log in the
+ *	  caller's transaction, workers carry it on after the commit.
+ *
+ * src/pattern/outbox.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "pattern/pattern.h"
+#include "store/log.h"
+
+static void
+outbox_publish(PrismLink *link, PrismMessage *message)
+{
+	prism_log_append(link->topic, message);
+}
+
+const PrismPattern prism_pattern_outbox = {
+	.name = "outbox",
+	.version = "1.0.0",
+	.built = true,
+	.apis = PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT,
+	.process_publish = outbox_publish,
+};

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *	  The patterns there are: those built, and those of the RFC still to come.
+ *
+ * src/pattern/registry.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "backend/backend.h"
+#include "pattern/pattern.h"
+
+#define MESSAGING (PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT)
+
+static const char *const before_claim_check[] = {"outbox", "wal", NULL};
+static const char *const before_tiered_storage[] = {"outbox", "claim-check", "wal", NULL};
+
+/* Known from the RFC: apply() names them and refuses. */
+static const PrismPattern claim_check = {
+	.name = "claim-check",
+	.version = "0",
+	.apis = MESSAGING,
+	.roles = PRISM_ROLE_OBJECT,
+	.after = before_claim_check,
+};
+static const PrismPattern wal = {
+	.name = "wal",
+	.version = "0",
+	.apis = MESSAGING,
+};
+static const PrismPattern cdc = {
+	.name = "cdc",
+	.version = "0",
+	.apis = MESSAGING | PRISM_API_READER,
+};
+static const PrismPattern cache = {
+	.name = "cache",
+	.version = "0",
+	.apis = PRISM_API_READER | PRISM_API_CACHE,
+	.roles = PRISM_ROLE_CACHE,
+};
+static const PrismPattern tiered_storage = {
+	.name = "tiered-storage",
+	.version = "0",
+	.apis = MESSAGING,
+	.roles = PRISM_ROLE_OBJECT,
+	.after = before_tiered_storage,
+};
+static const PrismPattern event_store = {
+	.name = "event-store",
+	.version = "0",
+	.apis = PRISM_API_TRANSACT | PRISM_API_QUEUE,
+};
+static const PrismPattern projection = {
+	.name = "projection",
+	.version = "0",
+	.apis = PRISM_API_TRANSACT | PRISM_API_READER,
+};
+
+static const PrismPattern *const patterns[] = {
+	&prism_pattern_outbox, &claim_check, &wal, &cdc, &cache,
+	&tiered_storage, &event_store, &projection, NULL
+};
+
+const PrismPattern *const *
+prism_patterns(void)
+{
+	return patterns;
+}
+
+const PrismPattern *
+prism_pattern_find(const char *name)
+{
+	for (int i = 0; patterns[i] != NULL; i++)
+	{
+		if (strcmp(patterns[i]->name, name) == 0)
+			return patterns[i];
+	}
+	return NULL;
+}

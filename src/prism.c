@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * prism.c
+ *	  Where PostgreSQL enters: load, shared memory, transaction callbacks.
+ *
+ * src/prism.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "guc.h"
+#include "bgworker/wakeup.h"
+#include "store/counter.h"
+#include "store/log.h"
+#include "store/segment.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+PG_MODULE_MAGIC;
+
+bool		prism_preloaded = false;
+
+static shmem_request_hook_type former_shmem_request = NULL;
+static shmem_startup_hook_type former_shmem_startup = NULL;
+
+PGDLLEXPORT void _PG_init(void);
+
+PG_FUNCTION_INFO_V1(prism_version);
+
+/* ---------- shared memory ---------- */
+
+static void
+request_shmem(void)
+{
+	if (former_shmem_request != NULL)
+		former_shmem_request();
+	RequestAddinShmemSpace(prism_counter_shmem_size());
+	RequestNamedLWLockTranche("prism_topic", 1);
+}
+
+static void
+start_shmem(void)
+{
+	if (former_shmem_startup != NULL)
+		former_shmem_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	prism_counter_shmem_init();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* ---------- transactions ---------- */
+
+static void
+refuse_prepare(void)
+{
+	if (prism_log_has_pending())
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot PREPARE a transaction that has published or acknowledged messages"),
+				errhint("Commit it in one phase."));
+}
+
+/*
+ * PRE_COMMIT may fail or wait; COMMIT and ABORT come after the fact and must
+ * not throw: an ERROR there is a PANIC.
+ */
+static void
+on_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			prism_log_pre_commit();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			refuse_prepare();
+			break;
+		case XACT_EVENT_COMMIT:
+			prism_log_end(true);
+			prism_counter_end(true);
+			break;
+		case XACT_EVENT_ABORT:
+			prism_log_end(false);
+			prism_counter_end(false);
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		prism_log_subcommit(GetCurrentTransactionNestLevel());
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		prism_log_subabort(GetCurrentTransactionNestLevel());
+}
+
+/* ---------- load ---------- */
+
+void
+_PG_init(void)
+{
+	prism_preloaded = process_shared_preload_libraries_in_progress;
+	prism_define_settings();
+	if (!prism_preloaded)
+		return;
+
+	former_shmem_request = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	former_shmem_startup = shmem_startup_hook;
+	shmem_startup_hook = start_shmem;
+	RegisterXactCallback(on_transaction, NULL);
+	RegisterSubXactCallback(on_subtransaction, NULL);
+}
+
+void
+prism_require_preload(void)
+{
+	if (!prism_preloaded)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("prism must be loaded at server start"),
+				errhint("Add prism to shared_preload_libraries in postgresql.conf and restart the server."));
+}
+
+Datum
+prism_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(PRISM_VERSION));
+}
+
+/* ---------- the extension ---------- */
+
+/* Read pg_extension's row of prism. False: not installed here. */
+static bool
+extension_row(Oid *extension, Oid *owner)
+{
+	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("prism"));
+	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		Form_pg_extension row = (Form_pg_extension) GETSTRUCT(tuple);
+
+		*extension = row->oid;
+		*owner = row->extowner;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+Oid
+prism_extension_oid(void)
+{
+	Oid			extension = InvalidOid;
+	Oid			owner;
+
+	(void) extension_row(&extension, &owner);
+	return extension;
+}
+
+Oid
+prism_owner(void)
+{
+	static Oid	owner = InvalidOid;
+	static uint64 known_at = 0;
+	uint64		now = prism_catalog_generation();
+
+	if (known_at != now)
+	{
+		Oid			extension;
+
+		if (!extension_row(&extension, &owner))
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("extension \"prism\" is not installed in this database"),
+					errhint("Run CREATE EXTENSION prism."));
+		known_at = now;
+	}
+	return owner;
+}
+
+PrismIdentity
+prism_enter_owner(void)
+{
+	PrismIdentity identity;
+
+	GetUserIdAndSecContext(&identity.user, &identity.security_context);
+	SetUserIdAndSecContext(prism_owner(),
+						   identity.security_context | SECURITY_LOCAL_USERID_CHANGE);
+	return identity;
+}
+
+void
+prism_leave_owner(PrismIdentity identity)
+{
+	SetUserIdAndSecContext(identity.user, identity.security_context);
+}

@@ -1,0 +1,425 @@
+/*-------------------------------------------------------------------------
+ *
+ * append.c
+ *	  A transaction's messages become rows of the log, at its commit.
+ *
+ * The order in PRE_COMMIT is what everything rests on:
+ *	1. for all topics: whatever can fail or wait (the mark, segments);
+ *	2. for all topics: take offsets and register them as in flight, in one step;
+ *	3. insert.  Nothing here waits for another session.
+ * COMMIT and ABORT callbacks take the registration back; they cannot throw.
+ *
+ * src/store/append.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/counter.h"
+#include "store/pending.h"
+#include "store/segment.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "replication/origin.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Rows that one heap_multi_insert takes at most, and their bytes. */
+#define CHUNK_ROWS_MAX 1000
+#define CHUNK_BYTES_MAX (256 * 1024)
+/* From so many rows on a buffer ring spares the shared buffers. */
+#define BULK_ROWS_MIN 10000
+
+/* One topic of the committing transaction. */
+typedef struct Block
+{
+	PrismPending *pending;
+	PrismCounter *counter;
+	PrismInFlight *in_flight;
+	int64		first_segment;
+	int64		last_segment;
+	Relation   *segments;		/* first_segment .. last_segment, locked until the end */
+	Relation   *indexes;
+	int64		bytes;
+} Block;
+
+static Block *blocks = NULL;
+static int	block_count = 0;
+static int	registered = 0;		/* blocks[0 .. registered) are in flight */
+
+/* What this session's last commit published; candidates become valid with COMMIT. */
+static PrismLastPosition *last_positions = NULL;
+static PrismLastPosition *candidates = NULL;
+static int	positions_max = 0;
+static int	last_count = 0;
+
+/* ---------- 1: prepare ---------- */
+
+static void
+close_segments(Block *block)
+{
+	if (block->segments == NULL)
+		return;
+	for (int i = 0; i <= block->last_segment - block->first_segment; i++)
+	{
+		index_close(block->indexes[i], NoLock);
+		table_close(block->segments[i], NoLock);
+	}
+	block->segments = NULL;
+}
+
+/* Open the segments that the next block will go to. False: one vanished under us. */
+static bool
+open_segments(Block *block)
+{
+	PrismTopic *topic = block->pending->topic;
+	int64		first = prism_counter_peek(block->counter);
+	int64		end = first + block->pending->live;
+	int			count;
+
+	prism_segment_await(topic, first, end);
+	block->first_segment = first / topic->segment_messages;
+	block->last_segment = block->first_segment - 1;
+	count = (end - 1) / topic->segment_messages - block->first_segment + 1;
+	block->segments = palloc(count * sizeof(Relation));
+	block->indexes = palloc(count * sizeof(Relation));
+	for (int i = 0; i < count; i++)
+	{
+		Oid			index_relid;
+		Oid			relid = prism_segment_relid(topic, block->first_segment + i, &index_relid);
+
+		block->segments[i] = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
+		if (block->segments[i] == NULL)
+			return false;
+		block->indexes[i] = index_open(index_relid, RowExclusiveLock);
+		block->last_segment++;
+	}
+	return true;
+}
+
+static void
+prepare_blocks(void)
+{
+	for (int i = 0; i < block_count; i++)
+	{
+		Block	   *block = &blocks[i];
+
+		do
+		{
+			close_segments(block);
+			prism_counter_reserve(block->pending->topic, block->pending->live);
+		} while (!open_segments(block));
+	}
+}
+
+/* ---------- 2: register ---------- */
+
+static void
+settle_blocks(XLogRecPtr commit_end)
+{
+	while (registered > 0)
+	{
+		Block	   *block = &blocks[--registered];
+
+		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes);
+	}
+}
+
+/* All or nothing: a topic whose segment or mark has run out sends us back to prepare, with none in flight. */
+static bool
+register_blocks(void)
+{
+	while (registered < block_count)
+	{
+		Block	   *block = &blocks[registered];
+
+		if (!prism_counter_take(block->counter, block->pending->live, block->first_segment,
+								block->last_segment, block->in_flight))
+		{
+			settle_blocks(InvalidXLogRecPtr);
+			return false;
+		}
+		registered++;
+	}
+	return true;
+}
+
+/* ---------- 3: insert ---------- */
+
+typedef struct Inserter
+{
+	Block	   *block;
+	PrismPendingCursor cursor;
+	MemoryContext chunk_cxt;
+	CommandId	cid;
+	BulkInsertState bulk;
+	TupleTableSlot **slots;
+	int			slot_count;
+	IndexInfo  *index_info;
+	int64		offset;			/* of the next row */
+} Inserter;
+
+/* Offset and remaining stand at fixed places at the row's begin (segment.h). */
+static void
+number_tuple(HeapTuple tuple, int64 offset, int64 remaining)
+{
+	char	   *data = (char *) tuple->t_data + tuple->t_data->t_hoff;
+	int32		remaining32 = (int32) Min(remaining, PG_INT32_MAX);
+
+	memcpy(data, &offset, sizeof(offset));
+	memcpy(data + 16, &remaining32, sizeof(remaining32));
+}
+
+static void
+insert_index_entry(Inserter *inserter, Relation heap, Relation index, ItemPointer tid, int64 offset)
+{
+	Datum		value = Int64GetDatum(offset);
+	bool		isnull = false;
+
+	if (inserter->index_info == NULL)
+		inserter->index_info = BuildIndexInfo(index);
+	index_insert(index, &value, &isnull, tid, heap, UNIQUE_CHECK_YES, false, inserter->index_info);
+}
+
+/* Insert the rows in slots[0 .. count), which begin at 'first' and lie in one segment. */
+static void
+insert_chunk(Inserter *inserter, int count, int64 first)
+{
+	Block	   *block = inserter->block;
+	int64		segment_messages = block->pending->topic->segment_messages;
+	int			number = first / segment_messages - block->first_segment;
+	Relation	heap = block->segments[number];
+	Relation	index = block->indexes[number];
+
+	heap_multi_insert(heap, inserter->slots, count, inserter->cid, 0, inserter->bulk);
+	for (int i = 0; i < count; i++)
+	{
+		insert_index_entry(inserter, heap, index, &inserter->slots[i]->tts_tid, first + i);
+		ExecClearTuple(inserter->slots[i]);
+	}
+	if ((first + count) % segment_messages == 0 && inserter->bulk != NULL)
+	{
+		/* the ring has a page of this table pinned */
+		FreeBulkInsertState(inserter->bulk);
+		inserter->bulk = GetBulkInsertState();
+		inserter->index_info = NULL;
+	}
+}
+
+static TupleTableSlot *
+chunk_slot(Inserter *inserter, int i)
+{
+	if (i == inserter->slot_count)
+	{
+		inserter->slots[i] = MakeSingleTupleTableSlot(prism_segment_descriptor(), &TTSOpsHeapTuple);
+		inserter->slot_count++;
+	}
+	return inserter->slots[i];
+}
+
+/* Fill slots until the chunk is full, the segment ends or there are no more. Returns how many. */
+static int
+fill_chunk(Inserter *inserter)
+{
+	Block	   *block = inserter->block;
+	int64		segment_messages = block->pending->topic->segment_messages;
+	Size		bytes = 0;
+	int			count = 0;
+
+	while (count < CHUNK_ROWS_MAX && bytes < CHUNK_BYTES_MAX)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(inserter->chunk_cxt);
+		HeapTuple	tuple = prism_pending_fetch(&inserter->cursor);
+
+		MemoryContextSwitchTo(caller);
+		if (tuple == NULL)
+			break;
+		number_tuple(tuple, inserter->offset, block->in_flight->end - inserter->offset - 1);
+		ExecStoreHeapTuple(tuple, chunk_slot(inserter, count), false);
+		bytes += tuple->t_len;
+		count++;
+		inserter->offset++;
+		if (inserter->offset % segment_messages == 0)
+			break;
+	}
+	block->bytes += bytes;
+	return count;
+}
+
+static void
+insert_single(Block *block, CommandId cid)
+{
+	PrismPendingCursor cursor;
+	HeapTuple	tuple;
+	Inserter	inserter = {.block = block};
+
+	prism_pending_begin(&cursor, block->pending, PRISM_PENDING_READ_COMMIT);
+	tuple = prism_pending_fetch(&cursor);
+	number_tuple(tuple, block->in_flight->first, 0);
+	heap_insert(block->segments[0], tuple, cid, 0, NULL);
+	insert_index_entry(&inserter, block->segments[0], block->indexes[0], &tuple->t_self,
+					   block->in_flight->first);
+	block->bytes = tuple->t_len;
+}
+
+static void
+insert_many(Block *block, CommandId cid)
+{
+	Inserter	inserter = {.block = block,.cid = cid,.offset = block->in_flight->first};
+	int			count;
+
+	inserter.chunk_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism chunk", ALLOCSET_DEFAULT_SIZES);
+	inserter.slots = palloc(CHUNK_ROWS_MAX * sizeof(TupleTableSlot *));
+	if (block->pending->live >= BULK_ROWS_MIN)
+		inserter.bulk = GetBulkInsertState();
+	prism_pending_begin(&inserter.cursor, block->pending, PRISM_PENDING_READ_COMMIT);
+	while ((count = fill_chunk(&inserter)) > 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(inserter.chunk_cxt);
+
+		CHECK_FOR_INTERRUPTS();
+		insert_chunk(&inserter, count, inserter.offset - count);
+		MemoryContextSwitchTo(caller);
+		inserter.index_info = NULL;
+		MemoryContextReset(inserter.chunk_cxt);
+	}
+	if (inserter.offset != block->in_flight->end)
+		elog(ERROR, "topic %d: %lld messages were announced, %lld inserted", block->pending->topic_id,
+			 (long long) block->pending->live, (long long) (inserter.offset - block->in_flight->first));
+	if (inserter.bulk != NULL)
+		FreeBulkInsertState(inserter.bulk);
+	for (int i = 0; i < inserter.slot_count; i++)
+		ExecDropSingleTupleTableSlot(inserter.slots[i]);
+	MemoryContextDelete(inserter.chunk_cxt);
+}
+
+/* The rows carry a marker origin, so that logical slots that filter origins neither queue nor spill them. */
+static void
+insert_blocks(void)
+{
+	RepOriginId caller_origin = replorigin_session_origin;
+	CommandId	cid = GetCurrentCommandId(true);
+
+	replorigin_session_origin = DoNotReplicateId;
+	PG_TRY();
+	{
+		for (int i = 0; i < block_count; i++)
+		{
+			if (blocks[i].pending->live == 1)
+				insert_single(&blocks[i], cid);
+			else
+				insert_many(&blocks[i], cid);
+		}
+	}
+	PG_FINALLY();
+	{
+		replorigin_session_origin = caller_origin;
+	}
+	PG_END_TRY();
+}
+
+/* ---------- the callbacks ---------- */
+
+static void
+make_blocks(List *topics)
+{
+	ListCell   *cell;
+
+	blocks = palloc0(list_length(topics) * sizeof(Block));
+	foreach(cell, topics)
+	{
+		PrismPending *pending = lfirst(cell);
+
+		if (pending->live == 0)
+			continue;
+		blocks[block_count].pending = pending;
+		blocks[block_count].counter = pending->topic->counter;
+		blocks[block_count].in_flight = prism_counter_block(block_count);
+		block_count++;
+	}
+}
+
+static void
+note_positions(void)
+{
+	if (positions_max < block_count)
+	{
+		PrismLastPosition *grown = MemoryContextAlloc(TopMemoryContext,
+													  2 * block_count * sizeof(PrismLastPosition));
+		PrismLastPosition *former = positions_max > 0 ? Min(last_positions, candidates) : NULL;
+
+		if (last_count > 0)
+			memcpy(grown, last_positions, last_count * sizeof(PrismLastPosition));
+		last_positions = grown;
+		candidates = grown + block_count;
+		positions_max = block_count;
+		if (former != NULL)
+			pfree(former);
+	}
+	for (int i = 0; i < block_count; i++)
+		candidates[i] = (PrismLastPosition)
+	{
+		blocks[i].pending->topic_id, blocks[i].in_flight->first, blocks[i].in_flight->end - 1
+	};
+}
+
+void
+prism_log_pre_commit(void)
+{
+	MemoryContext caller;
+
+	if (!prism_log_has_pending())
+		return;
+	prism_pending_sealed = true;
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	make_blocks(prism_pending_topics());
+	if (block_count > 0)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		do
+			prepare_blocks();
+		while (!register_blocks());
+		insert_blocks();
+		note_positions();
+		for (int i = 0; i < block_count; i++)
+			close_segments(&blocks[i]);
+		PopActiveSnapshot();
+	}
+	prism_pending_close();
+	MemoryContextSwitchTo(caller);
+}
+
+/* After the commit became visible, or the transaction is gone: only spinlocks and latches from here on. */
+void
+prism_log_end(bool committed)
+{
+	if (committed && registered > 0)
+	{
+		PrismLastPosition *former = last_positions;
+
+		last_positions = candidates;
+		candidates = former;
+		last_count = registered;
+	}
+	settle_blocks(committed ? XactLastCommitEnd : InvalidXLogRecPtr);
+	blocks = NULL;
+	block_count = 0;
+	prism_pending_forget();
+}
+
+int
+prism_log_last_positions(const PrismLastPosition **positions)
+{
+	*positions = last_positions;
+	return last_count;
+}

@@ -1,0 +1,351 @@
+/*-------------------------------------------------------------------------
+ *
+ * counter.c
+ *	  Offsets handed out at commit, and the stable offset.
+ *
+ * All of a counter's changing fields are under its spinlock, held for a few
+ * instructions.  What runs in COMMIT and ABORT callbacks takes only spinlocks
+ * and sets latches: an ERROR there would be a PANIC.
+ *
+ * The durable high-water mark of a topic and what else survives a restart is
+ * in counter_mark.c.
+ *
+ * src/store/counter.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "guc.h"
+#include "store/counter.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+typedef struct CounterTable
+{
+	LWLock	   *lock;			/* slots are taken and freed under it */
+	int			size;
+	PrismCounter slots[FLEXIBLE_ARRAY_MEMBER];
+} CounterTable;
+
+static CounterTable *table = NULL;
+static PrismInFlight *in_flight_pool = NULL;
+
+/* Topics made and dropped by the current transaction. */
+static List *created_marks = NIL;
+static List *dropped_marks = NIL;
+
+/* ---------- slots ---------- */
+
+static Size
+table_size(void)
+{
+	return add_size(offsetof(CounterTable, slots),
+					mul_size(prism_max_topics, sizeof(PrismCounter)));
+}
+
+static Size
+pool_size(void)
+{
+	return mul_size(mul_size(MaxBackends, prism_max_topics_per_transaction), sizeof(PrismInFlight));
+}
+
+Size
+prism_counter_shmem_size(void)
+{
+	return add_size(MAXALIGN(table_size()), pool_size());
+}
+
+void
+prism_counter_shmem_init(void)
+{
+	bool		found;
+
+	table = ShmemInitStruct("prism topics", table_size(), &found);
+	if (!found)
+	{
+		memset(table, 0, table_size());
+		table->lock = &GetNamedLWLockTranche("prism_topic")->lock;
+		table->size = prism_max_topics;
+		for (int i = 0; i < table->size; i++)
+		{
+			SpinLockInit(&table->slots[i].mutex);
+			ConditionVariableInit(&table->slots[i].extended);
+			ConditionVariableInit(&table->slots[i].published);
+			ConditionVariableInit(&table->slots[i].segments_changed);
+		}
+	}
+	in_flight_pool = ShmemInitStruct("prism blocks in flight", pool_size(), &found);
+	if (!found)
+		memset(in_flight_pool, 0, pool_size());
+}
+
+/* Everything but the lock and the condition variables, which sleepers of the former owner may still look at. */
+static void
+reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
+{
+	SpinLockAcquire(&counter->mutex);
+	counter->database = MyDatabaseId;
+	counter->mark_relid = mark_relid;
+	counter->ready = false;
+	counter->next = counter->limit = 0;
+	counter->segment_messages = segment_messages;
+	dlist_init(&counter->in_flight);
+	counter->commit_end = InvalidXLogRecPtr;
+	counter->messages_total = counter->bytes_total = 0;
+	counter->last_publish = 0;
+	counter->extender = -1;
+	counter->wanted_end = 0;
+	memset(counter->subscribers, 0, sizeof(counter->subscribers));
+	counter->jump_count = counter->jumps_saved = 0;
+	SpinLockRelease(&counter->mutex);
+}
+
+PrismCounter *
+prism_counter_attach(Oid mark_relid, int64 segment_messages)
+{
+	PrismCounter *counter = NULL;
+	PrismCounter *unused = NULL;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < table->size && counter == NULL; i++)
+	{
+		PrismCounter *slot = &table->slots[i];
+
+		if (slot->database == MyDatabaseId && slot->mark_relid == mark_relid)
+			counter = slot;
+		else if (slot->database == InvalidOid && unused == NULL)
+			unused = slot;
+	}
+	if (counter == NULL && unused != NULL)
+	{
+		reset_slot(unused, mark_relid, segment_messages);
+		counter = unused;
+	}
+	LWLockRelease(table->lock);
+
+	if (counter == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("too many topics in use"),
+				errdetail("The server keeps %d topics in shared memory, over all databases.", prism_max_topics),
+				errhint("Raise prism.max_topics and restart the server."));
+	return counter;
+}
+
+void
+prism_counter_forget(Oid database, Oid mark_relid)
+{
+	if (table == NULL)
+		return;
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < table->size; i++)
+	{
+		PrismCounter *slot = &table->slots[i];
+
+		if (slot->database == database && database != InvalidOid &&
+			(mark_relid == InvalidOid || slot->mark_relid == mark_relid))
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(table->lock);
+}
+
+static void
+remember_mark(List **marks, Oid mark_relid)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+	*marks = lappend_oid(*marks, mark_relid);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+prism_counter_created(Oid mark_relid)
+{
+	remember_mark(&created_marks, mark_relid);
+}
+
+void
+prism_counter_dropped(Oid mark_relid)
+{
+	remember_mark(&dropped_marks, mark_relid);
+}
+
+void
+prism_counter_end(bool committed)
+{
+	List	   *gone = committed ? dropped_marks : created_marks;
+	ListCell   *cell;
+
+	foreach(cell, gone)
+		prism_counter_forget(MyDatabaseId, lfirst_oid(cell));
+	created_marks = dropped_marks = NIL;
+	prism_counter_release_extender();
+}
+
+/* ---------- handing out ---------- */
+
+int64
+prism_counter_peek(PrismCounter *counter)
+{
+	int64		next;
+
+	SpinLockAcquire(&counter->mutex);
+	next = counter->next;
+	SpinLockRelease(&counter->mutex);
+	return next;
+}
+
+PrismInFlight *
+prism_counter_block(int index)
+{
+	Assert(index < prism_max_topics_per_transaction);
+	return &in_flight_pool[prism_my_proc_number() * prism_max_topics_per_transaction + index];
+}
+
+bool
+prism_counter_take(PrismCounter *counter, int64 count, int64 first_segment, int64 last_segment,
+				   PrismInFlight *in_flight)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		taken = false;
+
+	SpinLockAcquire(&counter->mutex);
+	if (counter->ready && counter->limit - counter->next >= count &&
+		counter->next / counter->segment_messages >= first_segment &&
+		(counter->next + count - 1) / counter->segment_messages <= last_segment)
+	{
+		in_flight->first = counter->next;
+		in_flight->end = counter->next + count;
+		in_flight->since = now;
+		in_flight->pid = MyProcPid;
+		counter->next = in_flight->end;
+		dlist_push_tail(&counter->in_flight, &in_flight->node);
+		taken = true;
+	}
+	SpinLockRelease(&counter->mutex);
+	return taken;
+}
+
+static void
+wake_readers(PrismCounter *counter, const int *subscribers)
+{
+	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX; i++)
+	{
+		if (subscribers[i] != 0)
+			SetLatch(&ProcGlobal->allProcs[subscribers[i] - 1].procLatch);
+	}
+	ConditionVariableBroadcast(&counter->published);
+}
+
+void
+prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr commit_end,
+					 int64 bytes)
+{
+	int			subscribers[PRISM_SUBSCRIBERS_MAX];
+	bool		stable_moved;
+
+	SpinLockAcquire(&counter->mutex);
+	stable_moved = dlist_head_node(&counter->in_flight) == &in_flight->node;
+	dlist_delete(&in_flight->node);
+	if (!XLogRecPtrIsInvalid(commit_end))
+	{
+		counter->commit_end = Max(counter->commit_end, commit_end);
+		counter->messages_total += in_flight->end - in_flight->first;
+		counter->bytes_total += bytes;
+		counter->last_publish = in_flight->since;
+	}
+	memcpy(subscribers, counter->subscribers, sizeof(subscribers));
+	SpinLockRelease(&counter->mutex);
+
+	if (stable_moved)
+		wake_readers(counter, subscribers);
+}
+
+int64
+prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to)
+{
+	int64		stable;
+
+	SpinLockAcquire(&counter->mutex);
+	if (dlist_is_empty(&counter->in_flight))
+		stable = counter->next;
+	else
+		stable = dlist_head_element(PrismInFlight, node, &counter->in_flight)->first;
+	if (flush_to != NULL)
+		*flush_to = counter->commit_end;
+	SpinLockRelease(&counter->mutex);
+	return stable;
+}
+
+bool
+prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy)
+{
+	bool		found;
+
+	SpinLockAcquire(&counter->mutex);
+	found = !dlist_is_empty(&counter->in_flight);
+	if (found)
+		*copy = *dlist_head_element(PrismInFlight, node, &counter->in_flight);
+	SpinLockRelease(&counter->mutex);
+	return found;
+}
+
+/* ---------- who is woken ---------- */
+
+/* At exit: this process's number may soon be somebody else's. */
+static void
+unsubscribe_all(int code, Datum arg)
+{
+	for (int i = 0; i < table->size; i++)
+		prism_counter_unsubscribe(&table->slots[i]);
+}
+
+void
+prism_counter_subscribe(PrismCounter *counter)
+{
+	static bool exit_registered = false;
+	int			self = prism_my_proc_number() + 1;
+	bool		subscribed = false;
+
+	if (!exit_registered)
+	{
+		before_shmem_exit(unsubscribe_all, (Datum) 0);
+		exit_registered = true;
+	}
+	SpinLockAcquire(&counter->mutex);
+	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX && !subscribed; i++)
+		subscribed = counter->subscribers[i] == self;
+	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX && !subscribed; i++)
+	{
+		if (counter->subscribers[i] == 0)
+		{
+			counter->subscribers[i] = self;
+			subscribed = true;
+		}
+	}
+	SpinLockRelease(&counter->mutex);
+	if (!subscribed)
+		elog(ERROR, "more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX);
+}
+
+void
+prism_counter_unsubscribe(PrismCounter *counter)
+{
+	int			self = prism_my_proc_number() + 1;
+
+	SpinLockAcquire(&counter->mutex);
+	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX; i++)
+	{
+		if (counter->subscribers[i] == self)
+			counter->subscribers[i] = 0;
+	}
+	SpinLockRelease(&counter->mutex);
+}

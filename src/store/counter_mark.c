@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * counter_mark.c
+ *	  What of a counter survives a restart: the high-water mark and the jumps.
+ *
+ * The mark is a sequence per topic, written non-transactionally in large steps
+ * and flushed before an offset below it is handed out.  A restart goes on at
+ * the mark: rebuilding the counter from the rows would go backwards, as offsets
+ * of aborted transactions have none, and hide new messages from positions that
+ * were derived from the stable offset.
+ *
+ * The sequence's value is a multiple of PRISM_MARK_STEP plus, in the low 16
+ * bits, the timeline on which it was written.  On another timeline (promotion,
+ * point-in-time recovery) the counter starts PRISM_TIMELINE_STEP further, so
+ * that offsets of a lost tail, which the outside may have seen, are never used
+ * again.  (Kafka solves the same with leader epochs, KIP-101.)
+ *
+ * src/store/counter_mark.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/counter.h"
+#include "store/segment.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/ipc.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* The counter whose mark this backend is moving, or NULL. */
+static PrismCounter *extending = NULL;
+
+static int64
+timeline_bits(void)
+{
+	return GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1);
+}
+
+/* The sequence's value as it is now; needs no right and no snapshot. */
+static int64
+read_mark(Oid mark_relid)
+{
+	Relation	sequence = relation_open(mark_relid, AccessShareLock);
+	Buffer		buffer = ReadBuffer(sequence, 0);
+	Page		page;
+	HeapTupleHeader tuple;
+	int64		value;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	tuple = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber));
+	value = ((Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff))->last_value;
+	UnlockReleaseBuffer(buffer);
+	relation_close(sequence, AccessShareLock);
+	return value;
+}
+
+/* Move the mark and make that durable.  Works in a transaction that was set READ ONLY after it published. */
+static void
+write_mark(Oid mark_relid, int64 mark)
+{
+	PrismIdentity identity = prism_enter_owner();
+	bool		read_only = XactReadOnly;
+
+	XactReadOnly = false;
+	DirectFunctionCall2(setval_oid, ObjectIdGetDatum(mark_relid),
+						Int64GetDatum(mark | timeline_bits()));
+	XactReadOnly = read_only;
+	prism_leave_owner(identity);
+	XLogFlush(XactLastRecEnd);
+}
+
+/* ---------- jumps ---------- */
+
+/* Columns of prism.jump. */
+enum
+{
+	JUMP_TOPIC_ID = 1,
+	JUMP_FROM,
+	JUMP_TO
+};
+
+/* The caller holds the spinlock. */
+static void
+note_jump(PrismCounter *counter, int64 from, int64 to)
+{
+	if (from >= to)
+		return;
+	counter->jumps[counter->jump_count % PRISM_JUMPS_KEPT] = (PrismJump) {from, to};
+	counter->jump_count++;
+}
+
+/* The last recorded jumps of a topic, oldest first; returns how many. */
+static int
+load_jumps(int32 topic_id, PrismJump *jumps)
+{
+	Relation	catalog;
+	Snapshot	snapshot;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	List	   *indexes;			/* the primary key alone: rows come by from_offset */
+	int			count = 0;
+	bool		isnull;
+
+	catalog = table_open(get_relname_relid("jump", get_namespace_oid("prism", false)), AccessShareLock);
+	indexes = RelationGetIndexList(catalog);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, JUMP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	scan = systable_beginscan(catalog, linitial_oid(indexes), true, snapshot, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		PrismJump  *jump = &jumps[count++ % PRISM_JUMPS_KEPT];
+
+		jump->from = DatumGetInt64(heap_getattr(tuple, JUMP_FROM, RelationGetDescr(catalog), &isnull));
+		jump->to = DatumGetInt64(heap_getattr(tuple, JUMP_TO, RelationGetDescr(catalog), &isnull));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+	return count;
+}
+
+void
+prism_counter_save_jumps(PrismTopic *topic)
+{
+	PrismCounter *counter = topic->counter;
+	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	PrismIdentity identity;
+	int			count;
+	int			saved;
+
+	SpinLockAcquire(&counter->mutex);
+	count = counter->jump_count;
+	saved = Max(counter->jumps_saved, count - PRISM_JUMPS_KEPT);
+	memcpy(jumps, counter->jumps, sizeof(jumps));
+	SpinLockRelease(&counter->mutex);
+	if (saved >= count)
+		return;
+
+	identity = prism_enter_owner();
+	SPI_connect();
+	for (int i = saved; i < count; i++)
+	{
+		Oid			types[] = {INT4OID, INT8OID, INT8OID};
+		Datum		values[] = {
+			Int32GetDatum(topic->topic_id),
+			Int64GetDatum(jumps[i % PRISM_JUMPS_KEPT].from),
+			Int64GetDatum(jumps[i % PRISM_JUMPS_KEPT].to)
+		};
+
+		SPI_execute_with_args("INSERT INTO prism.jump (topic_id, from_offset, to_offset)"
+							  " VALUES ($1, $2, $3) ON CONFLICT (topic_id, from_offset)"
+							  " DO UPDATE SET to_offset = EXCLUDED.to_offset",
+							  lengthof(types), types, values, NULL, false, 0);
+	}
+	SPI_finish();
+	prism_leave_owner(identity);
+
+	/* if this transaction aborts, a restart counts that jump as messages: a wrong lag, no more */
+	SpinLockAcquire(&counter->mutex);
+	counter->jumps_saved = Max(counter->jumps_saved, count);
+	SpinLockRelease(&counter->mutex);
+}
+
+int64
+prism_counter_distance(PrismCounter *counter, int64 from, int64 to)
+{
+	int64		distance = Max(to - from, 0);
+
+	SpinLockAcquire(&counter->mutex);
+	for (int i = Max(0, counter->jump_count - PRISM_JUMPS_KEPT); i < counter->jump_count; i++)
+	{
+		PrismJump  *jump = &counter->jumps[i % PRISM_JUMPS_KEPT];
+		int64		skipped = Min(jump->to, to) - Max(jump->from, from);
+
+		distance -= Max(skipped, 0);
+	}
+	SpinLockRelease(&counter->mutex);
+	return Max(distance, 0);
+}
+
+/* ---------- start and growth ---------- */
+
+/* The first offset behind the last row of the segments below 'mark', dead rows included. */
+static int64
+end_of_rows(PrismTopic *topic, int64 mark)
+{
+	for (int64 number = (mark - 1) / topic->segment_messages; number >= 0; number--)
+	{
+		int64		end;
+
+		if (!OidIsValid(prism_segment_relid(topic, number, NULL)))
+			return (number + 1) * topic->segment_messages;
+		end = prism_segment_end(topic, number);
+		if (end >= 0)
+			return end;
+	}
+	return 0;
+}
+
+void
+prism_counter_init(PrismTopic *topic)
+{
+	PrismCounter *counter = topic->counter;
+	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	int			jump_count;
+	int64		value;
+	int64		mark;
+	int64		end;
+	bool		ready;
+
+	SpinLockAcquire(&counter->mutex);
+	ready = counter->ready;
+	SpinLockRelease(&counter->mutex);
+	if (ready)
+		return;
+
+	/* whoever comes first sets it; the mark cannot have moved before that */
+	value = read_mark(topic->mark_relid);
+	mark = value & ~((int64) PRISM_MARK_STEP - 1);
+	end = mark > 0 ? end_of_rows(topic, mark) : 0;
+	if ((value & (PRISM_MARK_STEP - 1)) != timeline_bits())
+	{
+		ereport(LOG,
+				errmsg("topic \"%s\" goes on at a new timeline", topic->name),
+				errdetail("Offsets from " INT64_FORMAT " to " INT64_FORMAT " are skipped, as some may have been lost.",
+						  mark, mark + PRISM_TIMELINE_STEP));
+		mark += PRISM_TIMELINE_STEP;
+	}
+	jump_count = load_jumps(topic->topic_id, jumps);
+
+	SpinLockAcquire(&counter->mutex);
+	if (!counter->ready)
+	{
+		counter->next = counter->limit = mark;
+		counter->jump_count = counter->jumps_saved = jump_count;
+		memcpy(counter->jumps, jumps, sizeof(jumps));
+		if (jump_count == 0 || jumps[(jump_count - 1) % PRISM_JUMPS_KEPT].to != mark)
+			note_jump(counter, end, mark);
+		counter->ready = true;
+	}
+	SpinLockRelease(&counter->mutex);
+}
+
+/* Become the one who moves the mark.  False: there are enough offsets by now. */
+static bool
+claim_extension(PrismCounter *counter, int64 count, int64 *next)
+{
+	bool		enough = false;
+	bool		mine = false;
+
+	ConditionVariablePrepareToSleep(&counter->extended);
+	for (;;)
+	{
+		SpinLockAcquire(&counter->mutex);
+		enough = counter->limit - counter->next >= count;
+		if (!enough && counter->extender < 0)
+		{
+			counter->extender = prism_my_proc_number();
+			*next = counter->next;
+			mine = true;
+		}
+		SpinLockRelease(&counter->mutex);
+		if (enough || mine)
+			break;
+		ConditionVariableSleep(&counter->extended, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return mine;
+}
+
+void
+prism_counter_release_extender(void)
+{
+	PrismCounter *counter = extending;
+
+	if (counter == NULL)
+		return;
+	extending = NULL;
+	SpinLockAcquire(&counter->mutex);
+	if (counter->extender == prism_my_proc_number())
+		counter->extender = -1;
+	SpinLockRelease(&counter->mutex);
+	ConditionVariableBroadcast(&counter->extended);
+}
+
+void
+prism_counter_reserve(PrismTopic *topic, int64 count)
+{
+	PrismCounter *counter = topic->counter;
+	int64		next;
+	int64		mark;
+
+	prism_counter_init(topic);
+	if (!claim_extension(counter, count, &next))
+		return;
+
+	/*
+	 * Others go on taking offsets below the limit meanwhile; what they leave
+	 * may not be enough for 'count': then the caller comes here again.
+	 * An error leaves the role to prism_counter_end() of the abort.
+	 */
+	extending = counter;
+	mark = TYPEALIGN64(PRISM_MARK_STEP, next + count) + PRISM_MARK_STEP;
+	write_mark(topic->mark_relid, mark);
+	SpinLockAcquire(&counter->mutex);
+	counter->limit = Max(counter->limit, mark);
+	SpinLockRelease(&counter->mutex);
+	prism_counter_release_extender();
+}
+
+void
+prism_counter_roll(PrismCounter *counter, int64 segment_number)
+{
+	int64		base = (segment_number + 1) * counter->segment_messages;
+
+	SpinLockAcquire(&counter->mutex);
+	if (counter->ready && counter->next / counter->segment_messages == segment_number)
+	{
+		/* the mark is moved by the next publisher: limit may lie below next until then */
+		note_jump(counter, counter->next, base);
+		counter->next = base;
+	}
+	SpinLockRelease(&counter->mutex);
+}

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.h
+ *	  What the current transaction will publish: between pending.c and append.c.
+ *
+ * src/store/pending.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_PENDING_H
+#define PRISM_PENDING_H
+
+#include "store/log.h"
+
+#include "access/htup.h"
+#include "nodes/pg_list.h"
+#include "utils/tuplestore.h"
+
+/* Messages [start, end) of a topic, all published at one level of nesting. */
+typedef struct PrismPendingRange
+{
+	int64		start;
+	int64		end;
+	int			nest_level;
+} PrismPendingRange;
+
+/*
+ * A topic's messages, numbered from 0 in the order of publish().  The first
+ * 'spilled' of them are in the tuplestore, the others in 'tuples'.  Live are
+ * those in 'ranges', ascending; what a rolled back savepoint published is in
+ * none (a tuplestore cannot be cut at its tail).
+ */
+typedef struct PrismPending
+{
+	PrismTopic *topic;
+	int32		topic_id;
+	int64		count;			/* numbers given out */
+	int64		live;			/* messages that will be published */
+	int64		bytes;			/* of the tuples in memory */
+
+	HeapTuple  *tuples;
+	int64		tuples_max;
+
+	Tuplestorestate *store;
+	int64		spilled;
+	bool		spilling;		/* stays set when an error came in the middle: the store is unusable */
+
+	PrismPendingRange *ranges;
+	int			range_count;
+	int			range_max;
+} PrismPending;
+
+/* Read pointers of the tuplestore. */
+#define PRISM_PENDING_READ_COMMIT 0
+#define PRISM_PENDING_READ_SCAN 1
+
+/* This transaction's topics with pending messages: list of PrismPending, in order of first use. */
+extern List *prism_pending_topics(void);
+
+/* Take the next live tuple of a topic for insertion, in order; NULL at the end. Valid until prism_pending_reset_chunk(). */
+typedef struct PrismPendingCursor
+{
+	PrismPending *pending;
+	int			pointer;		/* read pointer of the tuplestore */
+	int			range;
+	int64		next;			/* number of the next message */
+	int64		store_at;		/* number of the next tuple in the tuplestore */
+	struct TupleTableSlot *slot;
+} PrismPendingCursor;
+
+extern void prism_pending_begin(PrismPendingCursor *cursor, PrismPending *pending, int pointer);
+extern HeapTuple prism_pending_fetch(PrismPendingCursor *cursor);
+
+/* All is inserted, or the transaction is over. */
+extern void prism_pending_close(void);	/* ends the tuplestores; may throw */
+extern void prism_pending_forget(void); /* drops the pointers; cannot throw */
+
+/* Set once prism's pre-commit has run: publish() after that would be lost. */
+extern bool prism_pending_sealed;
+
+#endif							/* PRISM_PENDING_H */

@@ -1,0 +1,300 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.c
+ *	  Segments of a topic's log.
+ *
+ * src/store/segment.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/counter.h"
+#include "store/segment.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* How long a publisher waits for the maintainer to make a segment. */
+#define SEGMENT_PATIENCE_MS 10000
+/* How often it looks by itself, should the maintainer's signal be lost. */
+#define SEGMENT_RECHECK_MS 200
+
+/* Columns of prism.segment. */
+enum
+{
+	SEGMENT_TOPIC_ID = 1,
+	SEGMENT_NUMBER
+};
+
+void		(*prism_segment_wake) (void) = NULL;
+
+TupleDesc
+prism_segment_descriptor(void)
+{
+	static TupleDesc descriptor = NULL;
+
+	if (descriptor == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+		TupleDesc	made = CreateTemplateTupleDesc(PRISM_SEGMENT_COLUMNS);
+
+		TupleDescInitEntry(made, PRISM_COLUMN_OFFSET, "offset", INT8OID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_CREATED_AT, "created_at", TIMESTAMPTZOID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_REMAINING, "remaining", INT4OID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_ID, "id", UUIDOID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_KEY, "key", TEXTOID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_HEADERS, "headers", JSONBOID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_PAYLOAD, "payload", BYTEAOID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_CLAIM, "claim", JSONBOID, -1, 0);
+		descriptor = made;
+		MemoryContextSwitchTo(caller);
+	}
+	return descriptor;
+}
+
+static char *
+segment_name(char *name, int32 topic_id, int64 segment_number)
+{
+	snprintf(name, NAMEDATALEN, "topic_%d_" INT64_FORMAT, topic_id, segment_number);
+	return name;
+}
+
+Oid
+prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
+{
+	char		name[NAMEDATALEN];
+
+	if (topic->segment_number != segment_number || !OidIsValid(topic->segment_relid) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(topic->segment_relid)))
+	{
+		Oid			schema = get_namespace_oid("prism_log", false);
+
+		topic->segment_relid = get_relname_relid(segment_name(name, topic->topic_id, segment_number), schema);
+		topic->segment_number = segment_number;
+		strlcat(name, "_offset", sizeof(name));
+		topic->segment_index_relid = get_relname_relid(name, schema);
+	}
+	if (index_relid != NULL)
+		*index_relid = topic->segment_index_relid;
+	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
+}
+
+/* The first segment in the given direction from 'from', among those committed or our own; -1: none. */
+static int64
+scan_segments(int32 topic_id, int64 from, ScanDirection direction)
+{
+	Relation	catalog = table_open(get_relname_relid("segment", get_namespace_oid("prism", false)),
+									 AccessShareLock);
+	List	   *indexes = RelationGetIndexList(catalog);
+	Relation	index = index_open(linitial_oid(indexes), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int64		number = -1;
+
+	ScanKeyInit(&keys[0], SEGMENT_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	ScanKeyInit(&keys[1], SEGMENT_NUMBER, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	scan = systable_beginscan_ordered(catalog, index, snapshot, 2, keys);
+	tuple = systable_getnext_ordered(scan, direction);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		number = DatumGetInt64(heap_getattr(tuple, SEGMENT_NUMBER, RelationGetDescr(catalog), &isnull));
+	}
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(catalog, AccessShareLock);
+	return number;
+}
+
+int64
+prism_segment_next(int32 topic_id, int64 from)
+{
+	return scan_segments(topic_id, from, ForwardScanDirection);
+}
+
+int64
+prism_segment_last(int32 topic_id)
+{
+	return scan_segments(topic_id, 0, BackwardScanDirection);
+}
+
+int64
+prism_segment_end(PrismTopic *topic, int64 segment_number)
+{
+	Oid			index_relid;
+	Oid			relid = prism_segment_relid(topic, segment_number, &index_relid);
+	Relation	heap = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	int64		end = -1;
+
+	if (heap == NULL)
+		return -1;
+	index = index_open(index_relid, AccessShareLock);
+	slot = table_slot_create(heap, NULL);
+	scan = prism_index_beginscan(heap, index, SnapshotAny, 0);
+	index_rescan(scan, NULL, 0, NULL, 0);
+	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		end = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull)) + 1;
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	relation_close(heap, AccessShareLock);
+	return end;
+}
+
+/* ---------- making and dropping ---------- */
+
+static void
+run(const char *statement)
+{
+	int			result = SPI_execute(statement, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+static void
+register_segment(int32 topic_id, int64 segment_number)
+{
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
+
+	SPI_execute_with_args("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
+						  " VALUES ($1, $2, pg_catalog.clock_timestamp())",
+						  lengthof(types), types, values, NULL, false, 0);
+}
+
+bool
+prism_segment_create(PrismTopic *topic, int64 segment_number)
+{
+	char		name[NAMEDATALEN];
+	PrismIdentity identity;
+
+	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)))
+		return false;
+	segment_name(name, topic->topic_id, segment_number);
+	identity = prism_enter_owner();
+	SPI_connect();
+
+	/*
+	 * Rows are only ever inserted and go with the table: no vacuum after
+	 * inserts, no truncation (it would lock readers out).  Payloads come
+	 * compressed by publish(), outside of the commit.
+	 */
+	run(psprintf("CREATE TABLE prism_log.%s ("
+				 "\"offset\" bigint NOT NULL, created_at timestamptz NOT NULL, remaining integer NOT NULL,"
+				 " id uuid NOT NULL, key text, headers jsonb, payload bytea, claim jsonb)"
+				 " WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", name));
+	run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
+				 name, name));
+	register_segment(topic->topic_id, segment_number);
+	CommandCounterIncrement();
+	SPI_finish();
+	prism_leave_owner(identity);
+
+	prism_depend_on_extension(RelationRelationId,
+							  get_relname_relid(name, get_namespace_oid("prism_log", false)));
+	topic->segment_number = -1;
+	return true;
+}
+
+void
+prism_segment_drop(int32 topic_id, int64 segment_number)
+{
+	char		name[NAMEDATALEN];
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
+	PrismIdentity identity = prism_enter_owner();
+
+	SPI_connect();
+	run(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)));
+	SPI_execute_with_args("DELETE FROM prism.segment WHERE topic_id OPERATOR(pg_catalog.=) $1"
+						  " AND segment_number OPERATOR(pg_catalog.=) $2",
+						  lengthof(types), types, values, NULL, false, 0);
+	CommandCounterIncrement();
+	SPI_finish();
+	prism_leave_owner(identity);
+}
+
+/* ---------- waiting ---------- */
+
+/* All segments that hold [first, end) exist. */
+static bool
+segments_exist(PrismTopic *topic, int64 first, int64 end)
+{
+	for (int64 number = first / topic->segment_messages;
+		 number <= (end - 1) / topic->segment_messages; number++)
+	{
+		if (!OidIsValid(prism_segment_relid(topic, number, NULL)))
+			return false;
+	}
+	return true;
+}
+
+static void
+want_segments(PrismCounter *counter, int64 end)
+{
+	SpinLockAcquire(&counter->mutex);
+	counter->wanted_end = Max(counter->wanted_end, end);
+	SpinLockRelease(&counter->mutex);
+	if (prism_segment_wake != NULL)
+		prism_segment_wake();
+}
+
+void
+prism_segment_await(PrismTopic *topic, int64 first, int64 end)
+{
+	PrismCounter *counter = topic->counter;
+	TimestampTz give_up;
+
+	if (segments_exist(topic, first, end))
+		return;
+	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEGMENT_PATIENCE_MS);
+	ConditionVariablePrepareToSleep(&counter->segments_changed);
+	for (;;)
+	{
+		want_segments(counter, end);
+		AcceptInvalidationMessages();
+		if (segments_exist(topic, first, end))
+			break;
+		if (GetCurrentTimestamp() >= give_up)
+			ereport(ERROR,
+					errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					errmsg("no segment ready for topic \"%s\"", topic->name),
+					errdetail("Offset " INT64_FORMAT " needs one, and none was made within %d seconds.",
+							  end - 1, SEGMENT_PATIENCE_MS / 1000),
+					errhint("prism's maintainer makes segments: look at prism.workers, max_worker_processes and the server log."));
+		ConditionVariableTimedSleep(&counter->segments_changed, SEGMENT_RECHECK_MS, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+}

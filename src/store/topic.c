@@ -1,0 +1,444 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic.c
+ *	  The catalogue of topics, cached in each backend.
+ *
+ * Every change of prism's catalogue ends with prism_catalog_changed(), which
+ * sends a relcache invalidation for prism.topic at commit; whoever caches
+ * something made from the catalogue looks again after one.
+ *
+ * A topic's lock is the lock of its mark sequence.  Whoever uses a topic holds
+ * AccessShareLock on it until the end of the transaction, so dropping one waits
+ * for its publishers and readers, and its slot in shared memory is safe to use.
+ *
+ * src/store/topic.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+#include "store/counter.h"
+#include "store/segment.h"
+#include "store/topic.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+/* Columns of prism.topic. */
+enum
+{
+	TOPIC_ID = 1,
+	TOPIC_NAMESPACE_ID,
+	TOPIC_NAME,
+	TOPIC_SEGMENT_MESSAGES,
+	TOPIC_MESSAGE_BYTES_MAX
+};
+
+/* Columns of prism.namespace. */
+enum
+{
+	NAMESPACE_ID = 1,
+	NAMESPACE_NAME
+};
+
+static HTAB *topics = NULL;
+static uint64 generation = 1;
+static Oid	topic_catalog_relid = InvalidOid;
+
+static Oid	topic_catalog(void);
+static bool load_topic(PrismTopic *topic, const char *name, int32 topic_id);
+pg_noreturn static void no_such_topic(const char *name);
+
+/* ---------- the cache ---------- */
+
+static void
+invalidate_cache(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	PrismTopic *topic;
+
+	if (relid != InvalidOid && relid != topic_catalog_relid)
+		return;
+	generation++;
+	topic_catalog_relid = InvalidOid;
+	hash_seq_init(&status, topics);
+	while ((topic = hash_seq_search(&status)) != NULL)
+		topic->valid = false;
+}
+
+static void
+make_cache(void)
+{
+	HASHCTL		control = {
+		.keysize = PRISM_TOPIC_NAME_MAX + 1,
+		.entrysize = sizeof(PrismTopic),
+	};
+
+	topics = hash_create("prism topics", 64, &control, HASH_ELEM | HASH_STRINGS);
+	CacheRegisterRelcacheCallback(invalidate_cache, (Datum) 0);
+}
+
+uint64
+prism_catalog_generation(void)
+{
+	if (topics == NULL)
+		make_cache();
+	/* a relid not looked up yet would make us deaf to its invalidations */
+	if (!OidIsValid(topic_catalog_relid))
+		(void) topic_catalog();
+	return generation;
+}
+
+void
+prism_catalog_changed(void)
+{
+	CacheInvalidateRelcacheByRelid(topic_catalog());
+	CommandCounterIncrement();
+}
+
+static Oid
+topic_catalog(void)
+{
+	if (topics == NULL)
+		make_cache();
+	if (!OidIsValid(topic_catalog_relid))
+	{
+		Oid			schema = get_namespace_oid("prism", true);
+
+		if (OidIsValid(schema))
+			topic_catalog_relid = get_relname_relid("topic", schema);
+		if (!OidIsValid(topic_catalog_relid))
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("extension \"prism\" is not installed in this database"),
+					errhint("Run CREATE EXTENSION prism."));
+	}
+	return topic_catalog_relid;
+}
+
+/* ---------- lookups ---------- */
+
+PrismTopic *
+prism_topic_lookup(const char *name, bool missing_ok)
+{
+	char		key[PRISM_TOPIC_NAME_MAX + 1];
+
+	(void) topic_catalog();
+	if (strlen(name) <= PRISM_TOPIC_NAME_MAX)
+	{
+		PrismTopic *topic;
+
+		strlcpy(key, name, sizeof(key));
+		topic = hash_search(topics, key, HASH_FIND, NULL);
+		for (;;)
+		{
+			if (topic != NULL && topic->valid)
+			{
+				/* taking the lock may tell us that the entry is out of date */
+				LockRelationOid(topic->mark_relid, AccessShareLock);
+				if (topic->valid)
+					return topic;
+				UnlockRelationOid(topic->mark_relid, AccessShareLock);
+			}
+			if (topic == NULL)
+			{
+				PrismTopic	found;
+
+				if (!load_topic(&found, key, 0))
+					break;
+				topic = hash_search(topics, key, HASH_ENTER, NULL);
+				topic->valid = false;
+				topic->chain = NULL;
+			}
+			if (!load_topic(topic, key, 0))
+				break;
+		}
+	}
+	if (!missing_ok)
+		no_such_topic(name);
+	return NULL;
+}
+
+PrismTopic *
+prism_topic_lookup_id(int32 topic_id, bool missing_ok)
+{
+	HASH_SEQ_STATUS status;
+	PrismTopic *topic;
+	PrismTopic	found;
+
+	(void) topic_catalog();
+	hash_seq_init(&status, topics);
+	while ((topic = hash_seq_search(&status)) != NULL)
+	{
+		if (topic->valid && topic->topic_id == topic_id)
+		{
+			char		name[PRISM_TOPIC_NAME_MAX + 1];
+
+			strlcpy(name, topic->name, sizeof(name));
+			hash_seq_term(&status);
+			topic = prism_topic_lookup(name, true);
+			if (topic != NULL && topic->topic_id == topic_id)
+				return topic;
+			break;
+		}
+	}
+	if (load_topic(&found, NULL, topic_id))
+	{
+		topic = prism_topic_lookup(found.name, true);
+		if (topic != NULL && topic->topic_id == topic_id)
+			return topic;
+	}
+	if (!missing_ok)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic %d does not exist", topic_id));
+	return NULL;
+}
+
+static Oid
+log_relid(const char *format, int32 id)
+{
+	char		name[NAMEDATALEN];
+
+	snprintf(name, sizeof(name), format, id);
+	return get_relname_relid(name, get_namespace_oid("prism_log", false));
+}
+
+static void
+fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value;
+
+	value = heap_getattr(tuple, TOPIC_NAME, descriptor, &isnull);
+	text_to_cstring_buffer(DatumGetTextPP(value), topic->name, sizeof(topic->name));
+	topic->topic_id = DatumGetInt32(heap_getattr(tuple, TOPIC_ID, descriptor, &isnull));
+	value = heap_getattr(tuple, TOPIC_NAMESPACE_ID, descriptor, &isnull);
+	topic->namespace_id = isnull ? 0 : DatumGetInt32(value);
+	topic->segment_messages =
+		DatumGetInt64(heap_getattr(tuple, TOPIC_SEGMENT_MESSAGES, descriptor, &isnull));
+	topic->message_bytes_max =
+		DatumGetInt64(heap_getattr(tuple, TOPIC_MESSAGE_BYTES_MAX, descriptor, &isnull));
+}
+
+/* The name of a topic's namespace; empty for prism's own topics. */
+static void
+fill_namespace_name(PrismTopic *topic, Snapshot snapshot)
+{
+	Relation	catalog = table_open(get_relname_relid("namespace", get_namespace_oid("prism", false)),
+									 AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	topic->namespace_name[0] = '\0';
+	ScanKeyInit(&key, NAMESPACE_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic->namespace_id));
+	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		name = heap_getattr(tuple, NAMESPACE_NAME, RelationGetDescr(catalog), &isnull);
+
+		text_to_cstring_buffer(DatumGetTextPP(name), topic->namespace_name, sizeof(topic->namespace_name));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+/*
+ * Read a topic's row, by name or else by id.  False: there is none.  The entry
+ * is marked valid before its lock is taken; prism_topic_lookup() looks again.
+ */
+static bool
+load_topic(PrismTopic *topic, const char *name, int32 topic_id)
+{
+	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	if (name != NULL)
+		ScanKeyInit(&key, TOPIC_NAME, BTEqualStrategyNumber, F_TEXTEQ,
+					CStringGetTextDatum(name));
+	else
+		ScanKeyInit(&key, TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		fill_topic(topic, RelationGetDescr(catalog), tuple);
+		fill_namespace_name(topic, snapshot);
+		topic->mark_relid = log_relid("topic_%d_mark", topic->topic_id);
+		topic->rights_relid =
+			topic->namespace_id > 0 ? log_relid("namespace_%d", topic->namespace_id) : InvalidOid;
+		topic->segment_number = -1;
+		topic->segment_relid = InvalidOid;
+		topic->counter = NULL;
+		found = OidIsValid(topic->mark_relid);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+
+	if (found && prism_preloaded)
+		topic->counter = prism_counter_attach(topic->mark_relid, topic->segment_messages);
+	topic->valid = found;
+	return found;
+}
+
+/* ---------- rights ---------- */
+
+static AclMode
+privilege_mode(PrismPrivilege privilege)
+{
+	switch (privilege)
+	{
+		case PRISM_PUBLISH:
+			return ACL_INSERT;
+		case PRISM_CONSUME:
+			return ACL_UPDATE;
+		case PRISM_READ:
+			return ACL_SELECT;
+		case PRISM_ADMIN:
+			return ACL_REFERENCES;
+	}
+	pg_unreachable();
+}
+
+static const char *
+privilege_name(PrismPrivilege privilege)
+{
+	static const char *const names[] = {"publish", "consume", "read", "admin"};
+
+	return names[privilege];
+}
+
+bool
+prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
+{
+	if (!OidIsValid(topic->rights_relid))
+		return superuser() || GetUserId() == prism_owner();
+	return pg_class_aclcheck(topic->rights_relid, GetUserId(),
+							 privilege_mode(privilege)) == ACLCHECK_OK;
+}
+
+PrismTopic *
+prism_topic_for(const char *name, PrismPrivilege privilege)
+{
+	PrismTopic *topic = prism_topic_lookup(name, true);
+
+	if (topic != NULL && prism_topic_allows(topic, privilege))
+		return topic;
+	if (topic == NULL && (superuser() || GetUserId() == prism_owner()))
+		no_such_topic(name);
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied for topic \"%s\"", name),
+			errdetail("The topic does not exist, or you do not have the privilege \"%s\" on its namespace.",
+					  privilege_name(privilege)),
+			errhint("The namespace's administrator can run prism.grant(namespace, '%s', role).",
+					privilege_name(privilege)));
+}
+
+/* The existing name nearest to a mistyped one, or NULL. */
+static char *
+nearest_topic(const char *name)
+{
+	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
+	char	   *nearest = NULL;
+	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		char	   *other;
+		int			distance;
+
+		other = TextDatumGetCString(heap_getattr(tuple, TOPIC_NAME, RelationGetDescr(catalog), &isnull));
+		if (strncmp(other, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0 ||
+			strlen(name) > PRISM_TOPIC_NAME_MAX)
+			continue;
+		distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
+												 1, 1, 1, nearest_distance, true);
+		if (distance <= nearest_distance)
+		{
+			nearest_distance = distance;
+			nearest = other;
+		}
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+	return nearest;
+}
+
+static void
+no_such_topic(const char *name)
+{
+	char	   *nearest = nearest_topic(name);
+
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("topic \"%s\" does not exist", name),
+			nearest != NULL
+			? errhint("Perhaps you mean \"%s\"; prism.topics lists all.", nearest)
+			: errhint("Declare a namespace for it with prism.apply(); prism.topics lists those that exist."));
+}
+
+void
+prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name)
+{
+	if (strcmp(topic->namespace_name, namespace_name) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic \"%s\" does not belong to namespace \"%s\"", topic->name, namespace_name),
+				errdetail("It belongs to namespace \"%s\".", topic->namespace_name),
+				errhint("Leave the argument out, or name that namespace."));
+}
+
+void
+prism_topic_check_name(const char *name)
+{
+	Size		length = strlen(name);
+	const char *reason = NULL;
+
+	if (length == 0)
+		reason = "A topic needs a name.";
+	else if (length > PRISM_TOPIC_NAME_MAX)
+		reason = "A topic's name has at most 249 characters.";
+	else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		reason = "A topic cannot be called \".\" or \"..\".";
+	else if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
+		reason = "A topic's name consists of ASCII letters, digits, \".\", \"_\" and \"-\", as in Kafka.";
+	else if (strncmp(name, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0)
+		reason = "Names that begin with \"__prism\" are prism's own.";
+	if (reason != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid topic name \"%.*s\"",
+					   pg_mbcliplen(name, length, 64), name),
+				errdetail("%s", reason));
+}

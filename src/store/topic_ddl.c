@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic_ddl.c
+ *	  Making, altering and dropping topics.
+ *
+ * src/store/topic_ddl.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+#include "store/counter.h"
+#include "store/log.h"
+#include "store/segment.h"
+#include "store/topic.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* Segments of a new topic: the current one and one ahead. */
+#define NEW_TOPIC_SEGMENTS 2
+
+/* Run one statement as the extension's owner; parameters are (topic id, ...). */
+static void
+run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(statement, parameters, types, values, nulls, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+void
+prism_depend_on_extension(Oid classid, Oid objectid)
+{
+	ObjectAddress object;
+	ObjectAddress extension;
+
+	ObjectAddressSet(object, classid, objectid);
+	ObjectAddressSet(extension, ExtensionRelationId, prism_extension_oid());
+	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
+}
+
+int32
+prism_next_object_id(void)
+{
+	Oid			sequence = get_relname_relid("object_id", get_namespace_oid("prism", false));
+	PrismIdentity identity = prism_enter_owner();
+	int64		id = DatumGetInt64(DirectFunctionCall1(nextval_oid, ObjectIdGetDatum(sequence)));
+
+	prism_leave_owner(identity);
+	return (int32) id;
+}
+
+/* The sequence starts at the current timeline: offset 0, and nothing to skip. */
+static Oid
+create_mark(int32 topic_id)
+{
+	char		name[NAMEDATALEN];
+	Oid			relid;
+
+	snprintf(name, sizeof(name), "topic_%d_mark", topic_id);
+	run(psprintf("CREATE SEQUENCE prism_log.%s MINVALUE 0 START WITH %u", name,
+				 GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1)),
+		0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	relid = get_relname_relid(name, get_namespace_oid("prism_log", false));
+	prism_depend_on_extension(RelationRelationId, relid);
+	return relid;
+}
+
+int32
+prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max)
+{
+	int32		topic_id = prism_next_object_id();
+	PrismIdentity identity = prism_enter_owner();
+	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID};
+	Datum		values[] = {
+		Int32GetDatum(topic_id), Int32GetDatum(namespace_id), CStringGetTextDatum(name),
+		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max)
+	};
+	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', '\0'};
+
+	SPI_connect();
+	run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at)"
+		" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp())",
+		lengthof(types), types, values, nulls);
+	topic.mark_relid = create_mark(topic_id);
+	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
+		prism_segment_create(&topic, number);
+	SPI_finish();
+
+	prism_leave_owner(identity);
+	prism_counter_created(topic.mark_relid);
+	prism_catalog_changed();
+	return topic_id;
+}
+
+void
+prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max)
+{
+	PrismIdentity identity = prism_enter_owner();
+	Oid			types[] = {INT4OID, TEXTOID, INT8OID};
+	Datum		values[] = {
+		Int32GetDatum(topic_id), CStringGetTextDatum(name), Int64GetDatum(message_bytes_max)
+	};
+
+	SPI_connect();
+	run("UPDATE prism.topic SET name = $2, message_bytes_max = $3 WHERE topic_id OPERATOR(pg_catalog.=) $1",
+		lengthof(types), types, values, NULL);
+	SPI_finish();
+	prism_leave_owner(identity);
+	prism_catalog_changed();
+}
+
+/* Rows of prism's catalogue that belong to the topic. */
+static void
+delete_rows(int32 topic_id)
+{
+	static const char *const tables[] = {"consumer_group", "sink", "jump", "segment", "topic"};
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(topic_id);
+
+	for (int i = 0; i < (int) lengthof(tables); i++)
+		run(psprintf("DELETE FROM prism.%s WHERE topic_id OPERATOR(pg_catalog.=) $1", tables[i]),
+			1, &type, &value, NULL);
+}
+
+void
+prism_topic_drop(int32 topic_id)
+{
+	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
+	Oid			mark_relid = topic->mark_relid;
+	PrismIdentity identity = prism_enter_owner();
+	int64		number = -1;
+
+	/* waits for those who publish and read */
+	LockRelationOid(mark_relid, AccessExclusiveLock);
+	prism_pending_discard(topic_id);
+
+	SPI_connect();
+	while ((number = prism_segment_next(topic_id, number + 1)) >= 0)
+		prism_segment_drop(topic_id, number);
+	run(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
+	delete_rows(topic_id);
+	SPI_finish();
+
+	prism_leave_owner(identity);
+	prism_counter_dropped(mark_relid);
+	prism_catalog_changed();
+}
