@@ -16,6 +16,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "compat.h"
 #include "guc.h"
 #include "store/counter.h"
 #include "store/segment.h"
