@@ -245,8 +245,9 @@ fill_chunk(Inserter *inserter)
 		if (tuple == NULL)
 			break;
 		number_tuple(tuple, inserter->offset, block->in_flight->end - inserter->offset - 1);
-		ExecStoreHeapTuple(tuple, chunk_slot(inserter, count), false);
 		bytes += tuple->t_len;
+		/* the slot owns it now, else heap_multi_insert would copy it */
+		ExecStoreHeapTuple(tuple, chunk_slot(inserter, count), true);
 		count++;
 		inserter->offset++;
 		if (inserter->offset % segment_messages == 0)

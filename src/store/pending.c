@@ -372,6 +372,7 @@ static HeapTuple
 fetch_spilled(PrismPendingCursor *cursor)
 {
 	Tuplestorestate *store = cursor->pending->store;
+	HeapTuple	tuple;
 
 	tuplestore_select_read_pointer(store, cursor->pointer);
 	if (cursor->next > cursor->store_at &&
@@ -380,7 +381,10 @@ fetch_spilled(PrismPendingCursor *cursor)
 	if (!tuplestore_gettupleslot(store, true, false, cursor->slot))
 		elog(ERROR, "pending messages end too early");
 	cursor->store_at = cursor->next + 1;
-	return ExecCopySlotHeapTuple(cursor->slot);
+	tuple = ExecCopySlotHeapTuple(cursor->slot);
+	/* what the tuplestore read lies in the caller's context, which may be reset before the next call */
+	ExecClearTuple(cursor->slot);
+	return tuple;
 }
 
 HeapTuple
