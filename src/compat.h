@@ -16,9 +16,11 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "catalog/pg_foreign_server.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/snapmgr.h"
 
 #if PG_VERSION_NUM >= 160000
@@ -68,6 +70,16 @@ prism_json_is_valid(char *json, int length)
 	lexer = makeJsonLexContextCstringLen(json, length, GetDatabaseEncoding(), false);
 #endif
 	return pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
+}
+
+static inline bool
+prism_foreign_server_allows(Oid server, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, server, role, mode) == ACLCHECK_OK;
+#else
+	return pg_foreign_server_aclcheck(server, role, mode) == ACLCHECK_OK;
+#endif
 }
 
 #endif /* PRISM_COMPAT_H */

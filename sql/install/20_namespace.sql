@@ -1,0 +1,72 @@
+-- Namespaces: what topics there are, what happens to their messages, and who may do what.
+
+CREATE FUNCTION prism.apply(config text)
+RETURNS TABLE (namespace text, action text, detail text)
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_apply';
+COMMENT ON FUNCTION prism.apply(text) IS
+'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 55000 for a change of back end while messages wait for the former one.';
+
+CREATE FUNCTION prism.plan(config text)
+RETURNS TABLE (namespace text, action text, detail text)
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_plan';
+COMMENT ON FUNCTION prism.plan(text) IS
+'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), and a row "pattern" for each pattern of a namespace that says why it is there.';
+
+CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
+RETURNS void
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_drop_namespace';
+COMMENT ON FUNCTION prism.drop_namespace(text, boolean) IS
+'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink, unless forced; waits for transactions that use the topic. Errors: 42704, 42501, 55000.';
+
+CREATE FUNCTION prism.grant(namespace text, privilege text, role text)
+RETURNS void
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_grant';
+COMMENT ON FUNCTION prism.grant(text, text, text) IS
+'Gives a role a privilege on a namespace: publish, consume, read or admin (apply it again, drop it, grant on it). Roles that are members of the role have it too. Errors: 42704 for an unknown namespace or role, 22023 for an unknown privilege, 42501 unless called by the owner of prism or an admin of the namespace.';
+
+CREATE FUNCTION prism.revoke(namespace text, privilege text, role text)
+RETURNS void
+LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_revoke';
+COMMENT ON FUNCTION prism.revoke(text, text, text) IS
+'Takes a privilege on a namespace from a role; nothing happens if it does not have it. Errors: as prism.grant().';
+
+-- What the current user may see. Every view of prism that shows namespaces, topics, groups or sinks starts from this one.
+-- A namespace that has lost its rights view is seen by superusers, who can repair it.
+CREATE VIEW prism.visible_namespace WITH (security_barrier) AS
+SELECT n.namespace_id, n.name, c.oid AS rights_view
+FROM prism.namespace n
+LEFT JOIN pg_catalog.pg_class c
+    ON c.relname = ('namespace_' || n.namespace_id)::name
+    AND c.relnamespace = (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname = 'prism_log')
+WHERE CASE
+    WHEN c.oid IS NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
+    ELSE pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, SELECT, REFERENCES')
+END;
+COMMENT ON VIEW prism.visible_namespace IS 'Namespaces on which the current user holds a privilege; what prism''s other views are restricted to';
+
+CREATE VIEW prism.namespaces WITH (security_barrier) AS
+SELECT
+    n.name AS namespace,
+    n.config ->> 'topic' AS topic,
+    n.config ->> 'client_api' AS client_api,
+    ARRAY(SELECT p ->> 'type' FROM pg_catalog.jsonb_array_elements(n.config -> 'patterns') WITH ORDINALITY AS e(p, i) ORDER BY i) AS patterns,
+    n.config #>> '{backend,type}' AS backend,
+    n.config #>> '{backend,server}' AS server,
+    n.config ->> 'delivery_guarantee' AS delivery_guarantee,
+    (n.config ->> 'max_message_size')::bigint AS max_message_size,
+    ARRAY(SELECT v.verb
+          FROM (VALUES (1, 'publish', 'INSERT'), (2, 'consume', 'UPDATE'), (3, 'read', 'SELECT'), (4, 'admin', 'REFERENCES')) AS v(i, verb, privilege)
+          WHERE pg_catalog.has_table_privilege(s.rights_view, v.privilege)
+          ORDER BY v.i) AS privileges,
+    n.applied_at,
+    n.applied_by,
+    n.config
+FROM prism.visible_namespace s
+JOIN prism.namespace n USING (namespace_id);
+COMMENT ON VIEW prism.namespaces IS
+'Namespaces on which the current user holds a privilege. max_message_size in bytes; privileges: what the current user may do; config: as applied, defaults filled in.';

@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * access.c
+ *	  prism.grant() and prism.revoke().
+ *
+ * Statements run as the extension's owner; the SQL functions that lead here
+ * are declared with SET search_path, so no name means something else.
+ *
+ * src/api/access.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "api/access.h"
+#include "namespace/namespace.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+PG_FUNCTION_INFO_V1(prism_grant);
+PG_FUNCTION_INFO_V1(prism_revoke);
+
+typedef struct Verb
+{
+	const char *name;			/* as users say it */
+	AclMode		mode;			/* as it is kept on the rights view */
+	const char *sql;
+} Verb;
+
+static const Verb verbs[] = {
+	[PRISM_PUBLISH] = {"publish", ACL_INSERT, "INSERT"},
+	[PRISM_CONSUME] = {"consume", ACL_UPDATE, "UPDATE"},
+	[PRISM_READ] = {"read", ACL_SELECT, "SELECT"},
+	[PRISM_ADMIN] = {"admin", ACL_REFERENCES, "REFERENCES"},
+};
+
+static void change_right(FunctionCallInfo fcinfo, bool grant);
+static const Verb *find_verb(const char *name);
+static Oid	find_role(const char *name);
+static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
+
+bool
+prism_access_is_owner(void)
+{
+	return superuser() || GetUserId() == prism_owner();
+}
+
+Oid
+prism_access_view(int32 namespace_id)
+{
+	char		name[NAMEDATALEN];
+
+	snprintf(name, sizeof(name), "namespace_%d", namespace_id);
+	return get_relname_relid(name, get_namespace_oid("prism_log", false));
+}
+
+bool
+prism_access_allows(int32 namespace_id, PrismPrivilege privilege)
+{
+	Oid			view = prism_access_view(namespace_id);
+
+	if (!OidIsValid(view))
+		return prism_access_is_owner();
+	return pg_class_aclcheck(view, GetUserId(), verbs[privilege].mode) == ACLCHECK_OK;
+}
+
+void
+prism_access_refuse(const char *namespace_name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied for namespace \"%s\"", prism_yaml_show(namespace_name)),
+			errdetail("The namespace does not exist, or you do not have the privilege \"admin\" on it."),
+			errhint("The owner of extension prism makes namespaces, and can run prism.grant(namespace, 'admin', role)."));
+}
+
+Datum
+prism_grant(PG_FUNCTION_ARGS)
+{
+	change_right(fcinfo, true);
+	PG_RETURN_VOID();
+}
+
+Datum
+prism_revoke(PG_FUNCTION_ARGS)
+{
+	change_right(fcinfo, false);
+	PG_RETURN_VOID();
+}
+
+/* (namespace, privilege, role) */
+static void
+change_right(FunctionCallInfo fcinfo, bool grant)
+{
+	char	   *namespace_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *verb_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *role_name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	PrismStoredNamespace *namespace;
+	const Verb *verb;
+	Oid			role;
+
+	SPI_connect();
+	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
+	if (namespace == NULL ? !prism_access_is_owner() :
+		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
+		prism_access_refuse(namespace_name);
+	if (namespace == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("namespace \"%s\" does not exist", prism_yaml_show(namespace_name)),
+				errhint("prism.namespaces lists those that do."));
+	verb = find_verb(verb_name);
+	role = find_role(role_name);
+	if (!OidIsValid(prism_access_view(namespace->namespace_id)))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("namespace \"%s\" has lost its rights view", namespace_name),
+				errhint("Apply the namespace again."));
+
+	prism_run_as_owner(psprintf("%s %s ON prism_log.namespace_%d %s %s",
+								grant ? "GRANT" : "REVOKE", verb->sql, namespace->namespace_id,
+								grant ? "TO" : "FROM", quote_identifier(role_name)),
+					   0, NULL, NULL);
+	CommandCounterIncrement();
+	prism_access_sync_role(role);
+	if (namespace->table != NULL)
+		prism_access_sync_outbox(namespace->namespace_id, namespace->table);
+	SPI_finish();
+}
+
+static const Verb *
+find_verb(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("unknown privilege \"%s\"", prism_yaml_show(name)),
+			errhint("The privileges are publish, consume, read and admin."));
+}
+
+/* A role that can be given something: not PUBLIC, and not the owner, who has everything. */
+static Oid
+find_role(const char *name)
+{
+	Oid			role;
+
+	if (strcmp(name, "public") == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("privileges on a namespace cannot be granted to PUBLIC"),
+				errhint("Grant them to a role, and that role to others."));
+	role = get_role_oid(name, true);
+	if (!OidIsValid(role))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("role \"%s\" does not exist", prism_yaml_show(name)),
+				errhint("Write the name as in pg_roles, without quotation marks."));
+	if (role == prism_owner())
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("role \"%s\" owns extension prism", name),
+				errdetail("Its privileges on all namespaces cannot be changed."));
+	return role;
+}
+
+List *
+prism_access_holders(int32 namespace_id)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
+	List	   *roles = NIL;
+
+	prism_run_as_owner("SELECT DISTINCT a.grantee"
+					   " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
+					   " WHERE c.oid = $1 AND a.grantee <> c.relowner",
+					   1, types, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		roles = lappend_oid(roles, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+																  SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return roles;
+}
+
+/*
+ * held: the verbs that the role has on any namespace.  wanted: the objects of
+ * schema prism that these verbs need.  What is already right is left alone.
+ */
+static const char role_statements[] =
+"WITH held AS ("
+"  SELECT DISTINCT a.privilege_type AS privilege"
+"  FROM pg_class c, aclexplode(c.relacl) a"
+"  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
+"    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1),"
+" wanted AS ("
+"  SELECT o.kind, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
+"  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as"
+"  GROUP BY o.kind, o.name),"
+" object AS ("
+"  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes,"
+"    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has"
+"  FROM wanted w JOIN pg_proc p ON w.kind = 'routine' AND p.proname = w.name"
+"    AND p.pronamespace = 'prism'::regnamespace"
+"  UNION ALL"
+"  SELECT format('SELECT ON prism.%I', c.relname), w.yes,"
+"    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1)"
+"  FROM wanted w JOIN pg_class c ON w.kind = 'view' AND c.relname = w.name"
+"    AND c.relnamespace = 'prism'::regnamespace"
+"  UNION ALL"
+"  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held),"
+"    EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a"
+"            WHERE n.nspname = 'prism' AND a.grantee = $1))"
+" SELECT format(CASE WHEN yes THEN 'GRANT %s TO %I' ELSE 'REVOKE %s FROM %I' END,"
+"               what, pg_get_userbyid($1))"
+" FROM object WHERE yes <> has";
+
+void
+prism_access_sync_role(Oid role)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(role)};
+
+	if (role != prism_owner())
+		run_generated(role_statements, 1, types, values);
+}
+
+/* publish is INSERT and read is SELECT, on the outbox view as on the rights view. */
+static const char outbox_statements[] =
+"WITH view AS (SELECT oid, relowner, relacl FROM pg_class"
+"   WHERE relname = $2 AND relnamespace = 'prism'::regnamespace),"
+" wanted AS (SELECT a.grantee, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a"
+"   WHERE c.oid = $1 AND a.grantee <> c.relowner AND a.privilege_type IN ('INSERT', 'SELECT')),"
+" has AS (SELECT a.grantee, a.privilege_type FROM view v, aclexplode(v.relacl) a"
+"   WHERE a.grantee <> v.relowner)"
+" SELECT format('GRANT %s ON prism.%I TO %I', privilege_type, $2, pg_get_userbyid(grantee))"
+"   FROM (SELECT * FROM wanted EXCEPT SELECT * FROM has) missing"
+" UNION ALL"
+" SELECT format('REVOKE %s ON prism.%I FROM %s', privilege_type, $2,"
+"     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)"
+"   FROM (SELECT * FROM has EXCEPT SELECT * FROM wanted) surplus";
+
+void
+prism_access_sync_outbox(int32 namespace_id, const char *table)
+{
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {
+		ObjectIdGetDatum(prism_access_view(namespace_id)), CStringGetTextDatum(table)
+	};
+
+	run_generated(outbox_statements, lengthof(types), types, values);
+}
+
+/* Run the statements that a query returns. */
+static void
+run_generated(const char *query, int parameters, Oid *types, Datum *values)
+{
+	SPITupleTable *statements;
+
+	prism_run_as_owner(query, parameters, types, values);
+	statements = SPI_tuptable;
+	for (uint64 i = 0; i < statements->numvals; i++)
+		prism_run_as_owner(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL);
+	SPI_freetuptable(statements);
+	CommandCounterIncrement();
+}
+
+void
+prism_run_as_owner(const char *statement, int parameters, Oid *types, Datum *values)
+{
+	PrismIdentity identity = prism_enter_owner();
+	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
+
+	prism_leave_owner(identity);
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}

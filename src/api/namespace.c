@@ -1,0 +1,329 @@
+/*-------------------------------------------------------------------------
+ *
+ * namespace.c
+ *	  prism.apply(), prism.plan() and prism.drop_namespace().
+ *
+ * apply() reads the whole configuration before it touches anything, and runs
+ * in the caller's transaction: an error anywhere leaves nothing behind.
+ * Appliers come one at a time (they lock prism.namespace against each other,
+ * not against publishers and readers).
+ *
+ * src/api/namespace.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/access.h"
+#include "api/namespace_parts.h"
+#include "bgworker/wakeup.h"
+#include "namespace/namespace.h"
+#include "store/progress.h"
+#include "store/topic.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(prism_apply);
+PG_FUNCTION_INFO_V1(prism_plan);
+PG_FUNCTION_INFO_V1(prism_drop_namespace);
+
+#define LONGEST_DEAD_LETTER_SUFFIX ".dlq"
+
+static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
+static void lock_namespaces(void);
+static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
+static void name_namespace(void *arg);
+static void check_names(const PrismNamespace *wanted);
+static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
+static void create_namespace(PrismNamespaceWork *work, const char *config);
+static char *differences(const PrismNamespaceWork *work);
+static void make_parts(PrismNamespaceWork *work);
+static void add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
+static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
+static char *describe(const PrismNamespace *namespace);
+static void drop_topics(int32 namespace_id, bool force);
+
+Datum
+prism_apply(PG_FUNCTION_ARGS)
+{
+	return apply_or_plan(fcinfo, false);
+}
+
+Datum
+prism_plan(PG_FUNCTION_ARGS)
+{
+	return apply_or_plan(fcinfo, true);
+}
+
+static Datum
+apply_or_plan(FunctionCallInfo fcinfo, bool plan)
+{
+	text	   *config = PG_GETARG_TEXT_PP(0);
+	List	   *namespaces;
+	ListCell   *cell;
+
+	prism_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	namespaces = prism_namespaces_read(VARDATA_ANY(config), VARSIZE_ANY_EXHDR(config));
+	if (!plan)
+	{
+		lock_namespaces();
+		prism_progress_ensure();
+	}
+	foreach(cell, namespaces)
+		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
+	if (!plan)
+		prism_wake_at_commit();
+	SPI_finish();
+	return (Datum) 0;
+}
+
+static void
+lock_namespaces(void)
+{
+	prism_run_as_owner("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL);
+}
+
+static void
+process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan)
+{
+	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
+	PrismNamespaceWork work = {.wanted = wanted};
+	char	   *config = prism_namespace_config(wanted);
+	char	   *changed;
+	char	   *drifted;
+
+	error_context_stack = &context;
+	work.stored = prism_namespace_find(wanted->name, CurrentMemoryContext);
+	work.namespace_id = work.stored != NULL ? work.stored->namespace_id : 0;
+	if (work.stored == NULL ? !prism_access_is_owner() :
+		!prism_access_allows(work.namespace_id, PRISM_ADMIN))
+		prism_access_refuse(wanted->name);
+	check_names(wanted);
+	check_topic_is_free(wanted, work.namespace_id);
+	prism_namespace_find_topic(&work);
+	drifted = differences(&work);
+
+	if (work.stored == NULL)
+	{
+		if (!plan)
+			create_namespace(&work, config);
+		add_row(result, wanted->name, "created", describe(wanted));
+	}
+	else
+	{
+		changed = prism_namespace_difference(work.stored->config, config);
+		if (!plan)
+		{
+			if (changed[0] != '\0')
+				prism_namespace_update(work.namespace_id, config);
+			if (drifted != NULL)
+				make_parts(&work);
+			if (changed[0] != '\0' || drifted != NULL)
+				prism_catalog_changed();
+		}
+		if (changed[0] != '\0')
+			add_row(result, wanted->name, "changed", changed);
+		else if (drifted == NULL)
+			add_row(result, wanted->name, "unchanged", describe(wanted));
+		else if (plan)
+			add_row(result, wanted->name, "drifted", drifted);
+		else
+			add_row(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
+	}
+	if (plan)
+		explain_patterns(result, wanted);
+	error_context_stack = context.previous;
+}
+
+static void
+name_namespace(void *arg)
+{
+	const PrismNamespace *namespace = arg;
+
+	errcontext("namespace \"%s\" " PRISM_AT, prism_yaml_show(namespace->name),
+			   prism_at(namespace->place));
+}
+
+/* All names can be names of Kafka topics: that of the namespace too, as it is the topic's by default. */
+static void
+check_names(const PrismNamespace *wanted)
+{
+	prism_topic_check_name(wanted->name);
+	prism_topic_check_name(wanted->topic);
+	prism_topic_check_name(wanted->target);
+	prism_topic_check_name(psprintf("%s" LONGEST_DEAD_LETTER_SUFFIX, wanted->topic));
+}
+
+static void
+check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
+{
+	Oid			types[] = {TEXTOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
+
+	prism_run_as_owner("SELECT n.name FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
+					   " WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
+					   lengthof(types), types, values);
+	if (SPI_processed > 0)
+	{
+		char	   *owner = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_OBJECT),
+				errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\" " PRISM_AT,
+					   wanted->topic, wanted->name, owner != NULL ? owner : "",
+					   prism_at(wanted->topic_place)),
+				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+create_namespace(PrismNamespaceWork *work, const char *config)
+{
+	work->namespace_id = prism_next_object_id();
+	prism_namespace_insert(work->namespace_id, work->wanted->name, config);
+	make_parts(work);
+	prism_catalog_changed();
+}
+
+/* All that is not as wanted, or NULL.  Without its topic a namespace has nothing else to look at. */
+static char *
+differences(const PrismNamespaceWork *work)
+{
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
+	{
+		char	   *difference = part->difference(work);
+
+		if (difference != NULL)
+			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+	}
+	return all.len > 0 ? all.data : NULL;
+}
+
+static void
+make_parts(PrismNamespaceWork *work)
+{
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
+		if (part->difference(work) != NULL)
+			part->make(work);
+}
+
+/* ---------- the result ---------- */
+
+static void
+add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail)
+{
+	Datum		values[] = {
+		CStringGetTextDatum(namespace), CStringGetTextDatum(action), CStringGetTextDatum(detail)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted)
+{
+	ListCell   *cell;
+
+	foreach(cell, wanted->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		add_row(result, wanted->name, "pattern",
+				psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
+						 prism_at(chosen->place)));
+	}
+}
+
+static char *
+describe(const PrismNamespace *namespace)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "topic %s", namespace->topic);
+	foreach(cell, namespace->patterns)
+		appendStringInfo(&text, " -> %s", ((PrismChosenPattern *) lfirst(cell))->pattern->name);
+	appendStringInfo(&text, " -> %s", namespace->backend->name);
+	if (prism_namespace_has_sink(namespace))
+		appendStringInfo(&text, " topic %s", namespace->target);
+	if (namespace->server != NULL)
+		appendStringInfo(&text, " at server %s", namespace->server);
+	appendStringInfoString(&text, namespace->exactly_once ? ", exactly once" : "");
+	return text.data;
+}
+
+/* ---------- drop_namespace ---------- */
+
+/* (name, force) */
+Datum
+prism_drop_namespace(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		force = PG_GETARG_BOOL(1);
+	PrismStoredNamespace *namespace;
+	List	   *holders;
+	ListCell   *cell;
+
+	prism_require_preload();
+	SPI_connect();
+	lock_namespaces();
+	namespace = prism_namespace_find(name, CurrentMemoryContext);
+	if (namespace == NULL ? !prism_access_is_owner() :
+		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
+		prism_access_refuse(name);
+	if (namespace == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("namespace \"%s\" does not exist", prism_yaml_show(name)),
+				errhint("prism.namespaces lists those that do."));
+
+	holders = prism_access_holders(namespace->namespace_id);
+	if (namespace->table != NULL)
+		prism_namespace_drop_table(namespace->table);
+	drop_topics(namespace->namespace_id, force);
+	prism_run_as_owner(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
+					   0, NULL, NULL);
+	prism_namespace_delete(namespace->namespace_id);
+	foreach(cell, holders)
+		prism_access_sync_role(lfirst_oid(cell));
+	prism_catalog_changed();
+	prism_wake_at_commit();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* With their messages, groups and sinks; dead letters are topics of their own. */
+static void
+drop_topics(int32 namespace_id, bool force)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(namespace_id)};
+	SPITupleTable *topics;
+	bool		isnull;
+
+	prism_run_as_owner("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
+					   1, types, values);
+	topics = SPI_tuptable;
+	for (uint64 i = 0; i < topics->numvals; i++)
+	{
+		int32		topic_id = DatumGetInt32(SPI_getbinval(topics->vals[i], topics->tupdesc, 1, &isnull));
+		char	   *topic_name = SPI_getvalue(topics->vals[i], topics->tupdesc, 2);
+
+		if (!force)
+			prism_namespace_check_waiting(topic_id, topic_name,
+										  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+		prism_topic_drop(topic_id);
+	}
+}

@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * namespace_parts.c
+ *	  Rights view, topic, segments, sink and outbox view of a namespace.
+ *
+ * src/api/namespace_parts.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/access.h"
+#include "api/namespace_parts.h"
+#include "store/segment_repair.h"
+#include "store/sink.h"
+#include "store/sink_ddl.h"
+#include "store/topic.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#define DEAD_LETTER_SUFFIX ".dlq"
+
+static char *rights_difference(const PrismNamespaceWork *work);
+static void make_rights(PrismNamespaceWork *work);
+static char *topic_difference(const PrismNamespaceWork *work);
+static void make_topic(PrismNamespaceWork *work);
+static char *segments_difference(const PrismNamespaceWork *work);
+static void make_segments(PrismNamespaceWork *work);
+static char *sink_difference(const PrismNamespaceWork *work);
+static void make_sink(PrismNamespaceWork *work);
+static char *table_difference(const PrismNamespaceWork *work);
+static void make_table(PrismNamespaceWork *work);
+static int32 find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max);
+static bool same_text(const char *a, const char *b);
+static char *table_state(const char *table, const char *topic);
+
+const PrismNamespacePart prism_namespace_parts[] = {
+	{rights_difference, make_rights},
+	{topic_difference, make_topic},
+	{segments_difference, make_segments},
+	{sink_difference, make_sink},
+	{table_difference, make_table},
+	{NULL, NULL}
+};
+
+/* ---------- rights view ---------- */
+
+static char *
+rights_difference(const PrismNamespaceWork *work)
+{
+	if (OidIsValid(prism_access_view(work->namespace_id)))
+		return NULL;
+	return pstrdup("its rights view is missing: whatever was granted is lost");
+}
+
+static void
+make_rights(PrismNamespaceWork *work)
+{
+	prism_run_as_owner(psprintf("CREATE VIEW prism_log.namespace_%d AS SELECT %s::text AS namespace",
+								work->namespace_id, quote_literal_cstr(work->wanted->name)),
+					   0, NULL, NULL);
+	CommandCounterIncrement();
+	prism_depend_on_extension(RelationRelationId, prism_access_view(work->namespace_id));
+}
+
+/* ---------- topic ---------- */
+
+/* The namespace's topic has the name of its stored configuration; others of its topics hold dead letters. */
+void
+prism_namespace_find_topic(PrismNamespaceWork *work)
+{
+	work->topic_id = 0;
+	if (work->stored == NULL)
+		return;
+	work->topic_name = work->stored->topic;
+	work->topic_id = find_topic(work->namespace_id, work->topic_name, &work->message_bytes_max);
+}
+
+static int32
+find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max)
+{
+	Oid			types[] = {INT4OID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(namespace_id), CStringGetTextDatum(name)};
+	int32		topic_id = 0;
+	bool		isnull;
+
+	prism_run_as_owner("SELECT topic_id, message_bytes_max FROM prism.topic"
+					   " WHERE namespace_id = $1 AND name = $2", lengthof(types), types, values);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+
+		topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		*message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return topic_id;
+}
+
+static char *
+topic_difference(const PrismNamespaceWork *work)
+{
+	if (work->topic_id == 0)
+		return psprintf("its topic \"%s\" is missing", work->wanted->topic);
+	if (!same_text(work->topic_name, work->wanted->topic))
+		return psprintf("its topic is called \"%s\"", work->topic_name);
+	if (work->message_bytes_max != work->wanted->message_bytes_max)
+		return psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max);
+	return NULL;
+}
+
+/* Dead letters follow their topic's name. */
+static void
+make_topic(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	int64		bytes_max;
+	int32		dead_letters;
+
+	if (work->topic_id == 0)
+		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
+											wanted->message_bytes_max);
+	else
+	{
+		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max);
+		dead_letters = find_topic(work->namespace_id,
+								  psprintf("%s" DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max);
+		if (dead_letters != 0)
+			prism_topic_alter(dead_letters, psprintf("%s" DEAD_LETTER_SUFFIX, wanted->topic), bytes_max);
+	}
+	work->topic_name = wanted->topic;
+	work->message_bytes_max = wanted->message_bytes_max;
+}
+
+/* ---------- segments ---------- */
+
+static char *
+segments_difference(const PrismNamespaceWork *work)
+{
+	int			missing = list_length(prism_segments_missing(work->topic_id));
+
+	if (missing == 0)
+		return NULL;
+	return psprintf("%d of its segments are missing: their messages are lost", missing);
+}
+
+static void
+make_segments(PrismNamespaceWork *work)
+{
+	prism_segments_repair(work->topic_id);
+}
+
+/* ---------- sink ---------- */
+
+void
+prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint)
+{
+	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+
+	if (sink != NULL && prism_sink_waiting(topic_id))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("messages of topic \"%s\" wait for their sink", topic_name),
+				errdetail("The back end \"%s\" does not have them yet; prism.sinks shows how many.",
+						  sink->backend),
+				errhint("%s", hint));
+}
+
+static char *
+sink_difference(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *config = prism_namespace_sink_config(wanted);
+	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+
+	if (sink == NULL)
+		return config == NULL ? NULL : pstrdup("its sink is missing");
+	if (config == NULL)
+		return psprintf("it has a sink for back end \"%s\"", sink->backend);
+	if (!same_text(sink->backend, wanted->backend->name))
+		return psprintf("its sink is for back end \"%s\"", sink->backend);
+	if (!same_text(sink->server, wanted->server))
+		return psprintf("its sink uses server \"%s\"", sink->server != NULL ? sink->server : "");
+	if (!same_text(sink->config, config))
+		return psprintf("its sink is set to %s", sink->config);
+	return NULL;
+}
+
+/* Another back end starts with what is published from now on, so nothing may wait for the former one. */
+static void
+make_sink(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *config = prism_namespace_sink_config(wanted);
+	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+
+	if (sink != NULL && (config == NULL || !same_text(sink->backend, wanted->backend->name)))
+	{
+		prism_namespace_check_waiting(work->topic_id, work->topic_name,
+									  "Let the sink catch up, then change the back end.");
+		prism_sink_drop(work->topic_id);
+	}
+	if (config != NULL)
+		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config);
+}
+
+/* ---------- outbox view ---------- */
+
+/* Of a relation in schema prism: is it something else than an outbox view, and is it the wanted one? */
+static const char table_query[] =
+"SELECT CASE"
+" WHEN c.relkind <> 'v' OR c.relowner <> e.extowner OR EXISTS (SELECT FROM pg_depend d"
+"   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') THEN 'taken'"
+" WHEN strpos(pg_get_viewdef(c.oid), quote_literal($2)) = 0 THEN 'shows another topic'"
+" WHEN NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+"   WHERE t.tgrelid = c.oid AND t.tgenabled <> 'D' AND p.proname = 'outbox_insert'"
+"   AND p.pronamespace = c.relnamespace"
+"   AND t.tgargs = convert_to($2, 'UTF8') || '\\x00'::bytea) THEN 'takes no inserts'"
+" ELSE 'good' END"
+" FROM pg_class c, pg_extension e"
+" WHERE e.extname = 'prism' AND c.relname = $1 AND c.relnamespace = 'prism'::regnamespace";
+
+/* One of the query's words, or NULL when nothing has the name. */
+static char *
+table_state(const char *table, const char *topic)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(table), CStringGetTextDatum(topic)};
+
+	prism_run_as_owner(table_query, lengthof(types), types, values);
+	return SPI_processed == 0 ? NULL :
+		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+static char *
+table_difference(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *former = work->stored != NULL ? work->stored->table : NULL;
+	bool		ours = same_text(former, wanted->table);
+	char	   *state;
+
+	if (wanted->table == NULL)
+		return former == NULL ? NULL : psprintf("it has the outbox view prism.%s", quote_identifier(former));
+
+	state = table_state(wanted->table, wanted->topic);
+	if (state != NULL && (!ours || strcmp(state, "taken") == 0))
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_TABLE),
+				errmsg("relation \"%s\" already exists in schema prism " PRISM_AT,
+					   wanted->table, prism_at(wanted->table_place)),
+				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."));
+	if (state == NULL)
+		return psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table));
+	if (strcmp(state, "good") == 0)
+		return NULL;
+	return psprintf("its outbox view prism.%s %s", quote_identifier(wanted->table), state);
+}
+
+void
+prism_namespace_drop_table(const char *table)
+{
+	char	   *state = table_state(table, "");
+
+	if (state != NULL && strcmp(state, "taken") != 0)
+		prism_run_as_owner(psprintf("DROP VIEW prism.%s", quote_identifier(table)), 0, NULL, NULL);
+}
+
+/* SELECT shows the topic's part of prism.outbox, INSERT and COPY publish to it. */
+static void
+make_table(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	const char *view;
+	const char *topic;
+
+	if (work->stored != NULL && work->stored->table != NULL)
+		prism_namespace_drop_table(work->stored->table);
+	if (wanted->table == NULL)
+		return;
+
+	view = psprintf("prism.%s", quote_identifier(wanted->table));
+	topic = quote_literal_cstr(wanted->topic);
+	prism_run_as_owner(psprintf("CREATE VIEW %s WITH (security_barrier) AS"
+								" SELECT * FROM prism.outbox WHERE topic = %s", view, topic),
+					   0, NULL, NULL);
+	prism_run_as_owner(psprintf("CREATE TRIGGER publish INSTEAD OF INSERT ON %s"
+								" FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
+					   0, NULL, NULL);
+	CommandCounterIncrement();
+	prism_depend_on_extension(RelationRelationId,
+							  get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
+	prism_access_sync_outbox(work->namespace_id, wanted->table);
+}
+
+/* NULL equals NULL. */
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}

@@ -1,0 +1,281 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.c
+ *	  Namespaces as they are stored: normalised jsonb in prism.namespace.
+ *
+ * The statements run as the extension's owner with the caller's search_path
+ * out of the way: every function that ends up here is declared with
+ * SET search_path = pg_catalog, pg_temp.
+ *
+ * src/namespace/catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "namespace/namespace.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+
+static void add_key(StringInfo json, const char *key);
+static void add_text(StringInfo json, const char *key, const char *value);
+static void add_integer(StringInfo json, const char *key, int64 value);
+static void add_boolean(StringInfo json, const char *key, bool value);
+static void add_patterns(StringInfo json, const PrismNamespace *namespace);
+static void add_backend(StringInfo json, const PrismNamespace *namespace);
+static char *joined_brokers(const PrismNamespace *namespace);
+static char *normalise(const char *json);
+static void run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected);
+
+char *
+prism_namespace_config(const PrismNamespace *namespace)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	add_text(&json, "name", namespace->name);
+	add_text(&json, "client_api", namespace->api->name);
+	add_text(&json, "topic", namespace->topic);
+	add_patterns(&json, namespace);
+	add_backend(&json, namespace);
+	add_text(&json, "consistency", namespace->strong ? "strong" : "eventual");
+	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
+	add_integer(&json, "max_message_size", namespace->message_bytes_max);
+	add_boolean(&json, "trace_patterns", namespace->trace_patterns);
+	add_boolean(&json, "pattern_metrics", namespace->pattern_metrics);
+	appendStringInfoChar(&json, '}');
+	return normalise(json.data);
+}
+
+static void
+add_patterns(StringInfo json, const PrismNamespace *namespace)
+{
+	ListCell   *cell;
+
+	add_key(json, "patterns");
+	appendStringInfoChar(json, '[');
+	foreach(cell, namespace->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		if (foreach_current_index(cell) > 0)
+			appendStringInfoChar(json, ',');
+		appendStringInfoChar(json, '{');
+		add_text(json, "type", chosen->pattern->name);
+		if (strcmp(chosen->pattern->name, "outbox") == 0)
+		{
+			add_text(json, "table", namespace->table);
+			add_integer(json, "interval_ms", namespace->interval_ms);
+			add_integer(json, "batch_size", namespace->batch_size);
+		}
+		appendStringInfoChar(json, '}');
+	}
+	appendStringInfoChar(json, ']');
+}
+
+static void
+add_backend(StringInfo json, const PrismNamespace *namespace)
+{
+	add_key(json, "backend");
+	appendStringInfoChar(json, '{');
+	add_text(json, "type", namespace->backend->name);
+	add_text(json, "server", namespace->server);
+	add_text(json, "brokers", joined_brokers(namespace));
+	if (prism_namespace_has_sink(namespace))
+		add_text(json, "topic", namespace->target);
+	add_integer(json, "partitions", namespace->partitions);
+	add_integer(json, "replication", namespace->replication);
+	appendStringInfoChar(json, '}');
+}
+
+char *
+prism_namespace_sink_config(const PrismNamespace *namespace)
+{
+	StringInfoData json;
+
+	if (!prism_namespace_has_sink(namespace))
+		return NULL;
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	add_text(&json, "topic", namespace->target);
+	add_text(&json, "brokers", joined_brokers(namespace));
+	add_integer(&json, "partitions", namespace->partitions);
+	add_integer(&json, "replication", namespace->replication);
+	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
+	add_integer(&json, "interval_ms", namespace->interval_ms);
+	add_integer(&json, "batch_size", namespace->batch_size);
+	add_integer(&json, "max_message_size", namespace->message_bytes_max);
+	appendStringInfoChar(&json, '}');
+	return normalise(json.data);
+}
+
+static char *
+joined_brokers(const PrismNamespace *namespace)
+{
+	StringInfoData joined;
+	ListCell   *cell;
+
+	if (namespace->brokers == NIL)
+		return NULL;
+	initStringInfo(&joined);
+	foreach(cell, namespace->brokers)
+		appendStringInfo(&joined, "%s%s", joined.len > 0 ? "," : "", (char *) lfirst(cell));
+	return joined.data;
+}
+
+/* ---------- writing JSON: what was not given (NULL, 0) is left out ---------- */
+
+static void
+add_key(StringInfo json, const char *key)
+{
+	char		last = json->data[json->len - 1];
+
+	if (last != '{' && last != '[')
+		appendStringInfoChar(json, ',');
+	escape_json(json, key);
+	appendStringInfoChar(json, ':');
+}
+
+static void
+add_text(StringInfo json, const char *key, const char *value)
+{
+	if (value == NULL)
+		return;
+	add_key(json, key);
+	escape_json(json, value);
+}
+
+static void
+add_integer(StringInfo json, const char *key, int64 value)
+{
+	if (value == 0)
+		return;
+	add_key(json, key);
+	appendStringInfo(json, INT64_FORMAT, value);
+}
+
+static void
+add_boolean(StringInfo json, const char *key, bool value)
+{
+	add_key(json, key);
+	appendStringInfoString(json, value ? "true" : "false");
+}
+
+static char *
+normalise(const char *json)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* ---------- rows of prism.namespace ---------- */
+
+static void
+run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected)
+{
+	PrismIdentity identity = prism_enter_owner();
+	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
+
+	prism_leave_owner(identity);
+	if (result != expected)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+static char *
+copy_column(MemoryContext mcxt, HeapTuple row, TupleDesc columns, int column)
+{
+	char	   *value = SPI_getvalue(row, columns, column);
+
+	return value != NULL ? MemoryContextStrdup(mcxt, value) : NULL;
+}
+
+PrismStoredNamespace *
+prism_namespace_find(const char *name, MemoryContext mcxt)
+{
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(name)};
+	PrismStoredNamespace *stored = NULL;
+
+	run_as_owner("SELECT namespace_id, name, config ->> 'topic',"
+				 " (SELECT p ->> 'table' FROM jsonb_array_elements(config -> 'patterns') p"
+				 "  WHERE p ->> 'type' = 'outbox'), config"
+				 " FROM prism.namespace WHERE name = $1",
+				 1, types, values, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		stored = MemoryContextAlloc(mcxt, sizeof(*stored));
+		stored->namespace_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
+		stored->name = copy_column(mcxt, row, columns, 2);
+		stored->topic = copy_column(mcxt, row, columns, 3);
+		stored->table = copy_column(mcxt, row, columns, 4);
+		stored->config = copy_column(mcxt, row, columns, 5);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return stored;
+}
+
+void
+prism_namespace_insert(int32 namespace_id, const char *name, const char *config)
+{
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, NAMEOID};
+	Datum		values[] = {
+		Int32GetDatum(namespace_id), CStringGetTextDatum(name), CStringGetTextDatum(config),
+		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
+	};
+
+	run_as_owner("INSERT INTO prism.namespace (namespace_id, name, config, applied_at, applied_by)"
+				 " VALUES ($1, $2, $3::jsonb, pg_catalog.now(), $4)",
+				 lengthof(types), types, values, SPI_OK_INSERT);
+}
+
+void
+prism_namespace_update(int32 namespace_id, const char *config)
+{
+	Oid			types[] = {INT4OID, TEXTOID, NAMEOID};
+	Datum		values[] = {
+		Int32GetDatum(namespace_id), CStringGetTextDatum(config),
+		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
+	};
+
+	run_as_owner("UPDATE prism.namespace SET config = $2::jsonb, applied_at = pg_catalog.now(), applied_by = $3"
+				 " WHERE namespace_id = $1",
+				 lengthof(types), types, values, SPI_OK_UPDATE);
+}
+
+void
+prism_namespace_delete(int32 namespace_id)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(namespace_id)};
+
+	run_as_owner("DELETE FROM prism.namespace WHERE namespace_id = $1",
+				 lengthof(types), types, values, SPI_OK_DELETE);
+}
+
+char *
+prism_namespace_difference(const char *old_config, const char *new_config)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(old_config), CStringGetTextDatum(new_config)};
+	char	   *difference;
+
+	run_as_owner("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
+				 "   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
+				 " FROM pg_catalog.jsonb_each($1::jsonb) o"
+				 " FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
+				 " WHERE o.value IS DISTINCT FROM n.value",
+				 lengthof(types), types, values, SPI_OK_SELECT);
+	difference = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return difference != NULL ? difference : pstrdup("");
+}

@@ -1,0 +1,343 @@
+/*-------------------------------------------------------------------------
+ *
+ * config.c
+ *	  From a checked YAML tree to PrismNamespace: defaults, synonyms, names.
+ *
+ * src/namespace/config.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "namespace/namespace.h"
+#include "namespace/schema.h"
+
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+
+/* Of one apply(). */
+#define NAMESPACES_MAX 1000
+#define DEFAULT_BACKEND "postgres"
+#define DEFAULT_API "pubsub"
+
+const PrismApi prism_apis[] = {
+	{"queue", PRISM_API_QUEUE},
+	{"pubsub", PRISM_API_PUBSUB},
+	{"transact", PRISM_API_TRANSACT},
+};
+const int	prism_api_count = lengthof(prism_apis);
+
+static PrismNamespace *read_namespace(const PrismYaml *map);
+static const PrismYaml *one_of(const PrismYaml *map, const char *key, const char *synonym);
+static void read_api(PrismNamespace *namespace, const PrismYaml *map);
+static void refuse_unless(bool meaningful, const PrismNamespace *namespace,
+						  const PrismYaml *backend, const char *key);
+static void read_needs(PrismNamespace *namespace, const PrismYaml *needs);
+static void read_backend(PrismNamespace *namespace, const PrismYaml *backend);
+static void read_queue_options(PrismNamespace *namespace, const PrismYaml *backend);
+static void read_outbox(PrismNamespace *namespace, const PrismYaml *patterns);
+static void check_outbox_database(const PrismYaml *database);
+static void check_table_name(const PrismYaml *table);
+static void check_distinct(List *namespaces);
+
+List *
+prism_namespaces_read(const char *text, Size bytes)
+{
+	PrismYaml  *root = prism_yaml_read(text, bytes);
+	PrismYaml  *list;
+	List	   *namespaces = NIL;
+	ListCell   *cell;
+
+	prism_schema_check(root);
+	list = prism_yaml_get(root, "namespaces");
+	if (list == NULL)
+		namespaces = list_make1(read_namespace(root));
+	else if (list_length(list->items) > NAMESPACES_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("too many namespaces at once " PRISM_AT, prism_at(list)),
+				errdetail("There are %d; the limit is %d.", list_length(list->items), NAMESPACES_MAX),
+				errhint("Apply them in several calls."));
+	else
+		foreach(cell, list->items)
+			namespaces = lappend(namespaces, read_namespace(lfirst(cell)));
+	check_distinct(namespaces);
+	return namespaces;
+}
+
+static PrismNamespace *
+read_namespace(const PrismYaml *map)
+{
+	PrismNamespace *namespace = palloc0(sizeof(*namespace));
+	const PrismYaml *observability = prism_yaml_get(map, "observability");
+	const PrismYaml *patterns = prism_yaml_get(map, "patterns");
+	const PrismYaml *option;
+
+	namespace->place = prism_yaml_get(map, "name");
+	namespace->name = namespace->place->text;
+	read_api(namespace, map);
+	read_backend(namespace, prism_yaml_get(map, "backend"));
+	read_needs(namespace, prism_yaml_get(map, "needs"));
+	read_outbox(namespace, patterns);
+	if (observability != NULL)
+	{
+		option = prism_yaml_get(observability, "trace_patterns");
+		namespace->trace_patterns = option != NULL && prism_yaml_boolean(option);
+		option = prism_yaml_get(observability, "pattern_metrics");
+		namespace->pattern_metrics = option != NULL && prism_yaml_boolean(option);
+	}
+	prism_needs_select(namespace, patterns);
+	prism_namespace_validate(namespace);
+	return namespace;
+}
+
+/* The value of a key or of the RFC's second word for it; both at once contradict or repeat. */
+static const PrismYaml *
+one_of(const PrismYaml *map, const char *key, const char *synonym)
+{
+	const PrismYaml *value = prism_yaml_get(map, key);
+	const PrismYaml *other = prism_yaml_get(map, synonym);
+
+	if (value != NULL && other != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"%s\" and \"%s\" mean the same; give one of them " PRISM_AT,
+					   key, synonym, prism_at(other)));
+	return value != NULL ? value : other;
+}
+
+static void
+read_api(PrismNamespace *namespace, const PrismYaml *map)
+{
+	const PrismYaml *word = one_of(map, "client_api", "pattern");
+	const char *name = word != NULL ? word->text : DEFAULT_API;
+
+	namespace->api_place = word != NULL ? word : map;
+	for (int i = 0; i < prism_api_count; i++)
+		if (strcmp(prism_apis[i].name, name) == 0)
+			namespace->api = &prism_apis[i];
+	if (namespace->api == NULL)
+		elog(ERROR, "client API \"%s\" has no entry", name);
+}
+
+/* 'backend' is a word, a map or absent. */
+static void
+read_backend(PrismNamespace *namespace, const PrismYaml *backend)
+{
+	const PrismYaml *word = backend;
+	const PrismYaml *topic = NULL;
+	const char *name;
+
+	if (backend != NULL && backend->kind == PRISM_YAML_MAP)
+	{
+		word = one_of(backend, "type", "queue");
+		topic = prism_yaml_get(backend, "topic");
+	}
+	name = word != NULL ? word->text : DEFAULT_BACKEND;
+	namespace->backend_place = word != NULL ? word : backend != NULL ? backend : namespace->place;
+	namespace->backend = prism_backend_info(name);
+	if (namespace->backend == NULL)
+		elog(ERROR, "back end \"%s\" has no entry", name);
+
+	namespace->topic_place = topic != NULL ? topic : namespace->place;
+	namespace->topic = namespace->topic_place->text;
+	namespace->target = namespace->topic;
+	namespace->server_place = namespace->backend_place;
+	if (backend != NULL && backend->kind == PRISM_YAML_MAP)
+		read_queue_options(namespace, backend);
+	if (namespace->backend->wrapper != NULL && namespace->brokers == NIL)
+	{
+		if (namespace->server == NULL)
+			namespace->server = pstrdup(namespace->backend->name);
+		prism_server_check(namespace);
+	}
+}
+
+/* An option that would say nothing to this back end is not ignored. */
+static void
+refuse_unless(bool meaningful, const PrismNamespace *namespace, const PrismYaml *backend, const char *key)
+{
+	const PrismYaml *option = prism_yaml_get(backend, key);
+
+	if (option != NULL && !meaningful)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"backend.%s\" has no meaning for back end \"%s\" " PRISM_AT,
+					   key, namespace->backend->name, prism_at(option)),
+				errhint("Leave it out, or choose another back end, such as \"type: kafka\"."));
+}
+
+static void
+read_queue_options(PrismNamespace *namespace, const PrismYaml *backend)
+{
+	const PrismYaml *option;
+
+	refuse_unless(namespace->backend->wrapper != NULL, namespace, backend, "server");
+	refuse_unless(namespace->backend->wrapper != NULL, namespace, backend, "brokers");
+	refuse_unless(prism_namespace_has_sink(namespace), namespace, backend, "topic_prefix");
+	refuse_unless(prism_namespace_has_sink(namespace), namespace, backend, "partitions");
+	refuse_unless(prism_namespace_has_sink(namespace), namespace, backend, "replication");
+
+	option = prism_yaml_get(backend, "topic_prefix");
+	if (option != NULL)
+		namespace->target = psprintf("%s.%s", option->text, namespace->topic);
+	option = prism_yaml_get(backend, "partitions");
+	if (option != NULL)
+		namespace->partitions = (int) prism_yaml_integer(option);
+	option = prism_yaml_get(backend, "replication");
+	if (option != NULL)
+		namespace->replication = (int) prism_yaml_integer(option);
+
+	option = prism_yaml_get(backend, "server");
+	if (option != NULL)
+	{
+		namespace->server = option->text;
+		namespace->server_place = option;
+	}
+	option = prism_yaml_get(backend, "brokers");
+	if (option != NULL)
+	{
+		if (namespace->server != NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("give either \"server\" or \"brokers\" " PRISM_AT, prism_at(option)),
+					errdetail("The server already says where its brokers are."));
+		namespace->brokers = prism_endpoints_check(option);
+	}
+}
+
+static void
+read_needs(PrismNamespace *namespace, const PrismYaml *needs)
+{
+	const PrismYaml *option;
+
+	namespace->message_bytes_max = namespace->backend->message_bytes_max;
+	if (needs == NULL)
+		return;
+
+	namespace->consistency_place = prism_yaml_get(needs, "consistency");
+	namespace->strong = namespace->consistency_place != NULL &&
+		strcmp(namespace->consistency_place->text, "strong") == 0;
+	namespace->delivery_place = prism_yaml_get(needs, "delivery_guarantee");
+	namespace->exactly_once = namespace->delivery_place != NULL &&
+		strcmp(namespace->delivery_place->text, "exactly_once") == 0;
+
+	option = one_of(needs, "max_message_size", "message_size");
+	if (option == NULL)
+		return;
+	if (!prism_parse_size(option->text, &namespace->message_bytes_max))
+		elog(ERROR, "size \"%s\" was not checked", option->text);
+	if (namespace->message_bytes_max > PRISM_MESSAGE_BYTES_LIMIT)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("pattern \"claim-check\" is not available yet in this version " PRISM_AT,
+					   prism_at(option)),
+				errdetail("Messages of more than " INT64_FORMAT " bytes need it; \"%s\" are " INT64_FORMAT " bytes.",
+						  PRISM_MESSAGE_BYTES_LIMIT, option->text, namespace->message_bytes_max),
+				errhint("Use at most 1GB for now."));
+}
+
+/* The outbox's options, whether written flat or under "config". */
+static void
+read_outbox(PrismNamespace *namespace, const PrismYaml *patterns)
+{
+	ListCell   *cell;
+
+	if (patterns == NULL)
+		return;
+	foreach(cell, patterns->items)
+	{
+		const PrismYaml *pattern = lfirst(cell);
+		const PrismYaml *option;
+
+		if (pattern->kind != PRISM_YAML_MAP || !prism_pattern_enabled(pattern) ||
+			strcmp(prism_yaml_get(pattern, "type")->text, "outbox") != 0)
+			continue;
+		option = prism_pattern_option(pattern, "database");
+		if (option != NULL)
+			check_outbox_database(option);
+		option = prism_pattern_option(pattern, "table");
+		if (option != NULL)
+		{
+			check_table_name(option);
+			namespace->table = option->text;
+			namespace->table_place = option;
+		}
+		option = prism_pattern_option(pattern, "publisher");
+		if (option != NULL)
+		{
+			const PrismYaml *interval = prism_yaml_get(option, "interval");
+			const PrismYaml *batch_size = prism_yaml_get(option, "batch_size");
+			int64		ms;
+
+			if (interval != NULL && prism_parse_interval(interval->text, &ms))
+				namespace->interval_ms = (int) ms;
+			if (batch_size != NULL)
+				namespace->batch_size = (int) prism_yaml_integer(batch_size);
+		}
+	}
+}
+
+/* An outbox shares the caller's transaction, so it can only be in this database. */
+static void
+check_outbox_database(const PrismYaml *database)
+{
+	if (strcmp(database->text, DEFAULT_BACKEND) != 0 &&
+		strcmp(database->text, get_database_name(MyDatabaseId)) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("outbox cannot be in database \"%s\" " PRISM_AT,
+					   prism_yaml_show(database->text), prism_at(database)),
+				errdetail("It is part of the transactions of this database, \"%s\".",
+						  get_database_name(MyDatabaseId)),
+				errhint("Write \"database: postgres\", or apply the namespace in the other database."));
+}
+
+/* A name that PostgreSQL would cut is another name. */
+static void
+check_table_name(const PrismYaml *table)
+{
+	if (strlen(table->text) >= NAMEDATALEN)
+		ereport(ERROR,
+				errcode(ERRCODE_NAME_TOO_LONG),
+				errmsg("table name \"%s\" is too long " PRISM_AT,
+					   prism_yaml_show(table->text), prism_at(table)),
+				errdetail("It has %zu bytes; the limit is %d.", strlen(table->text), NAMEDATALEN - 1));
+}
+
+/* Within one configuration: names, topics and tables belong to one namespace each. */
+static void
+check_distinct(List *namespaces)
+{
+	ListCell   *cell;
+
+	foreach(cell, namespaces)
+	{
+		const PrismNamespace *namespace = lfirst(cell);
+
+		for (int i = 0; i < foreach_current_index(cell); i++)
+		{
+			const PrismNamespace *other = list_nth(namespaces, i);
+
+			if (strcmp(namespace->name, other->name) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("namespace \"%s\" is given twice " PRISM_AT,
+							   prism_yaml_show(namespace->name), prism_at(namespace->place)),
+						errdetail("The first one is " PRISM_AT ".", prism_at(other->place)));
+			if (strcmp(namespace->topic, other->topic) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("namespaces \"%s\" and \"%s\" have the same topic \"%s\" " PRISM_AT,
+							   other->name, namespace->name, prism_yaml_show(namespace->topic),
+							   prism_at(namespace->topic_place)),
+						errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."));
+			if (namespace->table != NULL && other->table != NULL &&
+				strcmp(namespace->table, other->table) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_DUPLICATE_TABLE),
+						errmsg("namespaces \"%s\" and \"%s\" have the same outbox table \"%s\" " PRISM_AT,
+							   other->name, namespace->name, prism_yaml_show(namespace->table),
+							   prism_at(namespace->table_place)));
+		}
+	}
+}

@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * validate.c
+ *	  Do client API, patterns, their order and the back end fit together?
+ *
+ * The RFC's three errors (pattern and API, order of patterns, patterns and
+ * back end), each with a hint that says what would work.
+ *
+ * src/namespace/validate.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "namespace/namespace.h"
+
+#include "lib/stringinfo.h"
+
+static void check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen);
+static void check_order(const PrismChosenPattern *first, const PrismChosenPattern *second);
+static void check_backend(const PrismNamespace *namespace);
+static char *backends_with(uint32 roles, bool transactional);
+
+void
+prism_namespace_validate(const PrismNamespace *namespace)
+{
+	const PrismChosenPattern *previous = NULL;
+	ListCell   *cell;
+
+	foreach(cell, namespace->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		check_api(namespace, chosen);
+		if (previous != NULL)
+			check_order(previous, chosen);
+		previous = chosen;
+	}
+	check_backend(namespace);
+}
+
+static void
+check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
+{
+	StringInfoData serves;
+
+	if (chosen->pattern->apis & namespace->api->api)
+		return;
+
+	initStringInfo(&serves);
+	for (int i = 0; i < prism_api_count; i++)
+		if (chosen->pattern->apis & prism_apis[i].api)
+			appendStringInfo(&serves, "%s%s", serves.len > 0 ? ", " : "", prism_apis[i].name);
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("pattern \"%s\" cannot serve the client API \"%s\" " PRISM_AT,
+				   chosen->pattern->name, namespace->api->name, prism_at(chosen->place)),
+			errhint("It works with: %s.", serves.data));
+}
+
+static void
+check_order(const PrismChosenPattern *first, const PrismChosenPattern *second)
+{
+	StringInfoData follows;
+	const char *const *after = second->pattern->after;
+
+	if (strcmp(first->pattern->name, second->pattern->name) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("pattern \"%s\" is given twice " PRISM_AT,
+					   second->pattern->name, prism_at(second->place)),
+				errhint("Remove one of the two."));
+
+	initStringInfo(&follows);
+	for (; after != NULL && *after != NULL; after++)
+	{
+		if (strcmp(*after, first->pattern->name) == 0)
+			return;
+		appendStringInfo(&follows, "%s%s", follows.len > 0 ? ", " : "", *after);
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("pattern \"%s\" cannot follow \"%s\" " PRISM_AT,
+				   second->pattern->name, first->pattern->name, prism_at(second->place)),
+			follows.len > 0 ? errhint("It may follow: %s.", follows.data) :
+			errhint("Put it first."));
+}
+
+static void
+check_backend(const PrismNamespace *namespace)
+{
+	uint32		roles = PRISM_ROLE_QUEUE;
+	ListCell   *cell;
+
+	foreach(cell, namespace->patterns)
+		roles |= ((PrismChosenPattern *) lfirst(cell))->pattern->roles;
+	if ((namespace->backend->roles & roles) != roles)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("back end \"%s\" cannot carry the patterns of namespace \"%s\" " PRISM_AT,
+					   namespace->backend->name, prism_yaml_show(namespace->name),
+					   prism_at(namespace->backend_place)),
+				errhint("Back ends that can: %s.", backends_with(roles, false)));
+	if (namespace->exactly_once && !namespace->backend->transactional)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("back end \"%s\" cannot deliver exactly once " PRISM_AT,
+					   namespace->backend->name, prism_at(namespace->delivery_place)),
+				errhint("Back ends that can: %s. Otherwise use \"delivery_guarantee: at_least_once\".",
+						backends_with(roles, true)));
+}
+
+static char *
+backends_with(uint32 roles, bool transactional)
+{
+	StringInfoData able;
+
+	initStringInfo(&able);
+	for (const PrismBackendInfo *const *info = prism_backend_infos(); *info != NULL; info++)
+		if (((*info)->roles & roles) == roles && ((*info)->transactional || !transactional))
+			appendStringInfo(&able, "%s%s", able.len > 0 ? ", " : "", (*info)->name);
+	return able.len > 0 ? able.data : pstrdup("none");
+}

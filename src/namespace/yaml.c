@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * yaml.c
+ *	  Reads YAML with libyaml's events into a PrismYaml tree.
+ *
+ * libyaml allocates with malloc, and ereport(ERROR) jumps over its caller, so
+ * parser and event are released by a callback of the reader's memory context.
+ *
+ * src/namespace/yaml.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "namespace/yaml.h"
+
+#include <yaml.h>
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#define SHOWN_CHARACTERS 64
+
+typedef struct YamlReader
+{
+	const char *text;			/* UTF-8 */
+	Size		bytes;
+	bool		open;			/* parser is initialised */
+	yaml_parser_t parser;
+	yaml_event_t event;			/* the current one */
+	int			values;
+} YamlReader;
+
+static YamlReader *open_reader(const char *text, Size bytes);
+static void release_reader(void *arg);
+static void next_event(YamlReader *reader);
+static void report_parser_error(YamlReader *reader);
+static PrismYaml *read_document(YamlReader *reader);
+static PrismYaml *read_node(YamlReader *reader, int depth);
+static void read_list(YamlReader *reader, PrismYaml *list, int depth);
+static void read_map(YamlReader *reader, PrismYaml *map, int depth);
+static void check_plain_node(YamlReader *reader);
+
+PrismYaml *
+prism_yaml_read(const char *text, Size bytes)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	MemoryContext reader_cxt;
+	YamlReader *reader;
+	PrismYaml  *root;
+
+	if (bytes > PRISM_YAML_BYTES_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration is too long"),
+				errdetail("It has %zu bytes; the limit is %d.", bytes, PRISM_YAML_BYTES_MAX),
+				errhint("Apply the namespaces in several calls."));
+
+	reader_cxt = AllocSetContextCreate(caller_cxt, "prism yaml reader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(reader_cxt);
+	reader = open_reader(text, bytes);
+	MemoryContextSwitchTo(caller_cxt);
+
+	root = read_document(reader);
+	MemoryContextDelete(reader_cxt);
+	return root;
+}
+
+/*
+ * The parser lives as long as the current memory context.  The callback is
+ * registered before the parser exists, so nothing can throw in between.
+ */
+static YamlReader *
+open_reader(const char *text, Size bytes)
+{
+	YamlReader *reader = palloc0(sizeof(*reader));
+	MemoryContextCallback *release = palloc0(sizeof(*release));
+
+	reader->text = pg_server_to_any(text, (int) bytes, PG_UTF8);
+	reader->bytes = reader->text == text ? bytes : strlen(reader->text);
+	release->func = release_reader;
+	release->arg = reader;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, release);
+
+	if (!yaml_parser_initialize(&reader->parser))
+		ereport(ERROR,
+				errcode(ERRCODE_OUT_OF_MEMORY),
+				errmsg("could not create a YAML parser"));
+	reader->open = true;
+	yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&reader->parser,
+								 (const unsigned char *) reader->text, reader->bytes);
+	return reader;
+}
+
+static void
+release_reader(void *arg)
+{
+	YamlReader *reader = arg;
+
+	yaml_event_delete(&reader->event);
+	if (reader->open)
+		yaml_parser_delete(&reader->parser);
+}
+
+/* Move to the next event; the one before is gone, so copy what is needed first. */
+static void
+next_event(YamlReader *reader)
+{
+	CHECK_FOR_INTERRUPTS();
+	yaml_event_delete(&reader->event);
+	if (!yaml_parser_parse(&reader->parser, &reader->event))
+		report_parser_error(reader);
+}
+
+/* libyaml's complaint.  Its texts are constants; for a broken character it knows only the byte. */
+static void
+report_parser_error(YamlReader *reader)
+{
+	yaml_parser_t *parser = &reader->parser;
+	const char *problem = parser->problem ? parser->problem : "unknown problem";
+	int			line = (int) parser->problem_mark.line + 1;
+	int			column = (int) parser->problem_mark.column + 1;
+	const char *at = reader->text;
+	const char *end = reader->text + reader->bytes;
+
+	if (parser->error == YAML_MEMORY_ERROR)
+		ereport(ERROR,
+				errcode(ERRCODE_OUT_OF_MEMORY),
+				errmsg("out of memory while reading YAML"));
+
+	if (parser->error == YAML_READER_ERROR)
+	{
+		const char *broken = reader->text + Min(parser->problem_offset, reader->bytes);
+
+		for (line = column = 1; at < broken; at += pg_utf_mblen((const unsigned char *) at))
+		{
+			column = *at == '\n' ? 1 : column + 1;
+			line += *at == '\n' ? 1 : 0;
+		}
+	}
+	else
+		for (size_t i = 0; i < parser->problem_mark.index && at < end; i++)
+			at += pg_utf_mblen((const unsigned char *) at);
+
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("configuration is not valid YAML at line %d, column %d: %s", line, column, problem),
+			parser->context ? errdetail("The reader was %s.", parser->context) : 0,
+			at < end && *at == '\t' ? errhint("Indent with spaces; YAML does not allow tabs there.") : 0);
+}
+
+static PrismYaml *
+read_document(YamlReader *reader)
+{
+	PrismYaml  *root;
+
+	next_event(reader);			/* the stream's start */
+	next_event(reader);
+	if (reader->event.type == YAML_STREAM_END_EVENT)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration is empty"),
+				errhint("Write at least one namespace, such as \"namespaces: [{name: orders}]\"."));
+	Assert(reader->event.type == YAML_DOCUMENT_START_EVENT);
+	next_event(reader);
+	root = read_node(reader, 1);
+	next_event(reader);			/* the document's end */
+	next_event(reader);
+	if (reader->event.type != YAML_STREAM_END_EVENT)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration has a second document at line %d, column %d",
+					   (int) reader->event.start_mark.line + 1,
+					   (int) reader->event.start_mark.column + 1),
+				errhint("Put all namespaces into one list \"namespaces\"."));
+	return root;
+}
+
+/* The node that the current event begins; the reader is left at the node's last event. */
+static PrismYaml *
+read_node(YamlReader *reader, int depth)
+{
+	yaml_event_t *event = &reader->event;
+	PrismYaml  *node = palloc0(sizeof(*node));
+
+	node->line = (int) event->start_mark.line + 1;
+	node->column = (int) event->start_mark.column + 1;
+	if (depth > PRISM_YAML_DEPTH_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration is nested too deeply " PRISM_AT, prism_at(node)),
+				errdetail("The limit is %d levels.", PRISM_YAML_DEPTH_MAX));
+	if (++reader->values > PRISM_YAML_VALUES_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration has too many values " PRISM_AT, prism_at(node)),
+				errdetail("The limit is %d.", PRISM_YAML_VALUES_MAX));
+	check_plain_node(reader);
+
+	switch (event->type)
+	{
+		case YAML_SCALAR_EVENT:
+			node->kind = PRISM_YAML_SCALAR;
+			node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+			if (strlen((char *) event->data.scalar.value) != event->data.scalar.length)
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("configuration contains a zero character " PRISM_AT, prism_at(node)));
+			node->text = pstrdup(pg_any_to_server((char *) event->data.scalar.value,
+												  (int) event->data.scalar.length, PG_UTF8));
+			break;
+		case YAML_SEQUENCE_START_EVENT:
+			node->kind = PRISM_YAML_LIST;
+			read_list(reader, node, depth);
+			break;
+		case YAML_MAPPING_START_EVENT:
+			node->kind = PRISM_YAML_MAP;
+			read_map(reader, node, depth);
+			break;
+		default:
+			elog(ERROR, "unexpected YAML event %d", (int) event->type);
+	}
+	return node;
+}
+
+static void
+read_list(YamlReader *reader, PrismYaml *list, int depth)
+{
+	for (next_event(reader); reader->event.type != YAML_SEQUENCE_END_EVENT; next_event(reader))
+		list->items = lappend(list->items, read_node(reader, depth + 1));
+}
+
+static void
+read_map(YamlReader *reader, PrismYaml *map, int depth)
+{
+	for (next_event(reader); reader->event.type != YAML_MAPPING_END_EVENT; next_event(reader))
+	{
+		PrismYamlEntry *entry = palloc0(sizeof(*entry));
+		PrismYaml  *twin;
+
+		entry->key = read_node(reader, depth + 1);
+		if (entry->key->kind != PRISM_YAML_SCALAR)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("a key must be a word " PRISM_AT, prism_at(entry->key)));
+		if (list_length(map->items) >= PRISM_YAML_KEYS_MAX)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("too many keys in one map " PRISM_AT, prism_at(entry->key)),
+					errdetail("The limit is %d.", PRISM_YAML_KEYS_MAX));
+		twin = prism_yaml_get(map, entry->key->text);
+		if (twin != NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("key \"%s\" is given twice " PRISM_AT,
+						   prism_yaml_show(entry->key->text), prism_at(entry->key)),
+					errdetail("Its first value is " PRISM_AT ".", prism_at(twin)));
+		next_event(reader);
+		entry->value = read_node(reader, depth + 1);
+		map->items = lappend(map->items, entry);
+	}
+}
+
+/* Anchors, aliases and tags make a document say something else than what is seen. */
+static void
+check_plain_node(YamlReader *reader)
+{
+	yaml_event_t *event = &reader->event;
+	const char *what = NULL;
+
+	if (event->type == YAML_ALIAS_EVENT)
+		what = "aliases (\"*name\")";
+	else if (event->type == YAML_SCALAR_EVENT)
+		what = event->data.scalar.anchor ? "anchors (\"&name\")" :
+			event->data.scalar.tag ? "tags (\"!name\")" : NULL;
+	else if (event->type == YAML_SEQUENCE_START_EVENT)
+		what = event->data.sequence_start.anchor ? "anchors (\"&name\")" :
+			event->data.sequence_start.tag ? "tags (\"!name\")" : NULL;
+	else if (event->type == YAML_MAPPING_START_EVENT)
+		what = event->data.mapping_start.anchor ? "anchors (\"&name\")" :
+			event->data.mapping_start.tag ? "tags (\"!name\")" : NULL;
+
+	if (what != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("configuration must not use %s at line %d, column %d", what,
+					   (int) event->start_mark.line + 1, (int) event->start_mark.column + 1),
+				errhint("Write the value out, and quote text that begins with *, & or !."));
+}
+
+PrismYaml *
+prism_yaml_get(const PrismYaml *map, const char *key)
+{
+	ListCell   *cell;
+
+	Assert(map->kind == PRISM_YAML_MAP);
+	foreach(cell, map->items)
+	{
+		PrismYamlEntry *entry = lfirst(cell);
+
+		if (strcmp(entry->key->text, key) == 0)
+			return entry->value;
+	}
+	return NULL;
+}
+
+bool
+prism_yaml_is_null(const PrismYaml *node)
+{
+	return node->kind == PRISM_YAML_SCALAR && !node->quoted &&
+		(node->text[0] == '\0' || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
+}
+
+char *
+prism_yaml_show(const char *text)
+{
+	StringInfoData shown;
+	int			characters = 0;
+
+	initStringInfo(&shown);
+	for (const char *at = text; *at != '\0'; at += pg_mblen(at))
+	{
+		if (++characters > SHOWN_CHARACTERS)
+		{
+			appendStringInfoString(&shown, "...");
+			break;
+		}
+		if ((unsigned char) *at < ' ' || *at == 0x7f)
+			appendStringInfo(&shown, "\\x%02x", (unsigned char) *at);
+		else
+			appendBinaryStringInfo(&shown, at, pg_mblen(at));
+	}
+	return shown.data;
+}

@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment_repair.c
+ *	  Segments that the catalogue knows and the database does not have.
+ *
+ * That happens when somebody drops a table of prism_log, or restores a part of
+ * a dump.  The messages are gone; what can be repaired is the topic: an empty
+ * segment takes the place of the lost one.
+ *
+ * src/store/segment_repair.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/segment.h"
+#include "store/segment_repair.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "nodes/pg_list.h"
+
+List *
+prism_segments_missing(int32 topic_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismTopic	topic = {.topic_id = topic_id,.segment_number = -1};
+	List	   *missing = NIL;
+
+	for (int64 number = prism_segment_next(topic_id, 0); number >= 0;
+		 number = prism_segment_next(topic_id, number + 1))
+	{
+		if (!OidIsValid(prism_segment_relid(&topic, number, NULL)))
+		{
+			int64	   *copy = MemoryContextAlloc(caller_cxt, sizeof(*copy));
+
+			*copy = number;
+			missing = lappend(missing, copy);
+		}
+	}
+	return missing;
+}
+
+void
+prism_segments_repair(int32 topic_id)
+{
+	PrismTopic	topic = {.topic_id = topic_id,.segment_number = -1};
+	ListCell   *cell;
+
+	foreach(cell, prism_segments_missing(topic_id))
+	{
+		int64		number = *(int64 *) lfirst(cell);
+		Oid			types[] = {INT4OID, INT8OID};
+		Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(number)};
+		PrismIdentity identity = prism_enter_owner();
+
+		SPI_connect();
+		SPI_execute_with_args("DELETE FROM prism.segment WHERE topic_id OPERATOR(pg_catalog.=) $1"
+							  " AND segment_number OPERATOR(pg_catalog.=) $2",
+							  lengthof(types), types, values, NULL, false, 0);
+		SPI_finish();
+		prism_leave_owner(identity);
+		prism_segment_create(&topic, number);
+	}
+	prism_catalog_changed();
+}
