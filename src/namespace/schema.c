@@ -74,7 +74,7 @@ static const PrismKey keys[] = {
 	LATER("needs", "retention", "tiered-storage"),
 	LATER("needs", "storage_backend", "claim-check"),
 	LATER("needs", "cleanup", "claim-check"),
-	LATER("needs", "audit", "event-sourcing"),
+	LATER("needs", "audit", "event-store"),
 
 	KEY("observability", "trace_patterns", BOOLEAN),
 	KEY("observability", "pattern_metrics", BOOLEAN),
