@@ -17,8 +17,11 @@
 
 #include "access/genam.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_database.h"
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/snapmgr.h"
@@ -39,6 +42,27 @@ prism_my_proc_number(void)
 	return MyProcNumber;
 #else
 	return MyProc->pgprocno;
+#endif
+}
+
+static inline bool
+prism_database_ownercheck(Oid database, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, role);
+#else
+	return pg_database_ownercheck(database, role);
+#endif
+}
+
+/* A set that is freed by hand; from 17 on it belongs to a resource owner, if one is given. */
+static inline WaitEventSet *
+prism_create_wait_event_set(int events_max)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, events_max);
+#else
+	return CreateWaitEventSet(CurrentMemoryContext, events_max);
 #endif
 }
 

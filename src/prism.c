@@ -10,6 +10,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "guc.h"
+#include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
 #include "store/log.h"
@@ -49,6 +50,8 @@ request_shmem(void)
 		former_shmem_request();
 	RequestAddinShmemSpace(prism_counter_shmem_size());
 	RequestNamedLWLockTranche("prism_topic", 1);
+	RequestAddinShmemSpace(prism_worker_shmem_size());
+	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, 1);
 }
 
 static void
@@ -58,6 +61,7 @@ start_shmem(void)
 		former_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	prism_counter_shmem_init();
+	prism_worker_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -84,17 +88,21 @@ on_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			prism_log_pre_commit();
+			prism_wake_pre_commit();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			refuse_prepare();
+			prism_wake_pre_prepare();
 			break;
 		case XACT_EVENT_COMMIT:
 			prism_log_end(true);
 			prism_counter_end(true);
+			prism_wake_end(true);
 			break;
 		case XACT_EVENT_ABORT:
 			prism_log_end(false);
 			prism_counter_end(false);
+			prism_wake_end(false);
 			break;
 		default:
 			break;
@@ -126,6 +134,8 @@ _PG_init(void)
 	shmem_startup_hook = start_shmem;
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
+	prism_segment_wake = prism_wake_maintainer;
+	prism_worker_init();
 }
 
 void

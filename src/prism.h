@@ -69,6 +69,15 @@ extern bool prism_preloaded;
 /* Throws 55000 with the shared_preload_libraries hint unless prism_preloaded. */
 extern void prism_require_preload(void);
 
+/*
+ * 55000 with a hint unless the extension's SQL in this database is of this
+ * library's version.  Cheap after the first time; in a transaction.
+ */
+extern void prism_check_version(void);
+
+/* The version of the extension's SQL in this database, in the current memory context; NULL: not installed. */
+extern char *prism_installed_version(void);
+
 /* The oid of the extension in this database, or InvalidOid. */
 extern Oid	prism_extension_oid(void);
 

@@ -20,6 +20,8 @@
 
 #include "prism.h"
 
+/* The launcher's slot; the others are taken as they come. */
+#define PRISM_LAUNCHER_SLOT 0
 #define PRISM_WORKER_TRANCHE "prism_worker"
 #define PRISM_WORKER_ERROR_BYTES 256
 
@@ -54,7 +56,8 @@ typedef enum PrismWorkerState
 	PRISM_WORKER_BACKOFF,		/* failed; tried again at retry_at, by the same process or a new one */
 	PRISM_WORKER_STOPPING,		/* was asked to leave */
 	PRISM_WORKER_NO_SLOT,		/* wanted, but no process is to be had */
-	PRISM_WORKER_FAILED			/* wrong settings or versions: waits for a change */
+	PRISM_WORKER_FAILED,		/* wrong settings or versions: waits for a change */
+	PRISM_WORKER_ABSENT			/* a manager found no prism in its database; the launcher takes note and frees the slot */
 } PrismWorkerState;
 
 typedef struct PrismWorkerSlot
@@ -120,8 +123,9 @@ extern bool prism_worker_hold_off(Oid database, long timeout_ms);
 extern void prism_worker_release(Oid database);
 
 /*
- * Databases at which the launcher shall look (again).  The launcher takes them
- * one by one; *all is set when there were too many to remember.
+ * Databases at which the launcher shall look (again); InvalidOid: at their
+ * list.  The launcher takes them one by one; *all is set when there were too
+ * many to remember.
  */
 extern void prism_worker_look_at(Oid database);
 extern Oid	prism_worker_look_next(bool *all);

@@ -15,7 +15,20 @@
 /* Prism was created, changed or dropped in this database: the launcher and this database's workers look again. Takes effect at commit. */
 extern void prism_wake_at_commit(void);
 
-/* Wake this database's maintainer now (a publisher waits for a segment). Does nothing when there is none. */
+/* Wake this database's maintainer now (a publisher waits for a segment). Does nothing when there is none. Cannot throw. */
 extern void prism_wake_maintainer(void);
+
+/* Transaction callbacks, called by prism.c: after the log's. */
+extern void prism_wake_pre_commit(void);
+extern void prism_wake_pre_prepare(void);
+extern void prism_wake_end(bool committed); /* cannot throw */
+
+/* What the hooks of utility.c see; all for the end of the transaction. */
+extern void prism_wake_extension_dropped(void);
+extern void prism_wake_servers_changed(void);
+extern void prism_wake_databases_changed(void);
+
+/* Workers stay away from the database until the end of this transaction. */
+extern void prism_wake_hold_off(Oid database);
 
 #endif							/* PRISM_WAKEUP_H */

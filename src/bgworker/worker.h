@@ -65,6 +65,9 @@ extern uint64 prism_worker_reloads(void);
 extern void prism_worker_begin(const char *activity);
 extern void prism_worker_commit(void);
 
+/* The memory context of this step: current outside of transactions; what outlives a commit is made in it. */
+extern MemoryContext prism_step_mcxt(void);
+
 /* What this process does, for pg_stat_activity; NULL: it waits. */
 extern void prism_worker_activity(const char *activity);
 

@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * backoff.c
+ *	  When to try again after a failure, and how often to write about it.
+ *
+ * Nothing in here needs a running server: test/module drives it with a clock
+ * of its own.
+ *
+ * src/bgworker/backoff.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "bgworker/backoff.h"
+
+#define MS_TO_TIMESTAMP(ms) ((TimestampTz) (ms) * 1000)
+
+static PrismReportCause *find_cause(PrismReportLimit *limit, uint32 cause);
+
+/*
+ * One more failure.  The delay doubles up to the maximum; its upper half is
+ * left to chance, so that workers which failed together do not return together.
+ */
+TimestampTz
+prism_backoff_fail(PrismBackoff *backoff)
+{
+	long		delay_ms = PRISM_BACKOFF_FIRST_MS;
+
+	for (int i = 0; i < backoff->failures && delay_ms < PRISM_BACKOFF_MAX_MS; i++)
+		delay_ms *= 2;
+	if (delay_ms > PRISM_BACKOFF_MAX_MS)
+		delay_ms = PRISM_BACKOFF_MAX_MS;
+	if (backoff->failures < PG_INT32_MAX)
+		backoff->failures++;
+
+	delay_ms = delay_ms / 2 + (long) (backoff->clock->random() * (delay_ms / 2));
+	backoff->retry_at = backoff->clock->now() + MS_TO_TIMESTAMP(delay_ms);
+	return backoff->retry_at;
+}
+
+void
+prism_backoff_reset(PrismBackoff *backoff)
+{
+	backoff->failures = 0;
+	backoff->retry_at = 0;
+}
+
+/* Rounded up: who sleeps that long does not wake a moment too early. */
+long
+prism_backoff_remaining_ms(const PrismBackoff *backoff)
+{
+	TimestampTz now;
+
+	if (backoff->retry_at == 0)
+		return 0;
+	now = backoff->clock->now();
+	if (now >= backoff->retry_at)
+		return 0;
+	return (long) ((backoff->retry_at - now + 999) / 1000);
+}
+
+/*
+ * A cause that repeats is summed up once in an interval.  New causes are
+ * bounded too: a worker that fails differently each time is as noisy.
+ */
+PrismReport
+prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
+{
+	TimestampTz now = limit->clock->now();
+	PrismReportCause *known = find_cause(limit, cause);
+	bool		is_new = known->reported_at == 0;
+
+	if (now - limit->interval_start >= MS_TO_TIMESTAMP(PRISM_REPORT_INTERVAL_MS))
+	{
+		limit->interval_start = now;
+		limit->new_in_interval = 0;
+	}
+
+	known->unreported++;
+	*times = known->unreported;
+	if (!is_new && now - known->reported_at < MS_TO_TIMESTAMP(PRISM_REPORT_INTERVAL_MS))
+		return PRISM_REPORT_NOTHING;
+	if (limit->new_in_interval >= PRISM_REPORT_NEW_MAX)
+		return PRISM_REPORT_NOTHING;
+
+	limit->new_in_interval++;
+	known->reported_at = now;
+	known->unreported = 0;
+	return is_new ? PRISM_REPORT_FULL : PRISM_REPORT_SUMMARY;
+}
+
+/* The place of a cause: its own, a free one, or the one that was written longest ago. */
+static PrismReportCause *
+find_cause(PrismReportLimit *limit, uint32 cause)
+{
+	PrismReportCause *oldest = &limit->causes[0];
+
+	for (int i = 0; i < PRISM_REPORT_CAUSES; i++)
+	{
+		PrismReportCause *place = &limit->causes[i];
+
+		if (place->reported_at != 0 && place->cause == cause)
+			return place;
+		if (place->reported_at < oldest->reported_at)
+			oldest = place;
+	}
+	oldest->cause = cause;
+	oldest->reported_at = 0;
+	oldest->unreported = 0;
+	return oldest;
+}

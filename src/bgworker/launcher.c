@@ -1,0 +1,269 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  Finds the databases that have prism and keeps a manager in each.
+ *
+ * Which databases there are stands in pg_database, which it can read; whether
+ * one has the extension, only a process inside can tell.  So it sends a manager
+ * to each database once, a few at a time, and those that find nothing report
+ * that and leave.  From then on CREATE EXTENSION calls.
+ *
+ * src/bgworker/launcher.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/shmem.h"
+#include "bgworker/utility.h"
+#include "bgworker/worker.h"
+#include "guc.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Managers that may look for the extension at a time. */
+#define PROBES_MAX 2
+/* Repairs what a lost wake-up would leave. */
+#define REPAIR_MS 60000
+
+typedef struct LauncherDatabase
+{
+	Oid			oid;
+	bool		present;		/* seen in the last look at pg_database */
+	bool		absent;			/* a manager found no prism in it */
+} LauncherDatabase;
+
+static LauncherDatabase *databases = NULL;
+static int	database_count = 0;
+static int	databases_max = 0;
+
+static bool look_around(void *arg);
+static void read_databases(void);
+static void note_database(Oid oid);
+static void drop_missing(void);
+static LauncherDatabase *find_database(Oid oid);
+static void collect_reports(void);
+static void dismiss_strays(void);
+static void take_requests(void);
+static void start_managers(void);
+static int	probes_under_way(void);
+static long time_to_wait(void);
+
+/* The launcher waits for the end of recovery: nothing runs on a standby, and all of it after a promotion. */
+void
+prism_worker_init(void)
+{
+	BackgroundWorker launcher = {
+		.bgw_name = "prism launcher",
+		.bgw_type = "prism launcher",
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = 1,
+		.bgw_library_name = "prism",
+		.bgw_function_name = "prism_launcher_main",
+		.bgw_main_arg = Int32GetDatum(PRISM_LAUNCHER_SLOT),
+	};
+
+	prism_utility_init();
+	if (!IsBinaryUpgrade)
+		RegisterBackgroundWorker(&launcher);
+}
+
+void
+prism_launcher_main(Datum main_arg)
+{
+	prism_worker_enter(main_arg);
+	for (;;)
+	{
+		if (!prism_run_step(look_around, NULL))
+			prism_worker_wait(time_to_wait(), PGINVALID_SOCKET);
+	}
+}
+
+static long
+time_to_wait(void)
+{
+	long		retry_ms = prism_worker_retry_ms(InvalidOid);
+
+	return retry_ms < 0 ? REPAIR_MS : Min(retry_ms, REPAIR_MS);
+}
+
+/* Reports come first: a request that came after one must not be overruled by it. */
+static bool
+look_around(void *arg)
+{
+	if (!prism_enabled)
+		return false;			/* managers leave by themselves */
+	read_databases();
+	collect_reports();
+	take_requests();
+	dismiss_strays();
+	start_managers();
+	return false;
+}
+
+/* ---------- pg_database ---------- */
+
+static void
+read_databases(void)
+{
+	Relation	catalog;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	for (int i = 0; i < database_count; i++)
+		databases[i].present = false;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	catalog = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(catalog, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database row = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (row->datallowconn && !row->datistemplate)
+			note_database(row->oid);
+	}
+	table_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(prism_step_mcxt());
+	drop_missing();
+}
+
+static void
+note_database(Oid oid)
+{
+	LauncherDatabase *database = find_database(oid);
+
+	if (database == NULL)
+	{
+		if (database_count == databases_max)
+		{
+			databases_max = Max(16, databases_max * 2);
+			databases = databases == NULL
+				? MemoryContextAlloc(TopMemoryContext, databases_max * sizeof(*databases))
+				: repalloc(databases, databases_max * sizeof(*databases));
+		}
+		database = &databases[database_count++];
+		database->oid = oid;
+		database->absent = false;
+	}
+	database->present = true;
+}
+
+/* Databases that were dropped, became templates or take no connections any more. */
+static void
+drop_missing(void)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < database_count; i++)
+		if (databases[i].present)
+			databases[kept++] = databases[i];
+	database_count = kept;
+}
+
+static LauncherDatabase *
+find_database(Oid oid)
+{
+	for (int i = 0; i < database_count; i++)
+		if (databases[i].oid == oid)
+			return &databases[i];
+	return NULL;
+}
+
+/* ---------- managers ---------- */
+
+static void
+collect_reports(void)
+{
+	PrismWorkerSlot *slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	int			count = prism_worker_slots(slots);
+
+	for (int i = 0; i < count; i++)
+	{
+		LauncherDatabase *database;
+
+		if (slots[i].identity.kind != PRISM_MANAGER || slots[i].state != PRISM_WORKER_ABSENT || slots[i].pid != 0)
+			continue;
+		database = find_database(slots[i].identity.database);
+		if (database != NULL)
+			database->absent = true;
+		prism_worker_dismiss(&slots[i].identity);
+	}
+}
+
+static void
+take_requests(void)
+{
+	bool		all;
+	Oid			oid = prism_worker_look_next(&all);
+
+	for (int i = 0; all && i < database_count; i++)
+		databases[i].absent = false;
+	for (; OidIsValid(oid); oid = prism_worker_look_next(&all))
+	{
+		LauncherDatabase *database = find_database(oid);
+
+		if (database != NULL)
+			database->absent = false;
+	}
+}
+
+/* Workers of databases that are not ours to serve, and those whose manager found no prism. */
+static void
+dismiss_strays(void)
+{
+	PrismWorkerSlot *slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	int			count = prism_worker_slots(slots);
+
+	for (int i = 0; i < count; i++)
+	{
+		LauncherDatabase *database = find_database(slots[i].identity.database);
+
+		if (slots[i].identity.kind == PRISM_LAUNCHER)
+			continue;
+		if (database == NULL || (database->absent && slots[i].identity.kind != PRISM_MANAGER))
+			prism_worker_dismiss(&slots[i].identity);
+	}
+}
+
+static void
+start_managers(void)
+{
+	int			probes = probes_under_way();
+
+	for (int i = 0; i < database_count && probes < PROBES_MAX; i++)
+	{
+		PrismWorkerIdentity manager = {.kind = PRISM_MANAGER, .database = databases[i].oid};
+
+		if (databases[i].absent)
+			continue;
+		if (prism_worker_ensure(&manager))
+			probes = probes_under_way();
+	}
+}
+
+/* Managers that were asked for and have not said yet whether there is prism in their database. */
+static int
+probes_under_way(void)
+{
+	PrismWorkerSlot *slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	int			count = prism_worker_slots(slots);
+	int			probes = 0;
+
+	for (int i = 0; i < count; i++)
+		probes += slots[i].identity.kind == PRISM_MANAGER && slots[i].state == PRISM_WORKER_STARTING;
+	pfree(slots);
+	return probes;
+}

@@ -1,0 +1,254 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintainer.c
+ *	  Keeps a database's logs in order: segments ahead, what a restore lost, what is past.
+ *
+ * Publishers never run DDL: the segment after the current one is made here,
+ * when a transaction enters the current one and says so.  A round goes through
+ * all topics; each change is a short transaction of its own.  A topic whose
+ * turn fails is tried again in a later round, the others are served meanwhile.
+ *
+ * src/bgworker/maintainer.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/shmem.h"
+#include "bgworker/worker.h"
+#include "store/counter.h"
+#include "store/segment.h"
+#include "store/sink.h"
+#include "store/topic.h"
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* Repairs what nobody calls for: a restore, a lost wake-up. */
+#define REPAIR_MS 60000
+/* Topics looked at in one transaction, each locked against being dropped. */
+#define TOPICS_A_LOOK 64
+/* Segments kept ready behind the current one. */
+#define SEGMENTS_AHEAD 1
+/* Segments made for one topic in a turn, should a transaction want many. */
+#define SEGMENTS_A_TURN 16
+
+/* How far the current round has come; outlives a turn that fails. */
+typedef struct Round
+{
+	int32		topic_id;		/* the topic whose turn it is or was; 0: begin anew */
+	bool		in_turn;		/* still set when the next turn begins: this one failed */
+	bool		failed;			/* some turn of this round did */
+	PrismBackoff failures;		/* of rounds */
+	TimestampTz strays_sought_at;
+} Round;
+
+/*
+ * Tables, sequences and views that go with the extension but do not know it: a
+ * restore makes them without the dependency.  Prism's schemas hold nothing else.
+ */
+static const char strays_query[] =
+"SELECT c.oid FROM pg_catalog.pg_class c"
+" WHERE (c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S', 'v')"
+" OR c.relnamespace OPERATOR(pg_catalog.=) 'prism'::pg_catalog.regnamespace AND c.relkind OPERATOR(pg_catalog.=) 'v')"
+" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
+" WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid"
+" AND d.objsubid OPERATOR(pg_catalog.=) 0"
+" AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype IN ('a', 'e'))";
+
+static bool maintain(void *arg);
+static long time_to_wait(const Round *round);
+static bool find_topic_in_need(Round *round);
+static bool look_at_topics(Round *round, int *seen);
+static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
+static void make_segments(int32 topic_id);
+static void end_round(Round *round);
+static void adopt_strays(void);
+
+void
+prism_maintainer_main(Datum main_arg)
+{
+	Round		round = {.failures.clock = &prism_real_clock};
+
+	prism_worker_enter(main_arg);
+	for (;;)
+	{
+		if (!prism_run_step(maintain, &round))
+			prism_worker_wait(time_to_wait(&round), PGINVALID_SOCKET);
+	}
+}
+
+static long
+time_to_wait(const Round *round)
+{
+	long		retry_ms = prism_backoff_remaining_ms(&round->failures);
+
+	return retry_ms > 0 ? Min(retry_ms, REPAIR_MS) : REPAIR_MS;
+}
+
+/* One turn: the next topic in need, or the end of the round. */
+static bool
+maintain(void *arg)
+{
+	Round	   *round = arg;
+
+	round->failed |= round->in_turn;
+	round->in_turn = true;
+	if (find_topic_in_need(round))
+	{
+		make_segments(round->topic_id);
+		round->in_turn = false;
+		return true;
+	}
+	round->topic_id = 0;
+	end_round(round);
+	round->in_turn = false;
+	return false;
+}
+
+static void
+end_round(Round *round)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (round->failed)
+		(void) prism_backoff_fail(&round->failures);
+	else
+		prism_backoff_reset(&round->failures);
+	round->failed = false;
+
+	if (TimestampDifferenceExceeds(round->strays_sought_at, now, REPAIR_MS))
+	{
+		round->strays_sought_at = now;
+		adopt_strays();
+	}
+}
+
+/* ---------- segments ahead ---------- */
+
+/* From the topic after the round's last one; in short transactions, as each topic looked at is locked. */
+static bool
+find_topic_in_need(Round *round)
+{
+	int			seen;
+
+	do
+	{
+		bool		found;
+
+		prism_worker_begin("looking for topics that need a segment");
+		found = look_at_topics(round, &seen);
+		prism_worker_commit();
+		if (found)
+			return true;
+	} while (seen == TOPICS_A_LOOK);
+	return false;
+}
+
+static bool
+look_at_topics(Round *round, int *seen)
+{
+	Oid			type = INT4OID;
+	Datum		after = Int32GetDatum(round->topic_id);
+	SPITupleTable *rows;
+	int			count;
+
+	if (SPI_execute_with_args("SELECT topic_id FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.>) $1 ORDER BY 1",
+							  1, &type, &after, NULL, true, TOPICS_A_LOOK) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.topic");
+	rows = SPI_tuptable;
+	count = *seen = SPI_processed;
+	for (int i = 0; i < count; i++)
+	{
+		bool		isnull;
+		PrismTopic *topic;
+		int64		first,
+					last;
+
+		round->topic_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		topic = prism_topic_lookup_id(round->topic_id, true);
+		if (topic == NULL)
+			continue;			/* dropped meanwhile */
+		prism_counter_init(topic);
+		prism_counter_save_jumps(topic);
+		if (missing_segments(topic, &first, &last))
+			return true;
+	}
+	return false;
+}
+
+/* The range of segments that should be there, if one of it is not. */
+static bool
+missing_segments(PrismTopic *topic, int64 *first, int64 *last)
+{
+	PrismCounter *counter = topic->counter;
+	int64		next,
+				wanted_end;
+
+	SpinLockAcquire(&counter->mutex);
+	next = counter->next;
+	wanted_end = counter->wanted_end;
+	SpinLockRelease(&counter->mutex);
+
+	*first = next / topic->segment_messages;
+	*last = Max(next, wanted_end - 1) / topic->segment_messages + SEGMENTS_AHEAD;
+	*last = Min(*last, *first + SEGMENTS_A_TURN - 1);
+	while (*first <= *last && OidIsValid(prism_segment_relid(topic, *first, NULL)))
+		(*first)++;
+	return *first <= *last;
+}
+
+static void
+make_segments(int32 topic_id)
+{
+	PrismCounter *counter = NULL;
+	PrismTopic *topic;
+	int64		first,
+				last;
+
+	prism_worker_begin("making segments");
+	topic = prism_topic_lookup_id(topic_id, true);
+	if (topic != NULL && missing_segments(topic, &first, &last))
+	{
+		counter = topic->counter;
+		for (int64 number = first; number <= last; number++)
+			(void) prism_segment_create(topic, number);
+	}
+	prism_worker_commit();
+
+	/* A counter's condition variables outlive the topic. */
+	if (counter != NULL)
+		ConditionVariableBroadcast(&counter->segments_changed);
+}
+
+/* ---------- after a restore ---------- */
+
+/* What is locked exclusively is being made or dropped: next time. */
+static void
+adopt_strays(void)
+{
+	SPITupleTable *rows;
+	uint64		count;
+
+	prism_worker_begin("looking for what a restore has made");
+	if (SPI_execute(strays_query, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_class");
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+
+		if (!ConditionalLockRelationOid(relid, AccessShareLock))
+			continue;
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+			prism_depend_on_extension(RelationRelationId, relid);
+	}
+	prism_worker_commit();
+}

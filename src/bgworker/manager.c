@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * manager.c
+ *	  Keeps the workers of one database: those that are wanted, minus those that run.
+ *
+ * It asks the catalogue what is wanted whenever somebody changed it (a wake-up
+ * at commit) and whenever a worker has ended, and does nothing in between.
+ * Workers live on when their manager is replaced: the next one finds them in
+ * shared memory.
+ *
+ * src/bgworker/manager.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/shmem.h"
+#include "bgworker/worker.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+/* Repairs what a lost wake-up would leave. */
+#define REPAIR_MS 60000
+
+/*
+ * One row a forwarder: a foreign server that sinks name, or an inline endpoint
+ * (store/sink.h).  A sink whose server was dropped has nobody to serve it.
+ */
+static const char forwarders_query[] =
+"SELECT coalesce(f.oid, 0::pg_catalog.oid),"
+" CASE WHEN f.oid IS NULL THEN pg_catalog.min(s.sink_id) ELSE 0 END"
+" FROM prism.sink s LEFT JOIN pg_catalog.pg_foreign_server f ON f.srvname OPERATOR(pg_catalog.=) s.server"
+" WHERE s.server IS NULL OR f.oid IS NOT NULL"
+" GROUP BY f.oid, CASE WHEN f.oid IS NULL THEN s.backend END,"
+" CASE WHEN f.oid IS NULL THEN s.config OPERATOR(pg_catalog.->) 'brokers' END"
+" ORDER BY 1, 2";
+
+typedef struct WantedWorkers
+{
+	PrismWorkerIdentity *identities;
+	int			count;
+} WantedWorkers;
+
+static bool supervise(void *arg);
+static bool version_agrees(void);
+static WantedWorkers read_wanted(void);
+static void dismiss_unwanted(const WantedWorkers *wanted);
+static bool is_wanted(const WantedWorkers *wanted, const PrismWorkerIdentity *identity);
+
+void
+prism_manager_main(Datum main_arg)
+{
+	prism_worker_enter(main_arg);
+	for (;;)
+	{
+		if (!prism_run_step(supervise, NULL))
+		{
+			long		retry_ms = prism_worker_retry_ms(MyDatabaseId);
+
+			prism_worker_wait(retry_ms < 0 ? REPAIR_MS : Min(retry_ms, REPAIR_MS), PGINVALID_SOCKET);
+		}
+	}
+}
+
+static bool
+supervise(void *arg)
+{
+	WantedWorkers wanted = {0};
+
+	if (version_agrees())
+		wanted = read_wanted();
+	dismiss_unwanted(&wanted);
+	for (int i = 0; i < wanted.count; i++)
+		(void) prism_worker_ensure(&wanted.identities[i]);
+	return false;
+}
+
+/* With another version's SQL no worker could do anything but fail; ALTER EXTENSION wakes us. */
+static bool
+version_agrees(void)
+{
+	char		error[PRISM_WORKER_ERROR_BYTES];
+	char	   *installed;
+	bool		agrees;
+
+	StartTransactionCommand();
+	installed = prism_installed_version();
+	agrees = installed == NULL || strcmp(installed, PRISM_VERSION) == 0;
+	if (!agrees)
+		snprintf(error, sizeof(error), "the library is prism %s, its SQL in this database is %s: run ALTER EXTENSION prism UPDATE",
+				 PRISM_VERSION, installed);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(prism_step_mcxt());
+
+	if (!agrees && prism_my_worker->state != PRISM_WORKER_FAILED)
+		ereport(LOG,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("prism's workers wait: %s", error));
+	if (!agrees || prism_my_worker->state == PRISM_WORKER_FAILED)
+		prism_worker_show(PRISM_WORKER_FAILED, agrees ? NULL : error);
+	return agrees;
+}
+
+static WantedWorkers
+read_wanted(void)
+{
+	WantedWorkers wanted;
+
+	prism_worker_begin("reading which workers are wanted");
+	if (SPI_execute(forwarders_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	wanted.count = SPI_processed + 1;
+	wanted.identities = MemoryContextAllocZero(prism_step_mcxt(), wanted.count * sizeof(*wanted.identities));
+	wanted.identities[0].kind = PRISM_MAINTAINER;
+	wanted.identities[0].database = MyDatabaseId;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		PrismWorkerIdentity *forwarder = &wanted.identities[i + 1];
+		bool		isnull;
+
+		forwarder->kind = PRISM_FORWARDER;
+		forwarder->database = MyDatabaseId;
+		forwarder->server = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		forwarder->sink_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	prism_worker_commit();
+	return wanted;
+}
+
+static void
+dismiss_unwanted(const WantedWorkers *wanted)
+{
+	PrismWorkerSlot *slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	int			count = prism_worker_slots(slots);
+
+	for (int i = 0; i < count; i++)
+	{
+		const PrismWorkerIdentity *identity = &slots[i].identity;
+
+		if (identity->kind != PRISM_LAUNCHER && identity->kind != PRISM_MANAGER &&
+			identity->database == MyDatabaseId && !is_wanted(wanted, identity))
+			prism_worker_dismiss(identity);
+	}
+}
+
+static bool
+is_wanted(const WantedWorkers *wanted, const PrismWorkerIdentity *identity)
+{
+	for (int i = 0; i < wanted->count; i++)
+		if (memcmp(&wanted->identities[i], identity, sizeof(*identity)) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,590 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Which workers are wanted and which run: slots in shared memory.
+ *
+ * All of it is under one LWLock that is held for a few loads and stores: the
+ * array is short and changes when workers come and go, not when they work.
+ *
+ * src/bgworker/shmem.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/backoff.h"
+#include "bgworker/shmem.h"
+#include "bgworker/worker.h"
+#include "compat.h"
+#include "guc.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* Databases that can be held off, and looked at anew, at a time; more of them are served less exactly. */
+#define HOLDS_MAX 16
+#define LOOKS_MAX 32
+
+#define HOLD_OFF_MS 10000
+/* A worker that was asked to leave and is still busy is sent SIGTERM. */
+#define STOP_PATIENCE_MS 1000
+/* A process that was asked for and has not come is given up. */
+#define START_PATIENCE_MS 30000
+#define NO_SLOT_RETRY_MS 2000
+/* A process that lived so long before it failed is no reason for a longer back-off. */
+#define HEALTHY_MS 60000
+
+typedef struct DatabaseHold
+{
+	Oid			database;		/* InvalidOid: free */
+	TimestampTz until;
+} DatabaseHold;
+
+typedef struct WorkerShared
+{
+	DatabaseHold holds[HOLDS_MAX];
+	Oid			looks[LOOKS_MAX];
+	int			look_count;
+	bool		look_at_all;
+	ConditionVariable left;		/* a process has released its slot */
+	PrismWorkerSlot slots[FLEXIBLE_ARRAY_MEMBER];
+} WorkerShared;
+
+PrismWorkerSlot *prism_my_worker = NULL;
+
+static WorkerShared *shared = NULL;
+static LWLock *shared_lock = NULL;
+
+static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, const char *error);
+static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
+static PrismWorkerSlot *free_slot(void);
+static bool may_start(PrismWorkerSlot *slot, TimestampTz now);
+static bool is_held_off(Oid database, TimestampTz now);
+static int	count_processes(void);
+static void ask_to_leave(PrismWorkerSlot *slot, TimestampTz now);
+static bool register_process(int slot_number, const PrismWorkerSlot *start);
+static void release_slot(int code, Datum arg);
+static void wake_slot(const PrismWorkerSlot *slot);
+static void wake_supervisor(PrismWorkerKind kind, Oid database);
+static void add_look(Oid database);
+
+int
+prism_worker_slots_max(void)
+{
+	/* The launcher's, and room to show workers that are wanted and get no process. */
+	return 1 + 4 * prism_max_workers + 16;
+}
+
+Size
+prism_worker_shmem_size(void)
+{
+	return add_size(offsetof(WorkerShared, slots),
+					mul_size(prism_worker_slots_max(), sizeof(PrismWorkerSlot)));
+}
+
+void
+prism_worker_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("prism workers", prism_worker_shmem_size(), &found);
+	shared_lock = &GetNamedLWLockTranche(PRISM_WORKER_TRANCHE)->lock;
+	if (!found)
+	{
+		memset(shared, 0, prism_worker_shmem_size());
+		ConditionVariableInit(&shared->left);
+	}
+}
+
+/* ---------------- states ---------------- */
+
+/* Which states may follow; a slot may always stay in its state with other words. */
+#define MAY(state) (1 << PRISM_WORKER_##state)
+static const uint32 may_follow[] PG_USED_FOR_ASSERTS_ONLY = {
+	[PRISM_WORKER_FREE] = MAY(STARTING) | MAY(NO_SLOT),
+	[PRISM_WORKER_STARTING] = MAY(RUNNING) | MAY(BACKOFF) | MAY(STOPPING) | MAY(NO_SLOT) | MAY(FAILED) | MAY(ABSENT) | MAY(FREE),
+	[PRISM_WORKER_RUNNING] = MAY(BACKOFF) | MAY(STOPPING) | MAY(FAILED) | MAY(ABSENT) | MAY(FREE),
+	[PRISM_WORKER_BACKOFF] = MAY(STARTING) | MAY(RUNNING) | MAY(STOPPING) | MAY(NO_SLOT) | MAY(FAILED) | MAY(ABSENT) | MAY(FREE),
+	[PRISM_WORKER_STOPPING] = MAY(FREE),
+	[PRISM_WORKER_NO_SLOT] = MAY(STARTING) | MAY(FREE),
+	[PRISM_WORKER_FAILED] = MAY(RUNNING) | MAY(BACKOFF) | MAY(STOPPING) | MAY(ABSENT) | MAY(FREE),
+	[PRISM_WORKER_ABSENT] = MAY(FREE),
+};
+#undef MAY
+
+/* The one place where a slot changes its state.  error: NULL keeps the text, "" clears it. */
+static void
+set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, const char *error)
+{
+	Assert(LWLockHeldByMeInMode(shared_lock, LW_EXCLUSIVE));
+	Assert(slot->state == state || (may_follow[slot->state] & (1 << state)) != 0);
+
+	if (state == PRISM_WORKER_FREE)
+	{
+		uint32		generation = slot->generation + 1;
+
+		memset(slot, 0, sizeof(*slot));
+		slot->generation = generation;
+		return;
+	}
+	if (slot->state != state)
+		slot->since = GetCurrentTimestamp();
+	slot->state = state;
+	slot->retry_at = retry_at;
+	if (error != NULL)
+		strlcpy(slot->error, error, sizeof(slot->error));
+}
+
+int
+prism_worker_slots(PrismWorkerSlot *copies)
+{
+	int			count = 0;
+
+	LWLockAcquire(shared_lock, LW_SHARED);
+	for (int i = 0; i < prism_worker_slots_max(); i++)
+		if (shared->slots[i].state != PRISM_WORKER_FREE)
+			copies[count++] = shared->slots[i];
+	LWLockRelease(shared_lock);
+	return count;
+}
+
+/* ---------------- a process and its slot ---------------- */
+
+bool
+prism_worker_attach(int slot_number, uint32 generation)
+{
+	PrismWorkerSlot *slot = &shared->slots[slot_number];
+	bool		wanted;
+
+	Assert(prism_my_worker == NULL);
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	if (slot_number == PRISM_LAUNCHER_SLOT)
+	{
+		/* The postmaster restarts the launcher, whatever the slot says. */
+		if (slot->started_at != 0)
+			slot->restarts++;
+		slot->identity.kind = PRISM_LAUNCHER;
+		set_state(slot, PRISM_WORKER_STARTING, 0, NULL);
+		wanted = true;
+	}
+	else
+		wanted = slot->state == PRISM_WORKER_STARTING && slot->generation == generation && slot->pid == 0;
+	if (wanted)
+	{
+		slot->pid = MyProcPid;
+		slot->proc_number = prism_my_proc_number();
+		slot->started_at = GetCurrentTimestamp();
+		slot->stop_requested = false;
+		prism_my_worker = slot;
+	}
+	LWLockRelease(shared_lock);
+
+	/*
+	 * Callbacks run in reverse: this one after those that InitPostgres() will
+	 * register, which take us out of the list of running processes.
+	 */
+	if (wanted)
+		on_shmem_exit(release_slot, (Datum) 0);
+	return wanted;
+}
+
+static void
+release_slot(int code, Datum arg)
+{
+	PrismWorkerSlot *slot = prism_my_worker;
+	PrismWorkerIdentity identity;
+	TimestampTz now = GetCurrentTimestamp();
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	identity = slot->identity;
+	slot->pid = 0;
+	if (slot->state == PRISM_WORKER_ABSENT)
+		 /* the launcher frees it */ ;
+	else if (identity.kind != PRISM_LAUNCHER && (code == 0 || slot->stop_requested))
+		set_state(slot, PRISM_WORKER_FREE, 0, NULL);
+	else
+	{
+		PrismBackoff backoff = {.clock = &prism_real_clock};
+
+		if (TimestampDifferenceExceeds(slot->started_at, now, HEALTHY_MS))
+			slot->failures = 0;
+		backoff.failures = slot->failures;
+		set_state(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
+				  slot->error[0] == '\0' ? "the process ended; the server log says why" : NULL);
+		slot->failures = backoff.failures;
+	}
+	prism_my_worker = NULL;
+	LWLockRelease(shared_lock);
+
+	ConditionVariableBroadcast(&shared->left);
+	wake_supervisor(identity.kind, identity.database);
+}
+
+void
+prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *error)
+{
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	if (prism_my_worker->state != PRISM_WORKER_STOPPING)
+		set_state(prism_my_worker, state, retry_at, error);
+	LWLockRelease(shared_lock);
+}
+
+/* ---------------- for supervisors ---------------- */
+
+bool
+prism_worker_ensure(const PrismWorkerIdentity *identity)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	PrismWorkerSlot *slot;
+	PrismWorkerSlot start;
+	bool		was_told;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	slot = find_slot(identity);
+	if (is_held_off(identity->database, now) || (slot != NULL && !may_start(slot, now)))
+	{
+		bool		served = slot == NULL || slot->state != PRISM_WORKER_NO_SLOT;
+
+		LWLockRelease(shared_lock);
+		return served;
+	}
+	if (slot == NULL && (slot = free_slot()) == NULL)
+	{
+		LWLockRelease(shared_lock);
+		return false;			/* shown by those that are in the slots */
+	}
+	was_told = slot->state == PRISM_WORKER_NO_SLOT;
+	if (slot->started_at != 0)
+		slot->restarts++;
+	slot->identity = *identity;
+	slot->generation++;
+	if (count_processes() >= prism_max_workers)
+		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
+				  "prism.max_workers is used up");
+	else
+		set_state(slot, PRISM_WORKER_STARTING, 0, NULL);
+	start = *slot;
+	LWLockRelease(shared_lock);
+
+	if (start.state == PRISM_WORKER_STARTING && register_process(slot - shared->slots, &start))
+		return true;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	if (slot->generation == start.generation && slot->state == PRISM_WORKER_STARTING)
+		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
+				  "max_worker_processes is used up");
+	start = *slot;
+	LWLockRelease(shared_lock);
+	if (!was_told && start.state == PRISM_WORKER_NO_SLOT)
+		ereport(LOG,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("prism cannot start a %s for database %u: %s",
+					   prism_worker_kind_name(identity->kind), identity->database, start.error),
+				errhint("Raise max_worker_processes (now %d) or prism.max_workers (now %d) and restart the server.",
+						max_worker_processes, prism_max_workers));
+	return false;
+}
+
+/* A slot in use: is it time for a (new) process? */
+static bool
+may_start(PrismWorkerSlot *slot, TimestampTz now)
+{
+	if (slot->pid != 0)
+		return false;
+	if (slot->state == PRISM_WORKER_STARTING)
+		return TimestampDifferenceExceeds(slot->since, now, START_PATIENCE_MS);
+	return (slot->state == PRISM_WORKER_BACKOFF || slot->state == PRISM_WORKER_NO_SLOT) &&
+		slot->retry_at <= now;
+}
+
+static bool
+register_process(int slot_number, const PrismWorkerSlot *start)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,	/* by its supervisor, who knows whether it is still wanted */
+		.bgw_library_name = "prism",
+		.bgw_main_arg = Int32GetDatum(slot_number),
+		.bgw_notify_pid = MyProcPid,
+	};
+	const char *kind = prism_worker_kind_name(start->identity.kind);
+	BackgroundWorkerHandle *handle;
+	bool		registered;
+
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "prism %s", kind);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "prism %s", kind);
+	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "prism_%s_main", kind);
+	memcpy(worker.bgw_extra, &start->generation, sizeof(start->generation));
+
+	registered = RegisterDynamicBackgroundWorker(&worker, &handle);
+	if (registered)
+		pfree(handle);
+	return registered;
+}
+
+void
+prism_worker_dismiss(const PrismWorkerIdentity *identity)
+{
+	PrismWorkerSlot *slot;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	slot = find_slot(identity);
+	if (slot != NULL)
+		ask_to_leave(slot, GetCurrentTimestamp());
+	LWLockRelease(shared_lock);
+}
+
+/*
+ * Friendly first; with SIGTERM when it is still busy after a while.  The
+ * signal is sent under the lock: while the slot holds the pid, the pid is its.
+ */
+static void
+ask_to_leave(PrismWorkerSlot *slot, TimestampTz now)
+{
+	if (slot->pid == 0)
+	{
+		set_state(slot, PRISM_WORKER_FREE, 0, NULL);	/* a process under way finds another generation */
+		return;
+	}
+	if (!slot->stop_requested)
+	{
+		slot->stop_requested = true;
+		if (slot->state != PRISM_WORKER_ABSENT)
+			set_state(slot, PRISM_WORKER_STOPPING, 0, NULL);
+		wake_slot(slot);
+	}
+	else if (TimestampDifferenceExceeds(slot->since, now, STOP_PATIENCE_MS))
+		kill(slot->pid, SIGTERM);
+}
+
+long
+prism_worker_retry_ms(Oid database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz first = DT_NOEND;
+
+	LWLockAcquire(shared_lock, LW_SHARED);
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
+		const PrismWorkerSlot *slot = &shared->slots[i];
+		bool		is_manager = slot->identity.kind == PRISM_MANAGER;
+		TimestampTz due = DT_NOEND;
+
+		if (OidIsValid(database) ? (is_manager || slot->identity.database != database) : !is_manager)
+			continue;
+		if (slot->state == PRISM_WORKER_STOPPING)
+			due = TimestampTzPlusMilliseconds(slot->since, STOP_PATIENCE_MS + 1);
+		else if (slot->state == PRISM_WORKER_STARTING && slot->pid == 0)
+			due = TimestampTzPlusMilliseconds(slot->since, START_PATIENCE_MS + 1);
+		else if ((slot->state == PRISM_WORKER_BACKOFF && slot->pid == 0) || slot->state == PRISM_WORKER_NO_SLOT)
+			due = slot->retry_at;
+		first = Min(first, due);
+	}
+	for (int i = 0; i < HOLDS_MAX; i++)
+		if (OidIsValid(shared->holds[i].database) && !OidIsValid(database))
+			first = Min(first, shared->holds[i].until);
+	LWLockRelease(shared_lock);
+
+	if (first == DT_NOEND)
+		return -1;
+	return Max(TimestampDifferenceMilliseconds(now, first), 1);
+}
+
+/* ---------------- waking ---------------- */
+
+static void
+wake_slot(const PrismWorkerSlot *slot)
+{
+	if (slot->pid != 0)
+		SetLatch(&ProcGlobal->allProcs[slot->proc_number].procLatch);
+}
+
+void
+prism_worker_wake(PrismWorkerKind kind, Oid database)
+{
+	LWLockAcquire(shared_lock, LW_SHARED);
+	for (int i = 0; i < prism_worker_slots_max(); i++)
+		if (shared->slots[i].identity.kind == kind && shared->slots[i].identity.database == database)
+			wake_slot(&shared->slots[i]);
+	LWLockRelease(shared_lock);
+}
+
+void
+prism_worker_wake_database(Oid database)
+{
+	LWLockAcquire(shared_lock, LW_SHARED);
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+		if (shared->slots[i].identity.database == database)
+			wake_slot(&shared->slots[i]);
+	LWLockRelease(shared_lock);
+}
+
+static void
+wake_supervisor(PrismWorkerKind kind, Oid database)
+{
+	if (kind == PRISM_MANAGER)
+		prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
+	else if (kind != PRISM_LAUNCHER)
+		prism_worker_wake(PRISM_MANAGER, database);
+}
+
+/* ---------------- databases ---------------- */
+
+bool
+prism_worker_hold_off(Oid database, long timeout_ms)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	DatabaseHold *hold = &shared->holds[0];
+	int			still_there;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	for (int i = 1; i < HOLDS_MAX && hold->database != database; i++)
+		if (shared->holds[i].database == database || shared->holds[i].until < hold->until)
+			hold = &shared->holds[i];	/* its own, else the one that ends first */
+	hold->database = database;
+	hold->until = TimestampTzPlusMilliseconds(start, HOLD_OFF_MS);
+	LWLockRelease(shared_lock);
+
+	ConditionVariablePrepareToSleep(&shared->left);
+	for (;;)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		still_there = 0;
+		LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+		for (int i = 1; i < prism_worker_slots_max(); i++)
+		{
+			PrismWorkerSlot *slot = &shared->slots[i];
+
+			if (slot->state == PRISM_WORKER_FREE || slot->identity.database != database)
+				continue;
+			ask_to_leave(slot, now);
+			still_there += slot->pid != 0;
+		}
+		LWLockRelease(shared_lock);
+		if (still_there == 0 || TimestampDifferenceExceeds(start, now, timeout_ms))
+			break;
+		(void) ConditionVariableTimedSleep(&shared->left, STOP_PATIENCE_MS / 4, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return still_there == 0;
+}
+
+void
+prism_worker_release(Oid database)
+{
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < HOLDS_MAX; i++)
+		if (shared->holds[i].database == database)
+			shared->holds[i] = (DatabaseHold) {0};
+	add_look(database);
+	LWLockRelease(shared_lock);
+	prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
+}
+
+void
+prism_worker_look_at(Oid database)
+{
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	add_look(database);
+	LWLockRelease(shared_lock);
+	prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
+}
+
+static void
+add_look(Oid database)
+{
+	if (!OidIsValid(database))
+		return;					/* just wake up */
+	for (int i = 0; i < shared->look_count; i++)
+		if (shared->looks[i] == database)
+			return;
+	if (shared->look_count < LOOKS_MAX)
+		shared->looks[shared->look_count++] = database;
+	else
+		shared->look_at_all = true;
+}
+
+/* Holds whose owner has died end here. */
+Oid
+prism_worker_look_next(bool *all)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Oid			database = InvalidOid;
+
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < HOLDS_MAX; i++)
+	{
+		if (OidIsValid(shared->holds[i].database) && shared->holds[i].until <= now)
+		{
+			add_look(shared->holds[i].database);
+			shared->holds[i] = (DatabaseHold) {0};
+		}
+	}
+	*all = shared->look_at_all;
+	shared->look_at_all = false;
+	if (*all)
+		shared->look_count = 0;
+	else if (shared->look_count > 0)
+		database = shared->looks[--shared->look_count];
+	LWLockRelease(shared_lock);
+	return database;
+}
+
+/* ---------------- helpers; the lock is held ---------------- */
+
+static PrismWorkerSlot *
+find_slot(const PrismWorkerIdentity *identity)
+{
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
+		PrismWorkerSlot *slot = &shared->slots[i];
+
+		if (slot->state != PRISM_WORKER_FREE &&
+			slot->identity.kind == identity->kind &&
+			slot->identity.database == identity->database &&
+			slot->identity.server == identity->server &&
+			slot->identity.sink_id == identity->sink_id)
+			return slot;
+	}
+	return NULL;
+}
+
+static PrismWorkerSlot *
+free_slot(void)
+{
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+		if (shared->slots[i].state == PRISM_WORKER_FREE)
+			return &shared->slots[i];
+	return NULL;
+}
+
+static bool
+is_held_off(Oid database, TimestampTz now)
+{
+	for (int i = 0; i < HOLDS_MAX; i++)
+		if (shared->holds[i].database == database && shared->holds[i].until > now)
+			return true;
+	return false;
+}
+
+/* Processes that run or were asked for; the launcher does not count. */
+static int
+count_processes(void)
+{
+	int			count = 0;
+
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+		count += shared->slots[i].pid != 0 || shared->slots[i].state == PRISM_WORKER_STARTING;
+	return count;
+}

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility.c
+ *	  Commands that concern prism's workers while they run.
+ *
+ * DROP DATABASE, ALTER DATABASE RENAME and SET TABLESPACE, and CREATE DATABASE
+ * with a TEMPLATE fail when somebody else is connected to the database.  Nobody
+ * should have to know that prism's workers are: they are asked to leave first
+ * and come back afterwards, if the database is still there.
+ *
+ * That the extension itself comes, changes or goes is seen by the object access
+ * hook, whatever command does it.
+ *
+ * src/bgworker/utility.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/utility.h"
+#include "bgworker/wakeup.h"
+#include "compat.h"
+
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+
+/* What a command wants with a database. */
+typedef struct DatabaseCommand
+{
+	const char *name;			/* NULL: none must be left alone */
+	bool		copies;			/* reads it as a template */
+	bool		changes_list;	/* pg_database may look different afterwards */
+} DatabaseCommand;
+
+static ProcessUtility_hook_type former_utility = NULL;
+static object_access_hook_type former_object_access = NULL;
+
+static DatabaseCommand database_command(Node *statement);
+static const char *option_string(List *options, const char *name);
+static Oid	database_to_empty(const DatabaseCommand *command);
+static bool may_disturb(Oid database, bool copies);
+
+/* The workers come back at the end of the transaction, whose only command this is. */
+static void
+process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo parameters,
+				QueryEnvironment *environment, DestReceiver *receiver, QueryCompletion *completion)
+{
+	DatabaseCommand command = database_command(statement->utilityStmt);
+	Oid			database = database_to_empty(&command);
+
+	if (command.changes_list)
+		prism_wake_databases_changed();
+	if (OidIsValid(database))
+		prism_wake_hold_off(database);
+
+	if (former_utility != NULL)
+		former_utility(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+	else
+		standard_ProcessUtility(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+}
+
+static DatabaseCommand
+database_command(Node *statement)
+{
+	DatabaseCommand command = {0};
+
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			command.name = ((DropdbStmt *) statement)->dbname;
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+				command.name = ((RenameStmt *) statement)->subname;
+			break;
+		case T_AlterDatabaseStmt:
+			command.changes_list = true;	/* ALLOW_CONNECTIONS, IS_TEMPLATE */
+			if (option_string(((AlterDatabaseStmt *) statement)->options, "tablespace") != NULL)
+				command.name = ((AlterDatabaseStmt *) statement)->dbname;
+			break;
+		case T_CreatedbStmt:
+			command.changes_list = true;
+			command.copies = true;
+			command.name = option_string(((CreatedbStmt *) statement)->options, "template");
+			break;
+		default:
+			break;
+	}
+	return command;
+}
+
+static const char *
+option_string(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/* The database that workers must leave, InvalidOid: none. */
+static Oid
+database_to_empty(const DatabaseCommand *command)
+{
+	Oid			database;
+
+	if (command->name == NULL)
+		return InvalidOid;
+	database = get_database_oid(command->name, true);
+	if (!OidIsValid(database) || (database == MyDatabaseId && !command->copies))
+		return InvalidOid;		/* the command itself says what is wrong */
+	return may_disturb(database, command->copies) ? database : InvalidOid;
+}
+
+/* Workers do not stop for a command that will be refused anyway. */
+static bool
+may_disturb(Oid database, bool copies)
+{
+	HeapTuple	tuple;
+	bool		may_create = false;
+	bool		is_template = false;
+
+	if (superuser())
+		return true;
+	if (prism_database_ownercheck(database, GetUserId()))
+		return true;
+	if (!copies)
+		return false;
+
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		may_create = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	if (HeapTupleIsValid(tuple))
+	{
+		is_template = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return may_create && is_template;
+}
+
+/* ---------- the extension and its servers ---------- */
+
+static void
+on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (former_object_access != NULL)
+		former_object_access(access, class_id, object_id, sub_id, arg);
+	if (access != OAT_POST_CREATE && access != OAT_POST_ALTER && access != OAT_DROP)
+		return;
+
+	if (class_id == ExtensionRelationId)
+	{
+		/* a new extension says so itself, at the end of its script */
+		if (access == OAT_DROP && object_id == prism_extension_oid())
+			prism_wake_extension_dropped();
+		else if (access == OAT_POST_ALTER)
+			prism_wake_at_commit();
+	}
+	else if ((class_id == ForeignServerRelationId || class_id == UserMappingRelationId) &&
+			 OidIsValid(prism_extension_oid()))
+		prism_wake_servers_changed();
+}
+
+void
+prism_utility_init(void)
+{
+	former_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	former_object_access = object_access_hook;
+	object_access_hook = on_object_access;
+}

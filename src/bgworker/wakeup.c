@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.c
+ *	  Asking prism's workers for something from any backend.
+ *
+ * What is asked for by a transaction is noted in this backend and passed on in
+ * the COMMIT callback, when others can see what it did.
+ *
+ * src/bgworker/wakeup.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/shmem.h"
+#include "bgworker/wakeup.h"
+#include "store/counter.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+/* How long a command waits for workers to leave; PostgreSQL itself waits some seconds more for anybody. */
+#define LEAVE_TIMEOUT_MS 5000
+
+PG_FUNCTION_INFO_V1(prism_wake_workers);
+
+/* What this transaction asked for. */
+static bool wake_wanted = false;	/* prism's configuration changed */
+static bool extension_dropped = false;
+static bool servers_changed = false;
+static bool databases_changed = false;
+static Oid	held_database = InvalidOid;
+/* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
+static bool forget_topics = false;
+
+Datum
+prism_wake_workers(PG_FUNCTION_ARGS)
+{
+	prism_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+void
+prism_wake_at_commit(void)
+{
+	wake_wanted = true;
+}
+
+void
+prism_wake_maintainer(void)
+{
+	if (prism_preloaded)
+		prism_worker_wake(PRISM_MAINTAINER, MyDatabaseId);
+}
+
+void
+prism_wake_extension_dropped(void)
+{
+	wake_wanted = true;
+	extension_dropped = true;
+}
+
+void
+prism_wake_servers_changed(void)
+{
+	servers_changed = true;
+}
+
+void
+prism_wake_databases_changed(void)
+{
+	databases_changed = true;
+}
+
+/* Noted first: an error while waiting must let them come back. */
+void
+prism_wake_hold_off(Oid database)
+{
+	if (OidIsValid(held_database) && held_database != database)
+		prism_worker_release(held_database);
+	held_database = database;
+	(void) prism_worker_hold_off(database, LEAVE_TIMEOUT_MS);
+}
+
+/* A savepoint may have brought the extension back: look whether it is really gone. */
+void
+prism_wake_pre_commit(void)
+{
+	if (extension_dropped)
+		forget_topics = !OidIsValid(prism_extension_oid());
+}
+
+/* COMMIT PREPARED runs in another session, which could not tell the workers. */
+void
+prism_wake_pre_prepare(void)
+{
+	if (wake_wanted)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot PREPARE a transaction that has changed prism's configuration"),
+				errhint("Commit it in one phase."));
+}
+
+void
+prism_wake_end(bool committed)
+{
+	if (committed && forget_topics)
+		prism_counter_forget(MyDatabaseId, InvalidOid);
+	if (committed && wake_wanted && prism_preloaded)
+		prism_worker_look_at(MyDatabaseId);
+	if (committed && (wake_wanted || servers_changed) && prism_preloaded)
+		prism_worker_wake_database(MyDatabaseId);
+	if (OidIsValid(held_database))
+		prism_worker_release(held_database);
+	else if (committed && databases_changed)
+		prism_worker_look_at(InvalidOid);
+
+	wake_wanted = extension_dropped = servers_changed = databases_changed = forget_topics = false;
+	held_database = InvalidOid;
+}

@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  What every worker process does: start up, take steps, wait, survive errors.
+ *
+ * src/bgworker/worker.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/worker.h"
+#include "compat.h"
+#include "guc.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "common/hashfn.h"
+#include "common/pg_prng.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "replication/origin.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lwlock.h"
+#include "storage/sinval.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* What a database or a role may set for sessions and a worker must not inherit. */
+static const char *const worker_settings[][2] = {
+	{"search_path", "pg_catalog"},
+	{"statement_timeout", "0"},
+	{"lock_timeout", "0"},
+	{"idle_in_transaction_session_timeout", "0"},
+	{"idle_session_timeout", "0"},
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_deferrable", "off"},
+	{"synchronous_commit", "on"},
+	{"row_security", "off"},
+	{"session_replication_role", "origin"},
+};
+
+static double
+random_fraction(void)
+{
+	return pg_prng_double(&pg_global_prng_state);
+}
+
+const PrismClock prism_real_clock = {.now = GetCurrentTimestamp, .random = random_fraction};
+
+static PrismBackoff backoff = {.clock = &prism_real_clock};
+static PrismReportLimit report_limit = {.clock = &prism_real_clock};
+static MemoryContext step_mcxt = NULL;
+static uint64 reloads = 0;
+static long stats_due_ms = 0;	/* statistics wait to be sent; 0: none */
+static PrismIdentity session_identity;
+
+static void connect_to_database(void);
+static void recover(void);
+static void report(ErrorData *error);
+static bool lock_extension(void);
+
+void
+prism_worker_enter(Datum main_arg)
+{
+	uint32		generation;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);		/* dying is always safe: the position moves last */
+	BackgroundWorkerUnblockSignals();
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	if (!prism_worker_attach(DatumGetInt32(main_arg), generation))
+		proc_exit(0);
+	connect_to_database();
+	step_mcxt = AllocSetContextCreate(TopMemoryContext, "prism step", ALLOCSET_DEFAULT_SIZES);
+	prism_worker_activity(NULL);
+}
+
+static void
+connect_to_database(void)
+{
+	const PrismWorkerIdentity *identity = &prism_my_worker->identity;
+
+	if (identity->kind == PRISM_LAUNCHER)
+		BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	else
+		BackgroundWorkerInitializeConnectionByOid(identity->database, InvalidOid, 0);
+
+	for (int i = 0; i < (int) lengthof(worker_settings); i++)
+		SetConfigOption(worker_settings[i][0], worker_settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
+}
+
+/* ---------------- steps ---------------- */
+
+/* The only PG_CATCH of workers: an error ends the step, not the worker. */
+bool
+prism_run_step(bool (*step) (void *arg), void *arg)
+{
+	MemoryContext caller_mcxt = CurrentMemoryContext;
+	volatile bool more = false;
+
+	Assert(!IsTransactionState());
+	prism_worker_attend();
+	if (prism_backoff_remaining_ms(&backoff) > 0)
+		return false;
+
+	MemoryContextSwitchTo(step_mcxt);
+	PG_TRY();
+	{
+		more = step(arg);
+		Assert(!IsTransactionState());
+		prism_backoff_reset(&backoff);
+		if (prism_my_worker->state == PRISM_WORKER_STARTING || prism_my_worker->state == PRISM_WORKER_BACKOFF)
+			prism_worker_change(PRISM_WORKER_RUNNING, 0, NULL);
+	}
+	PG_CATCH();
+	{
+		recover();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller_mcxt);
+	MemoryContextReset(step_mcxt);	/* closes every handle opened in the step */
+
+	stats_due_ms = pgstat_report_stat(false);
+	return more;
+}
+
+/*
+ * Leave everything as it was before the step.  AbortOutOfAnyTransaction() does
+ * nothing outside of a transaction, so what a step may hold there is let go by hand.
+ */
+static void
+recover(void)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	MemoryContextSwitchTo(step_mcxt);	/* we are in ErrorContext */
+	error = CopyErrorData();
+	report(error);
+	FlushErrorState();
+
+	pgstat_report_wait_end();
+	ConditionVariableCancelSleep();
+	LWLockReleaseAll();
+	AbortOutOfAnyTransaction();
+	replorigin_session_origin = InvalidRepOriginId;
+	MemoryContextSwitchTo(step_mcxt);
+
+	prism_worker_change(PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff), error->message);
+	prism_worker_activity(NULL);
+	RESUME_INTERRUPTS();
+}
+
+/* The cause of an error is its code and its message before numbers and names were put in. */
+static void
+report(ErrorData *error)
+{
+	const char *text = error->message_id != NULL ? error->message_id : error->message;
+	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);
+	int64		times;
+
+	switch (prism_report_decide(&report_limit, cause, &times))
+	{
+		case PRISM_REPORT_FULL:
+			EmitErrorReport();
+			break;
+		case PRISM_REPORT_SUMMARY:
+			ereport(LOG,
+					errcode(error->sqlerrcode),
+					errmsg("%s: failed " INT64_FORMAT " more times: %s",
+						   MyBgworkerEntry->bgw_name, times, error->message),
+					errhidestmt(true), errhidecontext(true));
+			break;
+		case PRISM_REPORT_NOTHING:
+			break;
+	}
+}
+
+/* ---------------- waiting ---------------- */
+
+void
+prism_worker_wait(long timeout_ms, pgsocket socket)
+{
+	prism_worker_wait_many(timeout_ms, &socket, socket == PGINVALID_SOCKET ? 0 : 1);
+}
+
+void
+prism_worker_wait_many(long timeout_ms, const pgsocket *sockets, int socket_count)
+{
+	long		delay_ms = prism_backoff_remaining_ms(&backoff);
+
+	Assert(!IsTransactionState());
+	if (delay_ms > 0)
+	{
+		/* Who failed waits, and answers the postmaster meanwhile. */
+		timeout_ms = delay_ms;
+		socket_count = 0;
+	}
+	else if (stats_due_ms > 0 && (timeout_ms < 0 || timeout_ms > stats_due_ms))
+		timeout_ms = stats_due_ms;	/* then once more round the loop, which sends them */
+
+	do
+	{
+		WaitEventSet *set = prism_create_wait_event_set(socket_count + 2);
+		WaitEvent	event;
+
+		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		for (int i = 0; i < socket_count; i++)
+			AddWaitEventToSet(set, WL_SOCKET_READABLE, sockets[i], NULL, NULL);
+		(void) WaitEventSetWait(set, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
+		FreeWaitEventSet(set);
+		ResetLatch(MyLatch);	/* before looking for work, never after */
+		prism_worker_attend();
+		timeout_ms = prism_backoff_remaining_ms(&backoff);
+	} while (timeout_ms > 0);
+}
+
+void
+prism_worker_attend(void)
+{
+	Assert(!IsTransactionState());
+	QueryCancelPending = false; /* there is no query to cancel */
+	CHECK_FOR_INTERRUPTS();
+	ProcessCatchupInterrupt();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+		reloads++;
+	}
+	if (prism_my_worker->identity.kind != PRISM_LAUNCHER &&
+		(prism_my_worker->stop_requested || !prism_enabled))
+		prism_worker_leave(0);
+}
+
+uint64
+prism_worker_reloads(void)
+{
+	return reloads;
+}
+
+void
+prism_worker_leave(int code)
+{
+	Assert(code == 0 || code == 1);
+	proc_exit(code);
+}
+
+/* ---------------- transactions ---------------- */
+
+void
+prism_worker_begin(const char *activity)
+{
+	prism_worker_activity(activity);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (!lock_extension())
+	{
+		if (prism_my_worker->identity.kind == PRISM_MANAGER)
+			prism_worker_change(PRISM_WORKER_ABSENT, 0, NULL);
+		prism_worker_leave(0);
+	}
+	prism_check_version();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	session_identity = prism_enter_owner();
+}
+
+void
+prism_worker_commit(void)
+{
+	prism_leave_owner(session_identity);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(step_mcxt);
+	prism_worker_activity(NULL);
+}
+
+MemoryContext
+prism_step_mcxt(void)
+{
+	return step_mcxt;
+}
+
+/* Hold the extension until the end of the transaction; false: there is none (any more). */
+static bool
+lock_extension(void)
+{
+	for (;;)
+	{
+		Oid			extension = prism_extension_oid();
+
+		if (!OidIsValid(extension))
+			return false;
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		if (prism_extension_oid() == extension)
+			return true;
+		UnlockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	}
+}
+
+/* ---------------- being seen ---------------- */
+
+void
+prism_worker_activity(const char *activity)
+{
+	pgstat_report_activity(activity == NULL ? STATE_IDLE : STATE_RUNNING, activity);
+}
+
+void
+prism_worker_show(PrismWorkerState state, const char *error)
+{
+	prism_worker_change(error == NULL ? PRISM_WORKER_RUNNING : state, 0, error == NULL ? "" : error);
+}

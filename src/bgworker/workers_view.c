@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * workers_view.c
+ *	  prism.workers: what shmem.c knows, for people.
+ *
+ * src/bgworker/workers_view.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/shmem.h"
+
+#include "catalog/pg_authid.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#define WORKERS_COLUMNS 10
+
+PG_FUNCTION_INFO_V1(prism_workers);
+
+static bool may_see_workers(void);
+static void put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot);
+static const char *hint_for(const PrismWorkerSlot *slot);
+
+/* The rows of prism.workers; none for those who may not see what others do. */
+Datum
+prism_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	PrismWorkerSlot *slots;
+	int			count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!prism_preloaded || !may_see_workers())
+		return (Datum) 0;
+
+	slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	count = prism_worker_slots(slots);
+	for (int i = 0; i < count; i++)
+		put_worker(result, &slots[i]);
+	return (Datum) 0;
+}
+
+static bool
+may_see_workers(void)
+{
+	return superuser() ||
+		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		has_privs_of_role(GetUserId(), prism_owner());
+}
+
+static void
+put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot)
+{
+	Datum		values[WORKERS_COLUMNS] = {0};
+	bool		nulls[WORKERS_COLUMNS] = {0};
+	const char *hint = hint_for(slot);
+
+	values[0] = CStringGetTextDatum(prism_worker_kind_name(slot->identity.kind));
+	values[1] = ObjectIdGetDatum(slot->identity.database);
+	nulls[1] = !OidIsValid(slot->identity.database);
+	values[2] = ObjectIdGetDatum(slot->identity.server);
+	nulls[2] = !OidIsValid(slot->identity.server);
+	values[3] = Int32GetDatum(slot->identity.sink_id);
+	nulls[3] = slot->identity.sink_id == 0;
+	values[4] = Int32GetDatum(slot->pid);
+	nulls[4] = slot->pid == 0;
+	values[5] = CStringGetTextDatum(prism_worker_state_name(slot->state));
+	values[6] = TimestampTzGetDatum(slot->since);
+	values[7] = Int32GetDatum(slot->restarts);
+	nulls[8] = slot->error[0] == '\0';
+	if (!nulls[8])
+		values[8] = CStringGetTextDatum(slot->error);
+	nulls[9] = hint == NULL;
+	if (hint != NULL)
+		values[9] = CStringGetTextDatum(hint);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* What to do about a state, if there is something to do. */
+static const char *
+hint_for(const PrismWorkerSlot *slot)
+{
+	switch (slot->state)
+	{
+		case PRISM_WORKER_NO_SLOT:
+			return "Raise max_worker_processes or prism.max_workers and restart the server.";
+		case PRISM_WORKER_BACKOFF:
+			return "It is tried again by itself; the server log has the whole error.";
+		case PRISM_WORKER_FAILED:
+			return "It goes on when what the error names has been changed.";
+		default:
+			return NULL;
+	}
+}
+
+const char *
+prism_worker_kind_name(PrismWorkerKind kind)
+{
+	static const char *const names[] = {
+		[PRISM_LAUNCHER] = "launcher",
+		[PRISM_MANAGER] = "manager",
+		[PRISM_MAINTAINER] = "maintainer",
+		[PRISM_FORWARDER] = "forwarder",
+	};
+
+	return names[kind];
+}
+
+const char *
+prism_worker_state_name(PrismWorkerState state)
+{
+	static const char *const names[] = {
+		[PRISM_WORKER_FREE] = "free",
+		[PRISM_WORKER_STARTING] = "starting",
+		[PRISM_WORKER_RUNNING] = "running",
+		[PRISM_WORKER_BACKOFF] = "backoff",
+		[PRISM_WORKER_STOPPING] = "stopping",
+		[PRISM_WORKER_NO_SLOT] = "no_worker_slot",
+		[PRISM_WORKER_FAILED] = "failed",
+		[PRISM_WORKER_ABSENT] = "absent",
+	};
+
+	return names[state];
+}
