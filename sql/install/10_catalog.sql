@@ -14,6 +14,7 @@ CREATE TABLE prism.installation (
     state             text NOT NULL DEFAULT 'own',
     since             timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+COMMENT ON TABLE prism.installation IS 'Who this log is: made at first use, compared at every start, so that a copy is noticed';
 
 CREATE TABLE prism.namespace (
     namespace_id integer NOT NULL PRIMARY KEY,
@@ -33,6 +34,7 @@ CREATE TABLE prism.topic (
     message_bytes_max bigint NOT NULL,
     created_at        timestamptz NOT NULL
 );
+COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
 
@@ -42,14 +44,15 @@ CREATE TABLE prism.segment (
     created_at     timestamptz NOT NULL,
     PRIMARY KEY (topic_id, segment_number)
 );
+COMMENT ON TABLE prism.segment IS 'The segments of each topic that exist';
 
--- Offsets skipped on purpose (restart, new timeline, roll by age), so that lag in messages can be told without counting.
 CREATE TABLE prism.jump (
     topic_id    integer NOT NULL,
     from_offset bigint NOT NULL,
     to_offset   bigint NOT NULL,
     PRIMARY KEY (topic_id, from_offset)
 );
+COMMENT ON TABLE prism.jump IS 'Offsets skipped on purpose (restart, new timeline, roll by age), so that lag in messages can be told without counting';
 
 CREATE TABLE prism.sink (
     sink_id  integer NOT NULL PRIMARY KEY,
@@ -60,6 +63,7 @@ CREATE TABLE prism.sink (
     paused   boolean NOT NULL DEFAULT false,
     UNIQUE (topic_id, backend)
 );
+COMMENT ON TABLE prism.sink IS 'Where the messages of a topic are carried to';
 COMMENT ON COLUMN prism.sink.server IS 'the foreign server; NULL: the endpoint stands in config';
 
 CREATE TABLE prism.consumer_group (
@@ -71,6 +75,7 @@ CREATE TABLE prism.consumer_group (
     created_at timestamptz NOT NULL,
     UNIQUE (topic_id, name)
 );
+COMMENT ON TABLE prism.consumer_group IS 'Consumer groups and where they began';
 COMMENT ON COLUMN prism.consumer_group.start_from IS 'the position at which the group was made; its progress is in the progress log';
 
 SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');

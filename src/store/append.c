@@ -41,7 +41,7 @@
 #define BULK_ROWS_MIN 10000
 
 /* One topic of the committing transaction. */
-typedef struct Block
+typedef struct TopicBlock
 {
 	PrismPending *pending;
 	PrismCounter *counter;
@@ -51,9 +51,9 @@ typedef struct Block
 	Relation   *segments;		/* first_segment .. last_segment, locked until the end */
 	Relation   *indexes;
 	int64		bytes;
-} Block;
+} TopicBlock;
 
-static Block *blocks = NULL;
+static TopicBlock *blocks = NULL;
 static int	block_count = 0;
 static int	registered = 0;		/* blocks[0 .. registered) are in flight */
 
@@ -66,7 +66,7 @@ static int	last_count = 0;
 /* ---------- 1: prepare ---------- */
 
 static void
-close_segments(Block *block)
+close_segments(TopicBlock *block)
 {
 	if (block->segments == NULL)
 		return;
@@ -80,7 +80,7 @@ close_segments(Block *block)
 
 /* Open the segments that the next block will go to. False: one vanished under us. */
 static bool
-open_segments(Block *block)
+open_segments(TopicBlock *block)
 {
 	PrismTopic *topic = block->pending->topic;
 	int64		first = prism_counter_peek(block->counter);
@@ -112,7 +112,7 @@ prepare_blocks(void)
 {
 	for (int i = 0; i < block_count; i++)
 	{
-		Block	   *block = &blocks[i];
+		TopicBlock *block = &blocks[i];
 
 		do
 		{
@@ -129,7 +129,7 @@ settle_blocks(XLogRecPtr commit_end)
 {
 	while (registered > 0)
 	{
-		Block	   *block = &blocks[--registered];
+		TopicBlock *block = &blocks[--registered];
 		int64		segment_messages = block->counter->segment_messages;
 
 		/* whoever enters a segment has the one after it made */
@@ -146,7 +146,7 @@ register_blocks(void)
 {
 	while (registered < block_count)
 	{
-		Block	   *block = &blocks[registered];
+		TopicBlock *block = &blocks[registered];
 
 		if (!prism_counter_take(block->counter, block->pending->live, block->first_segment,
 								block->last_segment, block->in_flight))
@@ -163,7 +163,7 @@ register_blocks(void)
 
 typedef struct Inserter
 {
-	Block	   *block;
+	TopicBlock *block;
 	PrismPendingCursor cursor;
 	MemoryContext chunk_cxt;
 	CommandId	cid;
@@ -200,7 +200,7 @@ insert_index_entry(Inserter *inserter, Relation heap, Relation index, ItemPointe
 static void
 insert_chunk(Inserter *inserter, int count, int64 first)
 {
-	Block	   *block = inserter->block;
+	TopicBlock *block = inserter->block;
 	int64		segment_messages = block->pending->topic->segment_messages;
 	int			number = first / segment_messages - block->first_segment;
 	Relation	heap = block->segments[number];
@@ -236,7 +236,7 @@ chunk_slot(Inserter *inserter, int i)
 static int
 fill_chunk(Inserter *inserter)
 {
-	Block	   *block = inserter->block;
+	TopicBlock *block = inserter->block;
 	int64		segment_messages = block->pending->topic->segment_messages;
 	Size		bytes = 0;
 	int			count = 0;
@@ -263,7 +263,7 @@ fill_chunk(Inserter *inserter)
 }
 
 static void
-insert_single(Block *block, CommandId cid)
+insert_single(TopicBlock *block, CommandId cid)
 {
 	PrismPendingCursor cursor;
 	HeapTuple	tuple;
@@ -279,7 +279,7 @@ insert_single(Block *block, CommandId cid)
 }
 
 static void
-insert_many(Block *block, CommandId cid)
+insert_many(TopicBlock *block, CommandId cid)
 {
 	Inserter	inserter = {.block = block,.cid = cid,.offset = block->in_flight->first};
 	int			count;
@@ -341,7 +341,7 @@ make_blocks(List *topics)
 {
 	ListCell   *cell;
 
-	blocks = palloc0(list_length(topics) * sizeof(Block));
+	blocks = palloc0(list_length(topics) * sizeof(TopicBlock));
 	foreach(cell, topics)
 	{
 		PrismPending *pending = lfirst(cell);

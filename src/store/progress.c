@@ -11,6 +11,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "prism.h"
+#include "compat.h"
 #include "store/progress.h"
 
 #include "store/log.h"
