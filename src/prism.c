@@ -15,6 +15,7 @@
 #include "store/counter.h"
 #include "store/log.h"
 #include "store/segment.h"
+#include "store/sink.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -52,6 +53,8 @@ request_shmem(void)
 	RequestNamedLWLockTranche("prism_topic", 1);
 	RequestAddinShmemSpace(prism_worker_shmem_size());
 	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, 1);
+	RequestAddinShmemSpace(prism_sink_shmem_size());
+	RequestNamedLWLockTranche(PRISM_SINK_TRANCHE, 1);
 }
 
 static void
@@ -62,6 +65,7 @@ start_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	prism_counter_shmem_init();
 	prism_worker_shmem_init();
+	prism_sink_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

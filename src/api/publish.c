@@ -56,6 +56,9 @@ text_is_json(struct varlena *payload)
 		i++;
 	if (i == length || (bytes[i] != '{' && bytes[i] != '['))
 		return false;
+	/* bytes of an outbox view need not be text at all */
+	if (!pg_verifymbstr(bytes, length, true))
+		return false;
 	return prism_json_is_valid(bytes, length);
 }
 
@@ -88,6 +91,13 @@ pg_uuid_t
 prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload, text *key,
 			  Jsonb *headers)
 {
+	return prism_publish_as(topic, NULL, form, payload, key, headers);
+}
+
+pg_uuid_t
+prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, PrismPayloadForm form,
+				 struct varlena *payload, text *key, Jsonb *headers)
+{
 	PrismMessage message = {.remaining = 0};
 	bool		is_json;
 
@@ -97,7 +107,10 @@ prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 	headers = prism_headers_complete(headers, is_json);
 
 	message.created_at = GetCurrentTimestamp();
-	prism_uuid7(message.created_at, &message.id);
+	if (id != NULL)
+		message.id = *id;
+	else
+		prism_uuid7(message.created_at, &message.id);
 	message.has_key = key != NULL;
 	message.has_headers = headers != NULL;
 	message.has_payload = payload != NULL;

@@ -31,6 +31,10 @@ typedef enum PrismPayloadForm
 extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 							   text *key, Jsonb *headers);
 
+/* Likewise with an id that the caller chose; NULL: a new one. */
+extern pg_uuid_t prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, PrismPayloadForm form,
+								  struct varlena *payload, text *key, Jsonb *headers);
+
 /* The topic that publish() names, with the right to publish; checks the namespace when given. */
 extern PrismTopic *prism_publish_topic(text *topic_name, text *namespace_name);
 

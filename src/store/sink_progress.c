@@ -214,6 +214,22 @@ prism_sink_waiting(int32 topic_id)
 	return false;
 }
 
+int64
+prism_sink_slowest(int32 topic_id)
+{
+	int64		slowest = -1;
+
+	load_sinks_of_topic(topic_id);
+	for (int i = 0; i < asked.count; i++)
+	{
+		int64		position = prism_sink_position(asked.sink_ids[i]);
+
+		if (i == 0 || position < slowest)
+			slowest = position;
+	}
+	return slowest;
+}
+
 /* How the topic's sinks stand, once a statement: a long list then tells one story. */
 static void
 load_copies(void)

@@ -361,38 +361,52 @@ prism_topic_for(const char *name, PrismPrivilege privilege)
 					privilege_name(privilege)));
 }
 
-/* The existing name nearest to a mistyped one, or NULL. */
-static char *
-nearest_topic(const char *name)
+List *
+prism_topic_names(void)
 {
 	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
-	char	   *nearest = NULL;
-	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
+	List	   *names = NIL;
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
-		char	   *other;
-		int			distance;
+		Datum		name = heap_getattr(tuple, TOPIC_NAME, RelationGetDescr(catalog), &isnull);
 
-		other = TextDatumGetCString(heap_getattr(tuple, TOPIC_NAME, RelationGetDescr(catalog), &isnull));
-		if (strncmp(other, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0 ||
-			strlen(name) > PRISM_TOPIC_NAME_MAX)
-			continue;
-		distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
-												 1, 1, 1, nearest_distance, true);
+		(void) heap_getattr(tuple, TOPIC_NAMESPACE_ID, RelationGetDescr(catalog), &isnull);
+		if (!isnull)
+			names = lappend(names, TextDatumGetCString(name));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+	return names;
+}
+
+/* The existing name nearest to a mistyped one, or NULL. */
+static char *
+nearest_topic(const char *name)
+{
+	char	   *nearest = NULL;
+	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
+	ListCell   *cell;
+
+	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
+		return NULL;
+	foreach(cell, prism_topic_names())
+	{
+		char	   *other = lfirst(cell);
+		int			distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
+															 1, 1, 1, nearest_distance, true);
+
 		if (distance <= nearest_distance)
 		{
 			nearest_distance = distance;
 			nearest = other;
 		}
 	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(catalog, AccessShareLock);
 	return nearest;
 }
 

@@ -12,6 +12,7 @@
 
 #include "prism.h"
 
+#include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
 struct PrismCounter;
@@ -61,6 +62,9 @@ typedef enum PrismPrivilege
  */
 extern PrismTopic *prism_topic_lookup(const char *name, bool missing_ok);
 extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
+
+/* The names of all topics but prism's own, as List of char *. */
+extern List *prism_topic_names(void);
 
 /* Does the current user hold the privilege?  Superusers and the extension's owner do. */
 extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);

@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *	  prism.outbox: the log as the RFC's outbox table, to look at and to insert into.
+ *
+ * A row is a message of this transaction that waits for its commit (position
+ * NULL), one that is committed and waits for the slowest sink (published_at
+ * NULL), or a recent one that is out.
+ *
+ * src/api/outbox.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "api/publish.h"
+#include "store/log.h"
+#include "store/sink.h"
+#include "store/topic.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+/* How many offsets behind the slowest sink (or the end, without sinks) are shown as recent. */
+#define OUTBOX_RECENT 1000
+
+/* Columns of prism.outbox. */
+enum
+{
+	OUTBOX_ID = 1,
+	OUTBOX_TOPIC,
+	OUTBOX_KEY,
+	OUTBOX_HEADERS,
+	OUTBOX_PAYLOAD,
+	OUTBOX_POSITION,
+	OUTBOX_CREATED_AT,
+	OUTBOX_PUBLISHED_AT,
+	OUTBOX_COLUMNS = OUTBOX_PUBLISHED_AT
+};
+
+PG_FUNCTION_INFO_V1(prism_outbox_messages);
+PG_FUNCTION_INFO_V1(prism_outbox_insert);
+
+/* ---------- looking ---------- */
+
+static void
+put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, bool pending)
+{
+	Datum		values[OUTBOX_COLUMNS];
+	bool		nulls[OUTBOX_COLUMNS];
+	TimestampTz published_at = 0;
+
+	values[OUTBOX_ID - 1] = UUIDPGetDatum(&message->id);
+	values[OUTBOX_TOPIC - 1] = CStringGetTextDatum(topic->name);
+	values[OUTBOX_KEY - 1] = message->key;
+	values[OUTBOX_HEADERS - 1] = message->headers;
+	values[OUTBOX_PAYLOAD - 1] = message->payload;
+	values[OUTBOX_POSITION - 1] = Int64GetDatum(message->offset);
+	values[OUTBOX_CREATED_AT - 1] = TimestampTzGetDatum(message->created_at);
+	memset(nulls, false, sizeof(nulls));
+	nulls[OUTBOX_KEY - 1] = !message->has_key;
+	nulls[OUTBOX_HEADERS - 1] = !message->has_headers;
+	nulls[OUTBOX_PAYLOAD - 1] = !message->has_payload;
+	nulls[OUTBOX_POSITION - 1] = pending;
+
+	nulls[OUTBOX_PUBLISHED_AT - 1] = pending ||
+		!prism_sink_published_at(topic->topic_id, message->offset, &published_at);
+	/* without sinks a message is out with its commit */
+	values[OUTBOX_PUBLISHED_AT - 1] =
+		TimestampTzGetDatum(published_at != 0 ? published_at : message->created_at);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+put_topic(ReturnSetInfo *result, PrismTopic *topic)
+{
+	PrismPendingScan *scan;
+	PrismReader *reader;
+	PrismMessage message;
+	int64		position = prism_sink_slowest(topic->topic_id);
+
+	if (position < 0)
+		position = prism_log_stable(topic);
+	reader = prism_reader_open(topic, position - OUTBOX_RECENT);
+	while (prism_reader_next(reader, &message))
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_row(result, topic, &message, false);
+	}
+	prism_reader_close(reader);
+
+	scan = prism_pending_scan(topic);
+	while (prism_pending_next(scan, &message))
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_row(result, topic, &message, true);
+	}
+}
+
+/* Argument: topic, or NULL for all that the caller may read. */
+Datum
+prism_outbox_messages(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	prism_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+	{
+		ListCell   *cell;
+
+		foreach(cell, prism_topic_names())
+		{
+			PrismTopic *topic = prism_topic_lookup(lfirst(cell), true);
+
+			if (topic != NULL && prism_topic_allows(topic, PRISM_READ))
+				put_topic(result, topic);
+		}
+	}
+	else
+		put_topic(result, prism_topic_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRISM_READ));
+	return (Datum) 0;
+}
+
+/* ---------- inserting ---------- */
+
+typedef struct NewRow
+{
+	HeapTuple	tuple;
+	TupleDesc	descriptor;
+} NewRow;
+
+/* A column of the inserted row by its name; views over prism.outbox may have fewer. */
+static Datum
+column(const NewRow *row, const char *name, bool *isnull)
+{
+	int			number = SPI_fnumber(row->descriptor, name);
+
+	*isnull = true;
+	if (number <= 0)
+		return (Datum) 0;
+	return heap_getattr(row->tuple, number, row->descriptor, isnull);
+}
+
+static void
+refuse_column(const NewRow *row, const char *name)
+{
+	bool		isnull;
+
+	(void) column(row, name, &isnull);
+	if (!isnull)
+		ereport(ERROR,
+				errcode(ERRCODE_GENERATED_ALWAYS),
+				errmsg("cannot insert a value into column \"%s\"", name),
+				errdetail("prism fills it in."));
+}
+
+/* The topic: the trigger's argument, else the row's; both must agree. */
+static PrismTopic *
+topic_of_row(const Trigger *trigger, const NewRow *row)
+{
+	bool		isnull;
+	Datum		value = column(row, "topic", &isnull);
+	text	   *name = isnull ? NULL : DatumGetTextPP(value);
+
+	if (trigger->tgnargs > 0)
+	{
+		if (name != NULL && strcmp(text_to_cstring(name), trigger->tgargs[0]) != 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("this outbox belongs to topic \"%s\"", trigger->tgargs[0]),
+					errhint("Leave the column \"topic\" out, or insert into prism.outbox."));
+		name = cstring_to_text(trigger->tgargs[0]);
+	}
+	return prism_publish_topic(name, NULL);
+}
+
+/* INSTEAD OF INSERT on prism.outbox and on the views that namespaces name. */
+Datum
+prism_outbox_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	NewRow		row;
+	PrismTopic *topic;
+	Datum		id;
+	Datum		key;
+	Datum		headers;
+	Datum		payload;
+	bool		no_id;
+	bool		no_key;
+	bool		no_headers;
+	bool		no_payload;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
+		!TRIGGER_FIRED_INSTEAD(data->tg_event))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("prism.outbox_insert() must be called by an INSTEAD OF INSERT trigger"));
+	row = (NewRow) {data->tg_trigtuple, RelationGetDescr(data->tg_relation)};
+	topic = topic_of_row(data->tg_trigger, &row);
+	refuse_column(&row, "position");
+	refuse_column(&row, "created_at");
+	refuse_column(&row, "published_at");
+
+	id = column(&row, "id", &no_id);
+	key = column(&row, "key", &no_key);
+	headers = column(&row, "headers", &no_headers);
+	payload = column(&row, "payload", &no_payload);
+	prism_publish_as(topic, no_id ? NULL : DatumGetUUIDP(id), PRISM_PAYLOAD_TEXT,
+					 no_payload ? NULL : PG_DETOAST_DATUM_PACKED(payload),
+					 no_key ? NULL : DatumGetTextPP(key),
+					 no_headers ? NULL : DatumGetJsonbP(headers));
+	return PointerGetDatum(data->tg_trigtuple);
+}
