@@ -14,6 +14,12 @@ DATA_built = prism--$(EXTVERSION).sql
 DATA = $(wildcard sql/updates/prism--*.sql)
 EXTRA_CLEAN = prism--$(EXTVERSION).sql
 
+# make installcheck: on a running server with the library preloaded. ./dev test makes its own server.
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=prism
+ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=prism
+
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter $(PRISM_CFLAGS)
 SHLIB_LINK = -lyaml

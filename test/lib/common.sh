@@ -27,13 +27,17 @@ make_state() {
 }
 
 # PostgreSQL refuses to run as root, so servers and tests of root's run as $PRISM_USER.
-# setpriv replaces itself by the command: signals and exit status are the command's own.
+# setpriv and env replace themselves by the command: pid, signals and exit status are the command's own.
 as_user() {
+	find_as_user
+	"${AS_USER[@]}" "$@"
+}
+find_as_user() {
 	if is_root; then
-		setpriv --reuid "$PRISM_USER" --regid "$(id -gn "$PRISM_USER")" --init-groups \
-			env HOME="$PRISM_STATE" USER="$PRISM_USER" LOGNAME="$PRISM_USER" "$@"
+		AS_USER=(setpriv --reuid "$PRISM_USER" --regid "$(id -gn "$PRISM_USER")" --init-groups
+			env HOME="$PRISM_STATE" USER="$PRISM_USER" LOGNAME="$PRISM_USER")
 	else
-		"$@"
+		AS_USER=(env)
 	fi
 }
 

@@ -2,7 +2,8 @@
 
 KINDS=(lint build regress isolation pgtap unit tap)
 OTHER_MAJORS=(16 18)
-PASSED=0 FAILED=0 COMPLETE=
+RUN_SECONDS_MAX=2400			# all of them together
+PASSED=0 FAILED=0 COMPLETE= CHILD=
 PATTERNS=()
 
 # run_tests [KIND...] [PATTERN...]
@@ -19,6 +20,7 @@ run_tests() {
 	trap finish_tests EXIT
 	trap 'exit 1' INT TERM HUP
 	set_up
+	find_as_user
 	LOGS=$PRISM_STATE/test/log
 	end_leftovers "$PRISM_STATE/test"
 	rm -rf "$PRISM_STATE/test"
@@ -37,6 +39,10 @@ run_tests() {
 finish_tests() {
 	set +e
 	trap '' INT TERM HUP
+	if [ -n "$CHILD" ]; then
+		kill -s TERM "$CHILD" 2>/dev/null
+		wait "$CHILD"
+	fi
 	if [ -z "$COMPLETE" ]; then
 		say "FAILED  the run broke off"
 		FAILED=$((FAILED + 1))
@@ -87,7 +93,12 @@ count_results() {
 run_bounded() {
 	local bound=$1 name=$2 log=$LOGS/$2.log status=0 begin=$SECONDS passed failed
 	shift 2
-	as_user timeout -k 20 "$bound" "$@" >"$log" 2>&1 </dev/null 9>&- || status=$?
+	if [ $((RUN_SECONDS_MAX - SECONDS)) -lt "$bound" ]; then bound=$((RUN_SECONDS_MAX - SECONDS > 1 ? RUN_SECONDS_MAX - SECONDS : 1)); fi
+	# in the background: a shell that waits for it can be interrupted
+	"${AS_USER[@]}" timeout -k 20 "$bound" "$@" >"$log" 2>&1 </dev/null 9>&- &
+	CHILD=$!
+	wait "$CHILD" || status=$?
+	CHILD=
 	read -r passed failed < <(count_results "$log" "$status")
 	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 	if [ "$failed" = 0 ]; then
