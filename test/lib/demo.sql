@@ -28,8 +28,8 @@ CREATE TABLE orders (id integer PRIMARY KEY, total numeric);
 \set ECHO queries
 BEGIN;
 INSERT INTO orders VALUES (1, 9.50);
-SELECT prism.publish('orders', '{"order": 1, "total": 9.50}'::jsonb, key => 'customer-7', headers => '{"type": "placed"}') AS message_id;
-SELECT prism.publish('orders', '{"order": 1, "paid": true}'::jsonb, key => 'customer-7', headers => '{"type": "paid"}') AS message_id;
+SELECT prism.publish('orders', '{"order": 1, "total": 9.50}'::json, key => 'customer-7', headers => '{"type": "placed"}') AS message_id;
+SELECT prism.publish('orders', '{"order": 1, "paid": true}'::json, key => 'customer-7', headers => '{"type": "paid"}') AS message_id;
 SELECT key, convert_from(payload, 'UTF8') AS payload, published_at FROM prism.outbox WHERE topic = 'orders';
 COMMIT;
 SELECT * FROM prism.last_position();
@@ -41,7 +41,7 @@ SELECT * FROM prism.last_position();
 \set ECHO queries
 BEGIN;
 INSERT INTO orders VALUES (2, 1000000);
-SELECT prism.publish('orders', '{"order": 2}'::jsonb, key => 'customer-8') IS NOT NULL AS published;
+SELECT prism.publish('orders', '{"order": 2}'::json, key => 'customer-8') IS NOT NULL AS published;
 ROLLBACK;
 \set ECHO none
 

@@ -30,13 +30,13 @@ $$);
 \echo
 \set ECHO queries
 BEGIN;
-SELECT prism.publish('shipments', '{"order": 1, "state": "packed"}'::jsonb, key => 'customer-7', headers => '{"type": "packed"}') AS message_id;
-SELECT prism.publish('shipments', '{"order": 1, "state": "sent"}'::jsonb, key => 'customer-7', headers => '{"type": "sent"}') AS message_id;
+SELECT prism.publish('shipments', '{"order": 1, "state": "packed"}'::json, key => 'customer-7', headers => '{"type": "packed"}') AS message_id;
+SELECT prism.publish('shipments', '{"order": 1, "state": "sent"}'::json, key => 'customer-7', headers => '{"type": "sent"}') AS message_id;
 COMMIT;
 
 BEGIN;
-SELECT prism.publish('shipments', '{"order": 2, "state": "lost"}'::jsonb, key => 'customer-8') IS NOT NULL AS published;
+SELECT prism.publish('shipments', '{"order": 2, "state": "lost"}'::json, key => 'customer-8') IS NOT NULL AS published;
 ROLLBACK;
 
-SELECT prism.publish('shipments', '{"order": 3, "state": "packed"}'::jsonb, key => 'customer-9', headers => '{"type": "packed"}') AS message_id;
+SELECT prism.publish('shipments', '{"order": 3, "state": "packed"}'::json, key => 'customer-9', headers => '{"type": "packed"}') AS message_id;
 \set ECHO none

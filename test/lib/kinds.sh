@@ -146,21 +146,51 @@ test_lint() {
 }
 
 # The build for the installed major happened before all tests, with warnings as errors: it counts here.
+# Each major also runs the demo's story, start and orderly stop of the server included.
 test_build() {
 	local major
-	if wanted "$PG_MAJOR"; then result "compiles for $("$PG_CONFIG" --version)" true; fi
+	if wanted "$PG_MAJOR"; then
+		result "compiles for $("$PG_CONFIG" --version)" true
+		result "tells the demo's story on PostgreSQL $PG_MAJOR" tell_story "$PG_MAJOR" "$BUILD" "$PG_CONFIG"
+	fi
 	for major in "${OTHER_MAJORS[@]}"; do
-		if wanted "$major"; then result "compiles for PostgreSQL $major" compile_for "$major"; fi
+		if wanted "$major"; then test_major "$major"; fi
 	done
 }
 
-compile_for() {
-	local config folder=$PRISM_STATE/build/$1
-	config=$("$PROJECT/test/services/pg-majors" "$1") || return 1
-	stage "$folder"
-	compile "$folder" "$config" >"$LOGS/build-$1.log" 2>&1 && [ ! -s "$LOGS/build-$1.log" ] ||
-		{ show "$LOGS/build-$1.log" 100; return 1; }
+test_major() {
+	local major=$1 config folder=$PRISM_STATE/build/$1
+	if ! config=$("$PROJECT/test/services/pg-majors" "$major"); then
+		result "PostgreSQL $major can be had" false
+		return
+	fi
+	result "compiles for $("$config" --version)" compile_silently "$folder" "$config" "$LOGS/build-$major.log"
+	result "tells the demo's story on PostgreSQL $major" tell_story "$major" "$folder" "$config"
 }
+
+# Anything that the compiler or make says is a failure.
+compile_silently() {
+	stage "$1"
+	if compile "$1" "$2" >"$3" 2>&1 && [ ! -s "$3" ]; then return 0; fi
+	show "$3" 100
+	return 1
+}
+
+# tell_story MAJOR FOLDER PG_CONFIG: in a subshell, which has another server in its environment.
+tell_story() (
+	name=test/story-$1 PG_CONFIG=$3 PG_BIN=$("$3" --bindir)
+	# errexit does not hold here: the caller asks for our status
+	make -s -C "$2" install PG_CONFIG="$3" >"$LOGS/story-$1.log" 2>&1 &&
+		cluster_start "$name" &&
+		"$PG_BIN/createdb" story &&
+		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/demo.sql" >>"$LOGS/story-$1.log" 2>&1 &&
+		cluster_stop "$name" &&
+		no_crash "$PRISM_STATE/$name/server.log" && exit 0
+	show "$LOGS/story-$1.log" 30
+	show "$PRISM_STATE/$name/server.log" 30
+	cluster_stop "$name"
+	exit 1
+)
 
 # The cluster of regress, isolation and pgtap; it starts with the first of them.
 shared_cluster() {
