@@ -16,6 +16,8 @@
  *	  arguments, after wait_socket() became readable or PRISM_POLL_MS passed.
  *	- It is called with no transaction open and no LWLock held, by the worker's
  *	  only thread of PostgreSQL.  Foreign threads call no PostgreSQL function.
+ *	- While an operation answers PRISM_AGAIN, collect() has to go on: some of
+ *	  them (commit, abort) end only when the receipts were taken.
  *	- It never throws for what the outside did; it answers with an outcome and
  *	  leaves a text without secrets or payloads in conn->error.  It may throw for
  *	  lack of memory: handles hang on the connection's memory context.
@@ -48,7 +50,10 @@ typedef struct PrismOption
 	const char *value;
 } PrismOption;
 
-/* The endpoint that a connection is for: a foreign server, or YAML's inline one. */
+/*
+ * The endpoint that a connection is for: a foreign server, or YAML's inline one.
+ * Names of options are canonical, as prism_backend_check_option() returns them.
+ */
 typedef struct PrismServer
 {
 	const char *name;			/* for messages */
@@ -73,7 +78,7 @@ typedef struct PrismConn
 	const struct PrismBackend *backend;
 	MemoryContext mcxt;			/* resetting it closes the connection */
 	char		error[PRISM_ERROR_BYTES];	/* of the last outcome that was not PRISM_OK */
-	bool		doubt;			/* something happened since open() after which results cannot be trusted: fence */
+	bool		doubt;			/* results cannot be trusted from here on: close, open anew, fence */
 } PrismConn;
 
 /* What became of one sent message. */
@@ -88,16 +93,26 @@ typedef struct PrismReceipt
  * A queue: messages in order per key.
  *
  * Without a transactional id: prepare, then send and collect.  A message may
- * arrive twice after a crash, never out of order within its key.
+ * arrive twice after a crash, never out of order within its key.  When one is
+ * rejected, what followed it in its partition is not accepted either (RETRY)
+ * and the connection is in doubt: collect until every message has its receipt,
+ * open anew, and send those without an OK again, in order.
  *
- * With one: fence once after open, position_read for each target, then rounds
- * of begin, send and collect, commit (or abort).  The position travels inside
- * the transaction.  After PRISM_DOUBT, or when conn->doubt is set, from any
- * call: close, open anew, fence, read the position back.
+ * With one: fence once after open, prepare and position_read for each target,
+ * then rounds of begin, send and collect, commit (or abort).  The position
+ * travels inside the transaction.  When a receipt or commit says RETRY, REJECT
+ * or STOP, the transaction can only be aborted.
+ *
+ * After PRISM_DOUBT or PRISM_FENCED, or when conn->doubt is set, from any call:
+ * close, open anew, fence, read the position back.  conn->doubt is looked at
+ * after commit too: what commit said counts only without it.
  */
 typedef struct PrismQueueOps
 {
-	/* The target exists (it is made when absent) and can take messages. */
+	/*
+	 * The target exists (it is made when absent) and can take messages.  May
+	 * answer PRISM_DOUBT once: what it learned needs another connection.
+	 */
 	PrismOutcome (*prepare) (PrismConn *conn, const PrismTarget *target);
 
 	/* Own the transactional id from here on: everybody before us is fenced. */
@@ -105,8 +120,9 @@ typedef struct PrismQueueOps
 
 	/*
 	 * The position kept at the outside: the first offset that is not there.
-	 * -1: none kept.  metadata (at least PRISM_ERROR_BYTES) is what commit()
-	 * stored beside it.  Waits out open transactions of other producers.
+	 * -1: none kept.  metadata (at least PRISM_ERROR_BYTES; longer ones are cut)
+	 * is what commit() stored beside it.  Waits out open transactions of other
+	 * producers.  prepare() comes first.
 	 */
 	PrismOutcome (*position_read) (PrismConn *conn, const PrismTarget *target,
 								   int64 *position, char *metadata);
@@ -119,19 +135,32 @@ typedef struct PrismQueueOps
 
 	/*
 	 * Copy the message into the send queue.  PRISM_AGAIN: the queue is full,
-	 * nothing was taken: collect, then call again.  headers are pairs of name
-	 * and value; the id header is added here.
+	 * nothing was taken: collect, then call again.  PRISM_REJECT: known to be
+	 * refused, nothing was taken, nothing else is harmed.  The id header is
+	 * added here.
+	 *
+	 * The message's values are not out of line (there is no transaction to fetch
+	 * them in); they may be compressed.  tag comes back in the receipt.
 	 */
 	PrismOutcome (*send) (PrismConn *conn, const PrismTarget *target,
 						  const PrismMessage *message, uint64 tag);
 
-	/* Receipts that have come in, in any order across keys; also drives the library's callbacks. */
+	/*
+	 * Receipts that have come in, in any order across keys, each once; also
+	 * takes in the library's errors and log lines.
+	 *
+	 * REJECT says that this message *or one that travelled with it* can never
+	 * succeed: only a message that was sent alone and rejected is to blame.
+	 */
 	int			(*collect) (PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 
 	/* Drop what is queued and not yet on the wire; receipts (RETRY) come for each. */
 	void		(*purge) (PrismConn *conn);
 
-	/* Position (always >= 0) and metadata go into the transaction, then it is committed. */
+	/*
+	 * Position (always >= 0) and metadata go into the transaction, then it is
+	 * committed.  Takes effect only after a receipt came for each message.
+	 */
 	PrismOutcome (*commit) (PrismConn *conn, const PrismTarget *target,
 							int64 position, const char *metadata);
 	PrismOutcome (*abort) (PrismConn *conn);
@@ -166,11 +195,36 @@ typedef struct PrismBackendInfo
 	uint32		roles;			/* PRISM_ROLE_* */
 	bool		transactional;	/* can do exactly_once */
 	int64		message_bytes_max;	/* default of max_message_size */
-	const char *const *server_options;	/* allowed in CREATE SERVER, ended by NULL */
-	const char *const *secret_options;	/* allowed in CREATE USER MAPPING alone, ended by NULL */
 } PrismBackendInfo;
+
+/* Where an option was written. */
+typedef enum PrismOptionPlace
+{
+	PRISM_OPTION_SERVER,		/* CREATE SERVER: readable by everybody */
+	PRISM_OPTION_USER_MAPPING,	/* secrets and what belongs to them */
+	PRISM_OPTION_NAMESPACE		/* YAML: readable by those with rights on the namespace */
+} PrismOptionPlace;
 
 extern const PrismBackendInfo *prism_backend_info(const char *name);	/* NULL: unknown */
 extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NULL */
+
+/* options.c, in prism.so */
+
+/*
+ * Check one option and return its canonical name (librdkafka's spelling; _ may
+ * stand for each dot).  HV00D with the nearest name for an unknown, refused or
+ * misplaced one, 22023 for a bad value, 42501 for what only a superuser may set
+ * and for an endpoint that prism.allowed_endpoints does not cover.
+ */
+extern const char *prism_backend_check_option(const PrismBackendInfo *info, PrismOptionPlace place,
+											  const char *name, const char *value);
+
+/*
+ * The options of a foreign server and of its owner's user mapping (else
+ * PUBLIC's), in the current memory context, checked again.  Needs a
+ * transaction; 42704 or 55000 with a hint when the server is missing or belongs
+ * to another wrapper.
+ */
+extern List *prism_backend_server_options(const PrismBackendInfo *info, const char *server_name);
 
 #endif							/* PRISM_BACKEND_H */

@@ -1,0 +1,144 @@
+/*-------------------------------------------------------------------------
+ *
+ * kafka_option_table.h
+ *	  The librdkafka properties that prism lets through, and why not the others.
+ *
+ * librdkafka has properties that load libraries, run commands and read files,
+ * so names are allowed one by one.  Both libraries compile this table: prism.so
+ * to check what is typed, prism_backends.so so that nothing else reaches
+ * librdkafka even when a catalogue was filled behind prism's back.
+ *
+ * src/backend/kafka_option_table.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_KAFKA_OPTION_TABLE_H
+#define PRISM_KAFKA_OPTION_TABLE_H
+
+typedef enum KafkaOptionKind
+{
+	KAFKA_TEXT,
+	KAFKA_BROKERS,				/* host:port, comma separated */
+	KAFKA_PEM,
+	KAFKA_INTEGER,				/* range_min .. range_max */
+	KAFKA_BOOLEAN,
+	KAFKA_CHOICE				/* one of choices */
+} KafkaOptionKind;
+
+#define KAFKA_SECRET	(1 << 0)	/* in user mappings only */
+#define KAFKA_CREDENTIAL (1 << 1)	/* in user mappings or servers: not secret by itself */
+
+typedef struct KafkaOption
+{
+	const char *name;			/* librdkafka's; SQL may write _ for . */
+	KafkaOptionKind kind;
+	int64		range_min;
+	int64		range_max;
+	const char *choices;		/* comma separated */
+	int			flags;
+	const char *superuser_choices;	/* values only a superuser may set, comma separated */
+} KafkaOption;
+
+#define KAFKA_KILOBYTES_MAX (64 * 1024)
+
+static const KafkaOption kafka_option_table[] = {
+	/* where */
+	{.name = "bootstrap.servers",.kind = KAFKA_BROKERS},
+	{.name = "client.id",.kind = KAFKA_TEXT},
+	{.name = "client.rack",.kind = KAFKA_TEXT},
+	{.name = "broker.address.family",.kind = KAFKA_CHOICE,.choices = "any,v4,v6"},
+	{.name = "broker.address.ttl",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 86400000},
+
+	/* who and how safe */
+	{.name = "security.protocol",.kind = KAFKA_CHOICE,
+		.choices = "plaintext,ssl,sasl_plaintext,sasl_ssl",.superuser_choices = "sasl_plaintext"},
+	{.name = "sasl.mechanisms",.kind = KAFKA_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},
+	{.name = "sasl.mechanism",.kind = KAFKA_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},
+	{.name = "sasl.username",.kind = KAFKA_TEXT,.flags = KAFKA_CREDENTIAL},
+	{.name = "sasl.password",.kind = KAFKA_TEXT,.flags = KAFKA_SECRET},
+	{.name = "ssl.ca.pem",.kind = KAFKA_PEM},
+	{.name = "ssl.certificate.pem",.kind = KAFKA_PEM,.flags = KAFKA_CREDENTIAL},
+	{.name = "ssl.key.pem",.kind = KAFKA_PEM,.flags = KAFKA_SECRET},
+	{.name = "ssl.key.password",.kind = KAFKA_TEXT,.flags = KAFKA_SECRET},
+	{.name = "ssl.cipher.suites",.kind = KAFKA_TEXT},
+	{.name = "ssl.curves.list",.kind = KAFKA_TEXT},
+	{.name = "ssl.sigalgs.list",.kind = KAFKA_TEXT},
+	{.name = "ssl.endpoint.identification.algorithm",.kind = KAFKA_CHOICE,
+		.choices = "https,none",.superuser_choices = "none"},
+	{.name = "enable.ssl.certificate.verification",.kind = KAFKA_CHOICE,
+		.choices = "true,false",.superuser_choices = "false"},
+
+	/* batches and queues; the queue is bounded by bytes (DESIGN: every queue is) */
+	{.name = "linger.ms",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 1000},
+	{.name = "batch.size",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 16 * 1024 * 1024},
+	{.name = "batch.num.messages",.kind = KAFKA_INTEGER,.range_min = 1,.range_max = 100000},
+	{.name = "message.max.bytes",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 64 * 1024 * 1024},
+	{.name = "queue.buffering.max.kbytes",.kind = KAFKA_INTEGER,.range_min = 1024,.range_max = KAFKA_KILOBYTES_MAX},
+	{.name = "queue.buffering.max.messages",.kind = KAFKA_INTEGER,.range_min = 100,.range_max = 100000},
+	{.name = "sticky.partitioning.linger.ms",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 1000},
+	{.name = "compression.type",.kind = KAFKA_CHOICE,.choices = "none,gzip,snappy,lz4,zstd"},
+	{.name = "compression.codec",.kind = KAFKA_CHOICE,.choices = "none,gzip,snappy,lz4,zstd"},
+	{.name = "compression.level",.kind = KAFKA_INTEGER,.range_min = -1,.range_max = 12},
+
+	/* time */
+	{.name = "socket.timeout.ms",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 300000},
+	{.name = "socket.connection.setup.timeout.ms",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 300000},
+	{.name = "request.timeout.ms",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 300000},
+	{.name = "transaction.timeout.ms",.kind = KAFKA_INTEGER,.range_min = 5000,.range_max = 900000},
+	{.name = "retry.backoff.ms",.kind = KAFKA_INTEGER,.range_min = 10,.range_max = 60000},
+	{.name = "reconnect.backoff.ms",.kind = KAFKA_INTEGER,.range_min = 10,.range_max = 60000},
+	{.name = "reconnect.backoff.max.ms",.kind = KAFKA_INTEGER,.range_min = 10,.range_max = 600000},
+	{.name = "connections.max.idle.ms",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 86400000},
+	{.name = "metadata.max.age.ms",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 86400000},
+	{.name = "topic.metadata.refresh.interval.ms",.kind = KAFKA_INTEGER,.range_min = 1000,.range_max = 3600000},
+	{.name = "socket.keepalive.enable",.kind = KAFKA_BOOLEAN},
+	{.name = "socket.send.buffer.bytes",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 16 * 1024 * 1024},
+	{.name = "socket.receive.buffer.bytes",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 16 * 1024 * 1024},
+};
+
+/* Known to librdkafka and refused: a name that ends in * stands for all that begin so. */
+typedef struct KafkaRefusal
+{
+	const char *name;
+	const char *reason;			/* continues: option "x" is refused: it ... */
+} KafkaRefusal;
+
+static const KafkaRefusal kafka_refusal_table[] = {
+	{"plugin.library.paths", "loads foreign code into the server"},
+	{"ssl.engine*", "loads foreign code into the server"},
+	{"ssl.providers", "loads foreign code into the server"},
+	{"ssl.*location", "reads files of the server; give certificates and keys as text with the .pem options"},
+	{"ssl.keystore*", "reads files of the server; give certificates and keys as text with the .pem options"},
+	{"sasl.kerberos*", "runs commands on the server"},
+	{"sasl.oauthbearer*", "calls URLs or runs handlers that this library does not have"},
+	{"enable.sasl.oauthbearer*", "accepts tokens that nobody signed"},
+	{"debug", "writes message contents and secrets to the server log"},
+	{"log*", "belongs to prism, which writes librdkafka's messages to the server log"},
+	{"statistics*", "belongs to prism"},
+	{"opaque", "is not a value that can be typed"},
+	{"interceptors", "is not a value that can be typed"},
+	{"internal*", "is not meant for use"},
+	{"acks", "belongs to prism, which always waits for all in-sync replicas"},
+	{"request.required.acks", "belongs to prism, which always waits for all in-sync replicas"},
+	{"enable.idempotence", "belongs to prism, whose producers are always idempotent"},
+	{"enable.gapless.guarantee", "belongs to prism, which keeps the order of a key"},
+	{"transactional.id", "belongs to prism, which makes it from the installation and the topic"},
+	{"partitioner", "belongs to prism, whose keys go to the partitions that a Java client chooses"},
+	{"message.timeout.ms", "belongs to prism, which never gives a message up"},
+	{"delivery.timeout.ms", "belongs to prism, which never gives a message up"},
+	{"retries", "belongs to prism, which never gives a message up"},
+	{"message.send.max.retries", "belongs to prism, which never gives a message up"},
+	{"max.in.flight*", "belongs to prism, which keeps the order of a key"},
+	{"queuing.strategy", "belongs to prism, which keeps the order of a key"},
+	{"socket.max.fails", "belongs to prism, which watches connections to know what is in doubt"},
+	{"group.*", "is for consumers"},
+	{"auto.*", "is for consumers"},
+	{"enable.auto*", "is for consumers"},
+	{"fetch.*", "is for consumers"},
+	{"isolation.level", "is for consumers"},
+	{"metadata.broker.list", "has another name: bootstrap.servers"},
+	{"brokers", "has another name: bootstrap.servers"},
+	{"queue.buffering.max.ms", "has another name: linger.ms"},
+};
+
+#endif							/* PRISM_KAFKA_OPTION_TABLE_H */
