@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * kafka_client.c
+ *	  Birth and end of a librdkafka handle, and the threads around it.
+ *
+ * A handle ends in a thread of its own: destroying it waits for librdkafka's
+ * threads, which may sit in a name lookup or in a connection that swallows
+ * packets, and a worker must be able to leave within seconds.
+ *
+ * src/backend/kafka_client.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+
+#include "kafka.h"
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXIT_WAIT_MS 2000		/* of the five seconds a fast shutdown may take */
+
+/* Clients handed to a closing thread that has not ended. */
+static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t closing_less = PTHREAD_COND_INITIALIZER;
+static int	closing_count = 0;
+
+/* librdkafka writes this to event_fd when its queue is no longer empty. */
+static const uint64 event_payload = 1;
+
+/*
+ * PostgreSQL's signal handlers must run in its own thread.  A thread inherits
+ * the mask of the one that starts it.
+ */
+void
+kafka_mask_signals(sigset_t *saved)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+}
+
+void
+kafka_restore_signals(const sigset_t *saved)
+{
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/*
+ * A connection of librdkafka was closed, by whomever.  Counted here because
+ * librdkafka tells the application only of errors that differ from the last
+ * one, and repeats a request on the next connection without a word.
+ */
+static int
+count_closed_socket(int socket, void *opaque)
+{
+	KafkaClient *client = opaque;
+
+	pg_atomic_fetch_add_u32(&client->sockets_closed, 1);
+	return close(socket);
+}
+
+void
+kafka_wake(KafkaClient *client)
+{
+	ssize_t		written = write(client->event_fd, &event_payload, sizeof(event_payload));
+
+	(void) written;				/* a full counter is readable just as well */
+}
+
+/*
+ * Takes over conf.  NULL and error when librdkafka refuses it.  Nothing of
+ * PostgreSQL is allocated, so nothing is lost by an error in the caller.
+ */
+KafkaClient *
+kafka_client_new(rd_kafka_conf_t *conf, char *error)
+{
+	KafkaClient *client = calloc(1, sizeof(KafkaClient));
+	sigset_t	saved;
+
+	if (client == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		strlcpy(error, "out of memory", PRISM_ERROR_BYTES);
+		return NULL;
+	}
+	pg_atomic_init_u32(&client->sockets_closed, 0);
+	pg_atomic_init_u32(&client->closing, 0);
+	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	rd_kafka_conf_set_opaque(conf, client);
+	rd_kafka_conf_set_closesocket_cb(conf, count_closed_socket);
+
+	kafka_mask_signals(&saved);
+	if (client->event_fd >= 0)
+		client->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, PRISM_ERROR_BYTES);
+	else
+		strlcpy(error, "could not create an event descriptor", PRISM_ERROR_BYTES);
+	if (client->rk == NULL)
+	{
+		kafka_restore_signals(&saved);
+		rd_kafka_conf_destroy(conf);
+		if (client->event_fd >= 0)
+			close(client->event_fd);
+		free(client);
+		return NULL;
+	}
+	rd_kafka_set_log_queue(client->rk, NULL);
+	client->queue = rd_kafka_queue_get_main(client->rk);
+	rd_kafka_queue_io_event_enable(client->queue, client->event_fd,
+								   &event_payload, sizeof(event_payload));
+	if (!kafka_caller_start(&client->transaction, client) ||
+		!kafka_caller_start(&client->admin, client))
+	{
+		kafka_restore_signals(&saved);
+		strlcpy(error, "could not start a thread", PRISM_ERROR_BYTES);
+		kafka_client_close(client);
+		return NULL;
+	}
+	kafka_restore_signals(&saved);
+	return client;
+}
+
+/* Ends what is left of a client; a thread of its own, or the caller when there can be none. */
+static void *
+destroy_client(void *arg)
+{
+	KafkaClient *client = arg;
+
+	kafka_caller_join(&client->transaction);
+	kafka_caller_join(&client->admin);
+	rd_kafka_queue_destroy(client->queue);
+	rd_kafka_destroy(client->rk);
+	close(client->event_fd);
+	free(client);
+
+	pthread_mutex_lock(&closing_lock);
+	closing_count--;
+	pthread_cond_signal(&closing_less);
+	pthread_mutex_unlock(&closing_lock);
+	return NULL;
+}
+
+/*
+ * Let go of a client.  What it has queued is dropped at once: a message that
+ * left later could overtake what its successor sends.
+ */
+void
+kafka_client_close(void *foreign)
+{
+	KafkaClient *client = foreign;
+	pthread_t	thread;
+	sigset_t	saved;
+
+	pg_atomic_write_u32(&client->closing, 1);
+	rd_kafka_purge(client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+				   RD_KAFKA_PURGE_F_NON_BLOCKING);
+	kafka_caller_quit(&client->transaction);
+	kafka_caller_quit(&client->admin);
+
+	pthread_mutex_lock(&closing_lock);
+	closing_count++;
+	pthread_mutex_unlock(&closing_lock);
+
+	kafka_mask_signals(&saved);
+	if (pthread_create(&thread, NULL, destroy_client, client) == 0)
+		pthread_detach(thread);
+	else
+	{
+		/* No thread to be had: leave the handle to the end of the process. */
+	}
+	kafka_restore_signals(&saved);
+}
+
+int
+kafka_clients_closing(void)
+{
+	int			count;
+
+	pthread_mutex_lock(&closing_lock);
+	count = closing_count;
+	pthread_mutex_unlock(&closing_lock);
+	return count;
+}
+
+/* The process ends: give the closing threads some time, never more than EXIT_WAIT_MS. */
+void
+kafka_clients_wait(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += EXIT_WAIT_MS / 1000;
+	pthread_mutex_lock(&closing_lock);
+	while (closing_count > 0 &&
+		   pthread_cond_timedwait(&closing_less, &closing_lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&closing_lock);
+}

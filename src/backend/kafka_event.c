@@ -1,0 +1,224 @@
+/*-------------------------------------------------------------------------
+ *
+ * kafka_event.c
+ *	  What librdkafka has to say: receipts, errors, log lines.
+ *
+ * Everything arrives on one queue, read by PostgreSQL's thread; the queue's
+ * descriptor wakes the worker.
+ *
+ * src/backend/kafka_event.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+
+#include "kafka.h"
+
+#include "utils/timestamp.h"
+
+#include <syslog.h>
+#include <unistd.h>
+
+/* A broker that is away makes librdkafka repeat itself: one line of a kind in this time. */
+#define LOG_INTERVAL_MS (5 * 60 * 1000)
+#define LOG_KINDS 16
+#define RECEIPTS_AT_ONCE 256
+
+/* Log lines by librdkafka's facility (FAIL, ERROR, REQTMOUT ...); outlives connections, which come and go. */
+typedef struct LogKind
+{
+	char		facility[16];
+	TimestampTz last_at;
+	int			suppressed;
+} LogKind;
+
+static LogKind log_kinds[LOG_KINDS];
+
+/* Set the error text and hand the outcome on.  A doubt stays with the connection. */
+PrismOutcome
+kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format,...)
+{
+	va_list		arguments;
+
+	va_start(arguments, format);
+	vsnprintf(kafka->conn.error, PRISM_ERROR_BYTES, format, arguments);
+	va_end(arguments);
+	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
+		kafka->conn.doubt = true;
+	return outcome;
+}
+
+/* The kind's entry; the last one is shared by those that found no place. */
+static LogKind *
+log_kind(const char *facility)
+{
+	int			i;
+
+	for (i = 0; i < LOG_KINDS - 1 && log_kinds[i].facility[0] != '\0'; i++)
+		if (strcmp(log_kinds[i].facility, facility) == 0)
+			return &log_kinds[i];
+	if (log_kinds[i].facility[0] == '\0')
+		strlcpy(log_kinds[i].facility, facility, sizeof(log_kinds[i].facility));
+	return &log_kinds[i];
+}
+
+static void
+write_log_line(const char *server_name, const char *facility, const char *text)
+{
+	LogKind    *kind = log_kind(facility);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (kind->last_at != 0 &&
+		!TimestampDifferenceExceeds(kind->last_at, now, LOG_INTERVAL_MS))
+	{
+		kind->suppressed++;
+		return;
+	}
+	if (kind->suppressed > 0)
+		ereport(LOG,
+				errmsg("server \"%s\": librdkafka: %s", server_name, text),
+				errdetail("%d more lines of this kind came since the last one.", kind->suppressed));
+	else
+		ereport(LOG,
+				errmsg("server \"%s\": librdkafka: %s", server_name, text));
+	kind->last_at = now;
+	kind->suppressed = 0;
+}
+
+/* Copies what it needs and destroys the event before anything can throw. */
+static void
+handle_log(KafkaConn *kafka, rd_kafka_event_t *event)
+{
+	const char *facility_own;
+	const char *text_own;
+	int			level;
+	char		facility[16];
+	char		text[PRISM_ERROR_BYTES];
+	bool		known = rd_kafka_event_log(event, &facility_own, &text_own, &level) == 0;
+
+	if (known)
+	{
+		strlcpy(facility, facility_own, sizeof(facility));
+		strlcpy(text, text_own, sizeof(text));
+	}
+	rd_kafka_event_destroy(event);
+	/* Warnings about the configuration speak of what prism itself sets. */
+	if (known && level <= LOG_WARNING && strcmp(facility, "CONFWARN") != 0)
+		write_log_line(kafka->server_name, facility, text);
+}
+
+/*
+ * An error that belongs to no message and no call.  For a transaction it means
+ * doubt: the answer to a request may be lost, and librdkafka repeats it.
+ */
+static void
+handle_error(KafkaConn *kafka, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	char		fatal_text[PRISM_ERROR_BYTES];
+	rd_kafka_resp_err_t fatal_code;
+
+	strlcpy(kafka->last_event, rd_kafka_event_error_string(event), sizeof(kafka->last_event));
+	rd_kafka_event_destroy(event);
+
+	fatal_code = rd_kafka_fatal_error(kafka->client->rk, fatal_text, sizeof(fatal_text));
+	if (fatal_code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		(void) kafka_answer(kafka, PRISM_DOUBT, "%s", fatal_text);
+	else if (kafka->fenced)
+		(void) kafka_answer(kafka, PRISM_DOUBT, "%s", kafka->last_event);
+	else if (kafka_outcome(code) == PRISM_STOP)
+		strlcpy(kafka->conn.error, kafka->last_event, PRISM_ERROR_BYTES);
+}
+
+/* Read the queue up to the next batch of receipts, which is kept for collect(). */
+void
+kafka_serve(KafkaConn *kafka)
+{
+	while (kafka->receipts == NULL)
+	{
+		rd_kafka_event_t *event = rd_kafka_queue_poll(kafka->client->queue, 0);
+
+		if (event == NULL)
+			break;
+		switch (rd_kafka_event_type(event))
+		{
+			case RD_KAFKA_EVENT_DR:
+				kafka->receipts = event;
+				break;
+			case RD_KAFKA_EVENT_LOG:
+				handle_log(kafka, event);
+				break;
+			case RD_KAFKA_EVENT_ERROR:
+				handle_error(kafka, event);
+				break;
+			default:
+				rd_kafka_event_destroy(event);
+				break;
+		}
+	}
+	if (kafka->fenced && !kafka->conn.doubt &&
+		pg_atomic_read_u32(&kafka->client->sockets_closed) != kafka->sockets_closed_known)
+		(void) kafka_answer(kafka, PRISM_DOUBT,
+							"a connection to a broker was closed (%s)",
+							kafka->last_event[0] != '\0' ? kafka->last_event : "reason not told");
+}
+
+/* A receipt for one message: what the whole producer suffers from is RETRY for the message. */
+static void
+fill_receipt(KafkaConn *kafka, const rd_kafka_message_t *message, PrismReceipt *receipt)
+{
+	PrismOutcome outcome = kafka_outcome(message->err);
+
+	receipt->tag = (uint64) (uintptr_t) message->_private;
+	receipt->code = message->err;
+	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
+	{
+		if (!kafka->conn.doubt)
+			(void) kafka_answer(kafka, outcome, "%s", rd_kafka_err2str(message->err));
+		outcome = PRISM_RETRY;
+	}
+	else if (outcome != PRISM_OK)
+		(void) kafka_answer(kafka, outcome, "topic \"%s\": %s",
+							rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err));
+	receipt->outcome = outcome;
+}
+
+int
+kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
+{
+	KafkaConn  *kafka = (KafkaConn *) conn;
+	const rd_kafka_message_t *messages[RECEIPTS_AT_ONCE];
+	uint64		ignored;
+	int			count = 0;
+	ssize_t		bytes;
+
+	/* Before the queue is read, so that what comes in meanwhile wakes us again. */
+	bytes = read(kafka->client->event_fd, &ignored, sizeof(ignored));
+	(void) bytes;
+
+	for (;;)
+	{
+		size_t		wanted = Min(receipts_max - count, RECEIPTS_AT_ONCE);
+		size_t		got;
+
+		kafka_serve(kafka);
+		if (kafka->receipts == NULL)
+			break;
+		if (wanted == 0)
+		{
+			kafka_wake(kafka->client);	/* there is more */
+			break;
+		}
+		got = rd_kafka_event_message_array(kafka->receipts, messages, wanted);
+		for (size_t i = 0; i < got; i++)
+			fill_receipt(kafka, messages[i], &receipts[count++]);
+		kafka->in_flight -= got;
+		if (got < wanted)
+		{
+			rd_kafka_event_destroy(kafka->receipts);
+			kafka->receipts = NULL;
+		}
+	}
+	Assert(kafka->in_flight >= 0);
+	return count;
+}
