@@ -100,7 +100,7 @@ one_of(const PrismYaml *map, const char *key, const char *synonym)
 	if (value != NULL && other != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" and \"%s\" mean the same; give one of them " PRISM_AT,
+				errmsg("\"%s\" and \"%s\" " PRISM_AT " mean the same: give one of them",
 					   key, synonym, prism_at(other)));
 	return value != NULL ? value : other;
 }

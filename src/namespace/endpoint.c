@@ -40,8 +40,8 @@ prism_endpoints_check(const PrismYaml *brokers)
 	if (brokers->items == NIL || list_length(brokers->items) > BROKERS_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"backend.brokers\" must have from 1 to %d entries " PRISM_AT,
-					   BROKERS_MAX, prism_at(brokers)));
+				errmsg("\"backend.brokers\" " PRISM_AT " must have from 1 to %d entries",
+					   prism_at(brokers), BROKERS_MAX));
 	foreach(cell, brokers->items)
 	{
 		const PrismYaml *broker = lfirst(cell);

@@ -405,7 +405,7 @@ report_wrong_value(const PrismKey *key, const PrismYaml *value)
 
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("\"%s\" must be %s " PRISM_AT, key_path(key), expectation(key), prism_at(value)),
+			errmsg("\"%s\" " PRISM_AT " must be %s", key_path(key), prism_at(value), expectation(key)),
 			errdetail("Found %s.", found));
 }
 

@@ -147,7 +147,7 @@ report_parser_error(YamlReader *reader)
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("configuration is not valid YAML at line %d, column %d: %s", line, column, problem),
-			parser->context ? errdetail("The reader was %s.", parser->context) : 0,
+			parser->context ? errdetail("Found %s.", parser->context) : 0,
 			at < end && *at == '\t' ? errhint("Indent with spaces; YAML does not allow tabs there.") : 0);
 }
 

@@ -1,0 +1,145 @@
+-- What apply() refuses, with the place and what to write instead. Nothing is applied here: plan() reads the same way.
+\pset format unaligned
+\pset tuples_only on
+SET client_min_messages = warning;
+
+CREATE FUNCTION pg_temp.refused(config text) RETURNS text LANGUAGE plpgsql AS $function$
+DECLARE
+    message text;
+    detail text;
+    hint text;
+    context text;
+BEGIN
+    PERFORM * FROM prism.plan(config);
+    RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+    RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, 'detail: ' || nullif(detail, ''), 'hint: ' || nullif(hint, ''),
+        'in: ' || substring(context FROM '^namespace [^\n]*'));
+END
+$function$;
+
+-- Not YAML, or more YAML than a configuration needs.
+SELECT pg_temp.refused('');
+SELECT pg_temp.refused('# only a comment');
+SELECT pg_temp.refused('just text');
+SELECT pg_temp.refused('[1, 2]');
+SELECT pg_temp.refused('~');
+SELECT pg_temp.refused(E'name: a\n\tclient_api: queue');
+SELECT pg_temp.refused(E'name: [a');
+SELECT pg_temp.refused(E'name: a\n  client_api: queue');
+SELECT pg_temp.refused(E'name: a\x01');
+SELECT pg_temp.refused(E'name: "a\\0b"');
+SELECT pg_temp.refused(E'name: a\n---\nname: b');
+SELECT pg_temp.refused(E'name: a\nname: b');
+SELECT pg_temp.refused(E'name: &a x\nbackend: *a');
+SELECT pg_temp.refused(E'name: a\nbackend: *b');
+SELECT pg_temp.refused(E'name: !!str a');
+SELECT pg_temp.refused(E'[a]: b');
+SELECT pg_temp.refused(E'a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]');
+
+-- Junk up to the limits ends soon, with an error.
+SELECT pg_temp.refused(repeat('x', 1024 * 1024 + 1));
+SELECT pg_temp.refused(repeat('[', 1024 * 1024));
+SELECT pg_temp.refused(repeat('{a: ', 32) || '1' || repeat('}', 32));
+SELECT pg_temp.refused(repeat('- ', 512 * 1024));
+SELECT pg_temp.refused('a: [' || repeat('a,', 500000) || ']');
+SELECT pg_temp.refused((SELECT string_agg('k' || i || ': 1', E'\n') FROM generate_series(1, 65) i));
+SELECT pg_temp.refused('namespaces: [' || (SELECT string_agg('{name: n' || i || '}', ',') FROM generate_series(1, 1001) i) || ']');
+
+-- Unknown keys: the place, what is known there and what was probably meant.
+SELECT pg_temp.refused(E'namespace:\n  - name: a');
+SELECT pg_temp.refused(E'namespaces:\n  - name: a\n    patern: queue');
+SELECT pg_temp.refused(E'name: a\nneeds:\n  consistancy: strong');
+SELECT pg_temp.refused(E'name: a\nbackend:\n  topik: x');
+SELECT pg_temp.refused(E'name: a\nbackend:\n  type: kafka\n  sasl.password: secret');
+SELECT pg_temp.refused(E'name: a\npatterns:\n  - type: outbox\n    treshold: 1');
+SELECT pg_temp.refused(E'name: a\npatterns:\n  - type: outbox\n    config:\n      publisher: {intervall: 1s}');
+SELECT pg_temp.refused(E'name: a\nobservability: {trace: true}');
+SELECT pg_temp.refused(E'name: a\n' || repeat('k', 10000) || ': 1');
+
+-- Wrong types and words.
+SELECT pg_temp.refused('namespaces: {name: a}');
+SELECT pg_temp.refused('namespaces: [a]');
+SELECT pg_temp.refused('namespaces:');
+SELECT pg_temp.refused('client_api: queue');
+SELECT pg_temp.refused('namespaces: [{client_api: queue}]');
+SELECT pg_temp.refused('name:');
+SELECT pg_temp.refused('name: ""');
+SELECT pg_temp.refused('name: [a]');
+SELECT pg_temp.refused('{name: a, client_api: qeue}');
+SELECT pg_temp.refused('{name: a, client_api: [queue]}');
+SELECT pg_temp.refused('{name: a, client_api: queue, pattern: queue}');
+SELECT pg_temp.refused('{name: a, needs: strong}');
+SELECT pg_temp.refused('{name: a, needs: {consistency: stronk}}');
+SELECT pg_temp.refused('{name: a, needs: {delivery_guarantee: exactly-once}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: large}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: -1MB}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: 0}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: 99999999999999999999}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: 99999999TB}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: 1MB, message_size: 1MB}}');
+SELECT pg_temp.refused('{name: a, backend: kafak}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, queue: kafka}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, partitions: ten}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, partitions: 0}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: "k:9092"}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: []}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: [{host: k}]}}');
+SELECT pg_temp.refused('{name: a, patterns: outbox}');
+SELECT pg_temp.refused('{name: a, patterns: [{enabled: true}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: maybe}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: "true"}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: soon}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {batch_size: 0}}]}');
+SELECT pg_temp.refused('{name: a, observability: {trace_patterns: 1}}');
+
+-- Known from the RFC, but not in this version.
+SELECT pg_temp.refused(E'name: a\npatterns:\n  - type: claim-check\n    threshold: 1MB');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox}, {type: tiered-storage}]}');
+SELECT pg_temp.refused('{name: a, patterns: [wal]}');
+SELECT pg_temp.refused('{name: a, patterns: [outbux]}');
+SELECT pg_temp.refused('{name: a, client_api: reader}');
+SELECT pg_temp.refused('{name: a, pattern: durable-queue}');
+SELECT pg_temp.refused('{name: a, backend: redis}');
+SELECT pg_temp.refused('{name: a, needs: {retention: 30 days}}');
+SELECT pg_temp.refused('{name: a, needs: {durability: strong}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: 5GB}}');
+SELECT pg_temp.refused('{name: a, cdc: {enabled: true}}');
+SELECT pg_temp.refused('{name: a, cache: {backend: redis}}');
+-- What is switched off is not missed.
+SELECT pg_temp.refused('{name: a, patterns: [{type: claim-check, enabled: false, threshold: 1MB}], cdc: {enabled: false}}');
+
+-- Patterns, API and back end have to fit together.
+SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
+SELECT pg_temp.refused(E'name: a\nneeds: {consistency: strong}\npatterns:\n  - {type: outbox, enabled: false}');
+SELECT pg_temp.refused('{name: a, needs: {delivery_guarantee: exactly_once}}');
+SELECT pg_temp.refused('{name: a, backend: {type: postgres, partitions: 3}}');
+SELECT pg_temp.refused('{name: a, backend: {type: postgres, brokers: ["k:9092"]}}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, database: elsewhere}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, table: ' || repeat('t', 64) || '}]}');
+
+-- Names are those that Kafka allows, also with a prefix and as a topic of dead letters.
+SELECT pg_temp.refused('{name: "a b"}');
+SELECT pg_temp.refused('{name: ".."}');
+SELECT pg_temp.refused('{name: __prism_progress}');
+SELECT pg_temp.refused('{name: ä}');
+SELECT pg_temp.refused('{name: a, backend: {topic: a/b}}');
+SELECT pg_temp.refused('{name: a, backend: {type: memory, topic_prefix: "x/y"}}');
+SELECT pg_temp.refused('{name: ' || repeat('n', 250) || '}');
+SELECT pg_temp.refused('{name: ' || repeat('n', 246) || '}');
+
+-- Within one configuration.
+SELECT pg_temp.refused('namespaces: [{name: a}, {name: a}]');
+SELECT pg_temp.refused('namespaces: [{name: a}, {name: b, backend: {topic: a}}]');
+SELECT pg_temp.refused('namespaces: [{name: a, patterns: [{type: outbox, table: t}]}, {name: b, patterns: [{type: outbox, table: t}]}]');
+
+-- Endpoints: nothing that could be taken for something else than a host and a port.
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: ["' || broker || '"]}}')
+FROM unnest(ARRAY['file:///etc/passwd', 'user@kafka:9092', 'kafka:0', 'kafka:65536', 'kafka:9092,other:9092', '', 'kafka:', '-kafka:1', 'kafka:9092/x']) WITH ORDINALITY AS b(broker, i) ORDER BY i;
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, server: s, brokers: [k]}}');
+SELECT pg_temp.refused('{name: a, backend: kafka}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, server: nowhere}}');
+
+-- Nothing of all this is left.
+SELECT count(*) FROM prism.namespaces WHERE namespace IN ('a', 'b', 'n1');
