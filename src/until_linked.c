@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * until_linked.c
- *	  Weak stand-ins so that the library loads while two files are on their way.
+ *	  Weak stand-ins so that the library loads while a file is on its way.
  *
- * To be removed with the arrival of src/bgworker/wakeup.c and
- * src/backend/registry.c, whose definitions win over these.
+ * To be removed with the arrival of src/backend/registry.c, whose definitions
+ * win over these.
  *
  * src/until_linked.c
  *
@@ -12,7 +12,6 @@
  */
 #include "prism.h"
 #include "backend/backend.h"
-#include "bgworker/wakeup.h"
 
 static const PrismBackendInfo postgres_info = {
 	.name = "postgres",
@@ -47,9 +46,4 @@ prism_backend_info(const char *name)
 		if (strcmp((*info)->name, name) == 0)
 			return *info;
 	return NULL;
-}
-
-__attribute__((weak)) void
-prism_wake_at_commit(void)
-{
 }

@@ -7,44 +7,47 @@
 -- not listed here are for the owner alone.
 
 CREATE VIEW prism.privilege_object AS
-SELECT v.held_as, o.kind, o.name::name AS name
+SELECT v.held_as, o.needs, o.name::name AS name
 FROM (VALUES
     ('publish', 'INSERT'),
     ('consume', 'UPDATE'),
     ('read',    'SELECT'),
     ('admin',   'REFERENCES')) AS v(privilege, held_as)
 JOIN (VALUES
-    ('publish', 'routine', 'publish'),
-    ('publish', 'routine', 'publish_batch'),
-    ('publish', 'routine', 'transaction'),
-    ('publish', 'routine', 'last_position'),
+    ('publish', 'EXECUTE', 'publish'),
+    ('publish', 'EXECUTE', 'publish_batch'),
+    ('publish', 'EXECUTE', 'transaction'),
+    ('publish', 'EXECUTE', 'last_position'),
+    ('publish', 'INSERT',  'outbox'),
 
-    ('consume', 'routine', 'consume'),
-    ('consume', 'routine', 'ack'),
-    ('consume', 'routine', 'wait'),
-    ('consume', 'routine', 'create_group'),
-    ('consume', 'routine', 'drop_group'),
+    ('consume', 'EXECUTE', 'consume'),
+    ('consume', 'EXECUTE', 'ack'),
+    ('consume', 'EXECUTE', 'wait'),
+    ('consume', 'EXECUTE', 'create_group'),
+    ('consume', 'EXECUTE', 'drop_group'),
 
-    ('read',    'routine', 'read'),
+    ('read',    'EXECUTE', 'read'),
 
-    ('admin',   'routine', 'apply'),
-    ('admin',   'routine', 'plan'),
-    ('admin',   'routine', 'drop_namespace'),
-    ('admin',   'routine', 'grant'),
-    ('admin',   'routine', 'revoke'),
-    ('admin',   'routine', 'pause'),
-    ('admin',   'routine', 'resume'),
+    ('admin',   'EXECUTE', 'apply'),
+    ('admin',   'EXECUTE', 'plan'),
+    ('admin',   'EXECUTE', 'drop_namespace'),
+    ('admin',   'EXECUTE', 'grant'),
+    ('admin',   'EXECUTE', 'revoke'),
+    ('admin',   'EXECUTE', 'pause'),
+    ('admin',   'EXECUTE', 'resume'),
 
-    ('any',     'routine', 'version'),
-    ('any',     'view',    'namespaces'),
-    ('any',     'view',    'topics'),
-    ('any',     'view',    'groups'),
-    ('any',     'view',    'sinks'),
-    ('any',     'view',    'outbox'),
-    ('any',     'view',    'metrics'),
-    ('any',     'view',    'status')) AS o(privilege, kind, name)
+    ('any',     'EXECUTE', 'version'),
+    ('any',     'EXECUTE', 'outbox_messages'),
+    ('any',     'SELECT',  'outbox'),
+    ('any',     'SELECT',  'namespaces'),
+    ('any',     'SELECT',  'topics'),
+    ('any',     'SELECT',  'groups'),
+    ('any',     'SELECT',  'sinks'),
+    ('any',     'SELECT',  'metrics'),
+    ('any',     'SELECT',  'status')) AS o(privilege, needs, name)
     ON o.privilege IN (v.privilege, 'any');
-COMMENT ON VIEW prism.privilege_object IS 'Which functions and views of schema prism come with which privilege on a namespace';
+COMMENT ON VIEW prism.privilege_object IS
+'What comes with a privilege on a namespace: held_as on its rights view, needs EXECUTE on all functions of the name in schema prism, or SELECT or INSERT on the view';
 
 REVOKE ALL ON ALL TABLES IN SCHEMA prism, prism_log FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA prism, prism_log FROM PUBLIC;

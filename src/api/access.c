@@ -106,6 +106,7 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 	const Verb *verb;
 	Oid			role;
 
+	prism_check_version();
 	SPI_connect();
 	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
 	if (namespace == NULL ? !prism_access_is_owner() :
@@ -205,18 +206,18 @@ static const char role_statements[] =
 "  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
 "    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1),"
 " wanted AS ("
-"  SELECT o.kind, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
+"  SELECT o.needs, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
 "  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as"
-"  GROUP BY o.kind, o.name),"
+"  GROUP BY o.needs, o.name),"
 " object AS ("
 "  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes,"
 "    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has"
-"  FROM wanted w JOIN pg_proc p ON w.kind = 'routine' AND p.proname = w.name"
+"  FROM wanted w JOIN pg_proc p ON w.needs = 'EXECUTE' AND p.proname = w.name"
 "    AND p.pronamespace = 'prism'::regnamespace"
 "  UNION ALL"
-"  SELECT format('SELECT ON prism.%I', c.relname), w.yes,"
-"    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1)"
-"  FROM wanted w JOIN pg_class c ON w.kind = 'view' AND c.relname = w.name"
+"  SELECT format('%s ON prism.%I', w.needs, c.relname), w.yes,"
+"    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1 AND a.privilege_type = w.needs)"
+"  FROM wanted w JOIN pg_class c ON w.needs <> 'EXECUTE' AND c.relname = w.name"
 "    AND c.relnamespace = 'prism'::regnamespace"
 "  UNION ALL"
 "  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held),"

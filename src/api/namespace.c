@@ -67,6 +67,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	ListCell   *cell;
 
 	prism_require_preload();
+	prism_check_version();
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	namespaces = prism_namespaces_read(VARDATA_ANY(config), VARSIZE_ANY_EXHDR(config));
@@ -277,6 +278,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	prism_require_preload();
+	prism_check_version();
 	SPI_connect();
 	lock_namespaces();
 	namespace = prism_namespace_find(name, CurrentMemoryContext);

@@ -272,7 +272,7 @@ prism_namespace_drop_table(const char *table)
 		prism_run_as_owner(psprintf("DROP VIEW prism.%s", quote_identifier(table)), 0, NULL, NULL);
 }
 
-/* SELECT shows the topic's part of prism.outbox, INSERT and COPY publish to it. */
+/* Of the same shape as prism.outbox: SELECT shows the topic's messages, INSERT and COPY publish. */
 static void
 make_table(PrismNamespaceWork *work)
 {
@@ -287,8 +287,7 @@ make_table(PrismNamespaceWork *work)
 
 	view = psprintf("prism.%s", quote_identifier(wanted->table));
 	topic = quote_literal_cstr(wanted->topic);
-	prism_run_as_owner(psprintf("CREATE VIEW %s WITH (security_barrier) AS"
-								" SELECT * FROM prism.outbox WHERE topic = %s", view, topic),
+	prism_run_as_owner(psprintf("CREATE VIEW %s AS SELECT * FROM prism.outbox_messages(%s)", view, topic),
 					   0, NULL, NULL);
 	prism_run_as_owner(psprintf("CREATE TRIGGER publish INSTEAD OF INSERT ON %s"
 								" FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),

@@ -1,0 +1,69 @@
+-- The table that a namespace names for its outbox is a view of the shape of prism.outbox: INSERT and COPY publish.
+SET client_min_messages = warning;
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_orders_outbox}], backend: {topic: view_events}}');
+SELECT column_name, data_type FROM information_schema.columns
+WHERE table_schema = 'prism' AND table_name = 'view_orders_outbox' ORDER BY ordinal_position;
+SELECT count(*) AS columns_that_differ FROM (
+    SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = 'prism.outbox'::regclass
+    EXCEPT
+    SELECT attnum, attname, atttypid FROM pg_attribute WHERE attrelid = 'prism.view_orders_outbox'::regclass) d;
+
+BEGIN;
+INSERT INTO prism.view_orders_outbox (key, payload, headers) VALUES ('k', 'by insert', '{"a": "b"}');
+COPY prism.view_orders_outbox (key, payload) FROM stdin;
+k	by copy
+\.
+-- Its own messages are seen before the commit; the others' topic is not.
+SELECT topic, key, headers ->> 'a' AS a, convert_from(payload, 'UTF8') AS payload, "position" IS NULL AS pending FROM prism.view_orders_outbox;
+COMMIT;
+SELECT key, convert_from(payload, 'UTF8') AS payload, "position", published_at = created_at AS published FROM prism.view_orders_outbox ORDER BY "position";
+BEGIN;
+INSERT INTO prism.view_orders_outbox (payload) VALUES ('rolled back');
+ROLLBACK;
+SELECT count(*) FROM prism.view_orders_outbox;
+-- Messages of another topic do not come this way.
+INSERT INTO prism.view_orders_outbox (topic, payload) VALUES ('view_other', 'x');
+
+-- Another name, no name, another topic.
+SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: "View orders"}], backend: {topic: view_events}}');
+SELECT to_regclass('prism.view_orders_outbox'), to_regclass('prism."View orders"');
+SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: "View orders"}], backend: {topic: view_news}}');
+INSERT INTO prism."View orders" (payload) VALUES ('renamed');
+SELECT topic, convert_from(payload, 'UTF8') AS payload FROM prism."View orders" ORDER BY "position";
+SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [outbox], backend: {topic: view_news}}');
+SELECT to_regclass('prism."View orders"');
+
+-- A name that is taken, whoever took it.
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: outbox}], backend: {topic: view_news}}');
+SELECT * FROM prism.plan('{name: view_orders, patterns: [{type: outbox, table: topic}], backend: {topic: view_news}}');
+SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: namespace}]}');
+CREATE TABLE prism.view_taken ();
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+DROP TABLE prism.view_taken;
+SELECT action FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+SELECT action FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+-- The view was replaced by a table: neither apply() nor drop_namespace() touches what is not prism's.
+BEGIN;
+DROP VIEW prism.view_taken;
+CREATE TABLE prism.view_taken ();
+SAVEPOINT taken;
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+ROLLBACK TO taken;
+SELECT prism.drop_namespace('view_orders');
+SELECT to_regclass('prism.view_taken');
+ROLLBACK;
+
+-- What namespaces made goes with the extension, and comes with a name that needs quoting.
+BEGIN;
+SELECT action FROM prism.apply(E'{name: view_quoted, patterns: [{type: outbox, table: "it''s; DROP \\"x\\""}]}');
+INSERT INTO prism."it's; DROP ""x""" (payload) VALUES ('x');
+SELECT count(*) FROM prism."it's; DROP ""x""";
+ROLLBACK;
+BEGIN;
+DROP EXTENSION prism;
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'prism%';
+ROLLBACK;
+
+SELECT prism.drop_namespace('view_orders');
+SELECT to_regclass('prism.view_taken');
