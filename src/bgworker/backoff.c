@@ -14,6 +14,7 @@
 
 #define MS_TO_TIMESTAMP(ms) ((TimestampTz) (ms) * 1000)
 
+static void refill(PrismReportLimit *limit, TimestampTz now);
 static PrismReportCause *find_cause(PrismReportLimit *limit, uint32 cause);
 
 /*
@@ -58,37 +59,46 @@ prism_backoff_remaining_ms(const PrismBackoff *backoff)
 	return (long) ((backoff->retry_at - now + 999) / 1000);
 }
 
-/*
- * A cause that repeats is summed up once in an interval.  New causes are
- * bounded too: a worker that fails differently each time is as noisy.
- */
 PrismReport
 prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
 {
 	TimestampTz now = limit->clock->now();
 	PrismReportCause *known = find_cause(limit, cause);
 	bool		is_new = known->reported_at == 0;
+	int			lines = is_new ? PRISM_REPORT_FULL_LINES : 1;
 
-	if (now - limit->interval_start >= MS_TO_TIMESTAMP(PRISM_REPORT_INTERVAL_MS))
-	{
-		limit->interval_start = now;
-		limit->new_in_interval = 0;
-	}
-
+	refill(limit, now);
 	known->unreported++;
 	*times = known->unreported;
 	if (!is_new && now - known->reported_at < MS_TO_TIMESTAMP(PRISM_REPORT_INTERVAL_MS))
 		return PRISM_REPORT_NOTHING;
-	if (limit->new_in_interval >= PRISM_REPORT_NEW_MAX)
+	if (limit->lines_left < lines)
 		return PRISM_REPORT_NOTHING;
 
-	limit->new_in_interval++;
+	limit->lines_left -= lines;
 	known->reported_at = now;
 	known->unreported = 0;
 	return is_new ? PRISM_REPORT_FULL : PRISM_REPORT_SUMMARY;
 }
 
-/* The place of a cause: its own, a free one, or the one that was written longest ago. */
+static void
+refill(PrismReportLimit *limit, TimestampTz now)
+{
+	int64		earned = (now - limit->refilled_at) / MS_TO_TIMESTAMP(PRISM_REPORT_LINE_MS);
+
+	if (limit->refilled_at == 0 || limit->lines_left + earned >= PRISM_REPORT_LINES_MAX)
+	{
+		limit->lines_left = PRISM_REPORT_LINES_MAX;
+		limit->refilled_at = now;
+	}
+	else if (earned > 0)
+	{
+		limit->lines_left += earned;
+		limit->refilled_at += earned * MS_TO_TIMESTAMP(PRISM_REPORT_LINE_MS);
+	}
+}
+
+/* The place of a cause: its own, a free one, or the one that was never or longest ago written. */
 static PrismReportCause *
 find_cause(PrismReportLimit *limit, uint32 cause)
 {
@@ -98,7 +108,7 @@ find_cause(PrismReportLimit *limit, uint32 cause)
 	{
 		PrismReportCause *place = &limit->causes[i];
 
-		if (place->reported_at != 0 && place->cause == cause)
+		if (place->cause == cause && (place->reported_at != 0 || place->unreported != 0))
 			return place;
 		if (place->reported_at < oldest->reported_at)
 			oldest = place;

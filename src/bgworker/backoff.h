@@ -22,10 +22,17 @@
 
 /* A failure is written in full when its cause is new, then counted and summed up at most this often. */
 #define PRISM_REPORT_INTERVAL_MS 60000
-/* Causes that are told apart; more of them share the last place. */
+/* Causes that are told apart. */
 #define PRISM_REPORT_CAUSES 8
-/* New causes that are written in full within one interval; the rest is counted. */
-#define PRISM_REPORT_NEW_MAX 4
+
+/*
+ * Whatever the causes: so many lines at once, and one more every 20 s.  That
+ * makes fewer than 50 in any ten minutes.
+ */
+#define PRISM_REPORT_LINES_MAX 18
+#define PRISM_REPORT_LINE_MS 20000
+/* Message, detail, hint, context, statement. */
+#define PRISM_REPORT_FULL_LINES 5
 
 typedef struct PrismClock
 {
@@ -64,7 +71,7 @@ typedef enum PrismReport
 typedef struct PrismReportCause
 {
 	uint32		cause;
-	TimestampTz reported_at;	/* 0: the place is free */
+	TimestampTz reported_at;	/* 0: not yet */
 	int64		unreported;		/* failures since then */
 } PrismReportCause;
 
@@ -72,8 +79,8 @@ typedef struct PrismReportCause
 typedef struct PrismReportLimit
 {
 	const PrismClock *clock;
-	TimestampTz interval_start;
-	int			new_in_interval;
+	int64		lines_left;
+	TimestampTz refilled_at;
 	PrismReportCause causes[PRISM_REPORT_CAUSES];
 } PrismReportLimit;
 

@@ -220,7 +220,8 @@ release_slot(int code, Datum arg)
 		backoff.failures = slot->failures;
 		set_state(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
 				  slot->error[0] == '\0' ? "the process ended; the server log says why" : NULL);
-		slot->failures = backoff.failures;
+		/* A new process costs more than a new step, and two lines of log: the wait grows twice as fast. */
+		slot->failures = backoff.failures + 1;
 	}
 	prism_my_worker = NULL;
 	LWLockRelease(shared_lock);
