@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "compat.h"
 #include "guc.h"
 
 #include "backend.h"
@@ -168,7 +169,7 @@ names_for(PrismOptionPlace place)
 	return names.data;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_name(const char *typed, const char *name, PrismOptionPlace place)
 {
 	const KafkaRefusal *refusal = find_refusal(name);
@@ -189,7 +190,7 @@ refuse_name(const char *typed, const char *name, PrismOptionPlace place)
 					names_for(place)));
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_place(const KafkaOption *option, PrismOptionPlace place)
 {
 	if (place == PRISM_OPTION_USER_MAPPING)
@@ -221,7 +222,7 @@ printable(const KafkaOption *option, const char *value)
 	return true;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 refuse_value(const KafkaOption *option, const char *value, const char *hint)
 {
 	ereport(ERROR,
