@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend_test.h
+ *	  Drives a back end as a forwarder does, and measures each call.
+ *
+ * test/module/backend/backend_test.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef BACKEND_TEST_H
+#define BACKEND_TEST_H
+
+#include "prism.h"
+#include "backend.h"
+
+#include "lib/stringinfo.h"
+
+/* No operation may take longer (backend.h). */
+#define CALL_LIMIT_MS 100
+
+/* A connection under test. */
+typedef struct Subject
+{
+	MemoryContext mcxt;
+	PrismConn  *conn;
+	const PrismQueueOps *queue;
+	PrismTarget target;
+	double		slowest_ms;		/* of all calls so far */
+	const char *slowest_call;
+} Subject;
+
+/* What collect() has said so far. */
+typedef struct Tally
+{
+	int64		count[PRISM_STOP + 1];
+	int			last_bad_code;
+} Tally;
+
+extern const char *brokers;		/* argument of the running scenario */
+
+/* backend_test.c */
+extern const char *outcome_name(PrismOutcome outcome);
+extern void expect(bool holds, const char *format, ...) pg_attribute_printf(2, 3);
+extern void expect_outcome(Subject *subject, const char *call, PrismOutcome got, PrismOutcome wanted);
+extern Subject *subject_open(const char *backend, const char *transactional_id, List *options);
+extern void subject_close(Subject *subject);
+extern List *options_of(const char *name, ...);
+extern PrismOutcome subject_prepare(Subject *subject, const char *topic, int partitions);
+extern PrismOutcome subject_fence(Subject *subject);
+extern PrismOutcome subject_position(Subject *subject, int64 *position, char *metadata);
+extern PrismOutcome subject_position_write(Subject *subject, int64 position, const char *metadata);
+extern PrismOutcome subject_begin(Subject *subject);
+extern PrismOutcome subject_commit(Subject *subject, int64 position, const char *metadata);
+extern PrismOutcome subject_abort(Subject *subject, Tally *tally);
+extern PrismOutcome subject_send(Subject *subject, const PrismMessage *message, uint64 tag, Tally *tally);
+extern void subject_collect(Subject *subject, int64 wanted, Tally *tally);
+extern int64 tally_total(const Tally *tally);
+extern PrismMessage message_of(int64 offset, const char *key, const char *payload, Size payload_bytes);
+extern double now_ms(void);
+
+/* peer.c: librdkafka used directly, as any other client would */
+typedef void (*RecordCheck) (void *state, int32 partition, const char *key, Size key_bytes,
+							 const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
+extern int64 peer_read(const char *topic, bool committed_only, RecordCheck check, void *state);
+extern double peer_produce_rate(const char *topic, int64 messages, Size payload_bytes, bool transactional, int64 batch);
+extern void peer_create_topic(const char *topic, int partitions, const char *max_message_bytes);
+
+
+/* scenario.c */
+typedef void (*Scenario) (StringInfo report);
+extern Scenario scenario_find(const char *name);
+
+#endif							/* BACKEND_TEST_H */
