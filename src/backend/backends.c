@@ -19,11 +19,13 @@
 PG_MODULE_MAGIC;
 
 extern const PrismBackend prism_kafka_backend;
+extern const PrismBackend prism_memory_backend;
 
 extern PGDLLEXPORT const PrismBackend *const *prism_backends(void);
 
 static const PrismBackend *const backends[] = {
 	&prism_kafka_backend,
+	&prism_memory_backend,
 	NULL
 };
 

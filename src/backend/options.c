@@ -18,6 +18,7 @@
 
 #include "backend.h"
 #include "kafka_option_table.h"
+#include "memory_option_table.h"
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -383,15 +384,38 @@ check_option(PrismOptionPlace place, const char *typed, const char *value, bool 
 	return option->name;
 }
 
+/* The failures that the memory back end shows on request: whole numbers all. */
+static const char *
+check_memory_option(const char *name, const char *value)
+{
+	for (int i = 0; i < MEMORY_OPTIONS; i++)
+		if (strcmp(memory_option_names[i], name) == 0)
+		{
+			size_t		digits = strspn(value, "0123456789");
+
+			if (digits == 0 || digits > 9 || value[digits] != '\0')
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
+						errhint("Write a whole number of up to nine digits."));
+			return memory_option_names[i];
+		}
+	ereport(ERROR,
+			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			errmsg("back end \"memory\" has no option \"%s\"", name));
+}
+
 const char *
 prism_backend_check_option(const PrismBackendInfo *info, PrismOptionPlace place,
 						   const char *name, const char *value)
 {
-	if (info->wrapper == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				errmsg("back end \"%s\" has no option \"%s\"", info->name, name));
-	return check_option(place, name, value, true);
+	if (strcmp(info->name, "kafka") == 0)
+		return check_option(place, name, value, true);
+	if (strcmp(info->name, "memory") == 0)
+		return check_memory_option(name, value);
+	ereport(ERROR,
+			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			errmsg("back end \"%s\" has no option \"%s\"", info->name, name));
 }
 
 /* Two spellings of one option would leave it open which one counts. */
