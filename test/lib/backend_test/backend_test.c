@@ -6,7 +6,7 @@
  * prism_backend_test(scenario, brokers) runs one scenario (scenario.c) in this
  * server process and returns its figures; a broken promise is an error.
  *
- * test/module/backend/backend_test.c
+ * test/lib/backend_test/backend_test.c
  *
  *-------------------------------------------------------------------------
  */

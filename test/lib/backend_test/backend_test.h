@@ -3,7 +3,7 @@
  * backend_test.h
  *	  Drives a back end as a forwarder does, and measures each call.
  *
- * test/module/backend/backend_test.h
+ * test/lib/backend_test/backend_test.h
  *
  *-------------------------------------------------------------------------
  */

@@ -5,7 +5,7 @@
  *
  * These block and run in the test's own process, which prism's code never does.
  *
- * test/module/backend/peer.c
+ * test/lib/backend_test/peer.c
  *
  *-------------------------------------------------------------------------
  */
