@@ -29,7 +29,7 @@ SELECT size, (SELECT substring(detail FROM 'max_message_size: \d+ -> (\d+)')
               FROM prism.plan(format('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: %s}}', size))
               WHERE action = 'changed')
 FROM unnest(ARRAY['1', '7B', '2k', '2KB', '2 Ki', '3MB', '3MiB', '1G', '1GB']) WITH ORDINALITY AS s(size, i) ORDER BY i;
-SELECT pause, (SELECT substring(detail FROM '"interval_ms": (\d+)}\] *$|"interval_ms": (\d+)')
+SELECT pause, (SELECT substring(detail FROM '.*"interval_ms": (\d+)')
                FROM prism.plan(format('{name: apply_orders, client_api: pubsub, patterns: [{type: outbox, publisher: {interval: %s}}], needs: {max_message_size: 64MiB}}', pause))
                WHERE action = 'changed')
 FROM unnest(ARRAY['100ms', '100 ms', '2', '2s', '3min', '1h', '1day']) WITH ORDINALITY AS s(pause, i) ORDER BY i;
