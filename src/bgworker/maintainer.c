@@ -182,7 +182,7 @@ look_at_topics(Round *round, int *seen)
 	return false;
 }
 
-/* The range of segments that should be there, if one of it is not. */
+/* The next segments to make, if one that should be there is not. */
 static bool
 missing_segments(PrismTopic *topic, int64 *first, int64 *last)
 {
@@ -197,9 +197,9 @@ missing_segments(PrismTopic *topic, int64 *first, int64 *last)
 
 	*first = next / topic->segment_messages;
 	*last = Max(next, wanted_end - 1) / topic->segment_messages + SEGMENTS_AHEAD;
-	*last = Min(*last, *first + SEGMENTS_A_TURN - 1);
 	while (*first <= *last && OidIsValid(prism_segment_relid(topic, *first, NULL)))
 		(*first)++;
+	*last = Min(*last, *first + SEGMENTS_A_TURN - 1);
 	return *first <= *last;
 }
 

@@ -214,10 +214,9 @@ insert_chunk(Inserter *inserter, int count, int64 first)
 	}
 	if ((first + count) % segment_messages == 0 && inserter->bulk != NULL)
 	{
-		/* the ring has a page of this table pinned */
+		/* the ring has a page of this table pinned; the next chunk gets a new one */
 		FreeBulkInsertState(inserter->bulk);
-		inserter->bulk = GetBulkInsertState();
-		inserter->index_info = NULL;
+		inserter->bulk = NULL;
 	}
 }
 
@@ -286,14 +285,15 @@ insert_many(TopicBlock *block, CommandId cid)
 
 	inserter.chunk_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism chunk", ALLOCSET_DEFAULT_SIZES);
 	inserter.slots = palloc(CHUNK_ROWS_MAX * sizeof(TupleTableSlot *));
-	if (block->pending->live >= BULK_ROWS_MIN)
-		inserter.bulk = GetBulkInsertState();
 	prism_pending_begin(&inserter.cursor, block->pending, PRISM_PENDING_READ_COMMIT);
 	while ((count = fill_chunk(&inserter)) > 0)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(inserter.chunk_cxt);
+		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
+		if (inserter.bulk == NULL && block->pending->live >= BULK_ROWS_MIN)
+			inserter.bulk = GetBulkInsertState();
+		caller = MemoryContextSwitchTo(inserter.chunk_cxt);
 		insert_chunk(&inserter, count, inserter.offset - count);
 		MemoryContextSwitchTo(caller);
 		inserter.index_info = NULL;
