@@ -114,7 +114,6 @@ SELECT pg_temp.refused('{name: a, patterns: [{type: claim-check, enabled: false,
 -- Patterns, API and back end have to fit together.
 SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
 SELECT pg_temp.refused(E'name: a\nneeds: {consistency: strong}\npatterns:\n  - {type: outbox, enabled: false}');
-SELECT pg_temp.refused('{name: a, needs: {delivery_guarantee: exactly_once}}');
 SELECT pg_temp.refused('{name: a, backend: {type: postgres, partitions: 3}}');
 SELECT pg_temp.refused('{name: a, backend: {type: postgres, brokers: ["k:9092"]}}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, database: elsewhere}]}');

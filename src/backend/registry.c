@@ -16,10 +16,14 @@
 
 #define MEGABYTE INT64CONST(1000000)	/* decimal, as in namespaces */
 
-/* The log itself: messages stay where they were written. */
+/*
+ * The log itself: messages stay where they were written, and a consumer that
+ * takes, works and acknowledges in one transaction does so exactly once.
+ */
 static const PrismBackendInfo postgres_info = {
 	.name = "postgres",
 	.roles = PRISM_ROLE_QUEUE,
+	.transactional = true,
 	.message_bytes_max = 256 * MEGABYTE,
 };
 

@@ -1,0 +1,59 @@
+-- The RFC's YAML runs as written. Pattern 3, transactional messaging:
+SELECT * FROM prism.apply($$
+namespaces:
+  - name: order-processing
+    pattern: queue
+
+    needs:
+      consistency: strong          # → Prism adds Outbox pattern
+      delivery_guarantee: exactly_once
+$$);
+
+-- The whole of a namespace, as the configuration schema has it, with the patterns that are built.
+SELECT * FROM prism.apply($$
+namespaces:
+  - name: video-processing
+
+    # Layer 3: Client API
+    client_api: pubsub
+
+    # Layer 2: Pattern composition (ordered!)
+    patterns:
+      - type: outbox
+        enabled: true
+        config:
+          database: postgres
+          table: video_outbox
+          publisher:
+            interval: 100ms
+            batch_size: 100
+
+      - type: tiered-storage
+        enabled: false  # Optional pattern
+
+    # Layer 1: Backend configuration
+    backend:
+      type: kafka
+      brokers: [kafka-1:9092, kafka-2:9092]
+      topic: videos
+      partitions: 10
+      replication: 3
+
+    # Observability
+    observability:
+      trace_patterns: true  # Trace each pattern execution
+      pattern_metrics: true
+$$);
+
+-- Patterns that are still to come are named.
+SELECT * FROM prism.apply($$
+namespaces:
+  - name: video-uploads
+    pattern: pubsub
+    needs:
+      max_message_size: 5GB        # → Prism adds Claim Check
+      storage_backend: s3          # → Prism configures S3 storage
+$$);
+SELECT namespace, detail FROM prism.plan('{name: order-processing, pattern: queue, needs: {consistency: strong, delivery_guarantee: exactly_once}}');
+SELECT prism.drop_namespace('order-processing');
+SELECT prism.drop_namespace('video-processing');
