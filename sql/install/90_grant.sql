@@ -35,9 +35,11 @@ JOIN (VALUES
     ('admin',   'EXECUTE', 'revoke'),
     ('admin',   'EXECUTE', 'pause'),
     ('admin',   'EXECUTE', 'resume'),
+    ('admin',   'EXECUTE', 'skip'),
 
     ('any',     'EXECUTE', 'version'),
     ('any',     'EXECUTE', 'outbox_messages'),
+    ('any',     'EXECUTE', 'sink_states'),
     ('any',     'SELECT',  'outbox'),
     ('any',     'SELECT',  'namespaces'),
     ('any',     'SELECT',  'topics'),

@@ -33,7 +33,7 @@ static SinkTable *sinks = NULL;
 
 static const char *const state_names[] = {
 	[PRISM_SINK_STARTING] = "starting",
-	[PRISM_SINK_CONNECTING] = "connecting",
+	[PRISM_SINK_WAITING] = "waiting",
 	[PRISM_SINK_RUNNING] = "running",
 	[PRISM_SINK_BACKOFF] = "backoff",
 	[PRISM_SINK_PAUSED] = "paused",
@@ -105,6 +105,7 @@ prism_sink_attach(int32 sink_id, int32 topic_id)
 			slot->status.position = -1;
 			slot->status.since = GetCurrentTimestamp();
 			slot->mark_count = 0;
+			slot->resume = false;
 			slot->sink_id = sink_id;
 			slot->topic_id = topic_id;
 			slot->database = MyDatabaseId;
@@ -220,6 +221,36 @@ prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz at)
 	slot->marks[slot->mark_count % PRISM_SINK_MARKS].at = at;
 	slot->mark_count++;
 	SpinLockRelease(&slot->mutex);
+}
+
+void
+prism_sink_ask_resume(int32 sink_id)
+{
+	PrismSinkSlot *slot;
+
+	if (sinks == NULL)
+		return;
+	LWLockAcquire(sinks->lock, LW_SHARED);
+	slot = find_slot(MyDatabaseId, sink_id);
+	if (slot != NULL)
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->resume = true;
+		SpinLockRelease(&slot->mutex);
+	}
+	LWLockRelease(sinks->lock);
+}
+
+bool
+prism_sink_take_resume(PrismSinkSlot *slot)
+{
+	bool		asked;
+
+	SpinLockAcquire(&slot->mutex);
+	asked = slot->resume;
+	slot->resume = false;
+	SpinLockRelease(&slot->mutex);
+	return asked;
 }
 
 void

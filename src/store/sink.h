@@ -50,7 +50,7 @@ extern List *prism_sink_list(Oid server, int32 sink_id);
 typedef enum PrismSinkState
 {
 	PRISM_SINK_STARTING,		/* no forwarder has reached it yet */
-	PRISM_SINK_CONNECTING,		/* waits for the first answers of the other side */
+	PRISM_SINK_WAITING,			/* for an answer of the other side */
 	PRISM_SINK_RUNNING,
 	PRISM_SINK_BACKOFF,			/* a passing fault; tried again at retry_at */
 	PRISM_SINK_PAUSED,			/* by prism.pause() */
@@ -108,6 +108,10 @@ extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
 extern void prism_sink_move(PrismSinkSlot *slot, int64 position);
 extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more);
 
+/* prism.resume() was called; the forwarder takes note once. A sink without a slot has nothing to resume. */
+extern void prism_sink_ask_resume(int32 sink_id);
+extern bool prism_sink_take_resume(PrismSinkSlot *slot);
+
 /* False: nobody has served the sink since the server started. */
 extern bool prism_sink_status(int32 sink_id, PrismSinkStatus *status);
 extern const char *prism_sink_state_name(PrismSinkState state);
@@ -117,8 +121,8 @@ extern const char *prism_sink_state_name(PrismSinkState state);
 /* What a sink writes to the progress log. */
 typedef enum PrismSinkRecordKind
 {
-	PRISM_SINK_POSITION = 1,	/* everything below the position is out */
-	PRISM_SINK_POSITION_FORCED, /* somebody decided: this holds, whatever the other side says */
+	PRISM_SINK_POSITION = 1,	/* everything below is out, or shall be taken for it; the other side has no say */
+	PRISM_SINK_POSITION_SHARED, /* everything below is out, and the other side keeps this position too */
 	PRISM_SINK_DEAD				/* the message at this position is a dead letter */
 } PrismSinkRecordKind;
 
@@ -132,7 +136,7 @@ extern void prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz
 typedef struct PrismSinkProgress
 {
 	int64		position;		/* -1: the sink has never recorded one */
-	bool		forced;
+	bool		shared;			/* the other side must have it, or a later one */
 	int			dead_count;		/* dead letters at or behind the position, ascending */
 	int64	   *dead;
 } PrismSinkProgress;

@@ -105,9 +105,9 @@ visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, voi
 	switch (record.kind)
 	{
 		case PRISM_SINK_POSITION:
-		case PRISM_SINK_POSITION_FORCED:
+		case PRISM_SINK_POSITION_SHARED:
 			progress->position = record.position;
-			progress->forced = record.kind == PRISM_SINK_POSITION_FORCED;
+			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED;
 			forget_dead_below(progress, record.position);
 			if (state->slot != NULL)
 				prism_sink_recorded(state->slot, record.position, created_at);

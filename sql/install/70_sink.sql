@@ -1,0 +1,45 @@
+-- Sinks: how they stand, and what operators do to them.
+
+CREATE FUNCTION prism.sink_states(OUT sink_id integer, OUT topic text, OUT sink text, OUT server text, OUT target text,
+                                  OUT state text, OUT since timestamptz, OUT "position" bigint,
+                                  OUT lag_messages bigint, OUT lag_seconds double precision,
+                                  OUT error text, OUT error_at timestamptz, OUT retry_at timestamptz,
+                                  OUT messages_total bigint, OUT bytes_total bigint, OUT retries_total bigint,
+                                  OUT rejected_total bigint, OUT dead_letters_total bigint, OUT splits_total bigint,
+                                  OUT doubts_total bigint)
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_sink_states';
+COMMENT ON FUNCTION prism.sink_states() IS
+'The sinks of topics on which the caller holds a privilege; the error text for administrators only. Behind prism.sinks.';
+
+CREATE VIEW prism.sinks AS
+SELECT s.topic, s.sink, s.server, s.target, s.state, s.since, s."position", s.lag_messages, s.lag_seconds,
+       s.error, s.error_at, s.retry_at, s.messages_total, s.bytes_total, s.retries_total,
+       s.rejected_total, s.dead_letters_total, s.splits_total, s.doubts_total
+FROM prism.sink_states() s;
+COMMENT ON VIEW prism.sinks IS
+'One row a sink. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; error: the last one; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
+
+CREATE FUNCTION prism.pause(topic text, sink text DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_pause';
+COMMENT ON FUNCTION prism.pause(text, text) IS
+'At commit, the topic''s sink (its only one by default) takes no more messages; what is under way comes to its end, then prism.sinks shows it as paused. Publishing goes on. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+
+CREATE FUNCTION prism.resume(topic text, sink text DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_resume';
+COMMENT ON FUNCTION prism.resume(text, text) IS
+'Ends prism.pause(), and lets a sink that is stopped, fenced or sink_regressed try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+
+CREATE FUNCTION prism.skip(topic text, sink text DEFAULT NULL, to_position bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_skip';
+COMMENT ON FUNCTION prism.skip(text, text, bigint) IS
+'Lets a sink that is paused, stopped, fenced or sink_regressed go on at to_position after prism.resume(), or behind the next message by default, and returns that position; a smaller position sends again. Needs admin on the namespace (42501); 55000 while the sink is at work, 22023 for a position outside of the log.';
+
+CREATE FUNCTION prism.adopt() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_adopt';
+COMMENT ON FUNCTION prism.adopt() IS
+'This database takes the place of the one it was copied or restored from: sinks that are "paused: copied" or "paused: rewound" go on under the same identity. The original must never run again. For the owner of the extension (42501).';
+
+CREATE FUNCTION prism.rebase() RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_rebase';
+COMMENT ON FUNCTION prism.rebase() IS
+'This database is an installation of its own from now on, beside the one it was copied from: it gets a new identity, and its sinks go on where the copy was made. For the owner of the extension (42501).';

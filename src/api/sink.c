@@ -1,0 +1,390 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink.c
+ *	  SQL functions about sinks: how they stand, and what operators do to them.
+ *
+ * src/api/sink.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/access.h"
+#include "bgworker/wakeup.h"
+#include "store/counter.h"
+#include "store/identity.h"
+#include "store/log.h"
+#include "store/sink.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(prism_sink_states);
+PG_FUNCTION_INFO_V1(prism_pause);
+PG_FUNCTION_INFO_V1(prism_resume);
+PG_FUNCTION_INFO_V1(prism_skip);
+PG_FUNCTION_INFO_V1(prism_adopt);
+PG_FUNCTION_INFO_V1(prism_rebase);
+
+/* Columns of prism.sink_states(). */
+enum
+{
+	STATE_SINK_ID,
+	STATE_TOPIC,
+	STATE_SINK,
+	STATE_SERVER,
+	STATE_TARGET,
+	STATE_STATE,
+	STATE_SINCE,
+	STATE_POSITION,
+	STATE_LAG_MESSAGES,
+	STATE_LAG_SECONDS,
+	STATE_ERROR,
+	STATE_ERROR_AT,
+	STATE_RETRY_AT,
+	STATE_FIRST_COUNTER,
+	STATE_COLUMNS = STATE_FIRST_COUNTER + PRISM_SINK_COUNTERS
+};
+
+/* A sink as the catalogue has it. */
+typedef struct SinkRow
+{
+	int32		sink_id;
+	int32		topic_id;
+	char	   *backend;
+	char	   *server;
+	char	   *target;
+	bool		paused;
+} SinkRow;
+
+/* ---------- reading the catalogue ---------- */
+
+static SinkRow *
+make_row(HeapTuple tuple, TupleDesc columns)
+{
+	SinkRow    *row = palloc0_object(SinkRow);
+	bool		isnull;
+
+	row->sink_id = DatumGetInt32(SPI_getbinval(tuple, columns, 1, &isnull));
+	row->topic_id = DatumGetInt32(SPI_getbinval(tuple, columns, 2, &isnull));
+	row->backend = SPI_getvalue(tuple, columns, 3);
+	row->server = SPI_getvalue(tuple, columns, 4);
+	row->target = SPI_getvalue(tuple, columns, 5);
+	row->paused = DatumGetBool(SPI_getbinval(tuple, columns, 6, &isnull));
+	return row;
+}
+
+/* The sinks of a topic (0: of all), in the current memory context. */
+static List *
+read_sinks(int32 topic_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismIdentity identity = prism_enter_owner();
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(topic_id);
+	List	   *rows = NIL;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT sink_id, topic_id, backend, server, config OPERATOR(pg_catalog.->>) 'topic', paused"
+							  " FROM prism.sink"
+							  " WHERE $1 OPERATOR(pg_catalog.=) 0 OR topic_id OPERATOR(pg_catalog.=) $1"
+							  " ORDER BY sink_id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	MemoryContextSwitchTo(caller_cxt);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		rows = lappend(rows, make_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
+	SPI_finish();
+	prism_leave_owner(identity);
+	return rows;
+}
+
+/* ---------- prism.sinks ---------- */
+
+static bool
+may_see(const PrismTopic *topic)
+{
+	return prism_topic_allows(topic, PRISM_ADMIN) || prism_topic_allows(topic, PRISM_READ) ||
+		prism_topic_allows(topic, PRISM_CONSUME) || prism_topic_allows(topic, PRISM_PUBLISH);
+}
+
+/* How far the sink is behind: in messages, and by the age of the first one that waits. */
+static void
+put_lag(PrismTopic *topic, int64 position, Datum *values, bool *nulls)
+{
+	PrismReader *reader = prism_reader_open(topic, position);
+	PrismMessage message;
+	double		age_s = 0;
+	int64		messages = 0;
+
+	if (prism_reader_next(reader, &message))
+	{
+		messages = prism_counter_distance(topic->counter, message.offset, prism_reader_stable(reader));
+		age_s = (double) Max(0, GetCurrentTimestamp() - message.created_at) / USECS_PER_SEC;
+	}
+	prism_reader_close(reader);
+	values[STATE_LAG_MESSAGES] = Int64GetDatum(messages);
+	values[STATE_LAG_SECONDS] = Float8GetDatum(age_s);
+	nulls[STATE_LAG_MESSAGES] = nulls[STATE_LAG_SECONDS] = false;
+}
+
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
+}
+
+static void
+put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL || text[0] == '\0';
+	if (!nulls[column])
+		values[column] = CStringGetTextDatum(text);
+}
+
+static void
+put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
+{
+	Datum		values[STATE_COLUMNS] = {0};
+	bool		nulls[STATE_COLUMNS] = {0};
+	PrismSinkStatus status;
+	int64		position = prism_sink_position(row->sink_id);
+
+	if (!prism_sink_status(row->sink_id, &status))
+	{
+		memset(&status, 0, sizeof(status));
+		status.state = row->paused ? PRISM_SINK_PAUSED : PRISM_SINK_STARTING;
+	}
+	values[STATE_SINK_ID] = Int32GetDatum(row->sink_id);
+	put_text(values, nulls, STATE_TOPIC, topic->name);
+	put_text(values, nulls, STATE_SINK, row->backend);
+	put_text(values, nulls, STATE_SERVER, row->server);
+	put_text(values, nulls, STATE_TARGET, row->target != NULL ? row->target : topic->name);
+	put_text(values, nulls, STATE_STATE, prism_sink_state_name(status.state));
+	put_time(values, nulls, STATE_SINCE, status.since);
+	values[STATE_POSITION] = Int64GetDatum(position);
+	nulls[STATE_POSITION] = position < 0;
+	put_lag(topic, Max(position, 0), values, nulls);
+	/* addresses and the other side's words are for administrators */
+	put_text(values, nulls, STATE_ERROR,
+			 prism_topic_allows(topic, PRISM_ADMIN) ? status.error : NULL);
+	put_time(values, nulls, STATE_ERROR_AT, status.error_at);
+	put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
+	for (int i = 0; i < PRISM_SINK_COUNTERS; i++)
+		values[STATE_FIRST_COUNTER + i] = Int64GetDatum(status.counters[i]);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+prism_sink_states(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	prism_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, read_sinks(0))
+	{
+		const SinkRow *row = lfirst(cell);
+		PrismTopic *topic = prism_topic_lookup_id(row->topic_id, true);
+
+		if (topic != NULL && may_see(topic))
+			put_sink(result, row, topic);
+	}
+	return (Datum) 0;
+}
+
+/* ---------- what operators do ---------- */
+
+/* The sink that the arguments (topic, sink) name; the only one when sink is NULL. */
+static SinkRow *
+find_sink(FunctionCallInfo fcinfo)
+{
+	char	   *topic_name;
+	char	   *wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	PrismTopic *topic;
+	List	   *rows;
+	ListCell   *cell;
+
+	prism_require_preload();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("topic must not be null"));
+	topic_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	topic = prism_topic_for(topic_name, PRISM_ADMIN);
+	rows = read_sinks(topic->topic_id);
+	if (wanted == NULL && list_length(rows) == 1)
+		return linitial(rows);
+	foreach(cell, rows)
+	{
+		SinkRow    *row = lfirst(cell);
+
+		if (wanted != NULL && strcmp(row->backend, wanted) == 0)
+			return row;
+	}
+	ereport(ERROR,
+			errcode(wanted == NULL && rows != NIL ? ERRCODE_AMBIGUOUS_PARAMETER : ERRCODE_UNDEFINED_OBJECT),
+			wanted == NULL
+			? errmsg("topic \"%s\" has %d sinks", topic_name, list_length(rows))
+			: errmsg("topic \"%s\" has no sink \"%s\"", topic_name, wanted),
+			errhint("prism.sinks lists the sinks of each topic."));
+}
+
+static void
+set_paused(const SinkRow *row, bool paused)
+{
+	PrismIdentity identity = prism_enter_owner();
+	Oid			types[] = {INT4OID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(row->sink_id), BoolGetDatum(paused)};
+
+	SPI_connect();
+	if (SPI_execute_with_args("UPDATE prism.sink SET paused = $2 WHERE sink_id OPERATOR(pg_catalog.=) $1",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
+		elog(ERROR, "could not write prism.sink");
+	SPI_finish();
+	prism_leave_owner(identity);
+	prism_catalog_changed();
+	prism_wake_at_commit();
+}
+
+Datum
+prism_pause(PG_FUNCTION_ARGS)
+{
+	set_paused(find_sink(fcinfo), true);
+	PG_RETURN_VOID();
+}
+
+Datum
+prism_resume(PG_FUNCTION_ARGS)
+{
+	SinkRow    *row = find_sink(fcinfo);
+
+	set_paused(row, false);
+	prism_sink_ask_resume(row->sink_id);
+	PG_RETURN_VOID();
+}
+
+/* A position may be moved only while nobody is about to move it: 55000 otherwise. */
+static void
+require_stillness(const SinkRow *row)
+{
+	PrismSinkStatus status;
+
+	if (!prism_sink_status(row->sink_id, &status))
+		return;
+	switch (status.state)
+	{
+		case PRISM_SINK_PAUSED:
+		case PRISM_SINK_COPIED:
+		case PRISM_SINK_REWOUND:
+		case PRISM_SINK_STOPPED:
+		case PRISM_SINK_FENCED:
+		case PRISM_SINK_REGRESSED:
+			return;
+		default:
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("sink \"%s\" is %s", row->backend, prism_sink_state_name(status.state)),
+					errhint("Run prism.pause(topic, sink) and wait until prism.sinks shows it as paused."));
+	}
+}
+
+/* Behind the first message at or after the position. */
+static int64
+behind_next(PrismTopic *topic, int64 position)
+{
+	PrismReader *reader = prism_reader_open(topic, position);
+	PrismMessage message;
+	int64		next = position;
+
+	if (prism_reader_next(reader, &message))
+		next = message.offset + 1;
+	prism_reader_close(reader);
+	return next;
+}
+
+/* prism.skip(topic, sink, to_position): returns the position at which the sink goes on. */
+Datum
+prism_skip(PG_FUNCTION_ARGS)
+{
+	SinkRow    *row = find_sink(fcinfo);
+	PrismTopic *topic = prism_topic_lookup_id(row->topic_id, false);
+	int64		stable = prism_log_stable(topic);
+	int64		earliest = prism_log_earliest(topic);
+	int64		position;
+
+	require_stillness(row);
+	if (PG_ARGISNULL(2))
+		position = behind_next(topic, Max(prism_sink_position(row->sink_id), 0));
+	else
+		position = PG_GETARG_INT64(2);
+	if (position < earliest || position > stable)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("position " INT64_FORMAT " is not in the log of topic \"%s\"", position, topic->name),
+				errdetail("The log begins at " INT64_FORMAT " and ends at " INT64_FORMAT ".",
+						  earliest, stable));
+	prism_sink_record(row->sink_id, PRISM_SINK_POSITION, position);
+	prism_catalog_changed();
+	prism_wake_at_commit();
+	PG_RETURN_INT64(position);
+}
+
+/* ---------- identity ---------- */
+
+static void
+require_owner(const char *function)
+{
+	prism_require_preload();
+	if (!prism_access_is_owner())
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for function %s", function),
+				errdetail("Only superusers and the owner of extension \"prism\" decide who this installation is."));
+}
+
+static void
+take_identity(bool new_id)
+{
+	PrismIdentity identity = prism_enter_owner();
+
+	SPI_connect();
+	prism_identity_take(new_id);
+	SPI_finish();
+	prism_leave_owner(identity);
+}
+
+Datum
+prism_adopt(PG_FUNCTION_ARGS)
+{
+	require_owner("prism.adopt");
+	take_identity(false);
+	prism_catalog_changed();
+	prism_wake_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* Positions of the former identity are this database's own from now on; the other side knows none of the new. */
+Datum
+prism_rebase(PG_FUNCTION_ARGS)
+{
+	ListCell   *cell;
+
+	require_owner("prism.rebase");
+	take_identity(true);
+	foreach(cell, read_sinks(0))
+	{
+		const SinkRow *row = lfirst(cell);
+		int64		position = prism_sink_position(row->sink_id);
+
+		if (position >= 0)
+			prism_sink_record(row->sink_id, PRISM_SINK_POSITION, position);
+	}
+	prism_catalog_changed();
+	prism_wake_at_commit();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * batch.c
+ *	  Reading batches from the log.
+ *
+ * All routes that can take more are read in one short transaction.  A batch
+ * is copied out of the log, so that no transaction is open while it is under
+ * way; how much is held at a time is bounded by bytes.
+ *
+ * src/bgworker/batch.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+#include "store/counter.h"
+#include "store/log.h"
+
+#include "access/detoast.h"
+#include "access/xlog.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* What a message costs beside its bytes. */
+#define MESSAGE_OVERHEAD_BYTES (sizeof(PrismMessage) + 64)
+#define FIRST_MESSAGES 64
+
+/* ---------- may a route take more? ---------- */
+
+static int
+batches_max(const PrismRoute *route)
+{
+	if (route->sink.exactly_once)
+		return PRISM_TRANSACT_BATCHES;
+	return route->window_messages >= PRISM_STREAM_BATCHES_FULL * route->sink.batch_messages
+		? 0 : PRISM_STREAM_BATCHES;
+}
+
+/*
+ * The counter is looked at without the topic's lock: should the topic be gone,
+ * the answer is wrong and the transaction that follows finds out.
+ */
+static bool
+has_more(const PrismRoute *route)
+{
+	XLogRecPtr	flush_to;
+
+	return route->read_position < route->seen_stable ||
+		prism_counter_stable(route->counter, &flush_to) > route->seen_stable;
+}
+
+bool
+prism_route_wants(const PrismRoute *route)
+{
+	const PrismLane *lane = route->lane;
+
+	return route->phase == ROUTE_READY && !route->paused &&
+		lane->phase == LANE_OPEN && lane->recovering_since == 0 &&
+		route->bisect.batch == NULL &&
+		lane->forwarder->draining_since == 0 &&
+		route->window_batches < batches_max(route) &&
+		lane->forwarder->held_bytes < PRISM_HELD_BYTES &&
+		has_more(route);
+}
+
+/* ---------- copying ---------- */
+
+/* A varlena as it lies in the log, copied; only what is compressed or out of line is opened. */
+static Datum
+copy_packed(Datum value, Size *bytes)
+{
+	struct varlena *original = (struct varlena *) DatumGetPointer(value);
+	struct varlena *copy;
+
+	if (VARATT_IS_EXTERNAL(original) || VARATT_IS_COMPRESSED(original))
+		copy = detoast_attr(original);
+	else
+	{
+		Size		size = VARSIZE_ANY(original);
+
+		copy = palloc(size);
+		memcpy(copy, original, size);
+	}
+	*bytes += VARSIZE_ANY(copy);
+	return PointerGetDatum(copy);
+}
+
+/* Headers are jsonb, whose readers want it aligned and with a full header. */
+static Datum
+copy_aligned(Datum value, Size *bytes)
+{
+	struct varlena *copy = PG_DETOAST_DATUM_COPY(value);
+
+	*bytes += VARSIZE(copy);
+	return PointerGetDatum(copy);
+}
+
+static Size
+copy_message(PrismMessage *copy, const PrismMessage *message)
+{
+	Size		bytes = MESSAGE_OVERHEAD_BYTES;
+
+	*copy = *message;
+	if (message->has_key)
+		copy->key = copy_packed(message->key, &bytes);
+	if (message->has_headers)
+		copy->headers = copy_aligned(message->headers, &bytes);
+	if (message->has_payload)
+		copy->payload = copy_packed(message->payload, &bytes);
+	return bytes;
+}
+
+/* ---------- one batch ---------- */
+
+static PrismBatch *
+new_batch(PrismForwarder *forwarder)
+{
+	MemoryContext mcxt = AllocSetContextCreate(forwarder->mcxt, "prism batch",
+											   ALLOCSET_START_SMALL_SIZES);
+	PrismBatch *batch = MemoryContextAllocZero(mcxt, sizeof(*batch));
+
+	batch->mcxt = mcxt;
+	return batch;
+}
+
+static void
+make_room(PrismBatch *batch, int *room, int messages_max)
+{
+	if (batch->count < *room)
+		return;
+	*room = Min(messages_max, Max(FIRST_MESSAGES, *room * 4));
+	batch->messages = batch->messages == NULL
+		? palloc(*room * sizeof(PrismMessage))
+		: repalloc(batch->messages, *room * sizeof(PrismMessage));
+}
+
+/*
+ * Take messages until the batch is full.  A transaction is not cut in two
+ * unless it is larger than a batch: the next one is left for later when it
+ * would not fit, and 'remaining' tells that before it is copied.
+ */
+static void
+fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_max)
+{
+	PrismMessage message;
+	int			room = 0;
+	bool		at_boundary = true;
+
+	batch->end = -1;
+	while (prism_reader_next(reader, &message))
+	{
+		if (batch->count > 0 && at_boundary &&
+			(batch->bytes >= bytes_max || batch->count + message.remaining >= messages_max))
+		{
+			batch->end = message.offset;
+			break;
+		}
+		if (batch->count == messages_max || (!at_boundary && batch->bytes >= 2 * bytes_max))
+		{
+			batch->end = message.offset;
+			batch->split = true;
+			break;
+		}
+		make_room(batch, &room, messages_max);
+		batch->bytes += copy_message(&batch->messages[batch->count], &message);
+		batch->count++;
+		at_boundary = message.remaining == 0;
+	}
+	if (batch->end < 0)
+		batch->end = prism_reader_position(reader);
+	if (batch->count > 0)
+		batch->fates = palloc0(batch->count);
+	StaticAssertStmt(FATE_PENDING == 0, "a new batch is pending");
+}
+
+/* Append a batch to the route's window, or move on when there was nothing. */
+static bool
+read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
+{
+	PrismForwarder *forwarder = route->lane->forwarder;
+	PrismReader *reader = prism_reader_open(topic, route->read_position);
+	PrismBatch *batch = new_batch(forwarder);
+	MemoryContext caller_cxt = MemoryContextSwitchTo(batch->mcxt);
+
+	fill_batch(batch, reader, route->sink.batch_messages, PRISM_BATCH_BYTES);
+	MemoryContextSwitchTo(caller_cxt);
+	route->seen_stable = prism_reader_stable(reader);
+	*flush_to = Max(*flush_to, prism_reader_flush_to(reader));
+	prism_reader_close(reader);
+
+	Assert(batch->end >= route->read_position);
+	route->read_position = batch->end;
+	if (batch->count == 0)
+	{
+		/* offsets of transactions that are gone */
+		MemoryContextDelete(batch->mcxt);
+		if (route->window_batches == 0)
+			prism_sink_move(route->slot, route->read_position);
+		return false;
+	}
+	if (route->window_batches == 0)
+		route->progress_at = GetCurrentTimestamp();
+	if (batch->split)
+		prism_sink_count(route->slot, PRISM_SINK_SPLITS, 1);
+	batch->tag = route->next_tag;
+	route->next_tag += batch->count;
+	dlist_push_tail(&route->window, &batch->node);
+	route->window_batches++;
+	route->window_messages += batch->count;
+	forwarder->held_bytes += batch->bytes;
+	return true;
+}
+
+/*
+ * Read for all routes that can take more.  What is read leaves the server, so
+ * its commits must be on disk first: with synchronous_commit off they may not be.
+ */
+bool
+prism_routes_read(PrismForwarder *forwarder)
+{
+	XLogRecPtr	flush_to = InvalidXLogRecPtr;
+	bool		wanted = false;
+	bool		found = false;
+
+	for (int i = 0; i < forwarder->route_count && !wanted; i++)
+		wanted = prism_route_wants(&forwarder->routes[i]);
+	if (!wanted)
+		return false;
+
+	prism_worker_begin("reads");
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+		PrismTopic *topic;
+
+		if (!prism_route_wants(route))
+			continue;
+		topic = prism_topic_lookup_id(route->sink.topic_id, true);
+		if (topic == NULL)
+		{
+			/* dropped: the catalogue has changed, so everything is loaded anew */
+			route->phase = ROUTE_PARKED;
+			continue;
+		}
+		found |= read_route(route, topic, &flush_to);
+	}
+	if (flush_to != InvalidXLogRecPtr)
+		XLogFlush(flush_to);
+	prism_worker_commit();
+	return found;
+}
+
+/* ---------- the life of a batch ---------- */
+
+void
+prism_batch_settle(PrismBatch *batch, int i, PrismFate fate)
+{
+	Assert(fate == FATE_OUT || fate == FATE_DEAD);
+	Assert(batch->fates[i] != FATE_OUT && batch->fates[i] != FATE_DEAD);
+	batch->fates[i] = fate;
+	batch->settled++;
+}
+
+/* Its dead letter is written later, as nothing may throw here. */
+void
+prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i)
+{
+	Assert(batch->fates[i] == FATE_PENDING);
+	batch->fates[i] = FATE_CONDEMNED;
+	route->condemned++;
+}
+
+void
+prism_batch_drop(PrismRoute *route, PrismBatch *batch)
+{
+	PrismForwarder *forwarder = route->lane->forwarder;
+
+	if (route->bisect.batch == batch)
+		route->bisect.batch = NULL;
+	dlist_delete(&batch->node);
+	route->window_batches--;
+	route->window_messages -= batch->count;
+	Assert(forwarder->held_bytes >= batch->bytes);
+	forwarder->held_bytes -= batch->bytes;
+	MemoryContextDelete(batch->mcxt);
+}
+
+void
+prism_route_drop_batches(PrismRoute *route)
+{
+	while (!dlist_is_empty(&route->window))
+		prism_batch_drop(route, dlist_container(PrismBatch, node,
+												dlist_head_node(&route->window)));
+	route->outstanding = 0;
+	route->condemned = 0;
+}

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * endpoint.c
+ *	  The other side as the catalogue describes it: options, secrets, names.
+ *
+ * src/bgworker/endpoint.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "common/hashfn.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static uint64 endpoint_generation = 1;
+
+static void
+endpoint_changed(Datum arg, int cache, uint32 hash)
+{
+	endpoint_generation++;
+}
+
+uint64
+prism_endpoint_generation(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, endpoint_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, endpoint_changed, (Datum) 0);
+		registered = true;
+	}
+	return endpoint_generation;
+}
+
+/* What an inline endpoint is called in ids: the same brokers, the same name. */
+static const char *
+inline_id(const char *brokers)
+{
+	if (brokers == NULL)
+		return "inline";
+	return psprintf("inline-%08x",
+					hash_bytes((const unsigned char *) brokers, (int) strlen(brokers)));
+}
+
+static List *
+inline_options(const char *brokers)
+{
+	PrismOption *option;
+
+	if (brokers == NULL)
+		return NIL;
+	option = palloc_object(PrismOption);
+	option->name = "bootstrap.servers";
+	option->value = pstrdup(brokers);
+	return list_make1(option);
+}
+
+/* Fill forwarder->endpoint for the server of its sinks, one of which is given. In a transaction. */
+void
+prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(forwarder->mcxt);
+	PrismServer *endpoint = &forwarder->endpoint;
+
+	memset(endpoint, 0, sizeof(*endpoint));
+	endpoint->identity = forwarder->installation.id;
+	endpoint->incarnation = forwarder->incarnation;
+	if (sink->server != NULL)
+	{
+		endpoint->name = pstrdup(sink->server);
+		endpoint->options = prism_backend_server_options(prism_backend_info(sink->backend),
+														 sink->server);
+		forwarder->endpoint_id = endpoint->name;
+	}
+	else
+	{
+		endpoint->name = pstrdup(sink->brokers != NULL ? sink->brokers : sink->backend);
+		endpoint->options = inline_options(sink->brokers);
+		forwarder->endpoint_id = inline_id(sink->brokers);
+	}
+	MemoryContextSwitchTo(caller_cxt);
+}
+
+/* Everything about the endpoint that needs a new connection when it changes. */
+void
+prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringInfo fingerprint)
+{
+	ListCell   *cell;
+
+	appendStringInfo(fingerprint, "%s\n", forwarder->endpoint.name);
+	foreach(cell, forwarder->endpoint.options)
+	{
+		const PrismOption *option = lfirst(cell);
+
+		appendStringInfo(fingerprint, "%s=%s\n", option->name, option->value);
+	}
+}

@@ -1,0 +1,294 @@
+/*-------------------------------------------------------------------------
+ *
+ * forwarder.h
+ *	  What the files of the forwarder share.
+ *
+ * A forwarder serves the sinks of one server.  Each of its topics is a route;
+ * routes travel in lanes, a lane is one connection (one Kafka producer):
+ *
+ *		forwarder	one process			forwarder.c		what to serve, when to sleep
+ *		  lane		one connection		lane.c			open, fence, doubt, back-off
+ *			route	one topic			route.c			start, position, progress record
+ *			  batch	messages read		batch.c
+ *
+ *		stream.c		at least once: batches pipelined, acknowledged prefix
+ *		transact.c		exactly once: one Kafka transaction a batch, position inside
+ *		bisect.c		which message of a refused batch is the bad one
+ *		dead_letter.c	where it goes
+ *		endpoint.c		names, options and secrets of the other side
+ *
+ * Everything here runs in the forwarder's own process; what others see of it
+ * is in store/sink.h.
+ *
+ * src/bgworker/forwarder.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_FORWARDER_H
+#define PRISM_FORWARDER_H
+
+#include "prism.h"
+#include "backend/backend.h"
+#include "bgworker/worker.h"
+#include "store/identity.h"
+#include "store/sink.h"
+#include "store/topic.h"
+
+#include "lib/ilist.h"
+
+/* Transactional producers of a server; a topic's lane follows from its number, so never change this lightly. */
+#define PRISM_TRANSACT_LANES 4
+/* After them comes the one for topics that are sent at least once. */
+#define PRISM_STREAM_LANE PRISM_TRANSACT_LANES
+#define PRISM_LANES (PRISM_TRANSACT_LANES + 1)
+
+/* Bounds of what a forwarder holds in memory, messages being read or under way. */
+#define PRISM_BATCH_BYTES (4 * 1024 * 1024)
+#define PRISM_HELD_BYTES (24 * 1024 * 1024)
+/* Batches of a route under way: at least once; exactly once (one, and the next one read ahead). */
+#define PRISM_STREAM_BATCHES 16
+#define PRISM_STREAM_BATCHES_FULL 3
+#define PRISM_TRANSACT_BATCHES 2
+
+/* A moved position is recorded after this time, or sooner when all is quiet. */
+#define PRISM_RECORD_MS 1000
+#define PRISM_RECORD_QUIET_MS 50
+/* Nothing acknowledged for so long: the sink is waiting, not running. */
+#define PRISM_STALL_MS 2000
+/* How long what is under way may take to come back before the connection is closed. */
+#define PRISM_DRAIN_MS 10000
+/* The other side forgets positions of idle topics after some days: write them again. */
+#define PRISM_CLAIM_AGAIN_MS (24 * 60 * 60 * INT64CONST(1000))
+/* Wrong settings may be mended at the other side without anybody telling us. */
+#define PRISM_STOPPED_RETRY_MS (5 * 60 * INT64CONST(1000))
+/* A lost wake-up is found after this time. */
+#define PRISM_REPAIR_MS 5000
+
+#define PRISM_RECEIPTS_MAX 1024
+#define PRISM_INCARNATION_BYTES 17
+
+/* What became of one message of a batch. */
+typedef enum PrismFate
+{
+	FATE_PENDING,				/* not sent in this round */
+	FATE_SENT,					/* no receipt yet */
+	FATE_OUT,					/* acknowledged */
+	FATE_RETRY,					/* did not go through, through no fault of its own */
+	FATE_REJECTED,				/* refused, perhaps only because of its neighbours */
+	FATE_CONDEMNED,				/* refused alone: to become a dead letter */
+	FATE_DEAD					/* a dead letter, written */
+} PrismFate;
+
+typedef struct PrismBatch
+{
+	dlist_node	node;			/* in the route's window */
+	MemoryContext mcxt;			/* this struct and all that it points to */
+	int64		end;			/* position behind the batch */
+	int			count;
+	int			next;			/* the first one not given to the connection in this round */
+	int			settled;		/* FATE_OUT or FATE_DEAD */
+	Size		bytes;
+	bool		split;			/* a transaction larger than a batch was cut at its end */
+	uint64		tag;			/* of the first message */
+	PrismMessage *messages;
+	uint8	   *fates;
+} PrismBatch;
+
+/* A part of a batch: messages lo .. hi - 1. */
+typedef struct PrismRange
+{
+	int			lo;
+	int			hi;
+} PrismRange;
+
+/* Each cut puts back at most two ranges more than it takes, and halves. */
+#define PRISM_BISECT_DEPTH 64
+
+typedef struct PrismBisect
+{
+	PrismBatch *batch;			/* NULL: nothing is being bisected */
+	int			depth;
+	PrismRange	stack[PRISM_BISECT_DEPTH];	/* to be sent one after the other, the last one first */
+} PrismBisect;
+
+typedef enum PrismRoutePhase
+{
+	ROUTE_PREPARE,				/* does the target exist? */
+	ROUTE_POSITION,				/* what position does the other side keep? */
+	ROUTE_CLAIM,				/* write it again, under our name */
+	ROUTE_READY,
+	ROUTE_PARKED				/* not served: see the state of the sink */
+} PrismRoutePhase;
+
+struct PrismLane;
+
+typedef struct PrismRoute
+{
+	int			index;			/* in the forwarder's routes; part of tags */
+	PrismSink	sink;
+	PrismTarget target;
+	PrismSinkSlot *slot;
+	struct PrismLane *lane;
+	struct PrismCounter *counter;	/* a hint outside of transactions: its topic may be dropped */
+	PrismRoutePhase phase;
+	bool		paused;
+	PrismBackoff backoff;		/* while it starts */
+	TimestampTz parked_until;	/* 0: until something changes */
+
+	PrismSinkProgress progress; /* as it was read at the start */
+	int64		position;		/* everything below is out */
+	int64		read_position;	/* the next batch begins here */
+	int64		seen_stable;	/* the log had settled up to here when it was read to its end */
+	int64		recorded;		/* in the progress log */
+	TimestampTz moved_at;		/* the position moved first since it was recorded; 0: did not */
+	TimestampTz claimed_at;		/* when the other side's copy was written last */
+	TimestampTz progress_at;	/* last acknowledgement, or first sending after a pause */
+
+	dlist_head	window;			/* PrismBatch, oldest first */
+	int			window_batches;
+	int			window_messages;
+	uint64		next_tag;
+	int			outstanding;	/* sent, no receipt yet */
+	int			condemned;		/* FATE_CONDEMNED */
+	PrismBisect bisect;
+} PrismRoute;
+
+typedef enum PrismLanePhase
+{
+	LANE_CLOSED,
+	LANE_FENCING,
+	LANE_ASKING,				/* somebody fenced us: who? */
+	LANE_OPEN,
+	LANE_PARKED
+} PrismLanePhase;
+
+typedef enum PrismRoundPhase
+{
+	ROUND_NONE,
+	ROUND_BEGIN,
+	ROUND_SEND,
+	ROUND_RECEIPTS,
+	ROUND_COMMIT,
+	ROUND_ABORT
+} PrismRoundPhase;
+
+/* A Kafka transaction under way: a whole batch, or a part of it to find out who is refused. */
+typedef struct PrismRound
+{
+	PrismRoundPhase phase;
+	PrismRoute *route;
+	PrismBatch *batch;
+	PrismRange	range;
+	bool		probe;			/* is aborted whatever becomes of it */
+	PrismOutcome failure;		/* why it is aborted; PRISM_OK: a probe that went through */
+	char		error[PRISM_ERROR_BYTES];
+} PrismRound;
+
+typedef struct PrismLane
+{
+	int			number;
+	struct PrismForwarder *forwarder;
+	PrismLanePhase phase;
+	MemoryContext mcxt;			/* of the connection */
+	PrismConn  *conn;
+	PrismBackoff backoff;
+	PrismReportLimit report;
+	int64		generation;		/* of our name in the metadata of positions */
+	int			turn;			/* the route that comes next */
+	int			asking;			/* the route that LANE_ASKING has reached */
+	int			outstanding;
+	TimestampTz recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
+	bool		rejected;		/* that is because of a refusal */
+	char		reject_error[PRISM_ERROR_BYTES];
+	PrismRound	round;
+} PrismLane;
+
+typedef struct PrismForwarder
+{
+	Oid			server;			/* which sinks: see store/sink.h */
+	int32		sink_id;
+	char		incarnation[PRISM_INCARNATION_BYTES];
+	bool		in_turn;		/* still set when a turn begins: the one before threw */
+
+	MemoryContext mcxt;			/* what follows, made by loading */
+	bool		loaded;
+	char	   *fingerprint;	/* of what was loaded */
+	uint64		generation;		/* of the catalogue then */
+	uint64		endpoint_generation;
+	TimestampTz checked_at;		/* the catalogue, for changes */
+	bool		check_wanted;
+	TimestampTz draining_since; /* 0: no. Else: finish what is under way, then load anew */
+	PrismInstallation installation;
+	const PrismBackend *backend;
+	PrismServer endpoint;
+	const char *endpoint_id;	/* part of transactional ids */
+	int			route_count;
+	PrismRoute *routes;
+	PrismLane	lanes[PRISM_LANES];
+	Size		held_bytes;		/* of all batches */
+} PrismForwarder;
+
+/* endpoint.c */
+extern void prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink);
+/* Grows when a foreign server or a user mapping changes. */
+extern uint64 prism_endpoint_generation(void);
+extern void prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringInfo fingerprint);
+
+/* lane.c */
+extern bool prism_lane_turn(PrismLane *lane);
+extern long prism_lane_timeout_ms(const PrismLane *lane);
+extern void prism_lane_close(PrismLane *lane);
+/* The connection's own fault: close it, tell everybody, try again later. */
+extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);
+extern void prism_lane_recover(PrismLane *lane);
+/* Read receipts; true: there were some. */
+extern bool prism_lane_collect(PrismLane *lane);
+extern void prism_lane_report(PrismLane *lane, const char *what, const char *error);
+extern const PrismQueueOps *prism_lane_queue(const PrismLane *lane);
+
+/* The name under which a position was written at the other side. */
+typedef struct PrismPositionName
+{
+	TimeLineID	timeline;
+	int64		generation;
+	char		incarnation[PRISM_INCARNATION_BYTES];
+} PrismPositionName;
+
+extern const char *prism_lane_metadata(const PrismLane *lane, char *buffer);
+extern bool prism_position_name_parse(const char *metadata, PrismPositionName *name);
+
+/* route.c */
+extern void prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink);
+extern bool prism_route_start_turn(PrismRoute *route);
+extern void prism_route_restart(PrismRoute *route);
+extern void prism_route_mend(PrismRoute *route);
+extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
+extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
+extern void prism_route_pause(PrismRoute *route, bool paused);
+extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
+extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
+extern bool prism_route_record_due(const PrismRoute *route, TimestampTz now);
+extern void prism_routes_record(PrismForwarder *forwarder);
+
+/* batch.c */
+extern bool prism_route_wants(const PrismRoute *route);
+extern bool prism_routes_read(PrismForwarder *forwarder);
+extern void prism_batch_drop(PrismRoute *route, PrismBatch *batch);
+extern void prism_route_drop_batches(PrismRoute *route);
+extern void prism_batch_settle(PrismBatch *batch, int i, PrismFate fate);
+extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);
+
+/* stream.c, transact.c */
+extern bool prism_stream_turn(PrismRoute *route);
+extern void prism_stream_rewind(PrismRoute *route);
+extern bool prism_transact_turn(PrismLane *lane);
+
+/* bisect.c */
+extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRange all);
+extern bool prism_bisect_refused(PrismBisect *bisect, int *culprit);
+extern void prism_bisect_passed(PrismBisect *bisect);
+
+/* dead_letter.c */
+extern void prism_batches_bury(PrismRoute *route);
+
+#endif							/* PRISM_FORWARDER_H */

@@ -1,0 +1,470 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane.c
+ *	  One connection, its life and its faults.
+ *
+ * A lane opens its connection when there is somebody to serve.  A
+ * transactional one first fences whoever was there before, then each route
+ * finds its position.
+ *
+ * The library retries the end of a transaction by itself and does not say so;
+ * a request that was delayed on the way can then end the next transaction.  So
+ * once anything casts doubt on a connection, it is closed, a new one fences it,
+ * and the position that the other side keeps tells what had happened.
+ *
+ * src/bgworker/lane.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "common/hashfn.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define TAG_SEQUENCE_BITS 40
+#define TAG_SEQUENCE_MASK ((UINT64CONST(1) << TAG_SEQUENCE_BITS) - 1)
+
+#define METADATA_FORMAT "prism timeline=%u generation=" INT64_FORMAT " incarnation=%s"
+
+const PrismQueueOps *
+prism_lane_queue(const PrismLane *lane)
+{
+	return lane->forwarder->backend->queue;
+}
+
+static bool
+is_transactional(const PrismLane *lane)
+{
+	return lane->number != PRISM_STREAM_LANE;
+}
+
+/* The lane's routes, one after the other: for (route = next_route(lane, NULL); route; ...) */
+static PrismRoute *
+next_route(const PrismLane *lane, PrismRoute *after)
+{
+	PrismForwarder *forwarder = lane->forwarder;
+
+	for (int i = after == NULL ? 0 : after->index + 1; i < forwarder->route_count; i++)
+		if (forwarder->routes[i].lane == lane)
+			return &forwarder->routes[i];
+	return NULL;
+}
+
+/* ---------- names of positions ---------- */
+
+const char *
+prism_lane_metadata(const PrismLane *lane, char *buffer)
+{
+	snprintf(buffer, PRISM_ERROR_BYTES, METADATA_FORMAT,
+			 lane->forwarder->installation.timeline, lane->generation,
+			 lane->forwarder->incarnation);
+	return buffer;
+}
+
+bool
+prism_position_name_parse(const char *metadata, PrismPositionName *name)
+{
+	long long	generation;
+
+	if (sscanf(metadata, "prism timeline=%u generation=%lld incarnation=%16s",
+			   &name->timeline, &generation, name->incarnation) != 3)
+		return false;
+	name->generation = generation;
+	return true;
+}
+
+/* ---------- telling ---------- */
+
+/* A fault in the server's log, at a bounded rate. */
+void
+prism_lane_report(PrismLane *lane, const char *what, const char *error)
+{
+	uint32		cause = hash_bytes((const unsigned char *) what, (int) strlen(what));
+	int64		times;
+
+	switch (prism_report_decide(&lane->report, cause, &times))
+	{
+		case PRISM_REPORT_FULL:
+			ereport(LOG,
+					errmsg("prism: %s at \"%s\": %s", what, lane->forwarder->endpoint.name, error),
+					errdetail("It is tried again; prism.sinks shows how it stands."));
+			break;
+		case PRISM_REPORT_SUMMARY:
+			ereport(LOG,
+					errmsg("prism: %s at \"%s\": %s (" INT64_FORMAT " times since the last line)",
+						   what, lane->forwarder->endpoint.name, error, times));
+			break;
+		case PRISM_REPORT_NOTHING:
+			break;
+	}
+}
+
+static void
+tell_routes(PrismLane *lane, PrismSinkState state, TimestampTz retry_at, const char *error)
+{
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		if (route->phase != ROUTE_PARKED && !route->paused)
+			(void) prism_sink_change(route->slot, state, retry_at, error);
+}
+
+/* ---------- open and close ---------- */
+
+static void
+open_connection(PrismLane *lane, PrismLanePhase phase)
+{
+	PrismForwarder *forwarder = lane->forwarder;
+	char		error[PRISM_ERROR_BYTES] = "";
+	char	   *transactional_id = NULL;
+
+	Assert(lane->conn == NULL);
+	lane->mcxt = AllocSetContextCreate(forwarder->mcxt, "prism connection", ALLOCSET_DEFAULT_SIZES);
+	if (is_transactional(lane))
+		transactional_id = MemoryContextStrdup(lane->mcxt,
+											   psprintf("prism.%s.%s.%d", forwarder->installation.id,
+														forwarder->endpoint_id, lane->number));
+	lane->conn = forwarder->backend->open(&forwarder->endpoint, transactional_id, lane->mcxt, error);
+	if (lane->conn == NULL)
+	{
+		TimestampTz retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														   PRISM_STOPPED_RETRY_MS);
+
+		lane->backoff.retry_at = retry_at;
+		prism_lane_close(lane);
+		tell_routes(lane, PRISM_SINK_STOPPED, retry_at, error);
+		prism_lane_report(lane, "wrong settings", error);
+		return;
+	}
+	lane->phase = is_transactional(lane) ? phase : LANE_OPEN;
+	lane->asking = 0;
+}
+
+void
+prism_lane_close(PrismLane *lane)
+{
+	if (lane->mcxt != NULL)
+		MemoryContextDelete(lane->mcxt);
+	lane->mcxt = NULL;
+	lane->conn = NULL;
+	lane->phase = LANE_CLOSED;
+	lane->outstanding = 0;
+	lane->recovering_since = 0;
+	lane->rejected = false;
+	lane->round.phase = ROUND_NONE;
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		if (route->phase != ROUTE_PARKED)
+			prism_route_restart(route);
+}
+
+void
+prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
+{
+	char		error[PRISM_ERROR_BYTES];
+	TimestampTz retry_at;
+
+	strlcpy(error, lane->conn->error, sizeof(error));
+	if (outcome == PRISM_DOUBT)
+	{
+		PrismRoute *route = lane->round.phase != ROUND_NONE ? lane->round.route : next_route(lane, NULL);
+
+		prism_sink_count(route->slot, PRISM_SINK_DOUBTS, 1);
+	}
+	prism_lane_close(lane);
+	if (outcome == PRISM_FENCED && is_transactional(lane))
+	{
+		open_connection(lane, LANE_ASKING);
+		return;
+	}
+	retry_at = prism_backoff_fail(&lane->backoff);
+	if (outcome == PRISM_DOUBT && lane->backoff.failures == 1)
+		lane->backoff.retry_at = retry_at = 0;	/* a matter of milliseconds */
+	if (outcome == PRISM_STOP)
+		lane->backoff.retry_at = retry_at =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
+	tell_routes(lane, outcome == PRISM_STOP ? PRISM_SINK_STOPPED : PRISM_SINK_BACKOFF, retry_at, error);
+	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" : "no success", error);
+	prism_worker_show(PRISM_WORKER_BACKOFF, error);
+}
+
+/* Something did not go through: take back what has not left yet, and await the rest. */
+void
+prism_lane_recover(PrismLane *lane)
+{
+	if (lane->recovering_since != 0)
+		return;
+	lane->recovering_since = GetCurrentTimestamp();
+	prism_lane_queue(lane)->purge(lane->conn);
+}
+
+static bool
+finish_recovery(PrismLane *lane)
+{
+	bool		rejected = lane->rejected;
+
+	if (lane->outstanding > 0 &&
+		!TimestampDifferenceExceeds(lane->recovering_since, GetCurrentTimestamp(), PRISM_DRAIN_MS))
+		return false;
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		if (route->window_batches > 0)
+			prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
+	if (rejected)
+		prism_lane_close(lane); /* no fault of the connection: at once again */
+	else
+		prism_lane_fail(lane, PRISM_RETRY);
+	return true;
+}
+
+/* ---------- receipts ---------- */
+
+static void
+take_receipt(PrismLane *lane, const PrismReceipt *receipt)
+{
+	PrismForwarder *forwarder = lane->forwarder;
+	uint64		index = receipt->tag >> TAG_SEQUENCE_BITS;
+	uint64		sequence = receipt->tag & TAG_SEQUENCE_MASK;
+	PrismRoute *route;
+	dlist_iter	iter;
+
+	lane->outstanding--;
+	Assert(lane->outstanding >= 0);
+	Assert(index < (uint64) forwarder->route_count);
+	route = &forwarder->routes[index];
+	dlist_foreach(iter, &route->window)
+	{
+		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
+		int			i;
+
+		if (sequence < batch->tag || sequence >= batch->tag + batch->count)
+			continue;
+		i = (int) (sequence - batch->tag);
+		Assert(batch->fates[i] == FATE_SENT);
+		route->outstanding--;
+		if (receipt->outcome == PRISM_OK)
+			prism_batch_settle(batch, i, FATE_OUT);
+		else if (receipt->outcome == PRISM_REJECT)
+		{
+			batch->fates[i] = FATE_REJECTED;
+			prism_sink_count(route->slot, PRISM_SINK_REJECTED, 1);
+		}
+		else
+			batch->fates[i] = FATE_RETRY;
+		break;
+	}
+	if (receipt->outcome == PRISM_REJECT)
+	{
+		if (!lane->rejected)
+			snprintf(lane->reject_error, sizeof(lane->reject_error), "%s",
+					 lane->conn->error[0] != '\0' ? lane->conn->error
+					 : psprintf("error %d", receipt->code));
+		lane->rejected = true;
+	}
+	if (receipt->outcome != PRISM_OK && !is_transactional(lane))
+		prism_lane_recover(lane);
+}
+
+bool
+prism_lane_collect(PrismLane *lane)
+{
+	PrismReceipt receipts[PRISM_RECEIPTS_MAX];
+	bool		some = false;
+	int			count;
+
+	do
+	{
+		count = prism_lane_queue(lane)->collect(lane->conn, receipts, PRISM_RECEIPTS_MAX);
+		for (int i = 0; i < count; i++)
+			take_receipt(lane, &receipts[i]);
+		some |= count > 0;
+	} while (count == PRISM_RECEIPTS_MAX);
+	return some;
+}
+
+/* ---------- fencing ---------- */
+
+static bool
+fence_turn(PrismLane *lane)
+{
+	PrismOutcome outcome = prism_lane_queue(lane)->fence(lane->conn);
+
+	if (outcome == PRISM_OK)
+	{
+		lane->phase = LANE_OPEN;
+		return true;
+	}
+	if (outcome == PRISM_AGAIN)
+		tell_routes(lane, PRISM_SINK_WAITING, 0,
+					lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+	else
+		prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_RETRY : outcome);
+	return false;
+}
+
+/*
+ * Somebody fenced us.  A late request of our own predecessor does that too, so
+ * look who has written a position since: a newer name that is not ours belongs
+ * to another server, and two of us must not fence each other for ever.
+ */
+static bool
+ask_turn(PrismLane *lane)
+{
+	PrismForwarder *forwarder = lane->forwarder;
+
+	for (; lane->asking < forwarder->route_count; lane->asking++)
+	{
+		PrismRoute *route = &forwarder->routes[lane->asking];
+		char		metadata[PRISM_ERROR_BYTES] = "";
+		PrismPositionName name;
+		PrismOutcome outcome;
+		int64		kept;
+
+		if (route->lane != lane)
+			continue;
+		outcome = prism_lane_queue(lane)->position_read(lane->conn, &route->target, &kept, metadata);
+		if (outcome == PRISM_AGAIN)
+			return false;
+		if (outcome != PRISM_OK)
+		{
+			prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_RETRY : outcome);
+			return false;
+		}
+		if (kept < 0 || !prism_position_name_parse(metadata, &name) ||
+			strcmp(name.incarnation, forwarder->incarnation) == 0)
+			continue;
+		if (name.timeline > forwarder->installation.timeline || name.generation > lane->generation)
+		{
+			prism_lane_close(lane);
+			lane->phase = LANE_PARKED;
+			for (route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+				prism_route_park(route, PRISM_SINK_FENCED,
+								 "another server sends as this installation, and began later");
+			return true;
+		}
+	}
+	lane->phase = LANE_FENCING;
+	return true;
+}
+
+/* ---------- one turn ---------- */
+
+static bool
+anybody_to_serve(const PrismLane *lane)
+{
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		if (route->phase != ROUTE_PARKED && (!route->paused || route->window_batches > 0))
+			return true;
+	return false;
+}
+
+/* Routes that are not ready, in turn, one at a time: a slow one does not keep the others. */
+static bool
+start_routes(PrismLane *lane)
+{
+	bool		more = false;
+
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+	{
+		more |= prism_route_start_turn(route);
+		if (lane->phase != LANE_OPEN)
+			return true;
+	}
+	return more;
+}
+
+static bool
+open_turn(PrismLane *lane)
+{
+	bool		more = prism_lane_collect(lane);
+
+	if (lane->conn->doubt)
+	{
+		if (!is_transactional(lane))
+			prism_lane_recover(lane);
+		else
+		{
+			prism_lane_fail(lane, PRISM_DOUBT);
+			return true;
+		}
+	}
+	if (lane->recovering_since != 0)
+		return finish_recovery(lane) || more;
+
+	/* between Kafka transactions only */
+	if (lane->round.phase == ROUND_NONE)
+	{
+		more |= start_routes(lane);
+		if (lane->phase != LANE_OPEN)
+			return true;
+	}
+	if (is_transactional(lane))
+		return prism_transact_turn(lane) || more;
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		if (lane->recovering_since == 0)
+			more |= prism_stream_turn(route);
+	return more;
+}
+
+/* Do what can be done now; true: there is more to do at once. */
+bool
+prism_lane_turn(PrismLane *lane)
+{
+	switch (lane->phase)
+	{
+		case LANE_CLOSED:
+			if (!anybody_to_serve(lane) || prism_backoff_remaining_ms(&lane->backoff) > 0)
+				return false;
+			open_connection(lane, LANE_FENCING);
+			return lane->phase != LANE_CLOSED;
+		case LANE_FENCING:
+			(void) prism_lane_collect(lane);
+			return fence_turn(lane);
+		case LANE_ASKING:
+			(void) prism_lane_collect(lane);
+			return ask_turn(lane);
+		case LANE_OPEN:
+			return open_turn(lane);
+		case LANE_PARKED:
+			return false;
+	}
+	pg_unreachable();
+}
+
+/* When the lane wants its next turn, whatever happens; -1: no wish. */
+long
+prism_lane_timeout_ms(const PrismLane *lane)
+{
+	long		timeout = -1;
+
+	switch (lane->phase)
+	{
+		case LANE_PARKED:
+			return -1;
+		case LANE_CLOSED:
+			return anybody_to_serve(lane) ? prism_backoff_remaining_ms(&lane->backoff) : -1;
+		case LANE_FENCING:
+		case LANE_ASKING:
+			return PRISM_POLL_MS;
+		case LANE_OPEN:
+			break;
+	}
+	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
+		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
+		return PRISM_POLL_MS;
+	if (lane->outstanding > 0)
+		timeout = lane->forwarder->backend->wait_socket(lane->conn) == PGINVALID_SOCKET
+			? PRISM_POLL_MS : PRISM_STALL_MS;
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+	{
+		long		wish = -1;
+
+		if (route->phase != ROUTE_PARKED)
+			wish = prism_backoff_remaining_ms(&route->backoff);
+		if (wish == 0 && route->phase == ROUTE_READY)
+			wish = -1;
+		else if (wish == 0)
+			wish = PRISM_POLL_MS;
+		if (wish >= 0 && (timeout < 0 || wish < timeout))
+			timeout = wish;
+	}
+	return timeout;
+}

@@ -1,0 +1,439 @@
+/*-------------------------------------------------------------------------
+ *
+ * route.c
+ *	  One topic on its way to its sink: how it starts, and its position.
+ *
+ * The position has two copies when the sink is exactly_once: the other side's
+ * (K), written in the same transaction as the messages, and the progress log's
+ * (P), written soon after.  The other side forgets idle positions without an
+ * error, so a start compares them:
+ *
+ *		K >= P		K
+ *		no K		P, with a warning
+ *		K < P		stop: the other side has lost what it had acknowledged
+ *
+ * Without exactly_once there is P alone.
+ *
+ * src/bgworker/route.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+#include "store/counter.h"
+#include "store/log.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* ---------- made and made anew ---------- */
+
+static void
+read_progress(PrismRoute *route)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(route->lane->forwarder->mcxt);
+
+	prism_sink_replay(route->sink.sink_id, &route->progress, route->slot);
+	MemoryContextSwitchTo(caller_cxt);
+	route->position = -1;
+	route->recorded = route->progress.position;
+	route->moved_at = 0;
+}
+
+/* In a transaction; strings of 'sink' live as long as the forwarder's context. */
+void
+prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
+{
+	PrismTopic *topic = prism_topic_lookup_id(sink->topic_id, false);
+	int			lane = sink->exactly_once ? sink->topic_id % PRISM_TRANSACT_LANES : PRISM_STREAM_LANE;
+
+	route->sink = *sink;
+	route->lane = &forwarder->lanes[lane];
+	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
+	route->backoff.clock = &prism_real_clock;
+	route->target.name = sink->target_name;
+	route->target.position_id = psprintf("prism.%s.%d", forwarder->installation.id, sink->topic_id);
+	route->target.partitions = sink->partitions;
+	route->target.replication = sink->replication;
+	route->target.message_bytes_max = sink->message_bytes_max;
+	route->counter = topic->counter;
+	dlist_init(&route->window);
+	prism_counter_subscribe(topic->counter);
+	read_progress(route);
+	prism_route_pause(route, sink->paused);
+	if (!route->paused)
+		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
+}
+
+/* Begin anew with a new connection, or after something was mended. */
+void
+prism_route_restart(PrismRoute *route)
+{
+	route->parked_until = 0;
+	if (route->phase == ROUTE_PARKED || route->sink.exactly_once)
+	{
+		prism_route_drop_batches(route);
+		route->position = -1;
+	}
+	else
+		prism_stream_rewind(route);
+	route->bisect.batch = route->sink.exactly_once ? NULL : route->bisect.batch;
+	route->phase = ROUTE_PREPARE;
+}
+
+/* A parked route begins anew, from what the progress log says now. In a transaction. */
+void
+prism_route_mend(PrismRoute *route)
+{
+	PrismLane  *lane = route->lane;
+
+	if (route->phase != ROUTE_PARKED)
+		return;
+	read_progress(route);
+	prism_route_restart(route);
+	prism_backoff_reset(&route->backoff);
+	if (lane->phase == LANE_PARKED)
+		prism_lane_close(lane);
+	prism_backoff_reset(&lane->backoff);
+	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, NULL);
+}
+
+void
+prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	route->phase = ROUTE_PARKED;
+	route->parked_until = state == PRISM_SINK_STOPPED
+		? TimestampTzPlusMilliseconds(now, PRISM_STOPPED_RETRY_MS) : 0;
+	prism_route_drop_batches(route);
+	route->bisect.batch = NULL;
+	if (prism_sink_change(route->slot, state, route->parked_until, error))
+		ereport(WARNING,
+				errmsg("prism: sink \"%s\" of topic \"%s\" is %s", route->sink.backend,
+					   route->sink.topic_name, prism_sink_state_name(state)),
+				errdetail("%s", error),
+				state == PRISM_SINK_REGRESSED || state == PRISM_SINK_FENCED
+				? errhint("Find out what happened there, then run prism.skip(topic, sink, to_position) or prism.resume(topic, sink).")
+				: errhint("It is tried again in some minutes, or at once after prism.resume(topic, sink)."));
+}
+
+/*
+ * prism.pause() and prism.resume().  What is under way comes to its end; after
+ * a pause the progress log is read again, as prism.skip() may have moved the
+ * position.  In a transaction.
+ */
+void
+prism_route_pause(PrismRoute *route, bool paused)
+{
+	if (route->paused && !paused)
+	{
+		if (route->window_batches == 0 && route->moved_at == 0)
+		{
+			route->phase = ROUTE_PARKED;
+			prism_route_mend(route);
+		}
+	}
+	route->paused = paused;
+	if (paused && route->window_batches == 0 && route->moved_at == 0)
+		(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
+}
+
+/* Was this message made a dead letter before a crash? */
+bool
+prism_route_is_dead(const PrismRoute *route, int64 offset)
+{
+	for (int i = 0; i < route->progress.dead_count; i++)
+		if (route->progress.dead[i] == offset)
+			return true;
+	return false;
+}
+
+/* It is one now; those behind us are of no use any more. */
+void
+prism_route_remember_dead(PrismRoute *route, int64 offset)
+{
+	PrismSinkProgress *progress = &route->progress;
+	int64	   *dead = MemoryContextAlloc(route->lane->forwarder->mcxt,
+										  (progress->dead_count + 1) * sizeof(int64));
+	int			count = 0;
+
+	for (int i = 0; i < progress->dead_count; i++)
+		if (progress->dead[i] >= route->position)
+			dead[count++] = progress->dead[i];
+	dead[count++] = offset;
+	if (progress->dead != NULL)
+		pfree(progress->dead);
+	progress->dead = dead;
+	progress->dead_count = count;
+}
+
+/* ---------- the position ---------- */
+
+void
+prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	Assert(position >= route->position);
+	route->position = position;
+	route->progress_at = now;
+	if (route->moved_at == 0)
+		route->moved_at = now;
+	prism_sink_move(route->slot, position);
+	prism_sink_count(route->slot, PRISM_SINK_MESSAGES, messages);
+	prism_sink_count(route->slot, PRISM_SINK_BYTES, (int64) bytes);
+	(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
+	prism_backoff_reset(&route->lane->backoff);
+	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+}
+
+static void
+begin_at(PrismRoute *route, int64 position)
+{
+	route->position = position;
+	route->read_position = position;
+	route->seen_stable = position;
+	prism_sink_move(route->slot, position);
+}
+
+/* Has the log still the message before the position, or was it ever without one? */
+static bool
+log_has(PrismTopic *topic, int64 offset)
+{
+	PrismReader *reader;
+	PrismMessage message;
+	bool		found;
+
+	if (offset < prism_log_earliest(topic))
+		return true;			/* dropped with its segment, which is no loss */
+	reader = prism_reader_open(topic, offset);
+	found = prism_reader_next(reader, &message) && message.offset == offset;
+	prism_reader_close(reader);
+	return found;
+}
+
+/*
+ * Where to begin, from the other side's position (-1: none).  A position
+ * behind the log's end belongs to messages that this server has lost: new
+ * ones never get their offsets again, so going on is safe, but must be told.
+ */
+static void
+choose_position(PrismRoute *route, int64 kept, TimeLineID kept_timeline)
+{
+	const PrismSinkProgress *progress = &route->progress;
+	PrismTopic *topic;
+	int64		start;
+	int64		stable;
+	bool		lost_tail = false;
+
+	prism_worker_begin("finds its position");
+	topic = prism_topic_lookup_id(route->sink.topic_id, false);
+	stable = prism_log_stable(topic);
+	if (progress->position >= 0 && (!progress->shared || kept < 0))
+		start = progress->position;
+	else if (kept >= 0)
+		start = kept;
+	else
+		start = prism_log_earliest(topic);
+	if (start == kept && kept > 0)
+		lost_tail = start > stable ||
+			(kept_timeline != 0 && kept_timeline < route->lane->forwarder->installation.timeline &&
+			 !log_has(topic, kept - 1));
+	prism_worker_commit();
+
+	if (route->sink.exactly_once && progress->shared && kept < 0)
+		ereport(WARNING,
+				errmsg("prism: %s has forgotten the position of topic \"%s\"",
+					   route->sink.backend, route->sink.topic_name),
+				errdetail("Going on at " INT64_FORMAT ", where the progress log says we were.", start),
+				errhint("Kafka forgets positions after \"offsets.retention.minutes\"."));
+	if (lost_tail)
+		ereport(WARNING,
+				errmsg("prism: %s holds messages of topic \"%s\" that this server has lost",
+					   route->sink.backend, route->sink.topic_name),
+				errdetail("Its position is " INT64_FORMAT ", the log ends at " INT64_FORMAT ".",
+						  kept, stable));
+	begin_at(route, Min(start, stable));
+}
+
+/* Compare what the other side keeps with what we know; true: go on. */
+static bool
+judge_position(PrismRoute *route, int64 kept, const char *metadata)
+{
+	PrismLane  *lane = route->lane;
+	PrismPositionName name = {0};
+
+	if (kept >= 0 && prism_position_name_parse(metadata, &name))
+	{
+		lane->generation = Max(lane->generation, name.generation + 1);
+		if (name.timeline > lane->forwarder->installation.timeline)
+		{
+			prism_route_park(route, PRISM_SINK_FENCED,
+							 psprintf("a server on timeline %u sends as this installation; here is timeline %u",
+									  name.timeline, lane->forwarder->installation.timeline));
+			return false;
+		}
+	}
+	if (route->progress.shared && kept >= 0 && kept < route->progress.position)
+	{
+		prism_route_park(route, PRISM_SINK_REGRESSED,
+						 psprintf("its position is " INT64_FORMAT ", but " INT64_FORMAT " was acknowledged",
+								  kept, route->progress.position));
+		return false;
+	}
+	choose_position(route, kept, name.timeline);
+	return true;
+}
+
+/* ---------- starting ---------- */
+
+static void
+become_ready(PrismRoute *route)
+{
+	route->phase = ROUTE_READY;
+	prism_backoff_reset(&route->backoff);
+	if (route->position != route->recorded)
+		route->moved_at = GetCurrentTimestamp();
+	if (!route->paused)
+		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
+}
+
+static bool
+start_step(PrismRoute *route, PrismOutcome *outcome)
+{
+	PrismLane  *lane = route->lane;
+	const PrismQueueOps *queue = prism_lane_queue(lane);
+	char		metadata[PRISM_ERROR_BYTES] = "";
+	int64		kept = -1;
+
+	switch (route->phase)
+	{
+		case ROUTE_PREPARE:
+			*outcome = queue->prepare(lane->conn, &route->target);
+			if (*outcome != PRISM_OK)
+				return false;
+			if (route->sink.exactly_once)
+				route->phase = ROUTE_POSITION;
+			else
+			{
+				if (route->position < 0)
+					choose_position(route, -1, 0);
+				become_ready(route);
+			}
+			return true;
+		case ROUTE_POSITION:
+			*outcome = queue->position_read(lane->conn, &route->target, &kept, metadata);
+			if (*outcome != PRISM_OK)
+				return false;
+			if (judge_position(route, kept, metadata))
+				route->phase = ROUTE_CLAIM;
+			return true;
+		case ROUTE_CLAIM:
+			*outcome = queue->position_write(lane->conn, &route->target, route->position,
+											 prism_lane_metadata(lane, metadata));
+			if (*outcome != PRISM_OK)
+				return false;
+			route->claimed_at = GetCurrentTimestamp();
+			become_ready(route);
+			if (!route->progress.shared)
+				route->moved_at = route->claimed_at;
+			return true;
+		case ROUTE_READY:
+		case ROUTE_PARKED:
+			break;
+	}
+	pg_unreachable();
+}
+
+/* One step of a route that is not ready; true: it got on. */
+bool
+prism_route_start_turn(PrismRoute *route)
+{
+	PrismLane  *lane = route->lane;
+	PrismOutcome outcome;
+
+	if (route->phase == ROUTE_READY || route->phase == ROUTE_PARKED ||
+		prism_backoff_remaining_ms(&route->backoff) > 0)
+		return false;
+	if (start_step(route, &outcome))
+		return true;
+
+	switch (outcome)
+	{
+		case PRISM_AGAIN:
+			(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0,
+									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+			break;
+		case PRISM_RETRY:
+			(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
+									 prism_backoff_fail(&route->backoff), lane->conn->error);
+			prism_lane_report(lane, route->sink.topic_name, lane->conn->error);
+			break;
+		case PRISM_STOP:
+		case PRISM_REJECT:
+			prism_route_park(route, PRISM_SINK_STOPPED, lane->conn->error);
+			break;
+		case PRISM_DOUBT:
+		case PRISM_FENCED:
+			prism_lane_fail(lane, outcome);
+			break;
+		case PRISM_OK:
+			pg_unreachable();
+	}
+	return false;
+}
+
+/* ---------- the progress record ---------- */
+
+bool
+prism_route_record_due(const PrismRoute *route, TimestampTz now)
+{
+	if (route->moved_at == 0 || route->position < 0)
+		return false;
+	if (TimestampDifferenceExceeds(route->moved_at, now, PRISM_RECORD_MS))
+		return true;
+	return route->window_batches == 0 &&
+		TimestampDifferenceExceeds(route->progress_at, now, PRISM_RECORD_QUIET_MS);
+}
+
+/* Write the positions that have moved, in one transaction, when one of them is due. */
+void
+prism_routes_record(PrismForwarder *forwarder)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = false;
+
+	for (int i = 0; i < forwarder->route_count && !due; i++)
+		due = prism_route_record_due(&forwarder->routes[i], now);
+	if (!due)
+		return;
+
+	prism_worker_begin("records positions");
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		prism_sink_record(route->sink.sink_id,
+						  route->sink.exactly_once ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
+						  route->position);
+	}
+	prism_worker_commit();
+
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		route->moved_at = 0;
+		route->recorded = route->position;
+		route->progress.position = route->position;
+		route->progress.shared = route->sink.exactly_once;
+		prism_sink_recorded(route->slot, route->position, now);
+		if (route->paused && route->window_batches == 0)
+			(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
+	}
+}

@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.c
+ *	  Sending at least once: batches pipelined, the position behind the
+ *	  longest acknowledged prefix.
+ *
+ * When anything does not go through, nothing more is sent, what is under way is
+ * awaited, and a new connection sends again what has no receipt, in order.  A
+ * refused batch is then sent in parts, one under way at a time (bisect.c).
+ *
+ * src/bgworker/stream.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "utils/timestamp.h"
+
+#define ROUTE_TAG(route) ((uint64) (route)->index << 40)
+
+static PrismBatch *
+first_batch(PrismRoute *route)
+{
+	if (dlist_is_empty(&route->window))
+		return NULL;
+	return dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+}
+
+/* ---------- beginning anew ---------- */
+
+static PrismBatch *
+first_refused(PrismRoute *route)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &route->window)
+	{
+		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
+
+		for (int i = 0; i < batch->count; i++)
+			if (batch->fates[i] == FATE_REJECTED)
+				return batch;
+	}
+	return NULL;
+}
+
+/*
+ * The connection is gone: what has no receipt is sent again.  Of messages that
+ * were refused together the bad one is looked for; one that was refused alone
+ * is condemned.
+ */
+void
+prism_stream_rewind(PrismRoute *route)
+{
+	PrismBatch *refused = first_refused(route);
+	int			culprit = -1;
+	dlist_iter	iter;
+
+	if (refused != NULL)
+	{
+		PrismRange	all = {0, refused->count};
+
+		if (route->bisect.batch != refused)
+			prism_bisect_begin(&route->bisect, refused, all);
+		if (!prism_bisect_refused(&route->bisect, &culprit))
+			culprit = -1;
+	}
+	dlist_foreach(iter, &route->window)
+	{
+		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
+
+		batch->next = 0;
+		for (int i = 0; i < batch->count; i++)
+			if (batch->fates[i] == FATE_SENT || batch->fates[i] == FATE_RETRY ||
+				batch->fates[i] == FATE_REJECTED)
+				batch->fates[i] = FATE_PENDING;
+	}
+	if (culprit >= 0)
+		prism_batch_condemn(route, refused, culprit);
+	route->outstanding = 0;
+}
+
+/* ---------- sending ---------- */
+
+/* True: the connection takes more. */
+static bool
+send_message(PrismRoute *route, PrismBatch *batch, int i)
+{
+	PrismLane  *lane = route->lane;
+
+	if (batch->fates[i] != FATE_PENDING)
+		return true;
+	if (prism_route_is_dead(route, batch->messages[i].offset))
+	{
+		prism_batch_settle(batch, i, FATE_DEAD);
+		return true;
+	}
+	switch (prism_lane_queue(lane)->send(lane->conn, &route->target, &batch->messages[i],
+										 ROUTE_TAG(route) + batch->tag + i))
+	{
+		case PRISM_OK:
+			batch->fates[i] = FATE_SENT;
+			route->outstanding++;
+			lane->outstanding++;
+			return true;
+		case PRISM_AGAIN:
+			return false;
+		case PRISM_REJECT:
+			strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+			prism_sink_count(route->slot, PRISM_SINK_REJECTED, 1);
+			prism_batch_condemn(route, batch, i);
+			return true;
+		case PRISM_STOP:
+			prism_route_park(route, PRISM_SINK_STOPPED, lane->conn->error);
+			return false;
+		case PRISM_RETRY:
+		case PRISM_DOUBT:
+		case PRISM_FENCED:
+			prism_lane_recover(lane);
+			return false;
+	}
+	pg_unreachable();
+}
+
+/* Send what comes in order; true: something was sent. */
+static bool
+send_window(PrismRoute *route)
+{
+	int			before = route->outstanding;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &route->window)
+	{
+		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
+
+		if (batch == route->bisect.batch)
+			break;
+		while (batch->next < batch->count)
+		{
+			if (!send_message(route, batch, batch->next))
+				return route->outstanding > before;
+			batch->next++;
+		}
+	}
+	return route->outstanding > before;
+}
+
+/* One part of a refused batch is under way at a time; all before the batch must be out. */
+static bool
+send_range(PrismRoute *route)
+{
+	PrismBatch *batch = route->bisect.batch;
+	bool		progress = false;
+
+	while (batch == first_batch(route) && route->bisect.batch != NULL && route->outstanding == 0)
+	{
+		PrismRange	range = route->bisect.stack[route->bisect.depth - 1];
+
+		for (int i = range.lo; i < range.hi; i++)
+			if (!send_message(route, batch, i))
+				return true;
+		if (route->outstanding > 0 || route->condemned > 0)
+			return true;
+		prism_bisect_passed(&route->bisect);
+		progress = true;
+	}
+	return progress;
+}
+
+/* ---------- receiving ---------- */
+
+/* Let go of the batches that are out. */
+static bool
+advance(PrismRoute *route)
+{
+	bool		moved = false;
+	PrismBatch *batch;
+
+	while ((batch = first_batch(route)) != NULL && batch->settled == batch->count)
+	{
+		prism_route_move(route, batch->end, batch->count, batch->bytes);
+		prism_batch_drop(route, batch);
+		moved = true;
+	}
+	return moved;
+}
+
+static void
+notice_stall(PrismRoute *route)
+{
+	PrismConn  *conn = route->lane->conn;
+
+	if (route->window_batches > 0 &&
+		TimestampDifferenceExceeds(route->progress_at, GetCurrentTimestamp(), PRISM_STALL_MS))
+		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0,
+								 conn->error[0] != '\0' ? conn->error : NULL);
+}
+
+/* Do what can be done now; true: there is more to do at once. */
+bool
+prism_stream_turn(PrismRoute *route)
+{
+	bool		more;
+
+	if (route->phase != ROUTE_READY)
+		return false;
+	prism_batches_bury(route);
+	more = advance(route);
+	if (send_window(route))
+		more = true;
+	if (route->phase == ROUTE_READY && route->bisect.batch != NULL &&
+		route->lane->recovering_since == 0)
+		more |= send_range(route);
+	if (route->phase == ROUTE_READY && !more)
+		notice_stall(route);
+	return more;
+}

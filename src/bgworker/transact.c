@@ -1,0 +1,315 @@
+/*-------------------------------------------------------------------------
+ *
+ * transact.c
+ *	  Sending exactly once: a Kafka transaction carries one batch of one topic
+ *	  and the position behind it.
+ *
+ * Whether a transaction took place is known by the position that the other
+ * side keeps, never by what was sent; so after anything that is not definite
+ * the lane is fenced and the position read back (lane.c).
+ *
+ * A batch that is refused is not split over transactions to find the bad
+ * message: parts of it are sent in transactions that are always aborted, the
+ * culprit becomes a dead letter, then the rest goes out in one transaction.
+ *
+ * src/bgworker/transact.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "utils/timestamp.h"
+
+#define ROUTE_TAG(route) ((uint64) (route)->index << 40)
+
+/* ---------- which batch ---------- */
+
+static bool
+can_go(const PrismLane *lane, PrismRoute *route)
+{
+	return route->lane == lane && route->phase == ROUTE_READY &&
+		!dlist_is_empty(&route->window) &&
+		prism_backoff_remaining_ms(&route->backoff) == 0;
+}
+
+/* The next route with a batch, in turn: a busy topic does not keep the others. */
+static bool
+begin_round(PrismLane *lane)
+{
+	PrismForwarder *forwarder = lane->forwarder;
+	PrismRound *round = &lane->round;
+
+	for (int i = 1; i <= forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[(lane->turn + i) % forwarder->route_count];
+
+		if (!can_go(lane, route))
+			continue;
+		lane->turn = route->index;
+		round->route = route;
+		round->batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+		round->probe = route->bisect.batch == round->batch;
+		round->range.lo = 0;
+		round->range.hi = round->batch->count;
+		if (round->probe)
+			round->range = route->bisect.stack[route->bisect.depth - 1];
+		round->batch->next = round->range.lo;
+		round->failure = PRISM_OK;
+		round->phase = ROUND_BEGIN;
+		lane->rejected = false;
+		return true;
+	}
+	return false;
+}
+
+/* ---------- sending ---------- */
+
+static void
+abort_round(PrismRound *round, PrismOutcome failure)
+{
+	round->failure = failure;
+	strlcpy(round->error, round->route->lane->conn->error, sizeof(round->error));
+	round->phase = ROUND_ABORT;
+}
+
+/* True: it was taken, or needs no sending. */
+static bool
+send_message(PrismLane *lane, int i)
+{
+	PrismRound *round = &lane->round;
+	PrismBatch *batch = round->batch;
+	PrismOutcome outcome;
+
+	if (batch->fates[i] != FATE_PENDING)
+		return true;
+	if (prism_route_is_dead(round->route, batch->messages[i].offset))
+	{
+		prism_batch_settle(batch, i, FATE_DEAD);
+		return true;
+	}
+	outcome = prism_lane_queue(lane)->send(lane->conn, &round->route->target, &batch->messages[i],
+										   ROUTE_TAG(round->route) + batch->tag + i);
+	switch (outcome)
+	{
+		case PRISM_OK:
+			batch->fates[i] = FATE_SENT;
+			round->route->outstanding++;
+			lane->outstanding++;
+			return true;
+		case PRISM_AGAIN:
+			return false;
+		case PRISM_REJECT:
+			strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+			prism_sink_count(round->route->slot, PRISM_SINK_REJECTED, 1);
+			prism_batch_condemn(round->route, batch, i);
+			return true;
+		case PRISM_RETRY:
+		case PRISM_STOP:
+			abort_round(round, outcome);
+			return false;
+		case PRISM_DOUBT:
+		case PRISM_FENCED:
+			prism_lane_fail(lane, outcome);
+			return false;
+	}
+	pg_unreachable();
+}
+
+static bool
+send_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+	PrismBatch *batch = round->batch;
+	int			before = batch->next;
+
+	while (batch->next < round->range.hi)
+	{
+		if (!send_message(lane, batch->next))
+			return lane->phase != LANE_OPEN || round->phase == ROUND_ABORT || batch->next > before;
+		batch->next++;
+	}
+	round->phase = ROUND_RECEIPTS;
+	return true;
+}
+
+/* All receipts are there: commit, or abort and say why. */
+static bool
+receipts_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+
+	if (lane->outstanding > 0)
+	{
+		if (TimestampDifferenceExceeds(round->route->progress_at, GetCurrentTimestamp(), PRISM_STALL_MS))
+			(void) prism_sink_change(round->route->slot, PRISM_SINK_WAITING, 0,
+									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+		return false;
+	}
+	for (int i = round->range.lo; i < round->range.hi; i++)
+	{
+		if (round->batch->fates[i] == FATE_RETRY)
+		{
+			abort_round(round, PRISM_RETRY);
+			return true;
+		}
+	}
+	if (lane->rejected)
+		abort_round(round, PRISM_REJECT);
+	else if (round->probe)
+		abort_round(round, PRISM_OK);
+	else
+	{
+		/* dead letters first, the position that moves past them second */
+		prism_batches_bury(round->route);
+		round->phase = ROUND_COMMIT;
+	}
+	return true;
+}
+
+/* ---------- the end of a transaction ---------- */
+
+static bool
+commit_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+	PrismRoute *route = round->route;
+	PrismBatch *batch = round->batch;
+	char		metadata[PRISM_ERROR_BYTES];
+	PrismOutcome outcome = prism_lane_queue(lane)->commit(lane->conn, &route->target, batch->end,
+														  prism_lane_metadata(lane, metadata));
+
+	/* what commit said counts only without doubt */
+	if (lane->conn->doubt)
+		outcome = PRISM_DOUBT;
+	switch (outcome)
+	{
+		case PRISM_OK:
+			route->claimed_at = GetCurrentTimestamp();
+			prism_backoff_reset(&route->backoff);
+			prism_route_move(route, batch->end, batch->count, batch->bytes);
+			prism_batch_drop(route, batch);
+			round->phase = ROUND_NONE;
+			return true;
+		case PRISM_AGAIN:
+			return false;
+		case PRISM_RETRY:
+		case PRISM_REJECT:
+			abort_round(round, PRISM_RETRY);
+			return true;
+		case PRISM_STOP:
+			abort_round(round, PRISM_STOP);
+			return true;
+		case PRISM_DOUBT:
+		case PRISM_FENCED:
+			prism_lane_fail(lane, outcome);
+			return true;
+	}
+	pg_unreachable();
+}
+
+/* Nothing of an aborted transaction is out. */
+static void
+unsettle(PrismBatch *batch)
+{
+	batch->settled = 0;
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (batch->fates[i] == FATE_DEAD)
+			batch->settled++;
+		else if (batch->fates[i] != FATE_CONDEMNED)
+			batch->fates[i] = FATE_PENDING;
+	}
+}
+
+static void
+learn_refusal(PrismRoute *route, PrismBatch *batch)
+{
+	PrismRange	all = {0, batch->count};
+	int			culprit;
+
+	if (route->bisect.batch != batch)
+		prism_bisect_begin(&route->bisect, batch, all);
+	if (prism_bisect_refused(&route->bisect, &culprit))
+	{
+		batch->fates[culprit] = FATE_PENDING;
+		prism_batch_condemn(route, batch, culprit);
+	}
+}
+
+static void
+back_off(PrismRoute *route, const char *error)
+{
+	prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
+	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
+							 prism_backoff_fail(&route->backoff), error);
+	prism_lane_report(route->lane, route->sink.topic_name, error);
+}
+
+static bool
+abort_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+	PrismRoute *route = round->route;
+	PrismOutcome outcome = prism_lane_queue(lane)->abort(lane->conn);
+
+	if (outcome == PRISM_AGAIN)
+		return false;
+	if (outcome != PRISM_OK)
+	{
+		prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_FENCED : PRISM_DOUBT);
+		return true;
+	}
+	round->phase = ROUND_NONE;
+	switch (round->failure)
+	{
+		case PRISM_REJECT:
+			learn_refusal(route, round->batch);
+			break;
+		case PRISM_OK:
+			prism_bisect_passed(&route->bisect);
+			break;
+		case PRISM_STOP:
+			prism_route_park(route, PRISM_SINK_STOPPED, round->error);
+			return true;
+		default:
+			back_off(route, round->error);
+			break;
+	}
+	route->outstanding = 0;
+	unsettle(round->batch);
+	prism_batches_bury(route);
+	return true;
+}
+
+/* Do what can be done now; true: there is more to do at once. */
+bool
+prism_transact_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+	PrismOutcome outcome;
+
+	switch (round->phase)
+	{
+		case ROUND_NONE:
+			return begin_round(lane);
+		case ROUND_BEGIN:
+			outcome = prism_lane_queue(lane)->begin(lane->conn);
+			if (outcome == PRISM_AGAIN)
+				return false;
+			if (outcome != PRISM_OK)
+				prism_lane_fail(lane, outcome);
+			else
+				round->phase = ROUND_SEND;
+			return true;
+		case ROUND_SEND:
+			return send_turn(lane);
+		case ROUND_RECEIPTS:
+			return receipts_turn(lane);
+		case ROUND_COMMIT:
+			return commit_turn(lane);
+		case ROUND_ABORT:
+			return abort_turn(lane);
+	}
+	pg_unreachable();
+}
