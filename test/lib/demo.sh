@@ -37,7 +37,7 @@ demo_kafka() {
 	say ""
 	say "        And what prism says of the way there:"
 	say ""
-	"$PG_BIN/psql" -X -d demo -x -P footer=off -P null='(null)' -c 'SELECT * FROM prism.sinks'
+	"$PG_BIN/psql" -X -d demo -P footer=off -c 'SELECT topic, sink, target, state, position, lag_messages, messages_total FROM prism.sinks'
 }
 
 # The demo's broker has a folder of its own: its records are gone with the next demo.
