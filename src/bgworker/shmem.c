@@ -272,7 +272,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
 				  "prism.max_workers is used up");
 	else
-		set_state(slot, PRISM_WORKER_STARTING, 0, NULL);
+		set_state(slot, PRISM_WORKER_STARTING, 0, was_told ? "" : NULL);
 	start = *slot;
 	LWLockRelease(shared_lock);
 
