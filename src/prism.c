@@ -213,6 +213,7 @@ prism_owner(void)
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("extension \"prism\" is not installed in this database"),
 					errhint("Run CREATE EXTENSION prism."));
+		prism_check_version();
 		known_at = now;
 	}
 	return owner;

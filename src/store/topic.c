@@ -346,8 +346,10 @@ prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
 PrismTopic *
 prism_topic_for(const char *name, PrismPrivilege privilege)
 {
-	PrismTopic *topic = prism_topic_lookup(name, true);
+	PrismTopic *topic;
 
+	prism_check_version();
+	topic = prism_topic_lookup(name, true);
 	if (topic != NULL && prism_topic_allows(topic, privilege))
 		return topic;
 	if (topic == NULL && (superuser() || GetUserId() == prism_owner()))
