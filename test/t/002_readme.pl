@@ -20,7 +20,8 @@ for my $block (@blocks)
 {
 	my ($first) = $block =~ /^(.*)/;
 	$block =~ s/localhost:9092/$kafka->address/e;
-	is($node->psql('postgres', $block, on_error_stop => 1, stderr => \my $error), 0, $first) or diag($error);
+	my $status = $node->psql('postgres', $block, on_error_stop => 1, stderr => \my $error);
+	is($status, 0, $first) or diag($error);
 }
 
 my ($record) = eval { $kafka->wait_for_records('shipments', 1, format => '%k %s'); };
