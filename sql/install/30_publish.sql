@@ -61,7 +61,7 @@ COMMENT ON FUNCTION prism.publish_batch(text, bytea[], text[], jsonb[], text) IS
 
 CREATE FUNCTION prism.last_position(OUT topic text, OUT first bigint, OUT last bigint)
     RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_last_position';
 COMMENT ON FUNCTION prism.last_position() IS
 'Topics and positions of what this session''s last committed transaction published, as lastval() does for sequences; no row before the first.';
