@@ -27,9 +27,8 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
 
-/* Repairs what nobody calls for: a restore, a lost wake-up. */
+/* Repairs what a lost wake-up would leave. */
 #define REPAIR_MS 60000
 /* Topics looked at in one transaction, each locked against being dropped. */
 #define TOPICS_A_LOOK 64
@@ -45,7 +44,6 @@ typedef struct Round
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	bool		failed;			/* some turn of this round did */
 	PrismBackoff failures;		/* of rounds */
-	TimestampTz strays_sought_at;
 } Round;
 
 /*
@@ -114,19 +112,12 @@ maintain(void *arg)
 static void
 end_round(Round *round)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (round->failed)
 		(void) prism_backoff_fail(&round->failures);
 	else
 		prism_backoff_reset(&round->failures);
 	round->failed = false;
-
-	if (TimestampDifferenceExceeds(round->strays_sought_at, now, REPAIR_MS))
-	{
-		round->strays_sought_at = now;
-		adopt_strays();
-	}
+	adopt_strays();
 }
 
 /* ---------- segments ahead ---------- */

@@ -46,6 +46,7 @@ static ProcessUtility_hook_type former_utility = NULL;
 static object_access_hook_type former_object_access = NULL;
 
 static DatabaseCommand database_command(Node *statement);
+static bool restores_relation(Node *statement);
 static const char *option_string(List *options, const char *name);
 static Oid	database_to_empty(const DatabaseCommand *command);
 static bool may_disturb(Oid database, bool copies);
@@ -63,6 +64,8 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		prism_wake_databases_changed();
 	if (OidIsValid(database))
 		prism_wake_hold_off(database);
+	if (context == PROCESS_UTILITY_TOPLEVEL && restores_relation(statement->utilityStmt))
+		prism_wake_relations_restored();
 
 	if (former_utility != NULL)
 		former_utility(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
@@ -98,6 +101,33 @@ database_command(Node *statement)
 			break;
 	}
 	return command;
+}
+
+/*
+ * Prism makes its relations at run time by itself, never by a client's
+ * command: that is a restore, which leaves out their dependency.
+ */
+static bool
+restores_relation(Node *statement)
+{
+	const RangeVar *relation = NULL;
+
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			relation = ((CreateStmt *) statement)->relation;
+			break;
+		case T_CreateSeqStmt:
+			relation = ((CreateSeqStmt *) statement)->sequence;
+			break;
+		case T_ViewStmt:
+			relation = ((ViewStmt *) statement)->view;
+			break;
+		default:
+			break;
+	}
+	return relation != NULL && relation->schemaname != NULL &&
+		(strcmp(relation->schemaname, "prism_log") == 0 || strcmp(relation->schemaname, "prism") == 0);
 }
 
 static const char *

@@ -27,6 +27,7 @@ PG_FUNCTION_INFO_V1(prism_wake_workers);
 static bool wake_wanted = false;	/* prism's configuration changed */
 static bool extension_dropped = false;
 static bool servers_changed = false;
+static bool relations_restored = false;
 static bool databases_changed = false;
 static Oid	held_database = InvalidOid;
 /* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
@@ -63,6 +64,12 @@ void
 prism_wake_servers_changed(void)
 {
 	servers_changed = true;
+}
+
+void
+prism_wake_relations_restored(void)
+{
+	relations_restored = true;
 }
 
 void
@@ -107,13 +114,14 @@ prism_wake_end(bool committed)
 		prism_counter_forget(MyDatabaseId, InvalidOid);
 	if (committed && wake_wanted && prism_preloaded)
 		prism_worker_look_at(MyDatabaseId);
-	if (committed && (wake_wanted || servers_changed) && prism_preloaded)
+	if (committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded)
 		prism_worker_wake_database(MyDatabaseId);
 	if (OidIsValid(held_database))
 		prism_worker_release(held_database);
 	else if (committed && databases_changed)
 		prism_worker_look_at(InvalidOid);
 
-	wake_wanted = extension_dropped = servers_changed = databases_changed = forget_topics = false;
+	wake_wanted = extension_dropped = forget_topics = false;
+	servers_changed = relations_restored = databases_changed = false;
 	held_database = InvalidOid;
 }

@@ -26,6 +26,7 @@ extern void prism_wake_end(bool committed); /* cannot throw */
 /* What the hooks of utility.c see; all for the end of the transaction. */
 extern void prism_wake_extension_dropped(void);
 extern void prism_wake_servers_changed(void);
+extern void prism_wake_relations_restored(void);
 extern void prism_wake_databases_changed(void);
 
 /* Workers stay away from the database until the end of this transaction. */

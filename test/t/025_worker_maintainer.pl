@@ -1,0 +1,102 @@
+# The maintainer keeps segments ahead of publishers, and repairs what a restore has lost.
+use PrismTest;
+
+my $node = prism_node('main', conf => "prism.max_topics = 8\n");
+
+sub sql
+{
+	my ($query, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $query);
+}
+
+sub make_topic
+{
+	my ($topic, $database) = @_;
+	return sql("SET prism.segment_messages = 1024; SELECT prism.apply('{name: $topic, client_api: queue, patterns: [outbox]}')", $database);
+}
+
+sub publish
+{
+	my ($topic, $count, $database) = @_;
+	return "SELECT count(*) FROM (SELECT prism.publish('$topic', i::text) FROM generate_series(1, $count) AS i) AS p";
+}
+
+sub segments
+{
+	my ($topic) = @_;
+	return "SELECT string_agg(segment_number::text, ' ' ORDER BY segment_number) FROM prism.segment JOIN prism.topic USING (topic_id) WHERE name = '$topic'";
+}
+
+sub wait_for_maintainer
+{
+	my ($database) = @_;
+	return wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE kind = 'maintainer' AND state = 'running' AND database = current_database()}, 1, $database);
+}
+
+# Segments ahead
+wait_for_maintainer();
+make_topic('small');
+is(sql(segments('small')), '0 1', 'a new topic has its current segment and the next');
+sql(publish('small', 1023));
+is(sql(segments('small')), '0 1', 'nothing is made before it is needed');
+sql(publish('small', 1));
+wait_for_value($node, segments('small'), '0 1 2');
+pass('who fills a segment has the one after the next made, without waiting for a timer');
+sql(publish('small', 20 * 1024));
+wait_for_value($node, segments('small'), join ' ', 0 .. 22);
+pass('a transaction that spans many segments gets all of them');
+is(sql(q{SELECT count(*), count(DISTINCT offset_), min(offset_), max(offset_) FROM
+	(SELECT "offset" AS offset_ FROM prism_log.topic_} . sql(q{SELECT topic_id FROM prism.topic WHERE name = 'small'}) . '_5) AS s'),
+	'1024|1024|5120|6143', 'each holds its own range of offsets');
+
+# A publisher that finds no segment waits for the maintainer.
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism maintainer'}, 0);
+sql(publish('small', 1024));
+my $publisher = $node->background_psql('postgres');
+$publisher->query_until(qr/begun/, "\\echo begun\n" . publish('small', 2048) . ";\n");
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Extension'}, 1);
+pass('without a maintainer a publisher that is ahead of the segments waits');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Extension'}, 0);
+is($publisher->query_safe('SELECT (prism.last_position()).topic'), "2048\nsmall", 'and goes on when there is one');
+$publisher->quit;
+
+# Extension dropped and made again, more often than there is room for topics.
+for my $round (1 .. 4)
+{
+	make_topic($_) for 'a', 'b', 'c';
+	sql(publish($_, 10)) for 'a', 'b', 'c';
+	sql('DROP EXTENSION prism');
+	is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'prism%')}), 0,
+		'DROP EXTENSION takes segments along') if $round == 1;
+	sql('CREATE EXTENSION prism');
+}
+wait_for_maintainer();
+make_topic('a');
+sql(publish('a', 1));
+pass('DROP EXTENSION frees the topics in shared memory');
+sql('BEGIN; SAVEPOINT s; DROP EXTENSION prism; ROLLBACK TO s; COMMIT');
+sql(publish('a', 1));
+is(sql(q{SELECT count(DISTINCT "offset") || ' ' || max("offset") FROM prism_log.topic_} . sql(q{SELECT topic_id FROM prism.topic WHERE name = 'a'}) . '_0'),
+	'2 1', 'one that is rolled back does not');
+
+# A restore makes tables that do not know of the extension.
+sql('CREATE DATABASE restored');
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'pg_dump');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restored into another database');
+wait_for_maintainer('restored');
+wait_for_value($node, q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'prism_log'::regnamespace AND relkind IN ('r', 'S', 'v')
+	AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'a')},
+	0, 'restored');
+pass('the maintainer ties them to the extension');
+is(sql(publish('a', 1), 'restored'), 1, 'the restored topic takes messages');
+sql('DROP EXTENSION prism', 'restored');
+is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'prism%')}, 'restored'), 0,
+	'so DROP EXTENSION takes them along');
+
+is(log_count($node, 'PANIC|TRAP|terminated by signal|prism maintainer ERROR'), 0, 'without an accident');
+done_testing();
