@@ -66,6 +66,17 @@ prism_create_wait_event_set(int events_max)
 #endif
 }
 
+/* Tells this backend's transactions apart. */
+static inline LocalTransactionId
+prism_my_local_xid(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
 /* Before the declaration of a function that does not return. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

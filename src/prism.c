@@ -13,6 +13,7 @@
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
+#include "store/group.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -51,6 +52,8 @@ request_shmem(void)
 		former_shmem_request();
 	RequestAddinShmemSpace(prism_counter_shmem_size());
 	RequestNamedLWLockTranche("prism_topic", 1);
+	RequestAddinShmemSpace(prism_group_shmem_size());
+	RequestNamedLWLockTranche(PRISM_GROUP_TRANCHE, prism_group_lwlocks());
 	RequestAddinShmemSpace(prism_worker_shmem_size());
 	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, 1);
 	RequestAddinShmemSpace(prism_sink_shmem_size());
@@ -64,6 +67,7 @@ start_shmem(void)
 		former_shmem_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	prism_counter_shmem_init();
+	prism_group_shmem_init();
 	prism_worker_shmem_init();
 	prism_sink_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
@@ -74,10 +78,10 @@ start_shmem(void)
 static void
 refuse_prepare(void)
 {
-	if (prism_log_has_pending())
+	if (prism_log_has_pending() || prism_group_has_work())
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot PREPARE a transaction that has published or acknowledged messages"),
+				errmsg("cannot PREPARE a transaction that has published, consumed or acknowledged messages"),
 				errhint("Commit it in one phase."));
 }
 
@@ -91,6 +95,7 @@ on_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+			prism_group_pre_commit();
 			prism_log_pre_commit();
 			prism_wake_pre_commit();
 			break;
@@ -99,11 +104,13 @@ on_transaction(XactEvent event, void *arg)
 			prism_wake_pre_prepare();
 			break;
 		case XACT_EVENT_COMMIT:
+			prism_group_end(true);
 			prism_log_end(true);
 			prism_counter_end(true);
 			prism_wake_end(true);
 			break;
 		case XACT_EVENT_ABORT:
+			prism_group_end(false);
 			prism_log_end(false);
 			prism_counter_end(false);
 			prism_wake_end(false);
@@ -117,9 +124,15 @@ static void
 on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		prism_group_subcommit(GetCurrentTransactionNestLevel());
 		prism_log_subcommit(GetCurrentTransactionNestLevel());
+	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		prism_group_subabort(GetCurrentTransactionNestLevel());
 		prism_log_subabort(GetCurrentTransactionNestLevel());
+	}
 }
 
 /* ---------- load ---------- */

@@ -39,6 +39,7 @@ JOIN (VALUES
 
     ('any',     'EXECUTE', 'version'),
     ('any',     'EXECUTE', 'outbox_messages'),
+    ('any',     'EXECUTE', 'group_states'),
     ('any',     'EXECUTE', 'sink_states'),
     ('any',     'SELECT',  'outbox'),
     ('any',     'SELECT',  'namespaces'),

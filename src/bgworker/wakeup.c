@@ -14,6 +14,7 @@
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
+#include "store/group.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -111,7 +112,10 @@ void
 prism_wake_end(bool committed)
 {
 	if (committed && forget_topics)
+	{
 		prism_counter_forget(MyDatabaseId, InvalidOid);
+		prism_group_forget(MyDatabaseId, 0);
+	}
 	if (committed && wake_wanted && prism_preloaded)
 		prism_worker_look_at(MyDatabaseId);
 	if (committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded)

@@ -247,9 +247,23 @@ prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 	return count;
 }
 
+/* False: the lease does not hold the entry. */
+static bool
+give_back(PrismWindow *window, PrismEntry *entry, int32 index, int64 lease_id)
+{
+	if (entry->lease_id != lease_id)
+		return false;
+	/* available: it ended before, and now cannot be acknowledged late either */
+	if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_AVAILABLE)
+		return false;
+	make_available(window, entry, index);
+	entry->lease_id = 0;
+	entry->session = 0;
+	return true;
+}
+
 int
-prism_window_give_back(PrismWindow *window, int64 first, int64 last,
-					   int64 lease_id, bool delivered)
+prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id)
 {
 	int			count = 0;
 
@@ -259,19 +273,21 @@ prism_window_give_back(PrismWindow *window, int64 first, int64 last,
 
 		if (entry->offset > last)
 			break;
-		if (entry->lease_id != lease_id)
-			continue;
-		/* available: it ended before, and now cannot be acknowledged late either */
-		if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_AVAILABLE)
-			continue;
-		make_available(window, entry, index);
-		entry->lease_id = 0;
-		entry->session = 0;
-		if (!delivered)
-			entry->attempt--;
-		count++;
+		if (give_back(window, entry, index, lease_id))
+			count++;
 	}
 	return count;
+}
+
+bool
+prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id)
+{
+	PrismEntry *entry = prism_window_find(window, offset);
+
+	if (entry == NULL || !give_back(window, entry, index_of(window, entry), lease_id))
+		return false;
+	entry->attempt--;
+	return true;
 }
 
 static bool

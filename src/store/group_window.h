@@ -118,12 +118,11 @@ extern void prism_window_expire(PrismWindow *window, TimestampTz now);
 extern int	prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 							  TimestampTz deadline, PrismTaken *taken);
 
-/*
- * Take back what this lease still holds of the offsets first .. last; returns
- * how many.  Not delivered: the attempt does not count.
- */
-extern int	prism_window_give_back(PrismWindow *window, int64 first, int64 last,
-								   int64 lease_id, bool delivered);
+/* Take back what this lease still holds of the offsets first .. last; returns how many. */
+extern int	prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id);
+
+/* The same for one offset that was not delivered after all: the attempt does not count. */
+extern bool prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id);
 
 extern PrismLease prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder);
 

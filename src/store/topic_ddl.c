@@ -10,6 +10,7 @@
 #include "prism.h"
 #include "guc.h"
 #include "store/counter.h"
+#include "store/group.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/topic.h"
@@ -158,5 +159,6 @@ prism_topic_drop(int32 topic_id)
 
 	prism_leave_owner(identity);
 	prism_counter_dropped(mark_relid);
+	prism_group_topic_dropped(topic_id);
 	prism_catalog_changed();
 }

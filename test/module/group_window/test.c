@@ -133,10 +133,10 @@ test_leases(void)
 	finish(window, 0);
 	ok(prism_window_lease(window, 0, bob) == PRISM_LEASE_FINISHED, "a finished message is finished for everybody");
 
-	ok(prism_window_give_back(window, 0, 1, alice.lease_id, true) == 1, "a rollback gives back a lease that ended, too");
+	ok(prism_window_give_back(window, 0, 1, alice.lease_id) == 1, "a rollback gives back a lease that ended, too");
 	ok(prism_window_lease(window, 1, alice) == PRISM_LEASE_LOST, "and takes the right to acknowledge");
 	ok(prism_window_take(window, 2, bob, 200, taken) == 1 && taken[0].attempt == 2, "it counts as an attempt");
-	prism_window_give_back(window, 0, 1, bob.lease_id, false);
+	prism_window_untake(window, 1, bob.lease_id);
 	ok(prism_window_take(window, 2, bob, 200, taken) == 1 && taken[0].attempt == 2, "unless it was not delivered");
 	free(window);
 }
@@ -308,7 +308,7 @@ random_give_back(PrismWindow *window)
 {
 	int64		lease_id = 1 + rand() % 4;
 
-	prism_window_give_back(window, 0, MODEL_OFFSETS, lease_id, true);
+	prism_window_give_back(window, 0, MODEL_OFFSETS, lease_id);
 	for (int i = 0; i < model_end; i++)
 		if (model[i].lease_id == lease_id && model[i].state == PRISM_ENTRY_LEASED)
 			model[i].state = PRISM_ENTRY_AVAILABLE;

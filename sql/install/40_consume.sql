@@ -1,0 +1,82 @@
+-- Consuming, acknowledging and replaying: src/api/consume.c, group.c, read.c.
+
+CREATE TYPE prism.message AS (
+    topic          text,
+    "position"     bigint,
+    id             uuid,
+    key            text,
+    headers        jsonb,
+    payload        bytea,
+    created_at     timestamptz,
+    attempt        integer,
+    consumer_group text,
+    lease_id       bigint
+);
+COMMENT ON TYPE prism.message IS
+'A message as prism.consume() and prism.read() return it; attempt, consumer_group and lease_id are NULL in the latter';
+
+CREATE FUNCTION prism.consume(
+    topic text, consumer_group text, max_messages integer DEFAULT 100, lease interval DEFAULT '30s',
+    wait interval DEFAULT '0', namespace text DEFAULT NULL
+) RETURNS SETOF prism.message
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'prism_consume';
+COMMENT ON FUNCTION prism.consume(text, text, integer, interval, interval, text) IS
+'Hands out the next messages of a topic to a consumer group: to nobody else of the group until they are acknowledged, or their lease (1 microsecond to 12 hours) ends, or this transaction rolls back; after that again, with attempt + 1. Nothing is written. A group that does not exist begins at the earliest kept message.
+max_messages: at most so many; fewer when there are no more, or when the group has prism.group_window unfinished ones. LIMIT does not change what is taken in FROM: what was taken stays leased.
+wait: how long to wait for a first message when there is none, cut at 60 seconds; see also prism.wait(). namespace: only checked.
+Errors: 22004 NULL; 42704 unknown topic; 42501 no right to consume; 22023 argument out of range; 25006 read-only transaction or standby; 53400 prism.max_groups groups in use; 55000 library not preloaded.';
+
+CREATE FUNCTION prism.ack(message prism.message) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_ack_message';
+COMMENT ON FUNCTION prism.ack(prism.message) IS
+'Acknowledges a message that prism.consume() returned; takes effect when the transaction commits, together with all that it did. Returns 1, or 0 when the message was acknowledged before. Errors: 55000 the lease is not held any more, with the position; 22023 a message of prism.read(); 42704 unknown group; 42501 no right to consume; 25006 read-only transaction or standby.';
+
+CREATE FUNCTION prism.ack(topic text, consumer_group text, positions bigint[], lease_ids bigint[] DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_ack_positions';
+COMMENT ON FUNCTION prism.ack(text, text, bigint[], bigint[]) IS
+'Acknowledges messages by their positions and returns how many were not acknowledged before; takes effect when the transaction commits. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. Errors: 55000 some lease is not held any more, with the positions; 22004 NULLs; 2202E arrays of different length; 42704 unknown topic or group; 42501 no right to consume; 25006 read-only transaction or standby.';
+
+CREATE FUNCTION prism.create_group(topic text, consumer_group text, start text DEFAULT 'earliest') RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_create_group';
+COMMENT ON FUNCTION prism.create_group(text, text, text) IS
+'Makes a consumer group of a topic. start: earliest, latest or a position. Errors: 42710 it exists; 22023 wrong name (1 to 249 bytes) or start; 42704 unknown topic; 42501 no right to consume.';
+
+CREATE FUNCTION prism.drop_group(topic text, consumer_group text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_drop_group';
+COMMENT ON FUNCTION prism.drop_group(text, text) IS
+'Drops a consumer group of a topic; who holds messages of it cannot acknowledge them any more. Errors: 42704 unknown topic or group; 42501 no right to consume.';
+
+CREATE PROCEDURE prism.wait(topic text, consumer_group text, timeout interval)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'prism_wait';
+COMMENT ON PROCEDURE prism.wait(text, text, interval) IS
+'Returns when a message is available for the consumer group, or after timeout (0 to 24 hours). Called outside of a transaction block it holds no snapshot while it sleeps (under REPEATABLE READ and SERIALIZABLE it must), so VACUUM is not held back. Whoever consumes next may still find that another consumer was faster. Errors: 22004 NULL; 22023 timeout out of range; 42704 unknown topic; 42501 no right to consume.';
+
+CREATE FUNCTION prism.read(topic text, from_position bigint DEFAULT NULL, max_messages integer DEFAULT 100)
+    RETURNS SETOF prism.message
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
+    AS 'MODULE_PATHNAME', 'prism_read';
+COMMENT ON FUNCTION prism.read(text, bigint, integer) IS
+'Messages of a topic in the order of their positions, from a position on (NULL: the first kept one); leaves no trace. Only what is committed and settled is returned: what this transaction publishes is not. Errors: 22004 NULL; 22023 argument out of range; 42704 unknown topic; 42501 no right to read; 25006 on a standby.';
+
+CREATE FUNCTION prism.group_states(
+    OUT topic text, OUT consumer_group text, OUT "position" bigint, OUT in_flight integer, OUT available integer,
+    OUT delayed integer, OUT lag_messages bigint, OUT lag_seconds double precision, OUT window_full boolean
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_group_states';
+COMMENT ON FUNCTION prism.group_states() IS
+'The consumer groups of topics that the caller may consume, read or administer. Behind prism.groups.';
+
+CREATE VIEW prism.groups WITH (security_barrier) AS
+    SELECT g.topic, g.consumer_group, g."position", g.in_flight, g.available, g.delayed,
+           g.lag_messages, g.lag_seconds, g.window_full
+    FROM prism.group_states() AS g;
+COMMENT ON VIEW prism.groups IS
+'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and not handed out (available), delayed, lag in messages and as the age of the oldest unfinished one, and whether prism.group_window is used up. NULL on a standby.';

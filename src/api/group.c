@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * group.c
+ *	  prism.create_group(), prism.drop_group(), prism.wait(), prism.groups.
+ *
+ * src/api/group.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/message.h"
+#include "store/log.h"
+
+#include "access/xlog.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(prism_create_group);
+PG_FUNCTION_INFO_V1(prism_drop_group);
+PG_FUNCTION_INFO_V1(prism_wait);
+PG_FUNCTION_INFO_V1(prism_group_states);
+
+#define WAIT_US_MAX (24 * USECS_PER_HOUR)
+
+/* ---------- making and dropping ---------- */
+
+/* "earliest", "latest" or a position. */
+static int64
+start_position(PrismTopic *topic, const char *start)
+{
+	int64		position;
+	char	   *end;
+
+	if (pg_strcasecmp(start, "earliest") == 0)
+		return prism_log_earliest(topic);
+	if (pg_strcasecmp(start, "latest") == 0)
+		return prism_log_stable(topic);
+	errno = 0;
+	position = strtoi64(start, &end, 10);
+	if (end == start || *end != '\0' || errno != 0 || position < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid start \"%s\" of a consumer group", start),
+				errhint("Use earliest, latest or a position."));
+	if (position > prism_log_stable(topic))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("start is behind the end of topic \"%s\"", topic->name),
+				errdetail("The end is at position " INT64_FORMAT ".", prism_log_stable(topic)));
+	return position;
+}
+
+/* Arguments: topic, consumer_group, start. */
+Datum
+prism_create_group(PG_FUNCTION_ARGS)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	char	   *name = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
+	char	   *start = text_to_cstring(prism_required_text(fcinfo, 2, "start"));
+	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
+
+	PreventCommandIfReadOnly("prism.create_group()");
+	prism_group_create(topic, name, start_position(topic, start));
+	PG_RETURN_VOID();
+}
+
+/* Arguments: topic, consumer_group. */
+Datum
+prism_drop_group(PG_FUNCTION_ARGS)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	char	   *name = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
+	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.drop_group()");
+
+	PreventCommandIfReadOnly("prism.drop_group()");
+	if (!prism_group_drop(topic, name))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic \"%s\" has no consumer group \"%s\"", topic->name, name),
+				errhint("prism.groups lists those that exist."));
+	PG_RETURN_VOID();
+}
+
+/* ---------- prism.wait() ---------- */
+
+/* A group that does not exist yet would begin at the earliest message. */
+static bool
+something_waits(PrismTopic *topic, PrismGroupRef *group)
+{
+	if (group != NULL)
+		return prism_group_ready(group);
+	return prism_log_earliest(topic) < prism_log_stable(topic);
+}
+
+/* One look, with a snapshot for the time being. */
+static bool
+look(text *topic_name, text *group_name, PrismTopic **topic, PrismGroupRef **group)
+{
+	bool		push = !ActiveSnapshotSet();
+	bool		found;
+
+	if (push)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	*group = prism_group_argument(topic_name, group_name, PRISM_GROUP_IGNORE, "prism.wait()", topic);
+	found = something_waits(*topic, *group);
+	if (push)
+		PopActiveSnapshot();
+	InvalidateCatalogSnapshot();
+	return found;
+}
+
+/*
+ * Arguments: topic, consumer_group, timeout.  Called by CALL outside of a
+ * transaction block, it lets go of the statement's snapshot, so that VACUUM is
+ * not held back while it sleeps.
+ */
+Datum
+prism_wait(PG_FUNCTION_ARGS)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	text	   *group_name = prism_required_text(fcinfo, 1, "consumer_group");
+	int64		timeout_us = prism_interval_argument(fcinfo, 2, "timeout", 0, WAIT_US_MAX);
+	TimestampTz until = GetCurrentTimestamp() + timeout_us;
+	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic;
+	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.wait()");
+	PrismGroupRef *group;
+
+	if (!atomic)
+		ForgetPortalSnapshots();
+	prism_group_prepare_sleep(topic);
+	while (!look(topic_name, group_name, &topic, &group) && prism_group_sleep(topic, group, until))
+		CHECK_FOR_INTERRUPTS();
+	prism_group_cancel_sleep();
+	if (!atomic)
+		EnsurePortalSnapshotExists();
+	PG_RETURN_VOID();
+}
+
+/* ---------- prism.groups ---------- */
+
+/* Columns of prism.group_states(). */
+enum
+{
+	STATE_TOPIC,
+	STATE_GROUP,
+	STATE_POSITION,
+	STATE_IN_FLIGHT,
+	STATE_AVAILABLE,
+	STATE_DELAYED,
+	STATE_LAG_MESSAGES,
+	STATE_LAG_SECONDS,
+	STATE_WINDOW_FULL,
+	STATE_COLUMNS
+};
+
+static bool
+may_see(const PrismTopic *topic)
+{
+	return prism_topic_allows(topic, PRISM_CONSUME) || prism_topic_allows(topic, PRISM_READ) ||
+		prism_topic_allows(topic, PRISM_ADMIN);
+}
+
+static void
+fill_state(PrismGroupRef *group, Datum *values)
+{
+	PrismGroupStatus status;
+	double		lag_seconds = 0;
+
+	prism_group_status(group, &status);
+	if (status.oldest != 0)
+		lag_seconds = Max(0, (GetCurrentTimestamp() - status.oldest) / (double) USECS_PER_SEC);
+	values[STATE_POSITION] = Int64GetDatum(status.position);
+	values[STATE_IN_FLIGHT] = Int32GetDatum(status.in_flight);
+	values[STATE_AVAILABLE] = Int32GetDatum(status.available);
+	values[STATE_DELAYED] = Int32GetDatum(status.delayed);
+	values[STATE_LAG_MESSAGES] = Int64GetDatum(status.lag_messages);
+	values[STATE_LAG_SECONDS] = Float8GetDatum(lag_seconds);
+	values[STATE_WINDOW_FULL] = BoolGetDatum(status.full);
+}
+
+Datum
+prism_group_states(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	prism_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, prism_group_list())
+	{
+		PrismGroupName *name = lfirst(cell);
+		PrismTopic *topic = prism_topic_lookup_id(name->topic_id, true);
+		PrismGroupRef *group = NULL;
+		Datum		values[STATE_COLUMNS] = {0};
+		bool		nulls[STATE_COLUMNS];
+
+		if (topic == NULL || !may_see(topic))
+			continue;
+		if (!RecoveryInProgress())
+		{
+			group = prism_group_open(topic, name->name, PRISM_GROUP_IGNORE);
+			if (group == NULL)
+				continue;		/* dropped meanwhile */
+			fill_state(group, values);
+		}
+		memset(nulls, group == NULL, sizeof(nulls));
+		nulls[STATE_TOPIC] = nulls[STATE_GROUP] = false;
+		values[STATE_TOPIC] = CStringGetTextDatum(topic->name);
+		values[STATE_GROUP] = CStringGetTextDatum(name->name);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,228 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.c
+ *	  prism.message, and the arguments that several functions share.
+ *
+ * src/api/message.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "api/message.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/typcache.h"
+#include "utils/uuid.h"
+
+/* ---------- rows ---------- */
+
+void
+prism_message_row_init(PrismMessageRow *row, const char *topic, const char *group, int64 lease_id)
+{
+	memset(row, 0, sizeof(*row));
+	row->values[PRISM_MESSAGE_TOPIC - 1] = CStringGetTextDatum(topic);
+	row->nulls[PRISM_MESSAGE_ATTEMPT - 1] = group == NULL;
+	row->nulls[PRISM_MESSAGE_CONSUMER_GROUP - 1] = group == NULL;
+	row->nulls[PRISM_MESSAGE_LEASE_ID - 1] = group == NULL;
+	if (group == NULL)
+		return;
+	row->values[PRISM_MESSAGE_CONSUMER_GROUP - 1] = CStringGetTextDatum(group);
+	row->values[PRISM_MESSAGE_LEASE_ID - 1] = Int64GetDatum(lease_id);
+}
+
+void
+prism_message_row_fill(PrismMessageRow *row, PrismMessage *message, int attempt)
+{
+	row->values[PRISM_MESSAGE_POSITION - 1] = Int64GetDatum(message->offset);
+	row->values[PRISM_MESSAGE_ID - 1] = UUIDPGetDatum(&message->id);
+	row->values[PRISM_MESSAGE_KEY - 1] = message->key;
+	row->nulls[PRISM_MESSAGE_KEY - 1] = !message->has_key;
+	row->values[PRISM_MESSAGE_HEADERS - 1] = message->headers;
+	row->nulls[PRISM_MESSAGE_HEADERS - 1] = !message->has_headers;
+	row->values[PRISM_MESSAGE_PAYLOAD - 1] = message->payload;
+	row->nulls[PRISM_MESSAGE_PAYLOAD - 1] = !message->has_payload;
+	row->values[PRISM_MESSAGE_CREATED_AT - 1] = TimestampTzGetDatum(message->created_at);
+	row->values[PRISM_MESSAGE_ATTEMPT - 1] = Int32GetDatum(attempt);
+}
+
+PrismMessageLease
+prism_message_lease(HeapTupleHeader row)
+{
+	TupleDesc	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row),
+													HeapTupleHeaderGetTypMod(row));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row),.t_data = row};
+	Datum		values[PRISM_MESSAGE_COLUMNS];
+	bool		nulls[PRISM_MESSAGE_COLUMNS];
+
+	Assert(descriptor->natts == PRISM_MESSAGE_COLUMNS);
+	heap_deform_tuple(&tuple, descriptor, values, nulls);
+	ReleaseTupleDesc(descriptor);
+
+	if (nulls[PRISM_MESSAGE_TOPIC - 1] || nulls[PRISM_MESSAGE_POSITION - 1])
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("topic and position of a message must not be null"));
+	if (nulls[PRISM_MESSAGE_CONSUMER_GROUP - 1] || nulls[PRISM_MESSAGE_LEASE_ID - 1])
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("message was not handed out to a consumer group"),
+				errdetail("Its consumer_group or lease_id is null, as in messages of prism.read()."),
+				errhint("Acknowledge messages that prism.consume() returned."));
+	return (PrismMessageLease)
+	{
+		.topic = DatumGetTextPP(values[PRISM_MESSAGE_TOPIC - 1]),
+		.group = DatumGetTextPP(values[PRISM_MESSAGE_CONSUMER_GROUP - 1]),
+		.position = DatumGetInt64(values[PRISM_MESSAGE_POSITION - 1]),
+		.lease_id = DatumGetInt64(values[PRISM_MESSAGE_LEASE_ID - 1])
+	};
+}
+
+/* ---------- arguments ---------- */
+
+text *
+prism_required_text(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("%s must not be null", name));
+	return PG_GETARG_TEXT_PP(argument);
+}
+
+static void
+refuse_null(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("%s must not be null", name));
+}
+
+int64
+prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
+						int64 min_us, int64 max_us)
+{
+	Interval   *interval;
+	double		microseconds;
+
+	refuse_null(fcinfo, argument, name);
+	interval = PG_GETARG_INTERVAL_P(argument);
+	/* far from overflow, and exact where it matters */
+	microseconds = (double) interval->time +
+		((double) interval->month * DAYS_PER_MONTH + interval->day) * (double) USECS_PER_DAY;
+	if (microseconds < (double) min_us || microseconds > (double) max_us)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s is out of range", name),
+				errdetail("It is %.6g seconds; the range is %.6g to %.6g seconds.",
+						  microseconds / USECS_PER_SEC,
+						  (double) min_us / USECS_PER_SEC, (double) max_us / USECS_PER_SEC));
+	return (int64) microseconds;
+}
+
+int
+prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	int			count;
+
+	refuse_null(fcinfo, argument, name);
+	count = PG_GETARG_INT32(argument);
+	if (count <= 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s must be greater than zero", name),
+				errdetail("It is %d.", count));
+	return count;
+}
+
+PrismTopic *
+prism_topic_argument(text *name, PrismPrivilege privilege, const char *function)
+{
+	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
+
+	prism_require_preload();
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot execute %s during recovery", function),
+				errdetail("Which messages are settled is known on the primary only."),
+				errhint("Connect to the primary."));
+	/* what is cut here is still longer than any topic's name */
+	text_to_cstring_buffer(name, buffer, sizeof(buffer));
+	return prism_topic_for(buffer, privilege);
+}
+
+/* The answer given last, while everything that it depends on is the same. */
+static struct
+{
+	PrismGroupRef *ref;			/* NULL: none */
+	PrismTopic *topic;
+	LocalTransactionId transaction;
+	SubTransactionId subtransaction;	/* a rollback would have let go of the topic's lock */
+	uint64		catalog_generation;
+	Oid			user;
+	int			topic_bytes;
+	int			group_bytes;
+	char		topic_name[PRISM_TOPIC_NAME_MAX + 1];
+	char		group_name[PRISM_GROUP_NAME_MAX + 1];
+}			answer;
+
+static bool
+same_text(const text *value, const char *bytes, int length)
+{
+	return (int) VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), bytes, length) == 0;
+}
+
+static bool
+answer_holds(const text *topic, const text *group)
+{
+	return answer.ref != NULL &&
+		answer.transaction == prism_my_local_xid() &&
+		answer.subtransaction == GetCurrentSubTransactionId() &&
+		answer.user == GetUserId() &&
+		same_text(topic, answer.topic_name, answer.topic_bytes) &&
+		same_text(group, answer.group_name, answer.group_bytes) &&
+		answer.catalog_generation == prism_catalog_generation() &&
+		prism_group_is_current(answer.ref);
+}
+
+static void
+remember_answer(PrismGroupRef *ref, PrismTopic *topic)
+{
+	answer.ref = ref;
+	answer.topic = topic;
+	answer.transaction = prism_my_local_xid();
+	answer.subtransaction = GetCurrentSubTransactionId();
+	answer.user = GetUserId();
+	answer.catalog_generation = prism_catalog_generation();
+	answer.topic_bytes = strlcpy(answer.topic_name, topic->name, sizeof(answer.topic_name));
+	answer.group_bytes = strlcpy(answer.group_name, prism_group_name(ref), sizeof(answer.group_name));
+}
+
+PrismGroupRef *
+prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missing,
+					 const char *function, PrismTopic **found_topic)
+{
+	char		buffer[PRISM_GROUP_NAME_MAX + 2];
+	PrismTopic *topic;
+	PrismGroupRef *ref;
+
+	if (answer_holds(topic_name, group_name))
+	{
+		*found_topic = answer.topic;
+		return answer.ref;
+	}
+	answer.ref = NULL;
+	topic = prism_topic_argument(topic_name, PRISM_CONSUME, function);
+	text_to_cstring_buffer(group_name, buffer, sizeof(buffer));
+	ref = prism_group_open(topic, buffer, missing);
+	if (ref != NULL)
+		remember_answer(ref, topic);
+	*found_topic = topic;
+	return ref;
+}

@@ -1,0 +1,84 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.h
+ *	  prism.message, the row in which messages are handed out, and the
+ *	  arguments that several functions share.
+ *
+ * src/api/message.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_API_MESSAGE_H
+#define PRISM_API_MESSAGE_H
+
+#include "store/group.h"
+#include "store/topic.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns of prism.message. */
+enum
+{
+	PRISM_MESSAGE_TOPIC = 1,
+	PRISM_MESSAGE_POSITION,
+	PRISM_MESSAGE_ID,
+	PRISM_MESSAGE_KEY,
+	PRISM_MESSAGE_HEADERS,
+	PRISM_MESSAGE_PAYLOAD,
+	PRISM_MESSAGE_CREATED_AT,
+	PRISM_MESSAGE_ATTEMPT,
+	PRISM_MESSAGE_CONSUMER_GROUP,
+	PRISM_MESSAGE_LEASE_ID,
+	PRISM_MESSAGE_COLUMNS = PRISM_MESSAGE_LEASE_ID
+};
+
+/* A row in the making: what is the same for all messages of a call is filled in once. */
+typedef struct PrismMessageRow
+{
+	Datum		values[PRISM_MESSAGE_COLUMNS];
+	bool		nulls[PRISM_MESSAGE_COLUMNS];
+} PrismMessageRow;
+
+/* group NULL: a message that is only read. */
+extern void prism_message_row_init(PrismMessageRow *row, const char *topic, const char *group,
+								   int64 lease_id);
+extern void prism_message_row_fill(PrismMessageRow *row, PrismMessage *message, int attempt);
+
+/* What an acknowledgement needs of a message. */
+typedef struct PrismMessageLease
+{
+	text	   *topic;
+	text	   *group;
+	int64		position;
+	int64		lease_id;
+} PrismMessageLease;
+
+/* Take a prism.message apart; 22004 and 22023 for one that was not handed out. */
+extern PrismMessageLease prism_message_lease(HeapTupleHeader row);
+
+/* ---------- arguments ---------- */
+
+/* 22004 when it is NULL. */
+extern text *prism_required_text(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/* An interval in microseconds, a month taken as 30 days; 22023 outside of [min, max]. */
+extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
+									 int64 min_us, int64 max_us);
+
+/* 22023 unless it is greater than zero. */
+extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/* The topic for 'privilege'; 55000 without preload, 25006 during recovery. */
+extern PrismTopic *prism_topic_argument(text *name, PrismPrivilege privilege, const char *function);
+
+/*
+ * Topic and group, for the right to consume.  Asked for again and again within
+ * a transaction, the answer is remembered.
+ */
+extern PrismGroupRef *prism_group_argument(text *topic, text *group, PrismGroupMissing missing,
+										   const char *function, PrismTopic **found_topic);
+
+#endif							/* PRISM_API_MESSAGE_H */

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.c
+ *	  prism.read(): replay, without a group and without leaving a trace.
+ *
+ * src/api/read.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/message.h"
+#include "store/log.h"
+
+#include "access/detoast.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(prism_read);
+
+/* What lies out of line goes into the result whole: its segment may be dropped before the client asks for it. */
+static Datum
+fetch_external(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+
+	return VARATT_IS_EXTERNAL(stored) ? PointerGetDatum(detoast_external_attr(stored)) : value;
+}
+
+static void
+read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *result)
+{
+	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism read", ALLOCSET_DEFAULT_SIZES);
+	PrismReader *reader = prism_reader_open(topic, from);
+	PrismMessageRow row;
+	PrismMessage message;
+
+	prism_message_row_init(&row, topic->name, NULL, 0);
+	for (int count = 0; count < max_messages && prism_reader_next(reader, &message); count++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row_cxt);
+
+		CHECK_FOR_INTERRUPTS();
+		if (message.has_key)
+			message.key = fetch_external(message.key);
+		if (message.has_headers)
+			message.headers = fetch_external(message.headers);
+		if (message.has_payload)
+			message.payload = fetch_external(message.payload);
+		prism_message_row_fill(&row, &message, 0);
+		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row_cxt);
+	}
+	prism_reader_close(reader);
+	MemoryContextDelete(row_cxt);
+}
+
+/* Arguments: topic, from_position, max_messages. */
+Datum
+prism_read(PG_FUNCTION_ARGS)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	int64		from = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	int			max_messages = prism_count_argument(fcinfo, 2, "max_messages");
+	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_READ, "prism.read()");
+
+	if (from < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("from_position must not be negative"),
+				errdetail("It is " INT64_FORMAT ".", from));
+	PreventCommandIfParallelMode("prism.read()");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	read_messages(topic, from, max_messages, (ReturnSetInfo *) fcinfo->resultinfo);
+	return (Datum) 0;
+}

@@ -1,0 +1,535 @@
+/*-------------------------------------------------------------------------
+ *
+ * group.c
+ *	  Slots of consumer groups in shared memory, and this backend's way to them.
+ *
+ * src/store/group.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "guc.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/shmem.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+typedef struct GroupTable
+{
+	LWLock	   *lock;			/* slots are taken and freed under it */
+	pg_atomic_uint32 sessions;	/* numbers given out */
+	int			size;
+	PrismGroup	slots[FLEXIBLE_ARRAY_MEMBER];
+} GroupTable;
+
+static GroupTable *table = NULL;
+
+/* Refs by topic and name, for the life of the session. */
+static HTAB *refs = NULL;
+
+/* The slot for which this backend reads ahead. */
+static PrismGroup *reading = NULL;
+static uint32 reading_generation;
+
+/* A group or topic that this transaction made or dropped. */
+typedef struct Change
+{
+	int32		group_id;		/* 0: all groups of the topic */
+	int32		topic_id;
+	int			nest_level;
+	bool		created;
+} Change;
+
+static List *changes = NIL;
+
+/* ---------- shared memory ---------- */
+
+static Size
+table_size(void)
+{
+	return MAXALIGN(add_size(offsetof(GroupTable, slots),
+							 mul_size(prism_max_groups, sizeof(PrismGroup))));
+}
+
+static Size
+window_size(void)
+{
+	return MAXALIGN(prism_window_bytes(prism_group_window));
+}
+
+int
+prism_group_lwlocks(void)
+{
+	return prism_max_groups + 1;
+}
+
+Size
+prism_group_shmem_size(void)
+{
+	return add_size(table_size(), mul_size(prism_max_groups, window_size()));
+}
+
+void
+prism_group_shmem_init(void)
+{
+	LWLockPadded *locks;
+	char	   *windows;
+	bool		found;
+
+	table = ShmemInitStruct("prism groups", prism_group_shmem_size(), &found);
+	if (found)
+		return;
+	memset(table, 0, table_size());
+	locks = GetNamedLWLockTranche(PRISM_GROUP_TRANCHE);
+	windows = (char *) table + table_size();
+	table->lock = &locks[prism_max_groups].lock;
+	table->size = prism_max_groups;
+	pg_atomic_init_u32(&table->sessions, 0);
+	for (int i = 0; i < table->size; i++)
+	{
+		PrismGroup *group = &table->slots[i];
+
+		group->lock = &locks[i].lock;
+		group->window = (PrismWindow *) (windows + i * window_size());
+		prism_window_init(group->window, prism_group_window);
+		ConditionVariableInit(&group->changed);
+	}
+}
+
+uint32
+prism_group_session(void)
+{
+	static uint32 session = 0;
+
+	if (session == 0)
+		session = pg_atomic_add_fetch_u32(&table->sessions, 1);
+	return session;
+}
+
+/* ---------- slots ---------- */
+
+/* Under the table's lock. */
+static PrismGroup *
+find_slot(int32 group_id, PrismGroup **unused)
+{
+	for (int i = 0; i < table->size; i++)
+	{
+		PrismGroup *slot = &table->slots[i];
+
+		if (slot->database == MyDatabaseId && slot->group_id == group_id)
+			return slot;
+		if (slot->database == InvalidOid && unused != NULL && *unused == NULL)
+			*unused = slot;
+	}
+	return NULL;
+}
+
+/* Under the table's lock: a free slot becomes the group's. */
+static void
+init_slot(PrismGroup *group, int32 topic_id, int32 group_id, int64 start_from)
+{
+	LWLockAcquire(group->lock, LW_EXCLUSIVE);
+	group->database = MyDatabaseId;
+	group->topic_id = topic_id;
+	group->group_id = group_id;
+	group->start_from = start_from;
+	group->ready = group->starved = false;
+	group->reader = 0;
+	group->epoch = 0;
+	LWLockRelease(group->lock);
+}
+
+static PrismGroup *
+find_or_take_slot(int32 topic_id, int32 group_id, int64 start_from, uint32 *generation)
+{
+	PrismGroup *unused = NULL;
+	PrismGroup *group;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	group = find_slot(group_id, &unused);
+	if (group == NULL && unused != NULL)
+	{
+		group = unused;
+		init_slot(group, topic_id, group_id, start_from);
+	}
+	if (group != NULL)
+		*generation = group->generation;
+	LWLockRelease(table->lock);
+	return group;
+}
+
+/* Free the slots of databases that have been dropped. */
+static void
+sweep_databases(void)
+{
+	for (int i = 0; i < table->size; i++)
+	{
+		Oid			database = table->slots[i].database;
+
+		if (OidIsValid(database) && !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database)))
+			prism_group_forget(database, 0);
+	}
+}
+
+PrismGroup *
+prism_group_attach(const char *name, int32 topic_id, int32 group_id, int64 start_from,
+				   uint32 *generation)
+{
+	PrismGroup *group = find_or_take_slot(topic_id, group_id, start_from, generation);
+
+	if (group == NULL)
+	{
+		sweep_databases();
+		group = find_or_take_slot(topic_id, group_id, start_from, generation);
+	}
+	if (group == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("no free place for consumer group \"%s\"", name),
+				errdetail("All %d places of prism.max_groups are in use, over all databases.", prism_max_groups),
+				errhint("Raise prism.max_groups and restart the server, or drop a group that is not needed with prism.drop_group()."));
+	return group;
+}
+
+/* Free what matches: in a database, one group, or one topic's, or all. */
+static void
+free_slots(Oid database, int32 topic_id, int32 group_id)
+{
+	if (table == NULL || database == InvalidOid)
+		return;
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < table->size; i++)
+	{
+		PrismGroup *slot = &table->slots[i];
+
+		if (slot->database != database ||
+			(group_id != 0 && slot->group_id != group_id) ||
+			(topic_id != 0 && slot->topic_id != topic_id))
+			continue;
+		LWLockAcquire(slot->lock, LW_EXCLUSIVE);
+		slot->database = InvalidOid;
+		slot->generation++;
+		slot->ready = false;
+		slot->reader = 0;
+		LWLockRelease(slot->lock);
+		ConditionVariableBroadcast(&slot->changed);
+	}
+	LWLockRelease(table->lock);
+}
+
+void
+prism_group_forget(Oid database, int32 topic_id)
+{
+	free_slots(database, topic_id, 0);
+}
+
+void
+prism_group_detach(int32 group_id)
+{
+	free_slots(MyDatabaseId, 0, group_id);
+}
+
+void
+prism_group_dropped(const char *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("consumer group \"%s\" was dropped by another session", name),
+			errhint("Roll back and begin again."));
+}
+
+void
+prism_group_lock(PrismGroupRef *ref, LWLockMode mode)
+{
+	LWLockAcquire(ref->group->lock, mode);
+	if (ref->group->generation != ref->generation)
+	{
+		LWLockRelease(ref->group->lock);
+		ref->catalog_generation = 0;
+		prism_group_dropped(ref->name);
+	}
+}
+
+bool
+prism_group_lock_if(PrismGroup *group, uint32 generation)
+{
+	LWLockAcquire(group->lock, LW_EXCLUSIVE);
+	if (group->generation == generation)
+		return true;
+	LWLockRelease(group->lock);
+	return false;
+}
+
+PrismGroup *
+prism_group_lock_loaded(int32 group_id)
+{
+	PrismGroup *group;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	group = find_slot(group_id, NULL);
+	if (group != NULL)
+	{
+		LWLockAcquire(group->lock, LW_SHARED);
+		if (!group->ready)
+		{
+			LWLockRelease(group->lock);
+			group = NULL;
+		}
+	}
+	LWLockRelease(table->lock);
+	return group;
+}
+
+void
+prism_group_unlock(PrismGroup *group)
+{
+	LWLockRelease(group->lock);
+}
+
+/* ---------- who reads ahead ---------- */
+
+bool
+prism_group_claim_reader(PrismGroupRef *ref)
+{
+	Assert(reading == NULL);
+	if (ref->group->reader != 0)
+		return false;
+	ref->group->reader = prism_my_proc_number() + 1;
+	reading = ref->group;
+	reading_generation = ref->generation;
+	return true;
+}
+
+void
+prism_group_release_reader(PrismGroup *group)
+{
+	Assert(reading == group);
+	group->reader = 0;
+	reading = NULL;
+}
+
+/* An error came while this backend read ahead: nothing of what it read was entered. */
+void
+prism_group_abort_reader(void)
+{
+	PrismGroup *group = reading;
+
+	if (group == NULL)
+		return;
+	reading = NULL;
+	if (!prism_group_lock_if(group, reading_generation))
+		return;
+	group->reader = 0;
+	prism_group_unlock(group);
+	ConditionVariableBroadcast(&group->changed);
+}
+
+void
+prism_group_await_reader(PrismGroupRef *ref)
+{
+	ConditionVariablePrepareToSleep(&ref->group->changed);
+	for (;;)
+	{
+		bool		busy;
+
+		prism_group_lock(ref, LW_SHARED);
+		busy = ref->group->reader != 0;
+		prism_group_unlock(ref->group);
+		if (!busy)
+			break;
+		ConditionVariableSleep(&ref->group->changed, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+}
+
+/* ---------- finding a group ---------- */
+
+void
+prism_group_check_name(const char *name)
+{
+	Size		length = strlen(name);
+
+	if (length == 0 || length > PRISM_GROUP_NAME_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid consumer group name \"%.*s\"", pg_mbcliplen(name, length, 64), name),
+				errdetail("It has %zu bytes; a name has 1 to %d.", length, PRISM_GROUP_NAME_MAX));
+}
+
+/* When the first message from 'from' on was published; 0: there is none. */
+static TimestampTz
+first_created_at(PrismTopic *topic, int64 from)
+{
+	PrismReader *reader = prism_reader_open(topic, from);
+	PrismMessage message;
+	TimestampTz created_at = prism_reader_next(reader, &message) ? message.created_at : 0;
+
+	prism_reader_close(reader);
+	return created_at;
+}
+
+static PrismGroupRef *
+find_ref(PrismTopic *topic, const char *name)
+{
+	PrismGroupRef key;
+	PrismGroupRef *ref;
+	bool		found;
+
+	if (refs == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = offsetof(PrismGroupRef, topic),
+			.entrysize = sizeof(PrismGroupRef),
+		};
+
+		refs = hash_create("prism groups", 16, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	memset(&key, 0, offsetof(PrismGroupRef, topic));
+	key.topic_id = topic->topic_id;
+	strlcpy(key.name, name, sizeof(key.name));
+	ref = hash_search(refs, &key, HASH_ENTER, &found);
+	if (!found)
+		memset((char *) ref + offsetof(PrismGroupRef, topic), 0,
+			   sizeof(PrismGroupRef) - offsetof(PrismGroupRef, topic));
+	ref->topic = topic;
+	return ref;
+}
+
+PrismGroupRef *
+prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
+{
+	PrismGroupRef *ref;
+
+	prism_group_check_name(name);
+	ref = find_ref(topic, name);
+	if (!prism_group_is_current(ref) && !prism_group_resolve(ref, missing))
+		return NULL;
+	if (!ref->group->ready)
+		prism_group_rebuild(ref);
+	return ref;
+}
+
+bool
+prism_group_is_current(const PrismGroupRef *ref)
+{
+	return ref->catalog_generation == prism_catalog_generation() &&
+		ref->group->generation == ref->generation;
+}
+
+const char *
+prism_group_name(const PrismGroupRef *ref)
+{
+	return ref->name;
+}
+
+void
+prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
+{
+	PrismWindow *window = ref->group->window;
+	int64		stable = prism_log_stable(ref->topic);
+	PrismEntry *oldest;
+	int64		unread;
+
+	prism_group_lock(ref, LW_SHARED);
+	status->position = prism_window_base(window);
+	status->read_end = window->read_end;
+	status->available = window->counts[PRISM_ENTRY_AVAILABLE];
+	status->in_flight = window->counts[PRISM_ENTRY_LEASED] + window->counts[PRISM_ENTRY_ACKING];
+	status->delayed = window->counts[PRISM_ENTRY_DELAYED];
+	status->lag_messages = prism_window_unfinished(window);
+	status->full = prism_window_room(window) == 0;
+	oldest = prism_window_first(window);
+	status->oldest = oldest != NULL ? oldest->created_at : 0;
+	prism_group_unlock(ref->group);
+
+	unread = prism_counter_distance(ref->topic->counter, status->read_end, Max(stable, status->read_end));
+	status->lag_messages += unread;
+	if (status->oldest == 0 && unread > 0)
+		status->oldest = first_created_at(ref->topic, status->read_end);
+}
+
+/* ---------- what the transaction changed ---------- */
+
+static void
+note_change(int32 group_id, int32 topic_id, bool created)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+	Change	   *change = palloc(sizeof(Change));
+
+	*change = (Change) {group_id, topic_id, GetCurrentTransactionNestLevel(), created};
+	changes = lappend(changes, change);
+	MemoryContextSwitchTo(caller);
+}
+
+void
+prism_group_note_created(int32 group_id)
+{
+	note_change(group_id, 0, true);
+}
+
+void
+prism_group_note_dropped(int32 group_id)
+{
+	note_change(group_id, 0, false);
+}
+
+void
+prism_group_topic_dropped(int32 topic_id)
+{
+	note_change(0, topic_id, false);
+}
+
+bool
+prism_group_has_changes(void)
+{
+	return changes != NIL;
+}
+
+void
+prism_group_end_changes(bool committed)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		if (change->created != committed)
+			free_slots(MyDatabaseId, change->topic_id, change->group_id);
+	}
+	changes = NIL;
+}
+
+void
+prism_group_subend_changes(int nest_level, bool committed)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		if (change->nest_level < nest_level)
+			continue;
+		if (committed)
+		{
+			change->nest_level = nest_level - 1;
+			continue;
+		}
+		if (change->created)
+			free_slots(MyDatabaseId, change->topic_id, change->group_id);
+		/* frees no memory, so cannot throw */
+		changes = foreach_delete_current(changes, cell);
+	}
+}

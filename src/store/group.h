@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * group.h
+ *	  Consumer groups: who has which message, and what is finished.
+ *
+ * A group's state is a window of unfinished messages in shared memory
+ * (group_window.h), made at the group's first use after server start from the
+ * progress log.  Handing out messages writes nothing.  An acknowledgement
+ * appends one record to the progress log in the transaction that acknowledges
+ * and counts once that has committed.
+ *
+ * What an uncommitted transaction was handed out goes back when it, or the
+ * savepoint, is rolled back or its backend ends; after COMMIT it stays leased
+ * until the deadline.
+ *
+ * Files: group.c slots and the backend's view of them; group_catalog.c
+ * prism.consumer_group; group_state.c progress records, rebuilding and
+ * checkpoints; group_take.c reading ahead and handing out; group_ack.c
+ * acknowledgements and the end of transactions.
+ *
+ * src/store/group.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_GROUP_H
+#define PRISM_GROUP_H
+
+#include "store/topic.h"
+
+#include "nodes/pg_list.h"
+
+#define PRISM_GROUP_TRANCHE "prism_group"
+#define PRISM_GROUP_NAME_MAX 249
+
+/* Called by prism.c's shared memory hooks; so many LWLocks of PRISM_GROUP_TRANCHE are requested there. */
+extern int	prism_group_lwlocks(void);
+extern Size prism_group_shmem_size(void);
+extern void prism_group_shmem_init(void);
+
+/*
+ * Transaction callbacks, registered by prism.c.  pre_commit comes before
+ * prism_log_pre_commit(), as it appends to the progress log; end before
+ * prism_log_end(), so that nothing below the stable progress offset is missing
+ * in the windows.
+ */
+extern bool prism_group_has_work(void);
+extern void prism_group_pre_commit(void);
+extern void prism_group_end(bool committed);	/* cannot throw */
+extern void prism_group_subcommit(int nest_level);
+extern void prism_group_subabort(int nest_level);	/* cannot throw */
+
+/* Free the slots of a database (topic 0: all), or of one topic. Cannot throw. */
+extern void prism_group_forget(Oid database, int32 topic_id);
+
+/* The topic is being dropped: free its groups' slots when that commits. */
+extern void prism_group_topic_dropped(int32 topic_id);
+
+/* A group as this backend knows it; stays where it is, its content is refreshed by prism_group_open(). */
+typedef struct PrismGroupRef PrismGroupRef;
+
+/* 22023 unless the name can be a group's. */
+extern void prism_group_check_name(const char *name);
+
+/* What to do about a group that does not exist. */
+typedef enum PrismGroupMissing
+{
+	PRISM_GROUP_MAKE,			/* at the earliest kept position */
+	PRISM_GROUP_REFUSE,			/* 42704 */
+	PRISM_GROUP_IGNORE			/* answer NULL */
+} PrismGroupMissing;
+
+/*
+ * Find the group of a topic (whose lock is held) and load its window.  53400
+ * when prism.max_groups is used up.
+ */
+extern PrismGroupRef *prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing);
+/* The group has not been dropped since it was opened. */
+extern bool prism_group_is_current(const PrismGroupRef *ref);
+extern const char *prism_group_name(const PrismGroupRef *ref);
+
+/* Every group of this database: its topic's number and its name. */
+typedef struct PrismGroupName
+{
+	int32		topic_id;
+	char	   *name;
+} PrismGroupName;
+
+extern List *prism_group_list(void);
+
+/* Make a group that begins at 'start'; 42710 when it is there. Drop one: false when it was not there. */
+extern void prism_group_create(PrismTopic *topic, const char *name, int64 start);
+extern bool prism_group_drop(PrismTopic *topic, const char *name);
+
+/* ---------- handing out ---------- */
+
+typedef struct PrismDelivery PrismDelivery;
+
+/* Take up to 'max' messages under a lease of this transaction; may wait for another session that reads ahead. */
+extern PrismDelivery *prism_group_take(PrismGroupRef *ref, int max, int64 lease_us);
+extern int	prism_delivery_count(const PrismDelivery *delivery);
+extern int64 prism_delivery_lease(const PrismDelivery *delivery);
+/* Nothing was taken although messages wait: the window has no room. */
+extern bool prism_delivery_starved(const PrismDelivery *delivery);
+
+/* The next message that was taken, valid until the next call; its Datums need nothing but memory. */
+extern bool prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt);
+
+/* Messages from 'first' on (counted from 0) were not delivered: give them back as if they had not been taken. */
+extern void prism_delivery_return(PrismDelivery *delivery, int first);
+extern void prism_delivery_close(PrismDelivery *delivery);
+
+/* Is there a message to take? Reads ahead to find out. */
+extern bool prism_group_ready(PrismGroupRef *ref);
+
+/*
+ * Sleep until something may have become available for the group (NULL: for any
+ * group of the topic), or 'until'; false: that time has come.  Prepare before
+ * the check that precedes the first sleep, cancel after the last.
+ */
+extern void prism_group_prepare_sleep(PrismTopic *topic);
+extern bool prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until);
+extern void prism_group_cancel_sleep(void);
+
+/* ---------- acknowledging ---------- */
+
+/*
+ * Acknowledge at the commit of this transaction.  lease_ids NULL: leases of
+ * this session.  Returns how many were unfinished until now; 55000, naming the
+ * positions, when some lease is not held any more.
+ */
+extern int	prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count);
+
+/* ---------- seen from outside ---------- */
+
+typedef struct PrismGroupStatus
+{
+	int64		position;		/* everything below is finished */
+	int64		read_end;		/* everything below has been read ahead */
+	int			available;		/* read ahead, nobody has it */
+	int			in_flight;		/* leased or being acknowledged */
+	int			delayed;
+	int64		lag_messages;	/* unfinished and not yet read */
+	TimestampTz oldest;			/* when the oldest unfinished message was published; 0: there is none */
+	bool		full;			/* the window has no room for what waits */
+} PrismGroupStatus;
+
+extern void prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status);
+
+/*
+ * Write a full record of every group of this database to the current
+ * transaction.  Returns the progress offset below which no record of a group
+ * is needed once that has committed.
+ */
+extern int64 prism_group_checkpoint_all(void);
+
+#endif							/* PRISM_GROUP_H */

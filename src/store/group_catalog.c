@@ -1,0 +1,300 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_catalog.c
+ *	  The rows of prism.consumer_group.
+ *
+ * A group is made by the first transaction that consumes for it, and is gone
+ * again when that rolls back: nobody else can have used it, as sessions that
+ * come second wait for the first one's end.  For that a name has a lock of its
+ * own, taken only while a group is looked up for the first time in a session,
+ * made or dropped.  Rows are read with a snapshot of now, whatever the
+ * transaction's isolation level.
+ *
+ * src/store/group_catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns of prism.consumer_group. */
+enum
+{
+	GROUP_ID = 1,
+	GROUP_TOPIC_ID,
+	GROUP_NAME,
+	GROUP_START_FROM,
+	GROUP_CONFIG,
+	GROUP_CREATED_AT,
+	GROUP_COLUMNS = GROUP_CREATED_AT
+};
+
+static Oid
+catalog_relid(void)
+{
+	return get_relname_relid("consumer_group", get_namespace_oid("prism", false));
+}
+
+/* ---------- the lock of a name ---------- */
+
+/* Two names that share a lock by chance wait for each other for a moment, no more. */
+static uint16
+lock_number(const char *name)
+{
+	return (uint16) hash_bytes((const unsigned char *) name, strlen(name));
+}
+
+static void
+lock_name(int32 topic_id, const char *name, LOCKMODE mode)
+{
+	LockDatabaseObject(catalog_relid(), (Oid) topic_id, lock_number(name), mode);
+}
+
+static void
+unlock_name(int32 topic_id, const char *name, LOCKMODE mode)
+{
+	UnlockDatabaseObject(catalog_relid(), (Oid) topic_id, lock_number(name), mode);
+}
+
+/* ---------- rows ---------- */
+
+static void
+fill_row(PrismGroupRow *row, HeapTuple tuple, TupleDesc descriptor)
+{
+	bool		isnull;
+
+	row->group_id = DatumGetInt32(heap_getattr(tuple, GROUP_ID, descriptor, &isnull));
+	row->topic_id = DatumGetInt32(heap_getattr(tuple, GROUP_TOPIC_ID, descriptor, &isnull));
+	row->start_from = DatumGetInt64(heap_getattr(tuple, GROUP_START_FROM, descriptor, &isnull));
+	row->name = TextDatumGetCString(heap_getattr(tuple, GROUP_NAME, descriptor, &isnull));
+}
+
+/* Call 'visit' for each row of the topic (0: of all), until it returns false. */
+static void
+scan_rows(int32 topic_id, bool (*visit) (Relation catalog, HeapTuple tuple, void *arg), void *arg)
+{
+	Relation	catalog = table_open(catalog_relid(), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, GROUP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, topic_id != 0 ? 1 : 0, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (!visit(catalog, tuple, arg))
+			break;
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+}
+
+typedef struct NameSearch
+{
+	const char *name;
+	PrismGroupRow *row;
+	bool		found;
+	ItemPointerData tid;
+} NameSearch;
+
+static bool
+visit_name(Relation catalog, HeapTuple tuple, void *arg)
+{
+	NameSearch *search = arg;
+	PrismGroupRow row;
+
+	fill_row(&row, tuple, RelationGetDescr(catalog));
+	if (strcmp(row.name, search->name) != 0)
+		return true;
+	*search->row = row;
+	search->found = true;
+	search->tid = tuple->t_self;
+	return false;
+}
+
+bool
+prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow *row)
+{
+	NameSearch	search = {.name = name,.row = row};
+
+	scan_rows(topic_id, visit_name, &search);
+	return search.found;
+}
+
+static bool
+visit_all(Relation catalog, HeapTuple tuple, void *arg)
+{
+	List	  **rows = arg;
+	PrismGroupRow *row = palloc(sizeof(PrismGroupRow));
+
+	fill_row(row, tuple, RelationGetDescr(catalog));
+	*rows = lappend(*rows, row);
+	return true;
+}
+
+List *
+prism_group_rows(void)
+{
+	List	   *rows = NIL;
+
+	scan_rows(0, visit_all, &rows);
+	return rows;
+}
+
+List *
+prism_group_list(void)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, prism_group_rows())
+	{
+		PrismGroupRow *row = lfirst(cell);
+		PrismGroupName *name = palloc(sizeof(PrismGroupName));
+
+		*name = (PrismGroupName) {row->topic_id, row->name};
+		names = lappend(names, name);
+	}
+	return names;
+}
+
+static void
+insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
+{
+	Relation	catalog = table_open(catalog_relid(), RowExclusiveLock);
+	Datum		values[GROUP_COLUMNS];
+	bool		nulls[GROUP_COLUMNS] = {false};
+	HeapTuple	tuple;
+
+	row->group_id = prism_next_object_id();
+	row->topic_id = topic_id;
+	row->start_from = start;
+	row->name = pstrdup(name);
+	values[GROUP_ID - 1] = Int32GetDatum(row->group_id);
+	values[GROUP_TOPIC_ID - 1] = Int32GetDatum(topic_id);
+	values[GROUP_NAME - 1] = CStringGetTextDatum(name);
+	values[GROUP_START_FROM - 1] = Int64GetDatum(start);
+	values[GROUP_CONFIG - 1] = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	values[GROUP_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
+	CatalogTupleInsert(catalog, tuple);
+	table_close(catalog, NoLock);
+	CommandCounterIncrement();
+	prism_group_note_created(row->group_id);
+}
+
+/* ---------- making, finding, dropping ---------- */
+
+/*
+ * Find the row with the name's lock held in share mode, or make it and keep
+ * the lock exclusively.  False: there is none.
+ */
+static bool
+find_or_make(PrismTopic *topic, const char *name, bool create, PrismGroupRow *row, LOCKMODE *held)
+{
+	for (;;)
+	{
+		lock_name(topic->topic_id, name, AccessShareLock);
+		*held = AccessShareLock;
+		if (prism_group_find_row(topic->topic_id, name, row))
+			return true;
+		unlock_name(topic->topic_id, name, AccessShareLock);
+		*held = NoLock;
+		if (!create)
+			return false;
+
+		/* waits for whoever is making it */
+		lock_name(topic->topic_id, name, AccessExclusiveLock);
+		if (!prism_group_find_row(topic->topic_id, name, row))
+		{
+			insert_row(topic->topic_id, name, prism_log_earliest(topic), row);
+			return true;
+		}
+		unlock_name(topic->topic_id, name, AccessExclusiveLock);
+	}
+}
+
+/*
+ * The slot is attached under the name's lock: a drop either comes before, and
+ * the row is gone, or after, and frees the slot.
+ */
+bool
+prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
+{
+	uint64		generation = prism_catalog_generation();
+	PrismGroupRow row;
+	LOCKMODE	held;
+
+	ref->catalog_generation = 0;
+	if (!find_or_make(ref->topic, ref->name, missing == PRISM_GROUP_MAKE, &row, &held))
+	{
+		if (missing == PRISM_GROUP_IGNORE)
+			return false;
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic \"%s\" has no consumer group \"%s\"", ref->topic->name, ref->name),
+				errhint("The first prism.consume() makes it, or prism.create_group(); prism.groups lists those that exist."));
+	}
+	ref->group = prism_group_attach(ref->name, ref->topic_id, row.group_id, row.start_from,
+									&ref->generation);
+	ref->group_id = row.group_id;
+	ref->catalog_generation = generation;
+	if (held != NoLock)
+		unlock_name(ref->topic_id, ref->name, held);
+	return true;
+}
+
+void
+prism_group_create(PrismTopic *topic, const char *name, int64 start)
+{
+	PrismGroupRow row;
+
+	prism_group_check_name(name);
+	lock_name(topic->topic_id, name, AccessExclusiveLock);
+	if (prism_group_find_row(topic->topic_id, name, &row))
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_OBJECT),
+				errmsg("topic \"%s\" has a consumer group \"%s\" already", topic->name, name));
+	insert_row(topic->topic_id, name, start, &row);
+}
+
+bool
+prism_group_drop(PrismTopic *topic, const char *name)
+{
+	PrismGroupRow row;
+	NameSearch	search = {.name = name,.row = &row};
+	Relation	catalog;
+
+	lock_name(topic->topic_id, name, AccessExclusiveLock);
+	scan_rows(topic->topic_id, visit_name, &search);
+	if (!search.found)
+	{
+		unlock_name(topic->topic_id, name, AccessExclusiveLock);
+		return false;
+	}
+	catalog = table_open(catalog_relid(), RowExclusiveLock);
+	CatalogTupleDelete(catalog, &search.tid);
+	table_close(catalog, NoLock);
+	prism_group_note_dropped(row.group_id);
+	prism_catalog_changed();
+	return true;
+}

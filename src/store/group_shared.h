@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_shared.h
+ *	  A group's slot in shared memory, and what the group_*.c files share.
+ *
+ * Slots are taken and freed under the table's LWLock; what is in a slot is
+ * under the slot's own.  A slot may be freed at any time (its group is dropped)
+ * by who holds both; generation tells those who kept a pointer.
+ *
+ * No I/O, no palloc, nothing that throws while a slot's lock is held.
+ *
+ * src/store/group_shared.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_GROUP_SHARED_H
+#define PRISM_GROUP_SHARED_H
+
+#include "compat.h"
+#include "store/counter.h"
+#include "store/group.h"
+#include "store/group_ranges.h"
+#include "store/group_window.h"
+
+#include "lib/stringinfo.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+
+typedef struct PrismGroup
+{
+	LWLock	   *lock;
+	uint32		generation;		/* grows when the slot is freed */
+	Oid			database;		/* InvalidOid: the slot is free */
+	int32		topic_id;
+	int32		group_id;
+	int64		start_from;		/* where the group begins when the progress log has nothing */
+
+	bool		ready;			/* the window was rebuilt */
+	bool		starved;		/* somebody found no room to read ahead */
+	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
+	uint32		epoch;			/* progress records of another epoch do not count (seek) */
+	ConditionVariable changed;	/* reading ahead or rebuilding has ended */
+	PrismWindow *window;
+} PrismGroup;
+
+struct PrismGroupRef
+{
+	/* the key: must be first, all bytes are compared */
+	int32		topic_id;
+	char		name[PRISM_GROUP_NAME_MAX + 3];
+
+	PrismTopic *topic;
+	int32		group_id;
+	uint64		catalog_generation; /* the row was seen at this one; 0: never */
+	PrismGroup *group;
+	uint32		generation;		/* of the slot */
+};
+
+/* ---------- group.c ---------- */
+
+/* Find or take the slot of a group; 53400. */
+extern PrismGroup *prism_group_attach(const char *name, int32 topic_id, int32 group_id,
+									  int64 start_from, uint32 *generation);
+/* Free one group's slot. Cannot throw. */
+extern void prism_group_detach(int32 group_id);
+
+pg_noreturn extern void prism_group_dropped(const char *name);
+
+/* Lock the slot; 42704 when the group has been dropped. */
+extern void prism_group_lock(PrismGroupRef *ref, LWLockMode mode);
+/* For callbacks: false, and not locked, when the slot was freed. */
+extern bool prism_group_lock_if(PrismGroup *group, uint32 generation);
+/* By number, for copying its state: NULL when it is not loaded. */
+extern PrismGroup *prism_group_lock_loaded(int32 group_id);
+extern void prism_group_unlock(PrismGroup *group);
+
+/*
+ * One backend at a time reads ahead.  Claim under the exclusive lock; false:
+ * somebody else does.  Released by prism_group_release_reader(), and by itself
+ * when the transaction or savepoint ends in an error.
+ */
+extern bool prism_group_claim_reader(PrismGroupRef *ref);
+/* Under the exclusive lock; wake the others after unlocking. False: the claim was lost with the slot. */
+extern void prism_group_release_reader(PrismGroup *group);
+extern void prism_group_abort_reader(void);
+/* Wait, unlocked, until nobody reads ahead. */
+extern void prism_group_await_reader(PrismGroupRef *ref);
+
+/* This session's number, told to nobody: what leases without ids are checked against. */
+extern uint32 prism_group_session(void);
+
+/* Groups made and dropped by this transaction: their slots are freed when it turns out that they are gone. */
+extern void prism_group_note_created(int32 group_id);
+extern void prism_group_note_dropped(int32 group_id);
+extern bool prism_group_has_changes(void);
+extern void prism_group_end_changes(bool committed);
+extern void prism_group_subend_changes(int nest_level, bool committed);
+
+/* ---------- group_catalog.c ---------- */
+
+typedef struct PrismGroupRow
+{
+	int32		group_id;
+	int32		topic_id;
+	int64		start_from;
+	char	   *name;
+} PrismGroupRow;
+
+/* The row as of now, whatever the transaction's snapshot. */
+extern bool prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow *row);
+extern List *prism_group_rows(void);
+
+/* Look the group up or make it, and attach its slot. False: it is missing, and that is to be ignored. */
+extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
+
+/* ---------- group_state.c ---------- */
+
+/* Rebuild the window from the progress log unless somebody did. */
+extern void prism_group_rebuild(PrismGroupRef *ref);
+extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
+
+/* ---------- group_take.c ---------- */
+
+/* What reading ahead found. */
+typedef struct PrismArrival
+{
+	int64		offset;
+	TimestampTz created_at;
+	uint32		key_hash;
+} PrismArrival;
+
+extern PrismArrival prism_group_arrival(const PrismMessage *message);
+
+/* ---------- group_ack.c ---------- */
+
+/* The lease of this (sub)transaction; what it takes goes back when it rolls back. */
+extern PrismHolder prism_group_holder(PrismGroupRef *ref);
+/* The lease was given these offsets. Cannot throw. */
+extern void prism_group_note_taken(PrismGroupRef *ref, int64 first, int64 last);
+
+#endif							/* PRISM_GROUP_SHARED_H */

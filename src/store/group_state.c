@@ -1,0 +1,427 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_state.c
+ *	  A group's state in the progress log: records, checkpoints, rebuilding.
+ *
+ * A record says which offsets are finished, a checkpoint says it of all.  Both
+ * only add, so the state is the union of what the kept records say, in any
+ * order and however often; only an epoch (seek) starts afresh.
+ *
+ * Why no acknowledgement is lost when old segments of the progress log go: the
+ * stable progress offset is taken before a window is copied, and a COMMIT
+ * callback enters what it finished into the window before its record can fall
+ * below the stable offset.  So a checkpoint covers everything below it.
+ *
+ * Numbers are in network byte order, as pg_dump carries them to other machines.
+ *
+ * src/store/group_state.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+#include "store/progress.h"
+
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define RECORD_VERSION 1
+
+typedef enum RecordType
+{
+	RECORD_FINISHED = 'F',		/* epoch, count, ranges */
+	RECORD_CHECKPOINT = 'C'		/* epoch, base, read_end, count, (offset, attempt) of unfinished ones */
+} RecordType;
+
+/* An unfinished message whose attempts are known. */
+typedef struct Attempt
+{
+	int64		offset;
+	uint16		attempt;
+} Attempt;
+
+/* What the log says about a group. */
+typedef struct ReplayedState
+{
+	int32		group_id;		/* hash key */
+	uint32		epoch;
+	PrismRanges finished;
+	Attempt    *attempts;		/* of the last checkpoint, ascending */
+	int			attempt_count;
+} ReplayedState;
+
+/* ---------- writing ---------- */
+
+static void
+begin_record(StringInfo record, RecordType type, int32 group_id, uint32 epoch)
+{
+	initStringInfo(record);
+	pq_sendbyte(record, RECORD_VERSION);
+	pq_sendbyte(record, type);
+	pq_sendint32(record, group_id);
+	pq_sendint32(record, epoch);
+}
+
+void
+prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_FINISHED, group_id, epoch);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, ranges[i].from);
+		pq_sendint64(&record, ranges[i].to);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
+}
+
+static void
+append_checkpoint(int32 group_id, uint32 epoch, int64 base, int64 read_end,
+				  const Attempt *attempts, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_CHECKPOINT, group_id, epoch);
+	pq_sendint64(&record, base);
+	pq_sendint64(&record, read_end);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, attempts[i].offset);
+		pq_sendint16(&record, attempts[i].attempt);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
+}
+
+/* ---------- reading ---------- */
+
+static void
+init_state(ReplayedState *state, int32 group_id, int64 start_from)
+{
+	state->group_id = group_id;
+	state->epoch = 0;
+	state->attempts = NULL;
+	state->attempt_count = 0;
+	prism_ranges_init(&state->finished, start_from);
+}
+
+/* False: the record is of an epoch that is over. */
+static bool
+enter_epoch(ReplayedState *state, uint32 epoch)
+{
+	if (epoch > state->epoch)
+	{
+		/* where it starts stands in the checkpoint that began it */
+		state->epoch = epoch;
+		state->finished.floor = 0;
+		state->finished.count = 0;
+		state->attempt_count = 0;
+	}
+	return epoch == state->epoch;
+}
+
+static void
+replay_finished(ReplayedState *state, StringInfo record)
+{
+	int			count = pq_getmsgint(record, 4);
+
+	for (int i = 0; i < count; i++)
+	{
+		int64		from = pq_getmsgint64(record);
+		int64		to = pq_getmsgint64(record);
+
+		prism_ranges_add(&state->finished, from, to);
+	}
+}
+
+static void
+replay_checkpoint(ReplayedState *state, StringInfo record)
+{
+	int64		base = pq_getmsgint64(record);
+	int64		read_end = pq_getmsgint64(record);
+	int			count = pq_getmsgint(record, 4);
+	int64		from = base;
+
+	prism_ranges_add(&state->finished, 0, base);
+	if (state->attempts != NULL)
+		pfree(state->attempts);
+	state->attempts = palloc_array(Attempt, count + 1);
+	state->attempt_count = count;
+	for (int i = 0; i < count; i++)
+	{
+		state->attempts[i].offset = pq_getmsgint64(record);
+		state->attempts[i].attempt = pq_getmsgint(record, 2);
+		prism_ranges_add(&state->finished, from, state->attempts[i].offset);
+		from = state->attempts[i].offset + 1;
+	}
+	prism_ranges_add(&state->finished, from, read_end);
+}
+
+static void
+replay_record(ReplayedState *state, RecordType type, StringInfo record)
+{
+	if (!enter_epoch(state, pq_getmsgint(record, 4)))
+		return;
+	switch (type)
+	{
+		case RECORD_FINISHED:
+			replay_finished(state, record);
+			break;
+		case RECORD_CHECKPOINT:
+			replay_checkpoint(state, record);
+			break;
+	}
+}
+
+/* Where records go: one group's state, or a table of them. */
+typedef struct ReplayTarget
+{
+	ReplayedState *one;
+	HTAB	   *many;
+	MemoryContext mcxt;			/* what states allocate lives here */
+} ReplayTarget;
+
+static void
+visit_record(int64 at, TimestampTz created_at, const void *bytes, Size length, void *arg)
+{
+	ReplayTarget *target = arg;
+	ReplayedState *state = target->one;
+	StringInfoData record = {.data = (char *) bytes,.len = (int) length};
+	MemoryContext caller;
+	RecordType	type;
+	int32		group_id;
+
+	if (pq_getmsgbyte(&record) != RECORD_VERSION)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("progress record at position " INT64_FORMAT " is of an unknown version", at),
+				errhint("It was written by a newer version of prism."));
+	type = pq_getmsgbyte(&record);
+	group_id = pq_getmsgint(&record, 4);
+	if (target->many != NULL)
+		state = hash_search(target->many, &group_id, HASH_FIND, NULL);
+	if (state == NULL)
+		return;
+	caller = MemoryContextSwitchTo(target->mcxt);
+	replay_record(state, type, &record);
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---------- rebuilding a window ---------- */
+
+typedef struct Unfinished
+{
+	PrismArrival *arrivals;
+	int			count;
+	int			capacity;
+} Unfinished;
+
+static void
+add_unfinished(Unfinished *unfinished, const PrismMessage *message)
+{
+	if (unfinished->count == unfinished->capacity)
+	{
+		unfinished->capacity *= 2;
+		unfinished->arrivals = repalloc_huge(unfinished->arrivals,
+											 unfinished->capacity * sizeof(PrismArrival));
+	}
+	unfinished->arrivals[unfinished->count++] = prism_group_arrival(message);
+}
+
+/* Read what lies between finished ranges: few messages, however far the ranges reach. */
+static void
+read_gap(PrismTopic *topic, int64 from, int64 to, Unfinished *unfinished)
+{
+	PrismReader *reader = prism_reader_open(topic, from);
+	PrismMessage message;
+
+	while (prism_reader_position(reader) < to && prism_reader_next(reader, &message))
+	{
+		if (message.offset >= to)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		add_unfinished(unfinished, &message);
+	}
+	prism_reader_close(reader);
+}
+
+static void
+read_unfinished(PrismTopic *topic, const PrismRanges *finished, Unfinished *unfinished)
+{
+	int64		from = finished->floor;
+
+	for (int i = 0; i < finished->count; i++)
+	{
+		read_gap(topic, from, finished->ranges[i].from, unfinished);
+		from = finished->ranges[i].to;
+	}
+}
+
+static uint16
+attempts_of(const ReplayedState *state, int64 offset)
+{
+	int			low = 0;
+	int			high = state->attempt_count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (state->attempts[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < state->attempt_count && state->attempts[low].offset == offset
+		? state->attempts[low].attempt : 0;
+}
+
+/* Under the slot's lock. */
+static void
+fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unfinished)
+{
+	prism_window_reset(group->window, state->finished.floor);
+	for (int i = 0; i < unfinished->count; i++)
+	{
+		const PrismArrival *arrival = &unfinished->arrivals[i];
+		PrismEntry *entry = prism_window_add(group->window, arrival->offset, arrival->created_at,
+											 arrival->key_hash);
+
+		entry->attempt = attempts_of(state, arrival->offset);
+	}
+	prism_window_read_to(group->window, prism_ranges_end(&state->finished));
+	group->epoch = state->epoch;
+	group->ready = true;
+}
+
+static void
+replay_into_window(PrismGroupRef *ref)
+{
+	PrismGroup *group = ref->group;
+	ReplayedState state;
+	ReplayTarget target = {.one = &state,.mcxt = CurrentMemoryContext};
+	Unfinished	unfinished = {.capacity = 64};
+
+	init_state(&state, ref->group_id, group->start_from);
+	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, ref->group_id, 0, visit_record, &target);
+	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);
+	read_unfinished(ref->topic, &state.finished, &unfinished);
+	if (unfinished.count > prism_group_window)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("consumer group \"%s\" has more unfinished messages than its window holds", ref->name),
+				errdetail("There are %d; prism.group_window is %d.", unfinished.count, prism_group_window),
+				errhint("Set prism.group_window to %d or more and restart the server.", unfinished.count));
+
+	prism_group_lock(ref, LW_EXCLUSIVE);
+	fill_window(group, &state, &unfinished);
+	prism_group_release_reader(group);
+	prism_group_unlock(group);
+	ConditionVariableBroadcast(&group->changed);
+}
+
+void
+prism_group_rebuild(PrismGroupRef *ref)
+{
+	for (;;)
+	{
+		bool		ready;
+		bool		claimed;
+
+		prism_group_lock(ref, LW_EXCLUSIVE);
+		ready = ref->group->ready;
+		claimed = !ready && prism_group_claim_reader(ref);
+		prism_group_unlock(ref->group);
+		if (ready)
+			return;
+		if (claimed)
+			break;
+		prism_group_await_reader(ref);
+	}
+
+	{
+		MemoryContext rebuild_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism group rebuild",
+														  ALLOCSET_DEFAULT_SIZES);
+		MemoryContext caller = MemoryContextSwitchTo(rebuild_cxt);
+
+		replay_into_window(ref);
+		MemoryContextSwitchTo(caller);
+		MemoryContextDelete(rebuild_cxt);
+	}
+}
+
+/* ---------- checkpoints ---------- */
+
+/* Copy the unfinished entries of a loaded group; false: it is not loaded. */
+static bool
+checkpoint_window(int32 group_id)
+{
+	Attempt    *attempts = palloc_array(Attempt, prism_group_window);
+	PrismGroup *group = prism_group_lock_loaded(group_id);
+	uint32		epoch;
+	int64		base;
+	int64		read_end;
+	int			count = 0;
+
+	if (group == NULL)
+		return false;
+	epoch = group->epoch;
+	base = prism_window_base(group->window);
+	read_end = group->window->read_end;
+	for (PrismEntry *entry = prism_window_first(group->window); entry != NULL;
+		 entry = prism_window_after(group->window, entry))
+		attempts[count++] = (Attempt) {entry->offset, entry->attempt};
+	prism_group_unlock(group);
+
+	append_checkpoint(group_id, epoch, base, read_end, attempts, count);
+	pfree(attempts);
+	return true;
+}
+
+/* What is finished of a group that nobody has used since the server started. */
+static void
+checkpoint_replayed(ReplayedState *state)
+{
+	append_checkpoint(state->group_id, state->epoch, state->finished.floor, state->finished.floor,
+					  state->attempts, 0);
+	if (state->finished.count > 0)
+		prism_group_append_finished(state->group_id, state->epoch,
+									state->finished.ranges, state->finished.count);
+}
+
+int64
+prism_group_checkpoint_all(void)
+{
+	/* before any state is copied */
+	int64		covers = prism_progress_stable();
+	HASHCTL		control = {.keysize = sizeof(int32),.entrysize = sizeof(ReplayedState),.hcxt = CurrentMemoryContext};
+	HTAB	   *idle = hash_create("prism idle groups", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ReplayTarget target = {.many = idle,.mcxt = CurrentMemoryContext};
+	HASH_SEQ_STATUS status;
+	ReplayedState *state;
+	ListCell   *cell;
+
+	foreach(cell, prism_group_rows())
+	{
+		PrismGroupRow *row = lfirst(cell);
+
+		if (!checkpoint_window(row->group_id))
+			init_state(hash_search(idle, &row->group_id, HASH_ENTER, NULL), row->group_id, row->start_from);
+	}
+	if (hash_get_num_entries(idle) > 0)
+		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
+	hash_seq_init(&status, idle);
+	while ((state = hash_seq_search(&status)) != NULL)
+		checkpoint_replayed(state);
+	hash_destroy(idle);
+	return covers;
+}

@@ -1,0 +1,495 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_take.c
+ *	  Handing out messages: reading ahead, leasing, fetching.
+ *
+ * One backend at a time reads the log ahead of the window and enters what it
+ * found; everybody takes from the window.  Who reads ahead keeps the rows that
+ * it will probably take itself, so that draining a log reads each row once.
+ *
+ * src/store/group_take.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+
+#include "access/detoast.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* Read ahead at least so many: spares consumers of single messages the turn as reader. */
+#define READ_AHEAD_MIN 64
+/* ... and at most so many at a time: others may wait for the turn. */
+#define READ_AHEAD_MAX 4096
+/* Rows that are nearer than this are reached by scanning on, not by a new scan. */
+#define SCAN_ON_MAX 32
+/* Repairs a lost wake-up. */
+#define SLEEP_MAX_MS 5000
+
+struct PrismDelivery
+{
+	PrismGroupRef *ref;
+	MemoryContext mcxt;			/* holds this and what hangs on it */
+	MemoryContext row_cxt;		/* the current message */
+	PrismHolder holder;
+
+	PrismTaken *taken;			/* ascending */
+	int			taken_count;
+	bool		starved;
+	int			next;
+
+	PrismMessage *kept;			/* rows at hand since they were read ahead, ascending */
+	int			kept_count;
+	int			kept_next;
+
+	PrismReader *reader;
+	PrismMessage row;			/* what the reader returned last */
+	bool		row_valid;
+};
+
+PrismArrival
+prism_group_arrival(const PrismMessage *message)
+{
+	PrismArrival arrival = {.offset = message->offset,.created_at = message->created_at};
+
+	if (message->has_key)
+	{
+		struct varlena *stored = (struct varlena *) DatumGetPointer(message->key);
+		text	   *key = pg_detoast_datum_packed(stored);
+		uint32		hash = hash_bytes((unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+
+		arrival.key_hash = hash != 0 ? hash : 1;
+		if (key != stored)
+			pfree(key);
+	}
+	return arrival;
+}
+
+/* ---------- reading ahead ---------- */
+
+/* A copy that outlives the scan; not of rows with parts out of line, which are fetched when they are delivered. */
+static bool
+keep_row(PrismDelivery *delivery, const PrismMessage *message)
+{
+	PrismMessage *kept;
+
+	if ((message->has_key && VARATT_IS_EXTERNAL(DatumGetPointer(message->key))) ||
+		(message->has_headers && VARATT_IS_EXTERNAL(DatumGetPointer(message->headers))) ||
+		(message->has_payload && VARATT_IS_EXTERNAL(DatumGetPointer(message->payload))))
+		return false;
+	kept = &delivery->kept[delivery->kept_count++];
+	*kept = *message;
+	if (message->has_key)
+		kept->key = datumCopy(message->key, false, -1);
+	if (message->has_headers)
+		kept->headers = datumCopy(message->headers, false, -1);
+	if (message->has_payload)
+		kept->payload = datumCopy(message->payload, false, -1);
+	return true;
+}
+
+/*
+ * Read up to 'limit' messages from 'from' on and enter them; the caller has
+ * claimed to be the reader.  'delivery' (may be NULL) keeps up to 'keep' rows.
+ */
+static void
+read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, int keep)
+{
+	PrismGroup *group = ref->group;
+	PrismArrival *arrivals = palloc(limit * sizeof(PrismArrival));
+	PrismReader *reader = prism_reader_open(ref->topic, from);
+	PrismMessage message;
+	int64		position;
+	int			count = 0;
+
+	while (count < limit && prism_reader_next(reader, &message))
+	{
+		arrivals[count++] = prism_group_arrival(&message);
+		if (keep > 0)
+		{
+			keep--;
+			(void) keep_row(delivery, &message);
+		}
+	}
+	position = prism_reader_position(reader);
+	prism_reader_close(reader);
+
+	prism_group_lock(ref, LW_EXCLUSIVE);
+	for (int i = 0; i < count; i++)
+		prism_window_add(group->window, arrivals[i].offset, arrivals[i].created_at, arrivals[i].key_hash);
+	prism_window_read_to(group->window, position);
+	prism_group_release_reader(group);
+	prism_group_unlock(group);
+	ConditionVariableBroadcast(&group->changed);
+	pfree(arrivals);
+}
+
+/* What to do after a look at the window. */
+typedef enum Step
+{
+	STEP_DONE,
+	STEP_READ,					/* we have claimed to read ahead */
+	STEP_WAIT					/* somebody else reads ahead */
+} Step;
+
+/* Under the exclusive lock: enough was found, or how to get at more. */
+static Step
+next_step(PrismGroupRef *ref, bool enough, bool some, int64 stable, int64 *from, int *room)
+{
+	PrismGroup *group = ref->group;
+
+	*from = group->window->read_end;
+	*room = prism_window_room(group->window);
+	if (enough || *from >= stable)
+		return STEP_DONE;
+	if (*room == 0)
+	{
+		group->starved = true;
+		return STEP_DONE;
+	}
+	if (prism_group_claim_reader(ref))
+		return STEP_READ;
+	return some ? STEP_DONE : STEP_WAIT;
+}
+
+static int
+reading_size(int wanted, int room)
+{
+	return Min(room, Min(Max(wanted, READ_AHEAD_MIN), READ_AHEAD_MAX));
+}
+
+/* ---------- taking ---------- */
+
+/* Under the exclusive lock. */
+static void
+take_available(PrismDelivery *delivery, int max, TimestampTz deadline)
+{
+	PrismTaken *taken = delivery->taken + delivery->taken_count;
+	int			count = prism_window_take(delivery->ref->group->window, max, delivery->holder,
+										  deadline, taken);
+
+	if (count > 0)
+		prism_group_note_taken(delivery->ref, taken[0].offset, taken[count - 1].offset);
+	delivery->taken_count += count;
+}
+
+static PrismDelivery *
+new_delivery(PrismGroupRef *ref)
+{
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "prism delivery",
+											   ALLOCSET_DEFAULT_SIZES);
+	PrismDelivery *delivery = MemoryContextAllocZero(mcxt, sizeof(PrismDelivery));
+
+	delivery->ref = ref;
+	delivery->mcxt = mcxt;
+	delivery->row_cxt = AllocSetContextCreate(mcxt, "prism delivered row", ALLOCSET_SMALL_SIZES);
+	delivery->holder = prism_group_holder(ref);
+	return delivery;
+}
+
+static int
+compare_taken(const void *left, const void *right)
+{
+	const PrismTaken *a = left;
+	const PrismTaken *b = right;
+
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return a->attempt - b->attempt;
+}
+
+/*
+ * Bring into order what several looks at the window gave: others may have
+ * given back earlier messages in between, and a very short lease of ours may
+ * have ended and been taken again.
+ */
+static void
+sort_taken(PrismDelivery *delivery)
+{
+	PrismTaken *taken = delivery->taken;
+	int			kept = 0;
+
+	qsort(taken, delivery->taken_count, sizeof(PrismTaken), compare_taken);
+	for (int i = 0; i < delivery->taken_count; i++)
+	{
+		if (kept > 0 && taken[kept - 1].offset == taken[i].offset)
+			kept--;
+		taken[kept++] = taken[i];
+	}
+	delivery->taken_count = kept;
+}
+
+/* The whole of taking, in the delivery's memory context. */
+static void
+fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
+{
+	PrismGroupRef *ref = delivery->ref;
+	PrismGroup *group = ref->group;
+	int			wanted = Min(max, group->window->size);
+
+	delivery->taken = palloc(wanted * sizeof(PrismTaken));
+	for (int looks = 0;; looks++)
+	{
+		int64		stable = prism_log_stable(ref->topic);
+		TimestampTz now = GetCurrentTimestamp();
+		int			missing;
+		int64		from;
+		int			room;
+		Step		step;
+
+		prism_group_lock(ref, LW_EXCLUSIVE);
+		prism_window_expire(group->window, now);
+		take_available(delivery, wanted - delivery->taken_count, now + lease_us);
+		missing = wanted - delivery->taken_count;
+		step = next_step(ref, missing == 0, delivery->taken_count > 0, stable, &from, &room);
+		prism_group_unlock(group);
+
+		if (step == STEP_DONE)
+		{
+			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable;
+			if (looks > 0)
+				sort_taken(delivery);
+			return;
+		}
+		if (step == STEP_WAIT)
+		{
+			prism_group_await_reader(ref);
+			continue;
+		}
+		delivery->kept = delivery->kept == NULL
+			? palloc(wanted * sizeof(PrismMessage)) : delivery->kept;
+		read_ahead(ref, from, reading_size(missing, room), delivery,
+				   Min(missing, wanted - delivery->kept_count));
+	}
+}
+
+PrismDelivery *
+prism_group_take(PrismGroupRef *ref, int max, int64 lease_us)
+{
+	PrismDelivery *delivery = new_delivery(ref);
+	MemoryContext caller = MemoryContextSwitchTo(delivery->mcxt);
+
+	fill_delivery(delivery, max, lease_us);
+	MemoryContextSwitchTo(caller);
+	return delivery;
+}
+
+int
+prism_delivery_count(const PrismDelivery *delivery)
+{
+	return delivery->taken_count;
+}
+
+int64
+prism_delivery_lease(const PrismDelivery *delivery)
+{
+	return delivery->holder.lease_id;
+}
+
+bool
+prism_delivery_starved(const PrismDelivery *delivery)
+{
+	return delivery->starved;
+}
+
+bool
+prism_group_ready(PrismGroupRef *ref)
+{
+	PrismGroup *group = ref->group;
+
+	for (;;)
+	{
+		int64		stable = prism_log_stable(ref->topic);
+		bool		available;
+		int64		from;
+		int			room;
+		Step		step;
+
+		prism_group_lock(ref, LW_EXCLUSIVE);
+		prism_window_expire(group->window, GetCurrentTimestamp());
+		available = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0;
+		step = next_step(ref, available, available, stable, &from, &room);
+		prism_group_unlock(group);
+
+		if (step == STEP_DONE)
+			return available;
+		if (step == STEP_WAIT)
+			prism_group_await_reader(ref);
+		else
+			read_ahead(ref, from, reading_size(0, room), NULL, 0);
+	}
+}
+
+/* ---------- fetching what was taken ---------- */
+
+static void
+close_reader(PrismDelivery *delivery)
+{
+	if (delivery->reader != NULL)
+		prism_reader_close(delivery->reader);
+	delivery->reader = NULL;
+	delivery->row_valid = false;
+}
+
+/* The row of an offset; false: it is gone (retention). */
+static bool
+fetch_row(PrismDelivery *delivery, int64 offset)
+{
+	PrismMessage *row = &delivery->row;
+
+	while (delivery->kept_next < delivery->kept_count &&
+		   delivery->kept[delivery->kept_next].offset < offset)
+		delivery->kept_next++;
+	if (delivery->kept_next < delivery->kept_count &&
+		delivery->kept[delivery->kept_next].offset == offset)
+	{
+		*row = delivery->kept[delivery->kept_next];
+		return true;
+	}
+
+	if (delivery->reader == NULL || prism_reader_position(delivery->reader) + SCAN_ON_MAX < offset)
+	{
+		close_reader(delivery);
+		delivery->reader = prism_reader_open(delivery->ref->topic, offset);
+	}
+	while (!delivery->row_valid || row->offset < offset)
+	{
+		if (!prism_reader_next(delivery->reader, row))
+		{
+			close_reader(delivery);
+			return false;
+		}
+		delivery->row_valid = true;
+	}
+	return row->offset == offset;
+}
+
+/* Nobody can get this message any more: let the group pass it. */
+static void
+pass_lost_row(PrismDelivery *delivery, int64 offset)
+{
+	PrismGroup *group = delivery->ref->group;
+	PrismEntry *entry;
+
+	prism_group_lock(delivery->ref, LW_EXCLUSIVE);
+	entry = prism_window_find(group->window, offset);
+	if (entry != NULL && entry->state == PRISM_ENTRY_LEASED &&
+		entry->lease_id == delivery->holder.lease_id)
+		prism_window_finish(group->window, entry);
+	prism_group_unlock(group);
+	ereport(WARNING,
+			errcode(ERRCODE_NO_DATA),
+			errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before consumer group \"%s\" got it",
+				   offset, delivery->ref->topic->name, delivery->ref->name));
+}
+
+static Datum
+fetch_external(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+
+	return VARATT_IS_EXTERNAL(stored) ? PointerGetDatum(detoast_external_attr(stored)) : value;
+}
+
+bool
+prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt)
+{
+	while (delivery->next < delivery->taken_count)
+	{
+		PrismTaken *taken = &delivery->taken[delivery->next];
+		MemoryContext caller;
+		bool		found;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(delivery->row_cxt);
+		caller = MemoryContextSwitchTo(delivery->mcxt);
+		found = fetch_row(delivery, taken->offset);
+		MemoryContextSwitchTo(caller);
+		if (!found)
+		{
+			pass_lost_row(delivery, taken->offset);
+			delivery->taken_count--;
+			memmove(taken, taken + 1, (delivery->taken_count - delivery->next) * sizeof(PrismTaken));
+			continue;
+		}
+		delivery->next++;
+		*message = delivery->row;
+		*attempt = taken->attempt;
+		caller = MemoryContextSwitchTo(delivery->row_cxt);
+		if (message->has_key)
+			message->key = fetch_external(message->key);
+		if (message->has_headers)
+			message->headers = fetch_external(message->headers);
+		if (message->has_payload)
+			message->payload = fetch_external(message->payload);
+		MemoryContextSwitchTo(caller);
+		return true;
+	}
+	close_reader(delivery);
+	return false;
+}
+
+void
+prism_delivery_return(PrismDelivery *delivery, int first)
+{
+	PrismGroup *group = delivery->ref->group;
+
+	if (first >= delivery->taken_count ||
+		!prism_group_lock_if(group, delivery->ref->generation))
+		return;
+	for (int i = first; i < delivery->taken_count; i++)
+		(void) prism_window_untake(group->window, delivery->taken[i].offset, delivery->holder.lease_id);
+	prism_group_unlock(group);
+	ConditionVariableBroadcast(&delivery->ref->topic->counter->published);
+}
+
+void
+prism_delivery_close(PrismDelivery *delivery)
+{
+	close_reader(delivery);
+	MemoryContextDelete(delivery->mcxt);
+}
+
+/* ---------- sleeping ---------- */
+
+void
+prism_group_prepare_sleep(PrismTopic *topic)
+{
+	ConditionVariablePrepareToSleep(&topic->counter->published);
+}
+
+bool
+prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz wake_at = until;
+	long		wait_ms;
+
+	if (now >= until)
+		return false;
+	if (ref != NULL)
+	{
+		prism_group_lock(ref, LW_SHARED);
+		wake_at = Min(wake_at, ref->group->window->next_deadline);
+		prism_group_unlock(ref->group);
+	}
+	wait_ms = TimestampDifferenceMilliseconds(now, wake_at);
+	wait_ms = Max(1, Min(wait_ms, SLEEP_MAX_MS));
+	(void) ConditionVariableTimedSleep(&topic->counter->published, wait_ms, PG_WAIT_EXTENSION);
+	return true;
+}
+
+void
+prism_group_cancel_sleep(void)
+{
+	ConditionVariableCancelSleep();
+}
