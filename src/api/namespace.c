@@ -33,11 +33,16 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 
 #define LONGEST_DEAD_LETTER_SUFFIX ".dlq"
 
+#define CONTROL_CHARACTERS \
+	"\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024" \
+	"\025\026\027\030\031\032\033\034\035\036\037\177"
+
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static void lock_namespaces(void);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
+static void check_name(const char *name, const PrismYaml *place);
 static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
 static void create_namespace(PrismNamespaceWork *work, const char *config);
 static char *differences(const PrismNamespaceWork *work);
@@ -155,10 +160,21 @@ name_namespace(void *arg)
 static void
 check_names(const PrismNamespace *wanted)
 {
-	prism_topic_check_name(wanted->name);
-	prism_topic_check_name(wanted->topic);
-	prism_topic_check_name(wanted->target);
-	prism_topic_check_name(psprintf("%s" LONGEST_DEAD_LETTER_SUFFIX, wanted->topic));
+	check_name(wanted->name, wanted->place);
+	check_name(wanted->topic, wanted->topic_place);
+	check_name(wanted->target, wanted->backend_place);
+	check_name(psprintf("%s" LONGEST_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
+}
+
+/* The topic's own check repeats the name as it is; control characters must not come into the log that way. */
+static void
+check_name(const char *name, const PrismYaml *place)
+{
+	if (strpbrk(name, CONTROL_CHARACTERS) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid topic name \"%s\" " PRISM_AT, prism_yaml_show(name), prism_at(place)));
+	prism_topic_check_name(name);
 }
 
 static void

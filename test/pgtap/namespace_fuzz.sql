@@ -1,0 +1,97 @@
+-- Whatever is given to plan(): it answers, or refuses with an error of its own that names the place; it loses no memory.
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT plan(6);
+
+CREATE TEMP TABLE correct (number int, config text);
+INSERT INTO correct VALUES
+(1, E'namespaces:\n  - name: fuzz-a\n    client_api: pubsub\n    patterns:\n      - type: outbox\n        database: postgres\n        table: fuzz_outbox\n        publisher:\n          interval: 100ms\n          batch_size: 100\n    backend:\n      type: memory\n      topic: fuzz-topic\n      topic_prefix: fuzz\n'),
+(2, E'namespaces:\n  - name: fuzz-b\n    pattern: queue      # comment\n\n    needs:\n      consistency: strong\n      delivery_guarantee: exactly_once\n      max_message_size: 1MB\n'),
+(3, E'name: fuzz-c\npatterns:\n  - type: outbox\n    enabled: true\n    config:\n      table: "fuzz c"\n      publisher: {interval: 1s}\n  - type: tiered-storage\n    enabled: false\nobservability:\n  trace_patterns: true\n  pattern_metrics: false\n'),
+(4, E'{name: fuzz-d, client_api: transact, backend: {type: kafka, brokers: [kafka-1:9092, "kafka-2"], partitions: 3, replication: 1}}'),
+(5, E'namespaces: [{name: fuzz-e}, {name: fuzz-f, backend: {topic: fuzz-g}}]');
+
+CREATE TEMP TABLE piece (text text);
+INSERT INTO piece VALUES
+('- '), (': '), (','), ('{'), ('}'), ('['), (']'), ('&a '), ('*a'), ('!!int '), ('!x '), ('|'), ('>'), ('"'), (''''), (E'\t'), (E'\n'),
+(E'\n  '), (E'\n---\n'), (E'\n...\n'), ('%YAML 1.1'), ('~'), ('null'), ('<<: '), ('? '), ('#'), ('\\'), (E'"\\0"'), (E'"\\x07\\u2028"'), (E'\u00e9'),
+(E'\u2028'), (E'\U0001F600'), (E'\x07'), (E'\x7f'), (E'\r'), ('-1'), ('0'), ('99999999999999999999'), ('1e400'), ('5GB'), ('true'), ('outbox'), ('claim-check'),
+('name: '), ('type: '), ('needs: '), ('retention: 1'), ('backend: kafka'), ('fuzz-a'), (repeat('x', 300)), (repeat('[', 40)), (repeat('{a: ', 40));
+
+-- Some characters go, come from elsewhere in the text, or from the list of pieces.
+CREATE FUNCTION pg_temp.mutated(config text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    at int;
+    pieces text[] := ARRAY(SELECT text FROM piece ORDER BY 1);
+BEGIN
+    FOR i IN 1 .. 1 + floor(random() * 3)::int LOOP
+        at := 1 + floor(random() * length(config))::int;
+        config := CASE floor(random() * 4)::int
+            WHEN 0 THEN overlay(config PLACING '' FROM at FOR 1 + floor(random() * 8)::int)
+            WHEN 1 THEN overlay(config PLACING substr(config, 1 + floor(random() * length(config))::int, floor(random() * 20)::int) FROM at FOR 0)
+            ELSE overlay(config PLACING pieces[1 + floor(random() * array_length(pieces, 1))::int] FROM at FOR floor(random() * 2)::int)
+        END;
+    END LOOP;
+    RETURN config;
+END
+$$;
+
+CREATE TEMP TABLE answer (config text, state text, message text, context text);
+CREATE FUNCTION pg_temp.ask(config text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    message text;
+    context text;
+BEGIN
+    PERFORM * FROM prism.plan(config);
+    INSERT INTO answer VALUES (config, '00000');
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
+    INSERT INTO answer VALUES (config, SQLSTATE, message, context);
+END
+$$;
+
+DO $$
+BEGIN
+    PERFORM setseed(0.14);
+    FOR i IN 1 .. 10000 LOOP
+        PERFORM pg_temp.ask(pg_temp.mutated(config)) FROM correct WHERE number = 1 + i % 5;
+    END LOOP;
+END
+$$;
+
+SELECT is((SELECT count(*) FROM answer), 10000::bigint, 'every configuration gets an answer');
+SELECT cmp_ok((SELECT count(*) FROM answer WHERE state = '00000'), '>', 200::bigint, 'some of them are correct');
+SELECT is_empty(
+    $$ SELECT state, count(*), min(message), min(config) FROM answer
+       WHERE state NOT IN ('00000', '22023', '0A000', '42704', '42P07', '42622') GROUP BY 1 $$,
+    'no error is an internal one');
+SELECT is_empty(
+    $$ SELECT message, config FROM answer
+       WHERE state <> '00000' AND message !~ 'line \d+, column \d+' AND context !~ '^namespace .* line \d+, column \d+'
+       AND message NOT IN ('configuration is empty') LIMIT 5 $$,
+    'every error names the place');
+SELECT is_empty(
+    $$ SELECT message, config FROM answer WHERE message ~ '[\x01-\x1f\x7f]' LIMIT 5 $$,
+    'no error carries control characters of the input');
+
+-- Errors jump out of libyaml's parser; what it has allocated has to go.
+CREATE FUNCTION pg_temp.resident_kb() RETURNS bigint LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s+(\d+) kB')::bigint $$;
+CREATE FUNCTION pg_temp.fail_often(times int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. times LOOP
+        BEGIN
+            PERFORM * FROM prism.plan('name: "' || repeat('x', 100000) || E'"\nneeds: [' || repeat('a, ', 1000) || '{');
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$$;
+DO $$ BEGIN PERFORM pg_temp.fail_often(50); END $$;
+CREATE TEMP TABLE before AS SELECT pg_temp.resident_kb() AS kb;
+DO $$ BEGIN PERFORM pg_temp.fail_often(500); END $$;
+SELECT cmp_ok(pg_temp.resident_kb() - (SELECT kb FROM before), '<', 8192::bigint, '500 errors of 100 kB each leave nothing behind');
+
+SELECT * FROM finish();
+ROLLBACK;
