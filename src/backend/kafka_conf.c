@@ -23,7 +23,8 @@ typedef struct KafkaSetting
 /* Set first, options override them. */
 static const KafkaSetting defaults[] = {
 	{"client.id", "prism"},
-	{"linger.ms", "1"},
+	{"linger.ms", "0"},
+	{"message.max.bytes", "16777216"},	/* the broker's limit decides; batches stay at batch.size */
 	{"queue.buffering.max.kbytes", "32768"},
 	{"queue.buffering.max.messages", "50000"},
 	{"socket.timeout.ms", "30000"},

@@ -121,6 +121,7 @@ produce(KafkaConn *kafka, KafkaTopic *topic, const PrismMessage *message, uint64
 	int			count = 0;
 	rd_kafka_error_t *error;
 	rd_kafka_resp_err_t code;
+	PrismOutcome outcome;
 
 	parts[count].vtype = RD_KAFKA_VTYPE_RKT;
 	parts[count++].u.rkt = topic->handle;
@@ -158,11 +159,17 @@ produce(KafkaConn *kafka, KafkaTopic *topic, const PrismMessage *message, uint64
 	if (headers != NULL)
 		rd_kafka_headers_destroy(headers);	/* still ours after a failure */
 	code = rd_kafka_error_code(error);
-	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		(void) kafka_answer(kafka, kafka_outcome(code), "topic \"%s\": %s",
-							topic->name, rd_kafka_error_string(error));
+	if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && kafka->in_flight > 0)
+		outcome = PRISM_AGAIN;
+	else if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		outcome = kafka_answer(kafka, PRISM_REJECT,
+							   "a record of %zu bytes is larger than the send queue (queue_buffering_max_kbytes)",
+							   value_size + key_size);
+	else
+		outcome = kafka_answer(kafka, kafka_outcome(code), "topic \"%s\": %s",
+							   topic->name, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
-	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? PRISM_AGAIN : kafka_outcome(code);
+	return outcome;
 }
 
 /*

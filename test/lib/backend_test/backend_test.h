@@ -67,7 +67,49 @@ extern void peer_create_topic(const char *topic, int partitions, const char *max
 
 
 /* scenario.c */
+#define SEND_MESSAGES 100000
+#define KEYS 100
+
+typedef struct OrderState
+{
+	int64		last[KEYS];
+	int			partition[KEYS];
+	int64		count;
+	bool		seen[SEND_MESSAGES];
+} OrderState;
+
+typedef struct Numbers
+{
+	int64		count;
+	int64		sum;
+} Numbers;
+
 typedef void (*Scenario) (StringInfo report);
 extern Scenario scenario_find(const char *name);
+extern const char *new_name(const char *prefix);
+extern List *kafka_options(void);
+extern Subject *open_kafka(const char *transactional_id);
+extern void send_numbers(Subject *subject, int64 from, int64 to, Tally *tally);
+extern void start_order(OrderState *state);
+extern void check_order(void *state, int32 partition, const char *key, Size key_bytes,
+						const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
+extern void sum_numbers(void *numbers, int32 partition, const char *key, Size key_bytes,
+						const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
+extern PrismOutcome send_alone(Subject *subject, const char *key, const char *payload, Size payload_bytes);
+extern char *noise(Size bytes);
+
+extern void send_in_order(StringInfo report);
+extern void transactions(StringInfo report);
+extern void fencing(StringInfo report);
+extern void partitions(StringInfo report);
+extern void shapes(StringInfo report);
+extern void too_large(StringInfo report);
+extern void small_topic(StringInfo report);
+extern void purging(StringInfo report);
+extern void broker_away(StringInfo report);
+extern void refused_options(StringInfo report);
+extern void latency(StringInfo report);
+extern void rate_idempotent(StringInfo report);
+extern void rate_transactional(StringInfo report);
 
 #endif							/* BACKEND_TEST_H */

@@ -175,7 +175,7 @@ double
 peer_produce_rate(const char *topic, int64 messages, Size payload_bytes, bool transactional, int64 batch)
 {
 	const char *const settings[] = {
-		"enable.idempotence", "true", "linger.ms", "1", "queue.buffering.max.kbytes", "32768",
+		"enable.idempotence", "true", "linger.ms", "0", "queue.buffering.max.kbytes", "32768",
 		"queue.buffering.max.messages", "50000", "partitioner", "murmur2_random",
 		"message.timeout.ms", "0", "socket.timeout.ms", "30000",
 		transactional ? "transactional.id" : NULL, psprintf("peer.%s", topic), NULL
