@@ -62,5 +62,5 @@ SELECT count(*) AS left_for_billing FROM prism.consume('orders', 'billing');
 \echo
 \set ECHO queries
 SELECT position, key, convert_from(payload, 'UTF8') AS payload FROM prism.read('orders');
-SELECT * FROM prism.status;
+SELECT topic, consumer_group, position, lag_messages FROM prism.groups;
 \set ECHO none
