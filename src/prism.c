@@ -83,6 +83,11 @@ refuse_prepare(void)
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("cannot PREPARE a transaction that has published, consumed or acknowledged messages"),
 				errhint("Commit it in one phase."));
+	if (prism_counter_has_changes())
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot PREPARE a transaction that has made or dropped topics"),
+				errhint("Commit it in one phase."));
 }
 
 /*
@@ -123,15 +128,19 @@ on_transaction(XactEvent event, void *arg)
 static void
 on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId parent, void *arg)
 {
+	int			nest_level = GetCurrentTransactionNestLevel();
+
 	if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
-		prism_group_subcommit(GetCurrentTransactionNestLevel());
-		prism_log_subcommit(GetCurrentTransactionNestLevel());
+		prism_group_subcommit(nest_level);
+		prism_log_subcommit(nest_level);
+		prism_counter_subcommit(nest_level);
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		prism_group_subabort(GetCurrentTransactionNestLevel());
-		prism_log_subabort(GetCurrentTransactionNestLevel());
+		prism_group_subabort(nest_level);
+		prism_log_subabort(nest_level);
+		prism_counter_subabort(nest_level);
 	}
 }
 

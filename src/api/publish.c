@@ -24,6 +24,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* How deep a text payload may nest to be looked at as JSON. */
+#define JSON_NESTING_MAX 1000
+
 PG_FUNCTION_INFO_V1(prism_publish_jsonb);
 PG_FUNCTION_INFO_V1(prism_publish_json);
 PG_FUNCTION_INFO_V1(prism_publish_text);
@@ -44,6 +47,35 @@ prism_jsonb_bytes(Jsonb *value)
 	return (struct varlena *) bytes.data;
 }
 
+/* The parser recurses, and an error of it would be one of publish(): deeper text is text. */
+static bool
+nests_deeply(const char *bytes, int length)
+{
+	int			depth = 0;
+	bool		in_string = false;
+
+	for (int i = 0; i < length; i++)
+	{
+		if (in_string)
+		{
+			if (bytes[i] == '\\')
+				i++;
+			else if (bytes[i] == '"')
+				in_string = false;
+		}
+		else if (bytes[i] == '"')
+			in_string = true;
+		else if (bytes[i] == '{' || bytes[i] == '[')
+		{
+			if (++depth > JSON_NESTING_MAX)
+				return true;
+		}
+		else if (bytes[i] == '}' || bytes[i] == ']')
+			depth--;
+	}
+	return false;
+}
+
 /* Text whose first character opens a JSON object or array, and that parses. */
 static bool
 text_is_json(struct varlena *payload)
@@ -57,7 +89,7 @@ text_is_json(struct varlena *payload)
 	if (i == length || (bytes[i] != '{' && bytes[i] != '['))
 		return false;
 	/* bytes of an outbox view need not be text at all */
-	if (!pg_verifymbstr(bytes, length, true))
+	if (nests_deeply(bytes, length) || !pg_verifymbstr(bytes, length, true))
 		return false;
 	return prism_json_is_valid(bytes, length);
 }

@@ -346,8 +346,11 @@ make_blocks(List *topics)
 	{
 		PrismPending *pending = lfirst(cell);
 
-		if (pending->live == 0)
+		if (pending->live == 0 || pending->drop_level > 0)
 			continue;
+		/* the name may be another topic's by now */
+		if (!pending->topic->valid || pending->topic->topic_id != pending->topic_id)
+			pending->topic = prism_topic_lookup_id(pending->topic_id, false);
 		blocks[block_count].pending = pending;
 		blocks[block_count].counter = pending->topic->counter;
 		blocks[block_count].in_flight = prism_counter_block(block_count);

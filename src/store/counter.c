@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "store/counter.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -38,9 +39,15 @@ typedef struct CounterTable
 static CounterTable *table = NULL;
 static PrismInFlight *in_flight_pool = NULL;
 
-/* Topics made and dropped by the current transaction. */
-static List *created_marks = NIL;
-static List *dropped_marks = NIL;
+/* A topic made or dropped by the current transaction. */
+typedef struct MarkChange
+{
+	Oid			mark_relid;
+	bool		created;
+	int			nest_level;
+} MarkChange;
+
+static List *mark_changes = NIL;
 
 /* ---------- slots ---------- */
 
@@ -158,35 +165,78 @@ prism_counter_forget(Oid database, Oid mark_relid)
 }
 
 static void
-remember_mark(List **marks, Oid mark_relid)
+remember_mark(Oid mark_relid, bool created)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+	MarkChange *change = palloc(sizeof(MarkChange));
 
-	*marks = lappend_oid(*marks, mark_relid);
+	*change = (MarkChange) {mark_relid, created, GetCurrentTransactionNestLevel()};
+	mark_changes = lappend(mark_changes, change);
 	MemoryContextSwitchTo(caller);
 }
 
 void
 prism_counter_created(Oid mark_relid)
 {
-	remember_mark(&created_marks, mark_relid);
+	remember_mark(mark_relid, true);
 }
 
 void
 prism_counter_dropped(Oid mark_relid)
 {
-	remember_mark(&dropped_marks, mark_relid);
+	remember_mark(mark_relid, false);
+}
+
+bool
+prism_counter_has_changes(void)
+{
+	return mark_changes != NIL;
+}
+
+void
+prism_counter_subcommit(int nest_level)
+{
+	ListCell   *cell;
+
+	foreach(cell, mark_changes)
+	{
+		MarkChange *change = lfirst(cell);
+
+		change->nest_level = Min(change->nest_level, nest_level - 1);
+	}
+}
+
+/* A topic whose drop is rolled back keeps its slot: others are using it. */
+void
+prism_counter_subabort(int nest_level)
+{
+	ListCell   *cell;
+
+	foreach(cell, mark_changes)
+	{
+		MarkChange *change = lfirst(cell);
+
+		if (change->nest_level < nest_level)
+			continue;
+		if (change->created)
+			prism_counter_forget(MyDatabaseId, change->mark_relid);
+		mark_changes = foreach_delete_current(mark_changes, cell);
+	}
 }
 
 void
 prism_counter_end(bool committed)
 {
-	List	   *gone = committed ? dropped_marks : created_marks;
 	ListCell   *cell;
 
-	foreach(cell, gone)
-		prism_counter_forget(MyDatabaseId, lfirst_oid(cell));
-	created_marks = dropped_marks = NIL;
+	foreach(cell, mark_changes)
+	{
+		MarkChange *change = lfirst(cell);
+
+		if (change->created != committed)
+			prism_counter_forget(MyDatabaseId, change->mark_relid);
+	}
+	mark_changes = NIL;
 	prism_counter_release_extender();
 }
 

@@ -91,16 +91,19 @@ extern void prism_counter_forget(Oid database, Oid mark_relid);
 
 /*
  * A topic was made (dropped) in this transaction: its slot is freed when the
- * transaction aborts (commits).
+ * transaction or savepoint aborts (when the transaction commits).
  */
 extern void prism_counter_created(Oid mark_relid);
 extern void prism_counter_dropped(Oid mark_relid);
+extern bool prism_counter_has_changes(void);
+extern void prism_counter_subcommit(int nest_level);
+extern void prism_counter_subabort(int nest_level);	/* cannot throw */
 extern void prism_counter_end(bool committed);	/* cannot throw */
 
 /* Give up the role of the one who moves the mark, if it is ours. Cannot throw. */
 extern void prism_counter_release_extender(void);
 
-/* Read the mark if nobody did since the server started. Before any other use. */
+/* Read the mark if nobody did since the server started. Before any other use. 25006 on a standby. */
 extern void prism_counter_init(PrismTopic *topic);
 
 /* Make sure that 'count' offsets can be taken without touching the mark; may wait. */

@@ -198,21 +198,22 @@ prism_counter_distance(PrismCounter *counter, int64 from, int64 to)
 
 /* ---------- start and growth ---------- */
 
-/* The first offset behind the last row of the segments below 'mark', dead rows included. */
+/* The first offset behind the last row kept, dead rows included; without any, that of the first segment kept. */
 static int64
 end_of_rows(PrismTopic *topic, int64 mark)
 {
-	for (int64 number = (mark - 1) / topic->segment_messages; number >= 0; number--)
-	{
-		int64		end;
+	int64		end = mark;
 
-		if (!OidIsValid(prism_segment_relid(topic, number, NULL)))
-			return (number + 1) * topic->segment_messages;
-		end = prism_segment_end(topic, number);
-		if (end >= 0)
-			return end;
+	for (int64 number = prism_segment_last(topic->topic_id); number >= 0;
+		 number = prism_segment_before(topic->topic_id, number - 1))
+	{
+		int64		rows_end = prism_segment_end(topic, number);
+
+		if (rows_end >= 0)
+			return rows_end;
+		end = Min(end, number * topic->segment_messages);
 	}
-	return 0;
+	return end;
 }
 
 void
@@ -225,6 +226,7 @@ prism_counter_init(PrismTopic *topic)
 	int64		mark;
 	int64		end;
 	bool		ready;
+	bool		new_timeline;
 
 	SpinLockAcquire(&counter->mutex);
 	ready = counter->ready;
@@ -232,22 +234,26 @@ prism_counter_init(PrismTopic *topic)
 	if (ready)
 		return;
 
+	/* a mark read here would go out of date with the promotion */
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot read topic \"%s\" during recovery", topic->name),
+				errdetail("Which offsets are settled is known on the primary only."),
+				errhint("Connect to the primary."));
+
 	/* whoever comes first sets it; the mark cannot have moved before that */
 	value = read_mark(topic->mark_relid);
 	mark = value & ~((int64) PRISM_MARK_STEP - 1);
 	end = mark > 0 ? end_of_rows(topic, mark) : 0;
-	if ((value & (PRISM_MARK_STEP - 1)) != timeline_bits())
-	{
-		ereport(LOG,
-				errmsg("topic \"%s\" goes on at a new timeline", topic->name),
-				errdetail("Offsets from " INT64_FORMAT " to " INT64_FORMAT " are skipped, as some may have been lost.",
-						  mark, mark + PRISM_TIMELINE_STEP));
+	new_timeline = (value & (PRISM_MARK_STEP - 1)) != timeline_bits();
+	if (new_timeline)
 		mark += PRISM_TIMELINE_STEP;
-	}
 	jump_count = load_jumps(topic->topic_id, jumps);
 
 	SpinLockAcquire(&counter->mutex);
-	if (!counter->ready)
+	ready = counter->ready;
+	if (!ready)
 	{
 		counter->next = counter->limit = mark;
 		counter->jump_count = counter->jumps_saved = jump_count;
@@ -257,6 +263,11 @@ prism_counter_init(PrismTopic *topic)
 		counter->ready = true;
 	}
 	SpinLockRelease(&counter->mutex);
+	if (!ready && new_timeline)
+		ereport(LOG,
+				errmsg("topic \"%s\" goes on at a new timeline", topic->name),
+				errdetail("Offsets from " INT64_FORMAT " to " INT64_FORMAT " are skipped, as some may have been lost.",
+						  mark - PRISM_TIMELINE_STEP, mark));
 }
 
 /* Become the one who moves the mark.  False: there are enough offsets by now. */

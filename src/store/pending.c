@@ -57,8 +57,16 @@ prism_log_has_pending(void)
 static void
 check_may_publish(void)
 {
-	PreventCommandIfReadOnly("prism.publish()");
-	PreventCommandDuringRecovery("prism.publish()");
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot publish during recovery"),
+				errhint("Connect to the primary."));
+	if (XactReadOnly)
+		ereport(ERROR,
+				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot publish in a read-only transaction"),
+				errhint("Begin it with BEGIN READ WRITE, or look at default_transaction_read_only."));
 	if (IsInParallelMode())
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_TRANSACTION_STATE),
@@ -280,10 +288,7 @@ prism_pending_discard(int32 topic_id)
 		PrismPending *pending = lfirst(cell);
 
 		if (pending->topic_id == topic_id)
-		{
-			pending->range_count = 0;
-			pending->live = 0;
-		}
+			pending->drop_level = GetCurrentTransactionNestLevel();
 	}
 }
 
@@ -298,6 +303,7 @@ prism_log_subcommit(int nest_level)
 	{
 		PrismPending *pending = lfirst(cell);
 
+		pending->drop_level = Min(pending->drop_level, nest_level - 1);
 		while (pending->range_count > 0)
 		{
 			PrismPendingRange *last = &pending->ranges[pending->range_count - 1];
@@ -325,6 +331,8 @@ prism_log_subabort(int nest_level)
 		PrismPending *pending = lfirst(cell);
 		int64		cut = pending->count;
 
+		if (pending->drop_level >= nest_level)
+			pending->drop_level = 0;
 		while (pending->range_count > 0 &&
 			   pending->ranges[pending->range_count - 1].nest_level >= nest_level)
 		{

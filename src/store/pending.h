@@ -35,7 +35,8 @@ typedef struct PrismPending
 	PrismTopic *topic;
 	int32		topic_id;
 	int64		count;			/* numbers given out */
-	int64		live;			/* messages that will be published */
+	int64		live;			/* messages that will be published, unless the topic is dropped */
+	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */
 	int64		bytes;			/* of the tuples in memory */
 
 	HeapTuple  *tuples;

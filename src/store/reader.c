@@ -21,9 +21,9 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/tableam.h"
-#include "access/xlog.h"
 #include "executor/tuptable.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -73,12 +73,6 @@ prism_reader_open(PrismTopic *topic, int64 from)
 	PrismReader *reader;
 
 	prism_require_preload();
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				errmsg("cannot read topic \"%s\" during recovery", topic->name),
-				errdetail("Which offsets are settled is known on the primary only."),
-				errhint("Connect to the primary."));
 	prism_counter_init(topic);
 	reader = palloc0(sizeof(PrismReader));
 	reader->topic = topic;
@@ -110,8 +104,14 @@ open_segment(PrismReader *reader)
 		int64		number = reader->position / topic->segment_messages;
 		Oid			index_relid;
 		Oid			relid = prism_segment_relid(topic, number, &index_relid);
-		ScanKeyData key;
+		ScanKeyData keys[2];
 
+		if (!OidIsValid(relid))
+		{
+			/* it may be newer than what this transaction knows of the catalogue, but not than the stable offset */
+			AcceptInvalidationMessages();
+			relid = prism_segment_relid(topic, number, &index_relid);
+		}
 		if (!OidIsValid(relid) || (reader->heap = try_relation_open(relid, AccessShareLock)) == NULL)
 		{
 			number = prism_segment_next(topic->topic_id, number + 1);
@@ -122,9 +122,11 @@ open_segment(PrismReader *reader)
 		}
 		reader->index = index_open(index_relid, AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
-		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, 1);
-		ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(reader->position));
-		index_rescan(reader->scan, &key, 1, NULL, 0);
+		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, lengthof(keys));
+		ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(reader->position));
+		/* without an end the scan would go through all that is being inserted behind it */
+		ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(reader->stable));
+		index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
 		reader->segment_end = (number + 1) * topic->segment_messages;
 		return true;
 	}
@@ -143,15 +145,11 @@ prism_reader_next(PrismReader *reader, PrismMessage *message)
 		{
 			slot_getallattrs(reader->slot);
 			fill_message(message, reader->slot->tts_values, reader->slot->tts_isnull);
-			if (message->offset < reader->stable)
-			{
-				reader->position = message->offset + 1;
-				return true;
-			}
-			reader->position = reader->stable;
+			Assert(message->offset < reader->stable);
+			reader->position = message->offset + 1;
+			return true;
 		}
-		else
-			reader->position = Min(reader->segment_end, reader->stable);
+		reader->position = Min(reader->segment_end, reader->stable);
 		close_segment(reader);
 		if (reader->position >= reader->stable)
 			return false;

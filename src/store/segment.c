@@ -98,10 +98,11 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
 }
 
-/* The first segment in the given direction from 'from', among those committed or our own; -1: none. */
+/* The first segment in the given direction from 'from' on, among those committed or our own; -1: none. */
 static int64
 scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 {
+	bool		forward = ScanDirectionIsForward(direction);
 	Relation	catalog = table_open(get_relname_relid("segment", get_namespace_oid("prism", false)),
 									 AccessShareLock);
 	List	   *indexes = RelationGetIndexList(catalog);
@@ -113,7 +114,9 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 	int64		number = -1;
 
 	ScanKeyInit(&keys[0], SEGMENT_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
-	ScanKeyInit(&keys[1], SEGMENT_NUMBER, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	ScanKeyInit(&keys[1], SEGMENT_NUMBER,
+				forward ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber,
+				forward ? F_INT8GE : F_INT8LE, Int64GetDatum(from));
 	scan = systable_beginscan_ordered(catalog, index, snapshot, 2, keys);
 	tuple = systable_getnext_ordered(scan, direction);
 	if (HeapTupleIsValid(tuple))
@@ -138,7 +141,13 @@ prism_segment_next(int32 topic_id, int64 from)
 int64
 prism_segment_last(int32 topic_id)
 {
-	return scan_segments(topic_id, 0, BackwardScanDirection);
+	return prism_segment_before(topic_id, PG_INT64_MAX);
+}
+
+int64
+prism_segment_before(int32 topic_id, int64 to)
+{
+	return scan_segments(topic_id, to, BackwardScanDirection);
 }
 
 int64
@@ -211,9 +220,10 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	 * compressed by publish(), outside of the commit.
 	 */
 	run(psprintf("CREATE TABLE prism_log.%s ("
-				 "\"offset\" bigint NOT NULL, created_at timestamptz NOT NULL, remaining integer NOT NULL,"
-				 " id uuid NOT NULL, key text, headers jsonb, payload bytea, claim jsonb)"
-				 " WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+				 "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
+				 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb,"
+				 " payload pg_catalog.bytea, claim pg_catalog.jsonb)"
+				 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
 				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", name));
 	run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
 				 name, name));

@@ -42,6 +42,8 @@ extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *ind
 
 /* The smallest existing segment number >= from, or -1. */
 extern int64 prism_segment_next(int32 topic_id, int64 from);
+/* The largest existing segment number <= to, or -1. */
+extern int64 prism_segment_before(int32 topic_id, int64 to);
 /* The largest existing segment number, or -1. */
 extern int64 prism_segment_last(int32 topic_id);
 
