@@ -166,6 +166,11 @@ prism_publish_topic(text *topic_name, text *namespace_name)
 	/* what is cut here is still longer than any topic's name */
 	text_to_cstring_buffer(topic_name, buffer, sizeof(buffer));
 	topic = prism_topic_for(buffer, PRISM_PUBLISH);
+	if (topic->namespace_id == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("cannot publish to topic \"%s\"", topic->name),
+				errdetail("It is prism's own."));
 	if (namespace_name != NULL)
 		prism_topic_check_namespace(topic, text_to_cstring(namespace_name));
 	return topic;
