@@ -80,7 +80,7 @@ prism_define_settings(void)
 	DefineCustomIntVariable("prism.worker_memory",
 							"Sets how much memory a worker may use before it is replaced by a new one.",
 							NULL,
-							&prism_worker_memory_kb, 192 * 1024, 64 * 1024, MAX_KILOBYTES,
+							&prism_worker_memory_kb, 192 * 1024, 1024, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomStringVariable("prism.allowed_endpoints",
 							   "Lists the host:port patterns that namespaces may name.",

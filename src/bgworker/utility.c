@@ -63,7 +63,7 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	if (command.changes_list)
 		prism_wake_databases_changed();
 	if (OidIsValid(database))
-		prism_wake_hold_off(database);
+		prism_wake_hold_off(database, IsA(statement->utilityStmt, DropdbStmt));
 	if (context == PROCESS_UTILITY_TOPLEVEL && restores_relation(statement->utilityStmt))
 		prism_wake_relations_restored();
 

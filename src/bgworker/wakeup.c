@@ -15,6 +15,7 @@
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
 #include "store/group.h"
+#include "store/sink.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -31,8 +32,11 @@ static bool servers_changed = false;
 static bool relations_restored = false;
 static bool databases_changed = false;
 static Oid	held_database = InvalidOid;
+static bool held_is_dropped = false;
 /* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
 static bool forget_topics = false;
+
+static void forget_database(Oid database);
 
 Datum
 prism_wake_workers(PG_FUNCTION_ARGS)
@@ -81,11 +85,12 @@ prism_wake_databases_changed(void)
 
 /* Noted first: an error while waiting must let them come back. */
 void
-prism_wake_hold_off(Oid database)
+prism_wake_hold_off(Oid database, bool to_drop)
 {
 	if (OidIsValid(held_database) && held_database != database)
 		prism_worker_release(held_database);
 	held_database = database;
+	held_is_dropped = to_drop;
 	(void) prism_worker_hold_off(database, LEAVE_TIMEOUT_MS);
 }
 
@@ -112,10 +117,9 @@ void
 prism_wake_end(bool committed)
 {
 	if (committed && forget_topics)
-	{
-		prism_counter_forget(MyDatabaseId, InvalidOid);
-		prism_group_forget(MyDatabaseId, 0);
-	}
+		forget_database(MyDatabaseId);
+	if (committed && held_is_dropped)
+		forget_database(held_database);
 	if (committed && wake_wanted && prism_preloaded)
 		prism_worker_look_at(MyDatabaseId);
 	if (committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded)
@@ -128,4 +132,13 @@ prism_wake_end(bool committed)
 	wake_wanted = extension_dropped = forget_topics = false;
 	servers_changed = relations_restored = databases_changed = false;
 	held_database = InvalidOid;
+	held_is_dropped = false;
+}
+
+static void
+forget_database(Oid database)
+{
+	prism_counter_forget(database, InvalidOid);
+	prism_sink_forget(database, 0);
+	prism_group_forget(database, 0);
 }

@@ -29,7 +29,7 @@ extern void prism_wake_servers_changed(void);
 extern void prism_wake_relations_restored(void);
 extern void prism_wake_databases_changed(void);
 
-/* Workers stay away from the database until the end of this transaction. */
-extern void prism_wake_hold_off(Oid database);
+/* Workers stay away from the database until the end of this transaction, which may drop it. */
+extern void prism_wake_hold_off(Oid database, bool to_drop);
 
 #endif							/* PRISM_WAKEUP_H */

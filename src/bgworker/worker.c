@@ -13,6 +13,7 @@
 #include "guc.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
@@ -25,6 +26,7 @@
 #include "postmaster/interrupt.h"
 #include "replication/origin.h"
 #include "storage/condition_variable.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -36,6 +38,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+#define MEMORY_CHECK_MS 1000
 
 /* What a database or a role may set for sessions and a worker must not inherit. */
 static const char *const worker_settings[][2] = {
@@ -69,6 +73,8 @@ static PrismIdentity session_identity;
 
 static void connect_to_database(void);
 static void recover(void);
+static void leave_when_large(void);
+static long own_memory_kb(void);
 static void report(ErrorData *error);
 static bool lock_extension(void);
 
@@ -136,7 +142,45 @@ prism_run_step(bool (*step) (void *arg), void *arg)
 	MemoryContextReset(step_mcxt);	/* closes every handle opened in the step */
 
 	stats_due_ms = pgstat_report_stat(false);
+	leave_when_large();
 	return more;
+}
+
+/* A library that keeps what it once allocated must not grow into the server's memory: a new process begins small. */
+static void
+leave_when_large(void)
+{
+	static TimestampTz checked_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	long		memory_kb;
+
+	if (!TimestampDifferenceExceeds(checked_at, now, MEMORY_CHECK_MS))
+		return;
+	checked_at = now;
+	memory_kb = own_memory_kb();
+	if (memory_kb <= prism_worker_memory_kb)
+		return;
+	ereport(LOG,
+			errmsg("%s is replaced by a new process: it uses %ld kB of memory", MyBgworkerEntry->bgw_name, memory_kb),
+			errdetail("prism.worker_memory is %d kB.", prism_worker_memory_kb));
+	prism_worker_change(PRISM_WORKER_BACKOFF, 0, "the process used more memory than prism.worker_memory");
+	prism_worker_leave(1);
+}
+
+/* Resident memory without what is shared with others: buffers, programs. 0 where the system does not tell. */
+static long
+own_memory_kb(void)
+{
+	FILE	   *file = AllocateFile("/proc/self/statm", "r");
+	long		resident = 0;
+	long		shared = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*d %ld %ld", &resident, &shared) != 2)
+		resident = shared = 0;
+	FreeFile(file);
+	return (resident - shared) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 /*
