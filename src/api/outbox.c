@@ -14,6 +14,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "api/publish.h"
+#include "store/counter.h"
 #include "store/log.h"
 #include "store/sink.h"
 #include "store/topic.h"
@@ -27,7 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-/* How many offsets behind the slowest sink (or the end, without sinks) are shown as recent. */
+/* How many messages behind the slowest sink (or the end, without sinks) are shown as recent. */
 #define OUTBOX_RECENT 1000
 
 /* Columns of prism.outbox. */
@@ -77,17 +78,35 @@ put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, b
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* The largest offset with OUTBOX_RECENT messages up to the position: a restart leaves gaps that are far larger. */
+static int64
+recent_start(PrismCounter *counter, int64 position)
+{
+	int64		low = 0;
+	int64		high = position;
+
+	while (low < high)
+	{
+		int64		middle = low + (high - low + 1) / 2;
+
+		if (prism_counter_distance(counter, middle, position) >= OUTBOX_RECENT)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
 static void
 put_topic(ReturnSetInfo *result, PrismTopic *topic)
 {
 	PrismPendingScan *scan;
 	PrismReader *reader;
 	PrismMessage message;
+	int64		stable = prism_log_stable(topic);
 	int64		position = prism_sink_slowest(topic->topic_id);
 
-	if (position < 0)
-		position = prism_log_stable(topic);
-	reader = prism_reader_open(topic, position - OUTBOX_RECENT);
+	reader = prism_reader_open(topic, recent_start(topic->counter, position < 0 ? stable : position));
 	while (prism_reader_next(reader, &message))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -155,7 +155,7 @@ extern bool prism_sink_waiting(int32 topic_id);
  */
 extern bool prism_sink_published_at(int32 topic_id, int64 offset, TimestampTz *at);
 
-/* The position of the topic's slowest sink; -1: it has none, or one without a position. */
+/* The position of the topic's slowest sink, 0 for one that has sent nothing yet; -1: the topic has none. */
 extern int64 prism_sink_slowest(int32 topic_id);
 
 /* The position of a sink: from shared memory, else from the progress log; -1: none. */

@@ -222,7 +222,7 @@ prism_sink_slowest(int32 topic_id)
 	load_sinks_of_topic(topic_id);
 	for (int i = 0; i < asked.count; i++)
 	{
-		int64		position = prism_sink_position(asked.sink_ids[i]);
+		int64		position = Max(prism_sink_position(asked.sink_ids[i]), 0);
 
 		if (i == 0 || position < slowest)
 			slowest = position;

@@ -1,0 +1,90 @@
+# Namespaces and rights beyond one database: allowed endpoints, dump and restore, other encodings, no preload.
+use PrismTest;
+
+my $node = prism_node('first', conf => "prism.allowed_endpoints = '*.example.org:9092, 10.0.0.*:*, Kafka-?:9092'\n");
+my $config = '{name: orders, patterns: [{type: outbox, table: orders_outbox}], backend: {type: memory, topic: order-events}}';
+
+# fails_with(node, sql, pattern, name): the statement is refused, and says so.
+sub fails_with
+{
+	my ($on, $sql, $pattern, $name, $database) = @_;
+	my ($status, $out, $err) = $on->psql($database // 'postgres', $sql);
+	isnt($status, 0, "$name: refused");
+	like($err, $pattern, "$name: the reason is told");
+	return;
+}
+
+sub plan_as_operator
+{
+	my ($broker) = @_;
+	return qq{SET ROLE operator; SELECT action FROM prism.plan('{name: audit, backend: {type: kafka, brokers: ["$broker"]}}') WHERE action <> 'pattern'};
+}
+
+# Hosts that a role other than a superuser may name.
+$node->safe_psql('postgres', q{
+	CREATE ROLE operator;
+	CREATE ROLE writer;
+	SELECT prism.apply('name: audit');
+	SELECT prism.grant('audit', 'admin', 'operator');
+});
+for my $broker (qw(a.example.org:9092 A.b.EXAMPLE.org 10.0.0.7:19092))
+{
+	is($node->safe_psql('postgres', plan_as_operator($broker)), 'changed', "$broker is allowed");
+}
+for my $broker (qw(example.org:9092 a.example.org:9093 a.example.org.evil.net:9092 10.0.1.7:9092 kafka-1:9092))
+{
+	fails_with($node, plan_as_operator($broker), qr/endpoint "\Q$broker\E" is not allowed at line 1, column 48/, $broker);
+}
+
+# A dump of the database has the namespaces, the messages and the rights.
+$node->safe_psql('postgres', qq{
+	SELECT prism.apply('$config');
+	SELECT prism.grant('orders', 'publish', 'writer');
+	SELECT prism.pause('order-events');
+	SELECT prism.publish('order-events', 'before the dump'::bytea);
+});
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--file', $dump, $node->connstr('postgres') ], 'pg_dump');
+
+my $second = prism_node('second', extension => 0);
+$second->safe_psql('postgres', 'CREATE ROLE operator; CREATE ROLE writer');
+$second->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $second->connstr('postgres'), '-f', $dump ], 'restore');
+
+my $rows = 'SELECT namespace, config, applied_by FROM prism.namespaces ORDER BY 1';
+is($second->safe_psql('postgres', $rows), $node->safe_psql('postgres', $rows), 'the namespaces are the same');
+is($second->safe_psql('postgres', "SELECT action FROM prism.plan('$config') WHERE action <> 'pattern'"), 'unchanged', 'nothing has drifted');
+is($second->safe_psql('postgres', 'SET ROLE writer; SELECT namespace, privileges FROM prism.namespaces'), 'orders|{publish}', 'the rights are the same');
+$second->safe_psql('postgres', q{SET ROLE writer; INSERT INTO prism.orders_outbox (payload) VALUES ('after the restore')});
+fails_with($second, q{SET ROLE writer; SELECT prism.publish('audit', 'x'::bytea)}, qr/permission denied for topic "audit"/, 'another namespace');
+is($second->safe_psql('postgres', q{SELECT convert_from(payload, 'UTF8') FROM prism.orders_outbox ORDER BY "position"}),
+	"before the dump\nafter the restore", 'the messages are there, and further ones come after them');
+
+# What the dump made as plain objects is the extension's again: it goes with it.
+wait_for_value($second, q{
+	SELECT count(*) = 0 FROM pg_class c
+	WHERE c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND c.relkind IN ('r', 'v', 'S')
+	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass)});
+$second->safe_psql('postgres', 'DROP EXTENSION prism');
+is($second->safe_psql('postgres', q{SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'prism%'}), '0', 'nothing is left of it');
+
+# YAML is UTF-8, whatever the database's encoding; what does not fit is an error, not something else.
+$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+$node->safe_psql('postgres', q{CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'});
+$node->safe_psql($_, 'CREATE EXTENSION prism') for qw(latin bytes);
+is($node->safe_psql('latin', qq{SET client_encoding = 'UTF8'; SELECT action FROM prism.apply(E'name: plain # \\u00fc\nclient_api: queue')}),
+	'created', 'a comment in Latin 1');
+is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT action FROM prism.apply(E'name: viewed\npatterns: [{type: outbox, table: "\u00fcber"}]')}),
+	'created', 'a name in Latin 1');
+is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT relname = U&'\00fcber' FROM pg_class WHERE oid = (SELECT max(oid) FROM pg_class WHERE relnamespace = 'prism'::regnamespace AND relkind = 'v')}),
+	't', 'has become the name of the view');
+fails_with($node, q{SET client_encoding = 'UTF8'; SELECT prism.apply(E'name: "\u00fc" # \u00e4\nneed: 1')},
+	qr/unknown key "need" at line 2, column 1/, 'a typing error', 'latin');
+fails_with($node, q{SELECT prism.apply('name: "\u20ac"')}, qr/has no equivalent in encoding "LATIN1"/, 'a character that Latin 1 does not have', 'latin');
+fails_with($node, q{SELECT prism.apply(E'name: \xff')}, qr/invalid byte sequence for encoding "UTF8"/, 'bytes that are not UTF-8', 'bytes');
+
+# Without the library in shared_preload_libraries nothing is made that could not work.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->restart;
+fails_with($node, "SELECT prism.apply('$config')", qr/must be loaded at server start.*HINT:.*shared_preload_libraries/s, 'no preload');
+
+done_testing();
