@@ -46,8 +46,10 @@ LEFT JOIN pg_catalog.pg_class c
 WHERE CASE
     WHEN c.oid IS NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
     ELSE pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, SELECT, REFERENCES')
+        OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
 END;
-COMMENT ON VIEW prism.visible_namespace IS 'Namespaces on which the current user holds a privilege; what prism''s other views are restricted to';
+COMMENT ON VIEW prism.visible_namespace IS
+'Namespaces on which the current user holds a privilege, all of them for those who may read all statistics (pg_monitor); what prism''s other views are restricted to';
 
 CREATE VIEW prism.namespaces WITH (security_barrier) AS
 SELECT

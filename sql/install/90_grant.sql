@@ -41,6 +41,9 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'outbox_messages'),
     ('any',     'EXECUTE', 'group_states'),
     ('any',     'EXECUTE', 'sink_states'),
+    ('any',     'EXECUTE', 'topic_states'),
+    ('any',     'EXECUTE', 'worker_slots'),
+    ('any',     'EXECUTE', 'metrics_text'),
     ('any',     'SELECT',  'outbox'),
     ('any',     'SELECT',  'namespaces'),
     ('any',     'SELECT',  'topics'),
@@ -55,3 +58,9 @@ COMMENT ON VIEW prism.privilege_object IS
 REVOKE ALL ON ALL TABLES IN SCHEMA prism, prism_log FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA prism, prism_log FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA prism, prism_log FROM PUBLIC;
+
+-- Monitoring: how things stand, never a payload, a key or a header.
+GRANT USAGE ON SCHEMA prism TO pg_monitor;
+GRANT SELECT ON prism.namespaces, prism.topics, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
+GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
+    TO pg_monitor;

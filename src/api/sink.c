@@ -15,6 +15,7 @@
 #include "store/log.h"
 #include "store/sink.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -103,13 +104,6 @@ read_sinks(int32 topic_id)
 
 /* ---------- prism.sinks ---------- */
 
-static bool
-may_see(const PrismTopic *topic)
-{
-	return prism_topic_allows(topic, PRISM_ADMIN) || prism_topic_allows(topic, PRISM_READ) ||
-		prism_topic_allows(topic, PRISM_CONSUME) || prism_topic_allows(topic, PRISM_PUBLISH);
-}
-
 /* How far the sink is behind: in messages, and by the age of the first one that waits. */
 static void
 put_lag(PrismTopic *topic, int64 position, Datum *values, bool *nulls)
@@ -184,14 +178,16 @@ prism_sink_states(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *cell;
 
-	prism_require_preload();
 	InitMaterializedSRF(fcinfo, 0);
+	/* prism.status says what is missing; a standby's sinks do not run */
+	if (!prism_preloaded || RecoveryInProgress())
+		return (Datum) 0;
 	foreach(cell, read_sinks(0))
 	{
 		const SinkRow *row = lfirst(cell);
 		PrismTopic *topic = prism_topic_lookup_id(row->topic_id, true);
 
-		if (topic != NULL && may_see(topic))
+		if (topic != NULL && prism_topic_is_visible(topic))
 			put_sink(result, row, topic);
 	}
 	return (Datum) 0;

@@ -147,6 +147,18 @@ prism_counter_attach(Oid mark_relid, int64 segment_messages)
 	return counter;
 }
 
+int
+prism_counter_slots_used(void)
+{
+	int			used = 0;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	for (int i = 0; i < table->size; i++)
+		used += table->slots[i].database != InvalidOid;
+	LWLockRelease(table->lock);
+	return used;
+}
+
 void
 prism_counter_forget(Oid database, Oid mark_relid)
 {

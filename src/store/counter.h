@@ -86,6 +86,9 @@ extern void prism_counter_shmem_init(void);
 /* Find or take the slot of a topic. 53400 when prism.max_topics is used up. */
 extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages);
 
+/* How many of prism.max_topics are used. */
+extern int	prism_counter_slots_used(void);
+
 /* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
 extern void prism_counter_forget(Oid database, Oid mark_relid);
 

@@ -28,6 +28,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -341,6 +342,14 @@ prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
 		return superuser() || GetUserId() == prism_owner();
 	return pg_class_aclcheck(topic->rights_relid, GetUserId(),
 							 privilege_mode(privilege)) == ACLCHECK_OK;
+}
+
+bool
+prism_topic_is_visible(const PrismTopic *topic)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		prism_topic_allows(topic, PRISM_PUBLISH) || prism_topic_allows(topic, PRISM_CONSUME) ||
+		prism_topic_allows(topic, PRISM_READ) || prism_topic_allows(topic, PRISM_ADMIN);
 }
 
 PrismTopic *

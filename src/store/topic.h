@@ -69,6 +69,9 @@ extern List *prism_topic_names(void);
 /* Does the current user hold the privilege?  Superusers and the extension's owner do. */
 extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);
 
+/* Is the current user shown that the topic exists?  Any privilege will do, and the right to read all statistics. */
+extern bool prism_topic_is_visible(const PrismTopic *topic);
+
 /* Look up and check; a caller without any right gets 42501 whether or not the topic exists. */
 extern PrismTopic *prism_topic_for(const char *name, PrismPrivilege privilege);
 

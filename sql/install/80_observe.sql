@@ -1,0 +1,167 @@
+-- Seen from outside: topics, status, metrics, doctor. Everybody sees the namespaces on which he holds a privilege,
+-- pg_monitor all of them. None of this shows a payload, a key or a header.
+
+CREATE FUNCTION prism.topic_states(
+    OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
+    OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
+    OUT committing_pid integer, OUT committing_since timestamptz
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_topic_states';
+COMMENT ON FUNCTION prism.topic_states() IS
+'How the topics stand that the caller may see. What is in shared memory is NULL without preload and on a standby. Behind prism.topics, prism.status and prism.metrics.';
+
+CREATE VIEW prism.topics WITH (security_barrier) AS
+SELECT
+    t.name AS topic,
+    n.name AS namespace,
+    s.first_position,
+    s.next_position,
+    s.messages_total,
+    s.bytes_total,
+    s.last_publish,
+    d.segments,
+    d.disk_bytes,
+    t.created_at
+FROM prism.topic_states() s
+JOIN prism.topic t USING (topic_id)
+JOIN prism.namespace n ON n.namespace_id = t.namespace_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS segments, coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint AS disk_bytes
+    FROM prism.segment g
+    JOIN pg_catalog.pg_class c ON c.relname = ('topic_' || g.topic_id || '_' || g.segment_number)::name
+        AND c.relnamespace = (SELECT p.oid FROM pg_catalog.pg_namespace p WHERE p.nspname = 'prism_log')
+    WHERE g.topic_id = t.topic_id) d;
+COMMENT ON VIEW prism.topics IS
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes.';
+
+CREATE VIEW prism.status WITH (security_barrier) AS
+SELECT
+    n.name AS namespace,
+    CASE WHEN NOT l.preloaded THEN 'error'
+         WHEN k.rank > 1 THEN k.verdict
+         WHEN k.rank = 1 OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         ELSE 'ok' END AS state,
+    coalesce(k.lag_messages, 0) AS pending,
+    pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
+    k.state AS sink_state,
+    k.error AS last_error,
+    k.error_at AS last_error_at,
+    c.committing_pid,
+    pg_catalog.clock_timestamp() - c.committing_since AS committing_age,
+    CASE WHEN NOT l.preloaded THEN 'prism is not loaded at server start: SELECT * FROM prism.doctor() prints the line to set.'
+         WHEN k.rank >= 1 THEN k.hint
+         WHEN c.committing_since < pg_catalog.clock_timestamp() - interval '10 s'
+         THEN 'Readers wait for process ' || c.committing_pid || ', which is committing: for a synchronous standby, or as it published very much. See pg_stat_activity.'
+    END AS hint
+FROM prism.visible_namespace v
+JOIN prism.namespace n USING (namespace_id)
+CROSS JOIN (SELECT pg_catalog.current_setting('prism.max_topics', true) IS NOT NULL AS preloaded) l
+LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
+LEFT JOIN prism.topic_states() c USING (topic_id)
+LEFT JOIN LATERAL (
+    SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,
+        coalesce(a.verdict, 'warn') AS verdict, coalesce(a.rank, 1) AS rank, a.hint
+    FROM prism.sink_states() s
+    LEFT JOIN (VALUES   -- what a sink's state means for those who watch
+        ('running',         'ok',     0, NULL),
+        ('starting',        'warn',   1, 'No worker has reached the sink yet: prism.workers shows what runs, prism.doctor() what is missing.'),
+        ('waiting',         'warn',   1, 'The other side has not answered yet; prism.sinks shows what was tried.'),
+        ('backoff',         'warn',   1, 'It is tried again by itself; prism.sinks shows the error and when.'),
+        ('paused',          'paused', 2, 'SELECT prism.resume(topic) lets it go on.'),
+        ('paused: copied',  'paused', 2, 'This database is a copy. SELECT prism.adopt() when it takes the place of the original, SELECT prism.rebase() when it is to live beside it.'),
+        ('paused: rewound', 'paused', 2, 'This database was taken back in time. SELECT prism.adopt() when it takes the place of the original, SELECT prism.rebase() when it is to live beside it.'),
+        ('stopped',         'error',  3, 'Repair the settings or rights at the other side, then SELECT prism.resume(topic).'),
+        ('fenced',          'error',  3, 'Another server sends as this installation: stop it, then SELECT prism.resume(topic).'),
+        ('sink_regressed',  'error',  3, 'The other side has lost what it had acknowledged: SELECT prism.skip(topic, to_position => ...) decides where to go on, then prism.resume(topic).')
+    ) AS a(state, verdict, rank, hint) ON a.state = s.state
+    WHERE s.topic = t.name
+    ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
+    LIMIT 1) k ON true;
+COMMENT ON VIEW prism.status IS
+'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; sink_state: as in prism.sinks, NULL without a sink; last_error: of the sink, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
+
+CREATE FUNCTION prism.doctor(OUT item text, OUT state text, OUT hint text)
+RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_doctor';
+COMMENT ON FUNCTION prism.doctor() IS
+'Looks at the server and this database and tells what is missing, with the very line to set. state: ok, note (good to know), warning (works, but not for ever or not for all), error. Works without preload and on a standby, where it leaves out what is not there. For the owner of the extension and members of pg_monitor (42501).';
+
+-- The samples: name, type and help as Prometheus has them, labels as a flat object of strings. Totals begin with the server.
+CREATE VIEW prism.metrics WITH (security_barrier) AS
+WITH outbox AS (
+    SELECT n.name AS namespace, c.messages_total, coalesce(s.messages_total, c.messages_total) AS published_total, s.lag_messages, s.lag_seconds
+    FROM prism.visible_namespace v
+    JOIN prism.namespace n USING (namespace_id)
+    JOIN prism.topic t ON t.name = n.config ->> 'topic'
+    JOIN prism.topic_states() c USING (topic_id)
+    CROSS JOIN LATERAL (
+        SELECT min(k.messages_total) AS messages_total, max(k.lag_messages) AS lag_messages, max(k.lag_seconds) AS lag_seconds
+        FROM prism.sink_states() k WHERE k.topic = t.name) s
+    WHERE c.messages_total IS NOT NULL
+), topic AS (
+    SELECT pg_catalog.jsonb_build_object('namespace', t.namespace, 'topic', t.topic) AS labels, t.*
+    FROM prism.topics t
+), sink AS (
+    SELECT pg_catalog.jsonb_build_object('topic', s.topic, 'sink', s.sink) AS labels, s.*
+    FROM prism.sink_states() s
+), worker AS (
+    SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', w.database, 'server', w.server, 'sink_id', w.sink_id::text)) AS labels, w.*
+    FROM prism.workers w
+), sample AS (
+    SELECT 10 AS place, 'prism_pattern_outbox_inserted_total' AS name, pg_catalog.jsonb_build_object('namespace', namespace) AS labels,
+        messages_total::float8 AS value, 'counter' AS type, 'Messages committed to the namespace''s topic since the server started.' AS help FROM outbox
+    UNION ALL SELECT 11, 'prism_pattern_outbox_published_total', pg_catalog.jsonb_build_object('namespace', namespace),
+        published_total, 'counter', 'Messages that the sink has acknowledged since the server started; without a sink those committed.' FROM outbox
+    UNION ALL SELECT 12, 'prism_pattern_outbox_lag_seconds', pg_catalog.jsonb_build_object('namespace', namespace),
+        coalesce(lag_seconds, 0), 'gauge', 'Age of the oldest message that waits for the sink.' FROM outbox
+    UNION ALL SELECT 13, 'prism_pattern_outbox_pending_count', pg_catalog.jsonb_build_object('namespace', namespace),
+        coalesce(lag_messages, 0), 'gauge', 'Messages that wait for the sink.' FROM outbox
+
+    UNION ALL SELECT 20, 'prism_topic_messages_total', labels, messages_total, 'counter', 'Messages committed to the topic since the server started.' FROM topic
+    UNION ALL SELECT 21, 'prism_topic_bytes_total', labels, bytes_total, 'counter', 'Bytes of rows committed to the topic since the server started.' FROM topic
+    UNION ALL SELECT 22, 'prism_topic_next_position', labels, next_position, 'gauge', 'The next position to be given out.' FROM topic
+    UNION ALL SELECT 23, 'prism_topic_first_position', labels, first_position, 'gauge', 'The first position kept.' FROM topic
+    UNION ALL SELECT 24, 'prism_topic_segments', labels, segments, 'gauge', 'Segments of the topic.' FROM topic
+    UNION ALL SELECT 25, 'prism_topic_disk_bytes', labels, disk_bytes, 'gauge', 'Bytes of the topic''s segments on disk, with indexes.' FROM topic
+
+    UNION ALL SELECT 30, 'prism_sink_up', labels, (state = 'running')::int, 'gauge', '1 when the sink is running.' FROM sink
+    UNION ALL SELECT 31, 'prism_sink_state', labels || pg_catalog.jsonb_build_object('state', state), 1, 'gauge', 'The state of the sink, as a label.' FROM sink
+    UNION ALL SELECT 32, 'prism_sink_position', labels, "position", 'gauge', 'The first position that is not out.' FROM sink
+    UNION ALL SELECT 33, 'prism_sink_lag_messages', labels, lag_messages, 'gauge', 'Messages that wait for the sink.' FROM sink
+    UNION ALL SELECT 34, 'prism_sink_lag_seconds', labels, lag_seconds, 'gauge', 'Age of the oldest message that waits for the sink.' FROM sink
+    UNION ALL SELECT 35, 'prism_sink_messages_total', labels, messages_total, 'counter', 'Messages acknowledged by the other side since the server started.' FROM sink
+    UNION ALL SELECT 36, 'prism_sink_bytes_total', labels, bytes_total, 'counter', 'Bytes acknowledged by the other side since the server started.' FROM sink
+    UNION ALL SELECT 37, 'prism_sink_retries_total', labels, retries_total, 'counter', 'Rounds that were sent again.' FROM sink
+    UNION ALL SELECT 38, 'prism_sink_rejected_total', labels, rejected_total, 'counter', 'Messages in refused rounds.' FROM sink
+    UNION ALL SELECT 39, 'prism_sink_dead_letters_total', labels, dead_letters_total, 'counter', 'Messages that went to the dead letters.' FROM sink
+    UNION ALL SELECT 40, 'prism_sink_splits_total', labels, splits_total, 'counter', 'Transactions that were larger than a batch.' FROM sink
+    UNION ALL SELECT 41, 'prism_sink_doubts_total', labels, doubts_total, 'counter', 'Connections made anew because an answer could not be trusted.' FROM sink
+
+    UNION ALL SELECT 50, 'prism_worker_up', labels, (state = 'running')::int, 'gauge', '1 when the worker is running.' FROM worker
+    UNION ALL SELECT 51, 'prism_worker_restarts_total', labels, restarts, 'counter', 'Processes started for the worker after the first.' FROM worker
+)
+SELECT name, labels, value, type, help FROM sample WHERE value IS NOT NULL ORDER BY place, labels;
+COMMENT ON VIEW prism.metrics IS
+'Samples for monitoring: name, labels (a flat object of strings), value, type (counter or gauge) and help. Of the namespaces on which the caller holds a privilege; workers for the owner and pg_monitor. Totals since the server started.';
+
+CREATE FUNCTION prism.metrics_text() RETURNS text
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH sample AS (
+        SELECT m.ordinality AS place, m.name, m.value, m.type, m.help,
+            (SELECT '{' || string_agg(l.key || '="' || replace(replace(replace(l.value, '\', '\\'), '"', '\"'), E'\n', '\n') || '"', ',' ORDER BY l.key) || '}'
+             FROM jsonb_each_text(m.labels) l) AS labels
+        FROM (SELECT s.*, row_number() OVER () AS ordinality FROM prism.metrics s) m
+    ), family AS (
+        SELECT min(place) AS place,
+            '# HELP ' || name || ' ' || replace(replace(help, '\', '\\'), E'\n', '\n') || E'\n'
+            || '# TYPE ' || name || ' ' || type || E'\n'
+            || string_agg(name || coalesce(labels, '') || ' ' || value || E'\n', '' ORDER BY place) AS lines
+        FROM sample GROUP BY name, type, help
+    )
+    SELECT coalesce(string_agg(lines, '' ORDER BY place), '') FROM family;
+END;
+COMMENT ON FUNCTION prism.metrics_text() IS
+'prism.metrics in the Prometheus text format, version 0.0.4: for postgres_exporter, or any job that serves it over HTTP.';

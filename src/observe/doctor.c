@@ -1,0 +1,402 @@
+/*-------------------------------------------------------------------------
+ *
+ * doctor.c
+ *	  prism.doctor(): what is missing here, and the very line to set.
+ *
+ * One function a check; each puts a row or more.  The states are ok, note
+ * (nothing wrong, but good to know), warning (works, but not for ever or not
+ * for all) and error (something does not work).
+ *
+ * Everything here also runs without preload and on a standby; checks of what
+ * is then not there are left out, and the first rows say why.
+ *
+ * src/observe/doctor.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "guc.h"
+#include "store/counter.h"
+#include "store/topic.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "replication/logicallauncher.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(prism_doctor);
+
+/* A commit that holds up readers longer than this is worth a look. */
+#define COMMIT_SECONDS_USUAL 10
+
+typedef struct Report
+{
+	ReturnSetInfo *result;
+	bool		has_shared;		/* preloaded, and not a standby */
+} Report;
+
+static void put(Report *report, const char *item, const char *state, const char *format,...) pg_attribute_printf(4, 5);
+
+/* A row of the report; format NULL: no hint. */
+static void
+put(Report *report, const char *item, const char *state, const char *format,...)
+{
+	Datum		values[3] = {CStringGetTextDatum(item), CStringGetTextDatum(state)};
+	bool		nulls[3] = {false, false, format == NULL};
+
+	if (format != NULL)
+	{
+		StringInfoData hint;
+		va_list		args;
+		int			missing;
+
+		initStringInfo(&hint);
+		do
+		{
+			va_start(args, format);
+			missing = appendStringInfoVA(&hint, format, args);
+			va_end(args);
+			if (missing > 0)
+				enlargeStringInfo(&hint, missing);
+		} while (missing > 0);
+		values[2] = CStringGetTextDatum(hint.data);
+	}
+	tuplestore_putvalues(report->result->setResult, report->result->setDesc, values, nulls);
+}
+
+/* ---------- settings ---------- */
+
+/* A setting's value, or NULL on a server that does not know it. */
+static const char *
+setting(const char *name)
+{
+	return GetConfigOption(name, true, false);
+}
+
+static bool
+list_contains(const char *list, const char *wanted)
+{
+	List	   *names;
+	ListCell   *cell;
+
+	if (!SplitDirectoriesString(pstrdup(list), ',', &names))
+		return false;
+	foreach(cell, names)
+	{
+		const char *name = lfirst(cell);
+
+		if (pg_strcasecmp(name, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The line of postgresql.conf that adds prism to a list. */
+static char *
+line_with_prism(const char *name, const char *list)
+{
+	return psprintf("%s = '%s%sprism'", name, list, list[0] != '\0' ? ", " : "");
+}
+
+static void
+check_library(Report *report)
+{
+	const char *installed = prism_installed_version();
+
+	if (installed != NULL && strcmp(installed, PRISM_VERSION) == 0)
+		put(report, "library", "ok", "Library and SQL are of version %s.", PRISM_VERSION);
+	else
+		put(report, "library", "error",
+			"The library is of version %s, the SQL of %s. Run: ALTER EXTENSION prism UPDATE; if the library is the older one, restart the server first.",
+			PRISM_VERSION, installed != NULL ? installed : "none");
+}
+
+static void
+check_preload(Report *report)
+{
+	const char *libraries = setting("shared_preload_libraries");
+
+	if (prism_preloaded)
+		put(report, "preload", "ok", NULL);
+	else if (list_contains(libraries, "prism"))
+		put(report, "preload", "error", "shared_preload_libraries names prism, but the server was started before that: restart it.");
+	else
+		put(report, "preload", "error", "Nothing can be published, read or forwarded. Set in postgresql.conf and restart the server: %s",
+			line_with_prism("shared_preload_libraries", libraries));
+	if (RecoveryInProgress())
+		put(report, "standby", "note", "This server is a standby: prism begins to work when it is promoted.");
+}
+
+static void
+check_wal_level(Report *report)
+{
+	const char *level = setting("wal_level");
+
+	if (strcmp(level, "logical") == 0)
+		put(report, "wal_level", "ok", NULL);
+	else
+		put(report, "wal_level", "note",
+			"It is %s: enough for publishing and forwarding; change data capture needs, with a restart: wal_level = logical", level);
+}
+
+static void
+check_output_plugin(Report *report)
+{
+	static const char *const name = "output_plugin_libraries";
+	const char *libraries = setting(name);
+
+	if (libraries == NULL)
+		put(report, name, "ok", "This server does not restrict output plugins and does not know the setting: leave it out.");
+	else if (list_contains(libraries, "prism") || list_contains(libraries, "*"))
+		put(report, name, "ok", NULL);
+	else
+		put(report, name, "note", "Not needed for publishing and forwarding; change data capture needs: %s",
+			line_with_prism(name, libraries));
+}
+
+static void
+check_topic_slots(Report *report)
+{
+	int			used;
+
+	if (!prism_preloaded)
+		return;
+	used = prism_counter_slots_used();
+	if (used * 10 >= prism_max_topics * 9)
+		put(report, "prism.max_topics", used < prism_max_topics ? "warning" : "error",
+			"%d of %d topics are in use, over all databases. Set in postgresql.conf and restart the server: prism.max_topics = %d",
+			used, prism_max_topics, prism_max_topics * 2);
+	else
+		put(report, "prism.max_topics", "ok", "%d of %d topics are in use, over all databases.", used, prism_max_topics);
+}
+
+/* ---------- what the database says ---------- */
+
+typedef void (*RowFunction) (Report *report, HeapTuple row, TupleDesc columns);
+
+/* Call the function for each row of the query, which runs as the extension's owner; returns how many there were. */
+static uint64
+for_each(Report *report, const char *query, RowFunction function)
+{
+	PrismIdentity identity = prism_enter_owner();
+	uint64		count;
+
+	SPI_connect();
+	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not run \"%s\"", query);
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+		function(report, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	SPI_finish();
+	prism_leave_owner(identity);
+	return count;
+}
+
+/* Columns: processes wanted by prism, those that found no slot. */
+static void
+put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
+{
+	static const char *const item = "max_worker_processes";
+	int			wanted = atoi(SPI_getvalue(row, columns, 1));
+	int			without = atoi(SPI_getvalue(row, columns, 2));
+	int			others = max_logical_replication_workers > 0 ? 1 : 0;	/* the logical replication launcher */
+
+	if (without > 0 && wanted > prism_max_workers)
+		put(report, "prism.max_workers", "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: prism.max_workers = %d",
+			without, wanted);
+	if (without > 0)
+		put(report, item, "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: max_worker_processes = %d",
+			without, max_worker_processes + without + others);
+	else if (wanted + others > max_worker_processes)
+		put(report, item, "warning", "prism wants %d of %d. Set in postgresql.conf and restart the server: max_worker_processes = %d",
+			wanted, max_worker_processes, wanted + others);
+	else
+		put(report, item, "ok", "prism wants %d of %d.", wanted, max_worker_processes);
+}
+
+/* Columns: kind, state, error, hint. */
+static void
+put_worker(Report *report, HeapTuple row, TupleDesc columns)
+{
+	const char *error = SPI_getvalue(row, columns, 3);
+	const char *hint = SPI_getvalue(row, columns, 4);
+
+	put(report, psprintf("worker: %s", SPI_getvalue(row, columns, 1)), "warning", "It is in state %s%s%s. %s",
+		SPI_getvalue(row, columns, 2), error != NULL ? ": " : "", error != NULL ? error : "",
+		hint != NULL ? hint : "prism.workers shows more.");
+}
+
+static void
+check_workers(Report *report)
+{
+	uint64		ailing;
+
+	if (!report->has_shared)
+		return;
+	for_each(report,
+			 "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'no_worker_slot') FROM prism.worker_slots()",
+			 put_worker_room);
+	if (!prism_enabled)
+	{
+		put(report, "workers", "error", "Publishing goes on, nothing is forwarded or tidied up. Set in postgresql.conf and reload: prism.enabled = on");
+		return;
+	}
+	ailing = for_each(report,
+					  "SELECT kind, state, error, hint FROM prism.worker_slots()"
+					  " WHERE state NOT IN ('starting', 'running', 'stopping', 'no_worker_slot')"
+					  " AND coalesce(database_oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))"
+					  " = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
+					  put_worker);
+	if (ailing == 0)
+		put(report, "workers", "ok", NULL);
+}
+
+/* Columns: name, for all tables, whether the server can filter by origin. */
+static void
+put_publication(Report *report, HeapTuple row, TupleDesc columns)
+{
+	const char *name = SPI_getvalue(row, columns, 1);
+	bool		filters = SPI_getvalue(row, columns, 3)[0] == 't';
+
+	put(report, psprintf("publication %s", quote_identifier(name)), "warning",
+		"It ships prism's own tables of schema prism_log to its subscribers. Publish schemas instead: CREATE PUBLICATION %s FOR TABLES IN SCHEMA public%s",
+		quote_identifier(name),
+		filters ? ", or subscribe WITH (origin = none)" : "");
+}
+
+static void
+check_publications(Report *report)
+{
+	uint64		shipping;
+
+	shipping = for_each(report,
+						"SELECT p.pubname, p.puballtables, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000"
+						" FROM pg_catalog.pg_publication p"
+						" WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n"
+						"  WHERE n.pnpubid = p.oid AND n.pnnspid = (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname = 'prism_log'))"
+						" ORDER BY p.pubname",
+						put_publication);
+	if (shipping == 0)
+		put(report, "publications", "ok", NULL);
+}
+
+/* Columns: topic, process, age in seconds. */
+static void
+put_committing(Report *report, HeapTuple row, TupleDesc columns)
+{
+	const char *pid = SPI_getvalue(row, columns, 2);
+
+	put(report, psprintf("topic %s", SPI_getvalue(row, columns, 1)), "warning",
+		"Readers wait for process %s, which has been committing for %s s: for a synchronous standby, or as it published very much. See: SELECT * FROM pg_stat_activity WHERE pid = %s",
+		pid, SPI_getvalue(row, columns, 3), pid);
+}
+
+static void
+check_committing(Report *report)
+{
+	uint64		slow;
+
+	if (!report->has_shared)
+		return;
+	slow = for_each(report,
+					psprintf("SELECT t.name, s.committing_pid, pg_catalog.round(pg_catalog.extract('epoch', pg_catalog.clock_timestamp() - s.committing_since))"
+							 " FROM prism.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id"
+							 " WHERE s.committing_since < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %d)"
+							 " ORDER BY s.committing_since", COMMIT_SECONDS_USUAL),
+					put_committing);
+	if (slow == 0)
+		put(report, "commits", "ok", NULL);
+}
+
+/* Columns: topic, segment in which the next message goes, the last segment there is. */
+static void
+put_segments(Report *report, HeapTuple row, TupleDesc columns)
+{
+	put(report, psprintf("topic %s", SPI_getvalue(row, columns, 1)), "warning",
+		"The next message goes to segment %s, the last one that exists is %s: publishers wait for the maintainer, and fail when it does not come. See prism.workers.",
+		SPI_getvalue(row, columns, 2), SPI_getvalue(row, columns, 3));
+}
+
+static void
+check_segments(Report *report)
+{
+	uint64		lacking;
+
+	if (!report->has_shared)
+		return;
+	lacking = for_each(report,
+					   "SELECT t.name, s.next_position / t.segment_messages, g.last"
+					   " FROM prism.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id,"
+					   " LATERAL (SELECT pg_catalog.max(segment_number) AS last FROM prism.segment WHERE topic_id = t.topic_id) g"
+					   " WHERE g.last IS NULL OR s.next_position / t.segment_messages > g.last ORDER BY t.name",
+					   put_segments);
+	if (lacking == 0)
+		put(report, "segments", "ok", NULL);
+}
+
+/* Columns: namespace, state, last error, hint. */
+static void
+put_namespace(Report *report, HeapTuple row, TupleDesc columns)
+{
+	const char *state = SPI_getvalue(row, columns, 2);
+	const char *error = SPI_getvalue(row, columns, 3);
+	const char *hint = SPI_getvalue(row, columns, 4);
+
+	put(report, psprintf("namespace %s", SPI_getvalue(row, columns, 1)),
+		strcmp(state, "error") == 0 ? "error" : strcmp(state, "paused") == 0 ? "note" : "warning",
+		"%s%s%s", error != NULL ? error : "", error != NULL ? ". " : "", hint != NULL ? hint : "See prism.sinks.");
+}
+
+static void
+check_namespaces(Report *report)
+{
+	if (!report->has_shared)
+		return;
+	if (for_each(report, "SELECT namespace, state, last_error, hint FROM prism.status"
+				 " WHERE sink_state <> 'running' ORDER BY namespace", put_namespace) == 0)
+		put(report, "namespaces", "ok", NULL);
+}
+
+/* ---------- the function ---------- */
+
+static void (*const checks[]) (Report *report) = {
+	check_library,
+	check_preload,
+	check_wal_level,
+	check_output_plugin,
+	check_topic_slots,
+	check_workers,
+	check_publications,
+	check_segments,
+	check_committing,
+	check_namespaces
+};
+
+Datum
+prism_doctor(PG_FUNCTION_ARGS)
+{
+	Report		report = {
+		.result = (ReturnSetInfo *) fcinfo->resultinfo,
+		.has_shared = prism_preloaded && !RecoveryInProgress()
+	};
+
+	if (!has_privs_of_role(GetUserId(), prism_owner()) &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for prism.doctor()"),
+				errhint("It is for the owner of the extension and members of pg_monitor."));
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < (int) lengthof(checks); i++)
+		checks[i] (&report);
+	return (Datum) 0;
+}

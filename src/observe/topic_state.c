@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic_state.c
+ *	  How each topic stands, out of shared memory: behind prism.topics,
+ *	  prism.status and prism.metrics.
+ *
+ * src/observe/topic_state.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/counter.h"
+#include "store/log.h"
+#include "store/topic.h"
+
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(prism_topic_states);
+
+/* Columns of prism.topic_states(). */
+enum
+{
+	STATE_TOPIC_ID,
+	STATE_NAMESPACE_ID,
+	STATE_FIRST_POSITION,
+	STATE_NEXT_POSITION,
+	STATE_MESSAGES,
+	STATE_BYTES,
+	STATE_LAST_PUBLISH,
+	STATE_COMMITTING_PID,
+	STATE_COMMITTING_SINCE,
+	STATE_COLUMNS
+};
+
+/* The numbers of all topics, in the current memory context. */
+static List *
+topic_ids(void)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismIdentity identity = prism_enter_owner();
+	List	   *ids = NIL;
+
+	SPI_connect();
+	if (SPI_execute("SELECT topic_id FROM prism.topic ORDER BY topic_id", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.topic");
+	MemoryContextSwitchTo(caller_cxt);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		ids = lappend_int(ids, DatumGetInt32(id));
+	}
+	SPI_finish();
+	prism_leave_owner(identity);
+	return ids;
+}
+
+static void
+put(Datum *values, bool *nulls, int column, Datum value, bool known)
+{
+	values[column] = value;
+	nulls[column] = !known;
+}
+
+/* What only a server that has prism in shared memory knows. */
+static void
+put_shared(PrismTopic *topic, Datum *values, bool *nulls)
+{
+	PrismCounter *counter = topic->counter;
+	PrismInFlight oldest = {0};
+	bool		committing;
+	int64		messages;
+	int64		bytes;
+	TimestampTz last_publish;
+
+	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(prism_log_earliest(topic)), true);
+	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), true);
+
+	SpinLockAcquire(&counter->mutex);
+	messages = counter->messages_total;
+	bytes = counter->bytes_total;
+	last_publish = counter->last_publish;
+	SpinLockRelease(&counter->mutex);
+	put(values, nulls, STATE_MESSAGES, Int64GetDatum(messages), true);
+	put(values, nulls, STATE_BYTES, Int64GetDatum(bytes), true);
+	put(values, nulls, STATE_LAST_PUBLISH, TimestampTzGetDatum(last_publish), last_publish != 0);
+
+	committing = prism_counter_oldest(counter, &oldest);
+	put(values, nulls, STATE_COMMITTING_PID, Int32GetDatum(oldest.pid), committing);
+	put(values, nulls, STATE_COMMITTING_SINCE, TimestampTzGetDatum(oldest.since), committing);
+}
+
+/* Without preload, and on a standby, what is in shared memory is NULL. */
+Datum
+prism_topic_states(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		has_shared = prism_preloaded && !RecoveryInProgress();
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, topic_ids())
+	{
+		PrismTopic *topic = prism_topic_lookup_id(lfirst_int(cell), true);
+		Datum		values[STATE_COLUMNS] = {0};
+		bool		nulls[STATE_COLUMNS];
+
+		CHECK_FOR_INTERRUPTS();
+		if (topic == NULL || !prism_topic_is_visible(topic))
+			continue;
+		memset(nulls, true, sizeof(nulls));
+		put(values, nulls, STATE_TOPIC_ID, Int32GetDatum(topic->topic_id), true);
+		put(values, nulls, STATE_NAMESPACE_ID, Int32GetDatum(topic->namespace_id), topic->namespace_id > 0);
+		if (has_shared)
+			put_shared(topic, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
