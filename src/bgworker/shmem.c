@@ -183,7 +183,7 @@ prism_worker_attach(int slot_number, uint32 generation)
 		slot->pid = MyProcPid;
 		slot->proc_number = prism_my_proc_number();
 		slot->started_at = GetCurrentTimestamp();
-		slot->stop_requested = false;
+		slot->stop_requested = slot->try_at_once = false;
 		prism_my_worker = slot;
 	}
 	LWLockRelease(shared_lock);
@@ -423,10 +423,17 @@ prism_worker_wake(PrismWorkerKind kind, Oid database)
 void
 prism_worker_wake_database(Oid database)
 {
-	LWLockAcquire(shared_lock, LW_SHARED);
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	for (int i = 1; i < prism_worker_slots_max(); i++)
-		if (shared->slots[i].identity.database == database)
-			wake_slot(&shared->slots[i]);
+	{
+		PrismWorkerSlot *slot = &shared->slots[i];
+
+		if (slot->state == PRISM_WORKER_FREE || (OidIsValid(database) && slot->identity.database != database))
+			continue;
+		slot->retry_at = 0;
+		slot->try_at_once = true;
+		wake_slot(slot);
+	}
 	LWLockRelease(shared_lock);
 }
 

@@ -66,6 +66,7 @@ typedef struct PrismWorkerSlot
 	PrismWorkerState state;
 	uint32		generation;		/* grows with each start: a late process finds out that it is not wanted any more */
 	bool		stop_requested;
+	bool		try_at_once;	/* what it failed on may have been changed */
 	int			pid;			/* 0: no process */
 	int			proc_number;	/* of pid, for its latch */
 	int			failures;		/* processes that failed in a row */
@@ -110,8 +111,10 @@ extern void prism_worker_change(PrismWorkerState state, TimestampTz retry_at, co
 /* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
 extern bool prism_worker_attach(int slot_number, uint32 generation);
 
-/* Wake workers: of a kind in a database (InvalidOid: the launcher). Cannot throw. */
+/* Wake workers of a kind in a database (InvalidOid: the launcher). Cannot throw. */
 extern void prism_worker_wake(PrismWorkerKind kind, Oid database);
+
+/* A database's configuration changed (InvalidOid: the server's): all its workers look again, those that back off as well. Cannot throw. */
 extern void prism_worker_wake_database(Oid database);
 
 /*

@@ -151,12 +151,14 @@ static void
 leave_when_large(void)
 {
 	static TimestampTz checked_at = 0;
+	static uint64 checked_for = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	long		memory_kb;
 
-	if (!TimestampDifferenceExceeds(checked_at, now, MEMORY_CHECK_MS))
+	if (checked_for == reloads && !TimestampDifferenceExceeds(checked_at, now, MEMORY_CHECK_MS))
 		return;
 	checked_at = now;
+	checked_for = reloads;
 	memory_kb = own_memory_kb();
 	if (memory_kb <= prism_worker_memory_kb)
 		return;
@@ -287,6 +289,13 @@ prism_worker_attend(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		reloads++;
+		if (prism_my_worker->identity.kind == PRISM_LAUNCHER)
+			prism_worker_wake_database(InvalidOid);
+	}
+	if (prism_my_worker->try_at_once)
+	{
+		prism_my_worker->try_at_once = false;
+		backoff.retry_at = 0;
 	}
 	if (prism_my_worker->identity.kind != PRISM_LAUNCHER &&
 		(prism_my_worker->stop_requested || !prism_enabled))
