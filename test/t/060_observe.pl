@@ -1,0 +1,103 @@
+# prism.doctor() prints lines that work: each is taken as it is, and the server is in order afterwards.
+use PrismTest;
+use IPC::Run ();
+
+my $node = prism_node('main', extension => 0, conf => "shared_preload_libraries = 'auto_explain'\nmax_prepared_transactions = 2\n");
+
+sub doctor
+{
+	my ($item) = @_;
+	return $node->safe_psql('postgres', "SELECT state FROM prism.doctor() WHERE item = '$item'");
+}
+
+# The line that a hint ends with.
+sub line_to_set
+{
+	my ($item) = @_;
+	return $node->safe_psql('postgres', "SELECT substring(hint FROM ': ([a-z_.]+ = .*)\$') FROM prism.doctor() WHERE item = '$item' AND state <> 'ok'");
+}
+
+sub take_line
+{
+	my ($item, $expected) = @_;
+	my $line = line_to_set($item);
+
+	is($line, $expected, "the doctor's line for $item");
+	$node->append_conf('postgresql.conf', $line);
+	$node->restart;
+	return;
+}
+
+# ---------- without preload ----------
+$node->safe_psql('postgres', 'CREATE EXTENSION prism');
+is(doctor('preload'), 'error', 'the doctor works without preload and says so');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM prism.topics'), 0, 'so does prism.topics');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM prism.status'), 0, 'prism.status');
+is($node->safe_psql('postgres', 'SELECT prism.metrics_text()'), '', 'and prism.metrics_text()');
+
+take_line('preload', "shared_preload_libraries = 'auto_explain, prism'");
+is(doctor('preload'), 'ok', 'with that line the library is loaded');
+
+is(doctor('output_plugin_libraries'), 'ok', 'output plugins are allowed, or not restricted');
+
+# Configured, but the server was started before that.
+$node->safe_psql('postgres', q{SELECT prism.apply('name: watched')});
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'auto_explain'");
+$node->restart;
+is($node->safe_psql('postgres', 'SELECT state FROM prism.status'), 'error', 'a namespace without preload is an error in prism.status');
+like($node->safe_psql('postgres', 'SELECT hint FROM prism.status'), qr/prism\.doctor\(\)/, 'which leads to the doctor');
+is($node->safe_psql('postgres', 'SELECT topic, next_position IS NULL, segments FROM prism.topics'), 'watched|t|2', 'prism.topics shows what is on disk');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'auto_explain, prism'");
+$node->restart;
+
+# ---------- room ----------
+$node->append_conf('postgresql.conf', "max_worker_processes = 3\nprism.enabled = off");
+$node->restart;
+is(line_to_set('workers'), 'prism.enabled = on', 'the line for workers that are switched off');
+$node->append_conf('postgresql.conf', line_to_set('workers'));
+$node->reload;
+# the logical replication launcher, prism's launcher and its manager fill the three places
+wait_for_value($node, q{SELECT state = 'error' FROM prism.doctor() WHERE item = 'max_worker_processes'});
+take_line('max_worker_processes', 'max_worker_processes = 5');
+wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE state = 'running' AND kind IN ('launcher', 'manager', 'maintainer')}, 3);
+is(doctor('max_worker_processes'), 'ok', 'with that line all workers run');
+
+$node->append_conf('postgresql.conf', 'prism.max_topics = 8');
+$node->restart;
+$node->safe_psql('postgres', q{SELECT prism.apply(E'namespaces:\n' || string_agg('- name: more' || i, E'\n')) FROM generate_series(1, 6) i});
+is(doctor('prism.max_topics'), 'error', 'all topics are in use');
+take_line('prism.max_topics', 'prism.max_topics = 16');
+is(doctor('prism.max_topics'), 'ok', 'with that line there is room');
+$node->safe_psql('postgres', qq{SELECT prism.drop_namespace('more$_')}) for 1 .. 6;
+
+# ---------- a commit that does not end ----------
+$node->safe_psql('postgres', q{SELECT prism.publish('watched', 'before'::text)});
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
+$node->reload;
+wait_for_value($node, q{SELECT current_setting('synchronous_standby_names') = 'nobody'});
+my ($out, $err) = ('', '');
+my $waiting = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT pg_backend_pid()', '-c', q{DO $$BEGIN PERFORM prism.publish('watched', 'during'::text); END$$} ],
+	'<', \undef, '>', \$out, '2>', \$err);
+wait_for_value($node, q{SELECT committing_pid IS NOT NULL FROM prism.status WHERE namespace = 'watched'});
+is($node->safe_psql('postgres', q{SELECT a.wait_event FROM prism.status s JOIN pg_stat_activity a ON a.pid = s.committing_pid}), 'SyncRep',
+	'prism.status shows the process whose commit waits for a synchronous standby');
+is(doctor('commits'), 'ok', 'a short one is nothing to worry about');
+wait_for_value($node, q{SELECT state = 'warn' AND hint LIKE '%process ' || committing_pid || ',%' AND committing_age >= '10 s' FROM prism.status WHERE namespace = 'watched'});
+like($node->safe_psql('postgres', q{SELECT state || ' ' || hint FROM prism.doctor() WHERE item = 'topic watched'}),
+	qr/^warning .*SELECT \* FROM pg_stat_activity WHERE pid = \d+$/, 'a long one is, and the doctor prints the query');
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$node->reload;
+$waiting->finish;
+is($err, '', 'it ends');
+is($node->safe_psql('postgres', q{SELECT state, committing_pid IS NULL FROM prism.status WHERE namespace = 'watched'}), 'ok|t', 'and all is well');
+is($node->safe_psql('postgres', q{SELECT value FROM prism.metrics WHERE name = 'prism_pattern_outbox_inserted_total' AND labels ->> 'namespace' = 'watched'}), 2,
+	'both messages are counted');
+
+# ---------- labels ----------
+$node->safe_psql('postgres', qq{CREATE DATABASE "odd ""\\\nname"});
+$node->safe_psql(qq{odd "\\\nname}, 'CREATE EXTENSION prism');
+wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE state = 'running' AND kind = 'manager' AND database LIKE 'odd%'}, 1);
+like($node->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_worker_up\{database="odd \\"\\\\\\nname",kind="manager"\} 1$/m,
+	'quotes, backslashes and line feeds in labels are escaped');
+
+done_testing();
