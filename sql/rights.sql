@@ -9,6 +9,7 @@ CREATE ROLE regress_prism_member IN ROLE regress_prism_writer;
 SELECT action FROM prism.apply('namespaces: [{name: rights_mine, patterns: [{type: outbox, table: rights_mine_outbox}]}, {name: rights_other}, {name: rights_sink, backend: memory}]');
 SELECT prism.publish('rights_mine', 'secret'::bytea, key => 'k') IS NOT NULL AS published;
 SELECT prism.publish('rights_sink', 'secret'::bytea, key => 'k') IS NOT NULL AS published;
+SELECT prism.create_group('rights_mine', 'g');
 
 -- ------------------------------------------------------------------
 -- A role without grants: every function and relation is walked, three times.
@@ -31,7 +32,7 @@ SELECT CASE
     WHEN type IN ('json'::regtype, 'jsonb'::regtype) THEN quote_literal('{}')
     WHEN type = 'bigint[]'::regtype THEN quote_literal('{0}')
     WHEN type IN ('int'::regtype, 'bigint'::regtype) THEN quote_literal('1')
-    WHEN type = 'interval'::regtype THEN quote_literal('0')
+    WHEN type = 'interval'::regtype THEN quote_literal('1s')
     WHEN type = 'boolean'::regtype THEN quote_literal('false')
     WHEN type = 'timestamptz'::regtype THEN 'NULL'
     WHEN type = 'uuid'::regtype THEN quote_literal('00000000-0000-0000-0000-000000000000')
