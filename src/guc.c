@@ -22,6 +22,7 @@ int			prism_group_window = 4096;
 int			prism_max_workers = 8;
 int			prism_publish_buffer_kb = 8192;
 int			prism_segment_messages = 1048576;
+int			prism_retention_min = 7 * 24 * 60;
 int			prism_worker_memory_kb = 192 * 1024;
 char	   *prism_allowed_endpoints = NULL;
 
@@ -77,6 +78,11 @@ prism_define_settings(void)
 							"Space comes back a segment at a time. Existing topics keep theirs.",
 							&prism_segment_messages, 1048576, 1024, 1 << 30,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.retention",
+							"Sets how long messages are kept.",
+							"A segment is dropped when all of its messages are older and out by every sink. -1 keeps them for ever.",
+							&prism_retention_min, 7 * 24 * 60, -1, PG_INT32_MAX / 60000,
+							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.worker_memory",
 							"Sets how much memory a worker may use before it is replaced by a new one.",
 							NULL,

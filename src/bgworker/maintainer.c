@@ -16,6 +16,7 @@
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"
+#include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
 #include "store/topic.h"
@@ -44,6 +45,8 @@ typedef struct Round
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	bool		failed;			/* some turn of this round did */
 	PrismBackoff failures;		/* of rounds */
+	int32		retention_topic_id; /* the topic whose retention comes next lies behind it; 0: begin anew */
+	TimestampTz retention_at;	/* all topics were looked at */
 } Round;
 
 /*
@@ -67,6 +70,7 @@ static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
 static void make_segments(int32 topic_id);
 static void end_round(Round *round);
 static void adopt_strays(void);
+static bool enforce_retention(Round *round);
 
 void
 prism_maintainer_main(Datum main_arg)
@@ -100,8 +104,18 @@ maintain(void *arg)
 	if (find_topic_in_need(round))
 	{
 		make_segments(round->topic_id);
+		round->retention_at = 0;	/* where segments are filled, others may have to go */
 		round->in_turn = false;
 		return true;
+	}
+	if (TimestampDifferenceExceeds(round->retention_at, GetCurrentTimestamp(), REPAIR_MS))
+	{
+		if (enforce_retention(round))
+		{
+			round->in_turn = false;
+			return true;
+		}
+		round->retention_at = GetCurrentTimestamp();
 	}
 	round->topic_id = 0;
 	end_round(round);
@@ -215,6 +229,40 @@ make_segments(int32 topic_id)
 	/* A counter's condition variables outlive the topic. */
 	if (counter != NULL)
 		ConditionVariableBroadcast(&counter->segments_changed);
+}
+
+/* ---------- retention ---------- */
+
+/* The next topic by number; 0: that was the last. */
+static int32
+topic_after(int32 topic_id)
+{
+	Oid			type = INT4OID;
+	Datum		after = Int32GetDatum(topic_id);
+	bool		isnull;
+
+	if (SPI_execute_with_args("SELECT topic_id FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.>) $1"
+							  " AND namespace_id IS NOT NULL ORDER BY 1 LIMIT 1",
+							  1, &type, &after, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.topic");
+	return SPI_processed == 0 ? 0 :
+		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* One topic, one segment a transaction. False: all topics have been looked at. */
+static bool
+enforce_retention(Round *round)
+{
+	int32		topic_id;
+	PrismTopic *topic;
+
+	prism_worker_begin("dropping segments past retention");
+	topic_id = topic_after(round->retention_topic_id);
+	topic = topic_id != 0 ? prism_topic_lookup_id(topic_id, true) : NULL;
+	if (topic == NULL || !prism_retention_enforce(topic))
+		round->retention_topic_id = topic_id;
+	prism_worker_commit();
+	return topic_id != 0;
 }
 
 /* ---------- after a restore ---------- */

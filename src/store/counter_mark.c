@@ -329,7 +329,7 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 	 * An error leaves the role to prism_counter_end() of the abort.
 	 */
 	extending = counter;
-	mark = TYPEALIGN64(PRISM_MARK_STEP, next + count) + PRISM_MARK_STEP;
+	mark = TYPEALIGN64(PRISM_MARK_STEP, next + count + PRISM_MARK_STEP / 2);
 	write_mark(topic->mark_relid, mark);
 	SpinLockAcquire(&counter->mutex);
 	counter->limit = Max(counter->limit, mark);

@@ -42,7 +42,8 @@
 enum
 {
 	SEGMENT_TOPIC_ID = 1,
-	SEGMENT_NUMBER
+	SEGMENT_NUMBER,
+	SEGMENT_CREATED_AT
 };
 
 void		(*prism_segment_wake) (void) = NULL;
@@ -98,9 +99,12 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
 }
 
-/* The first segment in the given direction from 'from' on, among those committed or our own; -1: none. */
+/*
+ * The first segment in the given direction from 'from' on, among those committed
+ * or our own; -1: none.  *created_at, unless NULL: when it was made.
+ */
 static int64
-scan_segments(int32 topic_id, int64 from, ScanDirection direction)
+scan_segments(int32 topic_id, int64 from, ScanDirection direction, TimestampTz *created_at)
 {
 	bool		forward = ScanDirectionIsForward(direction);
 	Relation	catalog = table_open(get_relname_relid("segment", get_namespace_oid("prism", false)),
@@ -124,6 +128,9 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 		bool		isnull;
 
 		number = DatumGetInt64(heap_getattr(tuple, SEGMENT_NUMBER, RelationGetDescr(catalog), &isnull));
+		if (created_at != NULL)
+			*created_at = DatumGetTimestampTz(heap_getattr(tuple, SEGMENT_CREATED_AT,
+														   RelationGetDescr(catalog), &isnull));
 	}
 	systable_endscan_ordered(scan);
 	UnregisterSnapshot(snapshot);
@@ -135,7 +142,7 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 int64
 prism_segment_next(int32 topic_id, int64 from)
 {
-	return scan_segments(topic_id, from, ForwardScanDirection);
+	return scan_segments(topic_id, from, ForwardScanDirection, NULL);
 }
 
 int64
@@ -147,11 +154,15 @@ prism_segment_last(int32 topic_id)
 int64
 prism_segment_before(int32 topic_id, int64 to)
 {
-	return scan_segments(topic_id, to, BackwardScanDirection);
+	return scan_segments(topic_id, to, BackwardScanDirection, NULL);
 }
 
-int64
-prism_segment_end(PrismTopic *topic, int64 segment_number)
+/*
+ * One end of a segment's index, rows of aborted transactions included: the
+ * row's offset and time.  False: it has none, or is not there.
+ */
+static bool
+read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 *offset, TimestampTz *at)
 {
 	Oid			index_relid;
 	Oid			relid = prism_segment_relid(topic, segment_number, &index_relid);
@@ -159,25 +170,49 @@ prism_segment_end(PrismTopic *topic, int64 segment_number)
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
-	int64		end = -1;
+	bool		found;
 
 	if (heap == NULL)
-		return -1;
+		return false;
 	index = index_open(index_relid, AccessShareLock);
 	slot = table_slot_create(heap, NULL);
 	scan = prism_index_beginscan(heap, index, SnapshotAny, 0);
 	index_rescan(scan, NULL, 0, NULL, 0);
-	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+	found = index_getnext_slot(scan, direction, slot);
+	if (found)
 	{
 		bool		isnull;
 
-		end = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull)) + 1;
+		*offset = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull));
+		*at = DatumGetTimestampTz(slot_getattr(slot, PRISM_COLUMN_CREATED_AT, &isnull));
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
 	relation_close(heap, AccessShareLock);
-	return end;
+	return found;
+}
+
+int64
+prism_segment_end(PrismTopic *topic, int64 segment_number)
+{
+	int64		offset;
+	TimestampTz at;
+
+	return read_end(topic, segment_number, BackwardScanDirection, &offset, &at) ? offset + 1 : -1;
+}
+
+void
+prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
+{
+	int64		offset;
+
+	age->used = read_end(topic, segment_number, ForwardScanDirection, &offset, &age->first) &&
+		read_end(topic, segment_number, BackwardScanDirection, &offset, &age->last);
+	if (!age->used)
+		scan_segments(topic->topic_id, segment_number, ForwardScanDirection, &age->first);
+	if (!age->used)
+		age->last = age->first;
 }
 
 /* ---------- making and dropping ---------- */

@@ -50,6 +50,16 @@ extern int64 prism_segment_last(int32 topic_id);
 /* The first offset behind the last row of a segment, dead rows included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
 
+/* When a segment's first and last rows were published; without rows, when the segment was made. */
+typedef struct PrismSegmentAge
+{
+	bool		used;			/* it has rows */
+	TimestampTz first;
+	TimestampTz last;
+} PrismSegmentAge;
+
+extern void prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age);
+
 /* Make a segment (DDL, as the extension's owner), in its transaction. False: it was there. */
 extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);
 
