@@ -79,4 +79,4 @@ CREATE VIEW prism.groups WITH (security_barrier) AS
            g.lag_messages, g.lag_seconds, g.window_full
     FROM prism.group_states() AS g;
 COMMENT ON VIEW prism.groups IS
-'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and not handed out (available), delayed, lag in messages and as the age of the oldest unfinished one, and whether prism.group_window is used up. NULL on a standby.';
+'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and not handed out (available), delayed, lag in messages and as the age of the oldest unfinished one, and whether prism.group_window is used up. NULL on a standby, and for a group that found no place in prism.max_groups.';

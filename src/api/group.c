@@ -205,10 +205,9 @@ prism_group_states(PG_FUNCTION_ARGS)
 			continue;
 		if (!RecoveryInProgress())
 		{
-			group = prism_group_open(topic, name->name, PRISM_GROUP_IGNORE);
-			if (group == NULL)
-				continue;		/* dropped meanwhile */
-			fill_state(group, values);
+			group = prism_group_open(topic, name->name, PRISM_GROUP_LOOK);
+			if (group != NULL)
+				fill_state(group, values);
 		}
 		memset(nulls, group == NULL, sizeof(nulls));
 		nulls[STATE_TOPIC] = nulls[STATE_GROUP] = false;

@@ -183,8 +183,7 @@ sweep_databases(void)
 }
 
 PrismGroup *
-prism_group_attach(const char *name, int32 topic_id, int32 group_id, int64 start_from,
-				   uint32 *generation)
+prism_group_attach(int32 topic_id, int32 group_id, int64 start_from, uint32 *generation)
 {
 	PrismGroup *group = find_or_take_slot(topic_id, group_id, start_from, generation);
 
@@ -193,13 +192,17 @@ prism_group_attach(const char *name, int32 topic_id, int32 group_id, int64 start
 		sweep_databases();
 		group = find_or_take_slot(topic_id, group_id, start_from, generation);
 	}
-	if (group == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("no free place for consumer group \"%s\"", name),
-				errdetail("All %d places of prism.max_groups are in use, over all databases.", prism_max_groups),
-				errhint("Raise prism.max_groups and restart the server, or drop a group that is not needed with prism.drop_group()."));
 	return group;
+}
+
+void
+prism_group_no_place(const char *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("no free place for consumer group \"%s\"", name),
+			errdetail("All %d places of prism.max_groups are in use, over all databases.", prism_max_groups),
+			errhint("Raise prism.max_groups and restart the server, or drop a group that is not needed with prism.drop_group()."));
 }
 
 /* Free what matches: in a database, one group, or one topic's, or all. */

@@ -66,7 +66,8 @@ typedef enum PrismGroupMissing
 {
 	PRISM_GROUP_MAKE,			/* at the earliest kept position */
 	PRISM_GROUP_REFUSE,			/* 42704 */
-	PRISM_GROUP_IGNORE			/* answer NULL */
+	PRISM_GROUP_IGNORE,			/* answer NULL */
+	PRISM_GROUP_LOOK			/* answer NULL, also when its window finds no place */
 } PrismGroupMissing;
 
 /*

@@ -233,6 +233,15 @@ find_or_make(PrismTopic *topic, const char *name, bool create, PrismGroupRow *ro
 	}
 }
 
+pg_noreturn static void
+no_such_group(const PrismGroupRef *ref)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("topic \"%s\" has no consumer group \"%s\"", ref->topic->name, ref->name),
+			errhint("The first prism.consume() makes it, or prism.create_group(); prism.groups lists those that exist."));
+}
+
 /*
  * The slot is attached under the name's lock: a drop either comes before, and
  * the row is gone, or after, and frees the slot.
@@ -247,19 +256,21 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	ref->catalog_generation = 0;
 	if (!find_or_make(ref->topic, ref->name, missing == PRISM_GROUP_MAKE, &row, &held))
 	{
-		if (missing == PRISM_GROUP_IGNORE)
+		if (missing != PRISM_GROUP_REFUSE)
 			return false;
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("topic \"%s\" has no consumer group \"%s\"", ref->topic->name, ref->name),
-				errhint("The first prism.consume() makes it, or prism.create_group(); prism.groups lists those that exist."));
+		no_such_group(ref);
 	}
-	ref->group = prism_group_attach(ref->name, ref->topic_id, row.group_id, row.start_from,
-									&ref->generation);
-	ref->group_id = row.group_id;
-	ref->catalog_generation = generation;
+	ref->group = prism_group_attach(ref->topic_id, row.group_id, row.start_from, &ref->generation);
 	if (held != NoLock)
 		unlock_name(ref->topic_id, ref->name, held);
+	if (ref->group == NULL)
+	{
+		if (missing == PRISM_GROUP_LOOK)
+			return false;
+		prism_group_no_place(ref->name);
+	}
+	ref->group_id = row.group_id;
+	ref->catalog_generation = generation;
 	return true;
 }
 

@@ -58,9 +58,10 @@ struct PrismGroupRef
 
 /* ---------- group.c ---------- */
 
-/* Find or take the slot of a group; 53400. */
-extern PrismGroup *prism_group_attach(const char *name, int32 topic_id, int32 group_id,
-									  int64 start_from, uint32 *generation);
+/* Find or take the slot of a group; NULL: all are in use. */
+extern PrismGroup *prism_group_attach(int32 topic_id, int32 group_id, int64 start_from,
+									  uint32 *generation);
+pg_noreturn extern void prism_group_no_place(const char *name);
 /* Free one group's slot. Cannot throw. */
 extern void prism_group_detach(int32 group_id);
 
@@ -110,7 +111,7 @@ typedef struct PrismGroupRow
 extern bool prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow *row);
 extern List *prism_group_rows(void);
 
-/* Look the group up or make it, and attach its slot. False: it is missing, and that is to be ignored. */
+/* Look the group up or make it, and attach its slot. False: as 'missing' allows. */
 extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
 
 /* ---------- group_state.c ---------- */

@@ -304,7 +304,7 @@ prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder)
 	PrismEntry *entry = prism_window_find(window, offset);
 
 	if (entry == NULL)
-		return offset < window->read_end ? PRISM_LEASE_FINISHED : PRISM_LEASE_LOST;
+		return offset >= 0 && offset < window->read_end ? PRISM_LEASE_FINISHED : PRISM_LEASE_LOST;
 	if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_AVAILABLE)
 		return PRISM_LEASE_LOST;
 	return holds(holder, entry) ? PRISM_LEASE_HELD : PRISM_LEASE_LOST;
