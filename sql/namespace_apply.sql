@@ -34,6 +34,11 @@ SELECT pause, (SELECT substring(detail FROM '.*"interval_ms": (\d+)')
                WHERE action = 'changed')
 FROM unnest(ARRAY['100ms', '100 ms', '2', '2s', '3min', '1h', '1day']) WITH ORDINALITY AS s(pause, i) ORDER BY i;
 
+-- NULL is not "nothing to do".
+SELECT * FROM prism.apply(NULL);
+SELECT prism.drop_namespace(NULL);
+SELECT prism.grant('apply_orders', NULL, 'postgres');
+
 -- All or nothing.
 SELECT * FROM prism.apply('namespaces: [{name: apply_first}, {name: apply_second, backend: {topic: apply_orders}}]');
 SELECT count(*) FROM prism.namespaces WHERE namespace IN ('apply_first', 'apply_second');

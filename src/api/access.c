@@ -46,6 +46,16 @@ static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
 static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
 
+char *
+prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("%s must not be NULL", name));
+	return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
 bool
 prism_access_is_owner(void)
 {
@@ -99,9 +109,9 @@ prism_revoke(PG_FUNCTION_ARGS)
 static void
 change_right(FunctionCallInfo fcinfo, bool grant)
 {
-	char	   *namespace_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *verb_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char	   *role_name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *namespace_name = prism_text_argument(fcinfo, 0, "namespace");
+	char	   *verb_name = prism_text_argument(fcinfo, 1, "privilege");
+	char	   *role_name = prism_text_argument(fcinfo, 2, "role");
 	PrismStoredNamespace *namespace;
 	const Verb *verb;
 	Oid			role;

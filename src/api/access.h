@@ -20,7 +20,11 @@
 #include "compat.h"
 #include "store/topic.h"
 
+#include "fmgr.h"
 #include "nodes/pg_list.h"
+
+/* The argument as a C string; 22004 with its name when it is NULL. */
+extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
 
 /* Superuser or the extension's owner: holds every right. */
 extern bool prism_access_is_owner(void);

@@ -67,7 +67,7 @@ prism_plan(PG_FUNCTION_ARGS)
 static Datum
 apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 {
-	text	   *config = PG_GETARG_TEXT_PP(0);
+	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
 	ListCell   *cell;
 
@@ -75,7 +75,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	prism_check_version();
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	namespaces = prism_namespaces_read(VARDATA_ANY(config), VARSIZE_ANY_EXHDR(config));
+	namespaces = prism_namespaces_read(config, strlen(config));
 	if (!plan)
 	{
 		lock_namespaces();
@@ -287,8 +287,8 @@ describe(const PrismNamespace *namespace)
 Datum
 prism_drop_namespace(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		force = PG_GETARG_BOOL(1);
+	char	   *name = prism_text_argument(fcinfo, 0, "name");
+	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	PrismStoredNamespace *namespace;
 	List	   *holders;
 	ListCell   *cell;

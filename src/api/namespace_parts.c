@@ -221,7 +221,7 @@ static const char table_query[] =
 " WHEN NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
 "   WHERE t.tgrelid = c.oid AND t.tgenabled <> 'D' AND p.proname = 'outbox_insert'"
 "   AND p.pronamespace = c.relnamespace"
-"   AND t.tgargs = convert_to($2, 'UTF8') || '\\x00'::bytea) THEN 'takes no inserts'"
+"   AND t.tgargs = convert_to($2, 'UTF8') || decode('00', 'hex')) THEN 'takes no inserts'"
 " ELSE 'good' END"
 " FROM pg_class c, pg_extension e"
 " WHERE e.extname = 'prism' AND c.relname = $1 AND c.relnamespace = 'prism'::regnamespace";
