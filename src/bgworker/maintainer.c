@@ -71,6 +71,7 @@ static void make_segments(int32 topic_id);
 static void end_round(Round *round);
 static void adopt_strays(void);
 static bool enforce_retention(Round *round);
+static void trim_progress(void);
 
 void
 prism_maintainer_main(Datum main_arg)
@@ -110,6 +111,7 @@ maintain(void *arg)
 	}
 	if (TimestampDifferenceExceeds(round->retention_at, GetCurrentTimestamp(), REPAIR_MS))
 	{
+		trim_progress();
 		if (enforce_retention(round))
 		{
 			round->in_turn = false;
@@ -247,6 +249,31 @@ topic_after(int32 topic_id)
 		elog(ERROR, "could not read prism.topic");
 	return SPI_processed == 0 ? 0 :
 		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/* Checkpoint, commit, drop: in this order a crash leaves too much, never too little. */
+static void
+trim_progress(void)
+{
+	PrismTopic *progress;
+	int64		needed_from = 0;
+
+	prism_worker_begin("writing checkpoints of groups and sinks");
+	progress = prism_topic_lookup(PRISM_PROGRESS_TOPIC, true);
+	if (progress != NULL)
+	{
+		prism_counter_init(progress);
+		needed_from = prism_retention_checkpoint(progress);
+	}
+	prism_worker_commit();
+	if (needed_from == 0)
+		return;
+
+	prism_worker_begin("dropping segments of the progress log");
+	progress = prism_topic_lookup(PRISM_PROGRESS_TOPIC, true);
+	if (progress != NULL)
+		prism_retention_drop_below(progress, needed_from);
+	prism_worker_commit();
 }
 
 /* One topic, one segment a transaction. False: all topics have been looked at. */

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "store/counter.h"
+#include "store/group.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -36,23 +37,30 @@ is_out(PrismTopic *topic, int64 segment_number)
 	return slowest < 0 || slowest >= (segment_number + 1) * topic->segment_messages;
 }
 
+/* Never waits: somebody who reads the segment keeps it until the next time. */
+static bool
+drop_unless_read(PrismTopic *topic, int64 number)
+{
+	Oid			relid = prism_segment_relid(topic, number, NULL);
+
+	if (OidIsValid(relid) && !ConditionalLockRelationOid(relid, AccessExclusiveLock))
+		return false;
+	prism_segment_drop(topic->topic_id, number);
+	return true;
+}
+
 static bool
 drop_oldest(PrismTopic *topic, int64 current)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
 	PrismSegmentAge age;
-	Oid			relid;
 
 	if (number < 0 || number >= current || !is_out(topic, number))
 		return false;
 	prism_segment_age(topic, number, &age);
 	if (!older_than(age.last, prism_retention_min))
 		return false;
-	relid = prism_segment_relid(topic, number, NULL);
-	if (OidIsValid(relid) && !ConditionalLockRelationOid(relid, AccessExclusiveLock))
-		return false;
-	prism_segment_drop(topic->topic_id, number);
-	return true;
+	return drop_unless_read(topic, number);
 }
 
 /* A topic with little traffic would keep its first message for ever. */
@@ -80,4 +88,32 @@ prism_retention_enforce(PrismTopic *topic)
 		return true;
 	roll_slow(topic, current);
 	return false;
+}
+
+int64
+prism_retention_checkpoint(PrismTopic *progress)
+{
+	int64		current = prism_counter_peek(progress->counter) / progress->segment_messages;
+	int64		oldest = prism_segment_next(progress->topic_id, 0);
+	int64		needed_from;
+
+	if (oldest < 0 || oldest >= current)
+		return 0;
+	/* what is settled by now is in the states that are read after it; sinks repeat no more than is in the log */
+	needed_from = prism_group_checkpoint_all();
+	prism_sink_checkpoint_all();
+	return needed_from;
+}
+
+void
+prism_retention_drop_below(PrismTopic *topic, int64 needed_from)
+{
+	int64		number = -1;
+
+	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0 &&
+		   (number + 1) * topic->segment_messages <= needed_from)
+	{
+		if (!drop_unless_read(topic, number))
+			break;
+	}
 }

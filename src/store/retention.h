@@ -21,4 +21,14 @@
  */
 extern bool prism_retention_enforce(PrismTopic *topic);
 
+/*
+ * The progress log: when a segment of it is full, repeat the state of all
+ * groups and sinks.  Returns the offset below which the log is not needed once
+ * this transaction has committed; 0: nothing was to do.
+ */
+extern int64 prism_retention_checkpoint(PrismTopic *progress);
+
+/* Drop the segments that end at or below 'needed_from', those that nobody reads. */
+extern void prism_retention_drop_below(PrismTopic *topic, int64 needed_from);
+
 #endif							/* PRISM_RETENTION_H */

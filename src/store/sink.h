@@ -123,7 +123,9 @@ typedef enum PrismSinkRecordKind
 {
 	PRISM_SINK_POSITION = 1,	/* everything below is out, or shall be taken for it; the other side has no say */
 	PRISM_SINK_POSITION_SHARED, /* everything below is out, and the other side keeps this position too */
-	PRISM_SINK_DEAD				/* the message at this position is a dead letter */
+	PRISM_SINK_DEAD,			/* the message at this position is a dead letter */
+	PRISM_SINK_CHECKPOINT,		/* repeats a PRISM_SINK_POSITION whose record may be dropped */
+	PRISM_SINK_CHECKPOINT_SHARED	/* likewise a PRISM_SINK_POSITION_SHARED */
 } PrismSinkRecordKind;
 
 /* Append to the current transaction. */
@@ -143,6 +145,9 @@ typedef struct PrismSinkProgress
 
 /* Read it, in the current memory context; fills the slot's marks unless it is NULL. */
 extern void prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot);
+
+/* Repeat what the progress log says of every sink of this database, in this transaction, so that older records can go. */
+extern void prism_sink_checkpoint_all(void);
 
 /* ---------- questions of other parts; in a transaction ---------- */
 

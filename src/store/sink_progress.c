@@ -104,10 +104,17 @@ visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, voi
 	memcpy(&record, data, sizeof(record));
 	switch (record.kind)
 	{
+		case PRISM_SINK_CHECKPOINT:
+		case PRISM_SINK_CHECKPOINT_SHARED:
+			/* where there still is a record of the sink itself, that is at least as new */
+			if (progress->position >= 0)
+				break;
+			/* FALLTHROUGH */
 		case PRISM_SINK_POSITION:
 		case PRISM_SINK_POSITION_SHARED:
 			progress->position = record.position;
-			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED;
+			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED ||
+				record.kind == PRISM_SINK_CHECKPOINT_SHARED;
 			forget_dead_below(progress, record.position);
 			if (state->slot != NULL)
 				prism_sink_recorded(state->slot, record.position, created_at);
@@ -132,6 +139,39 @@ prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slo
 	if (slot != NULL)
 		prism_sink_reset_marks(slot);
 	(void) prism_progress_replay(PRISM_PROGRESS_SINK, sink_id, 0, visit_record, &state);
+}
+
+static void
+checkpoint(int32 sink_id)
+{
+	PrismSinkProgress progress;
+
+	prism_sink_replay(sink_id, &progress, NULL);
+	if (progress.position >= 0)
+		prism_sink_record(sink_id, progress.shared ? PRISM_SINK_CHECKPOINT_SHARED : PRISM_SINK_CHECKPOINT,
+						  progress.position);
+	for (int i = 0; i < progress.dead_count; i++)
+		prism_sink_record(sink_id, PRISM_SINK_DEAD, progress.dead[i]);
+}
+
+void
+prism_sink_checkpoint_all(void)
+{
+	PrismIdentity identity = prism_enter_owner();
+	SPITupleTable *rows;
+
+	SPI_connect();
+	if (SPI_execute("SELECT sink_id FROM prism.sink", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.sink");
+	rows = SPI_tuptable;
+	for (uint64 i = 0; i < rows->numvals; i++)
+	{
+		bool		isnull;
+
+		checkpoint(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
+	}
+	SPI_finish();
+	prism_leave_owner(identity);
 }
 
 int64
