@@ -111,9 +111,10 @@ bury(PrismRoute *route, PrismBatch *batch, int i)
 	prism_batch_settle(batch, i, FATE_DEAD);
 	route->condemned--;
 	prism_sink_count(route->slot, PRISM_SINK_DEAD_LETTERS, 1);
-	prism_lane_report(route->lane, psprintf("dead letter in \"%s%s\"", route->sink.topic_name,
-											DEAD_LETTER_SUFFIX),
-					  psprintf("message " INT64_FORMAT ": %s", message->offset, reason));
+	prism_lane_report(route->lane, psprintf("topic \"%s\": a message was refused", route->sink.topic_name),
+					  reason,
+					  psprintf("Message " INT64_FORMAT " is now a dead letter in topic \"%s%s\".",
+							   message->offset, route->sink.topic_name, DEAD_LETTER_SUFFIX));
 }
 
 /* Write the dead letters of the condemned messages, in order. */

@@ -169,7 +169,8 @@ typedef enum PrismRoundPhase
 	ROUND_SEND,
 	ROUND_RECEIPTS,
 	ROUND_COMMIT,
-	ROUND_ABORT
+	ROUND_ABORT,
+	ROUND_AFTERMATH				/* aborted: the last receipts come in */
 } PrismRoundPhase;
 
 /* A Kafka transaction under way: a whole batch, or a part of it to find out who is refused. */
@@ -198,7 +199,8 @@ typedef struct PrismLane
 	int			asking;			/* the route that LANE_ASKING has reached */
 	int			outstanding;
 	TimestampTz recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
-	bool		rejected;		/* that is because of a refusal */
+	bool		rejected;		/* a receipt says so since that was asked last */
+	bool		retry;			/* likewise */
 	char		reject_error[PRISM_ERROR_BYTES];
 	PrismRound	round;
 } PrismLane;
@@ -243,7 +245,9 @@ extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);
 extern void prism_lane_recover(PrismLane *lane);
 /* Read receipts; true: there were some. */
 extern bool prism_lane_collect(PrismLane *lane);
-extern void prism_lane_report(PrismLane *lane, const char *what, const char *error);
+/* A line in the server's log, at a bounded rate for each 'what'. */
+#define PRISM_TRIED_AGAIN "It is tried again; prism.sinks shows how it stands."
+extern void prism_lane_report(PrismLane *lane, const char *what, const char *error, const char *detail);
 extern const PrismQueueOps *prism_lane_queue(const PrismLane *lane);
 
 /* The name under which a position was written at the other side. */

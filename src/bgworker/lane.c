@@ -79,7 +79,7 @@ prism_position_name_parse(const char *metadata, PrismPositionName *name)
 
 /* A fault in the server's log, at a bounded rate. */
 void
-prism_lane_report(PrismLane *lane, const char *what, const char *error)
+prism_lane_report(PrismLane *lane, const char *what, const char *error, const char *detail)
 {
 	uint32		cause = hash_bytes((const unsigned char *) what, (int) strlen(what));
 	int64		times;
@@ -89,7 +89,7 @@ prism_lane_report(PrismLane *lane, const char *what, const char *error)
 		case PRISM_REPORT_FULL:
 			ereport(LOG,
 					errmsg("prism: %s at \"%s\": %s", what, lane->forwarder->endpoint.name, error),
-					errdetail("It is tried again; prism.sinks shows how it stands."));
+					errdetail("%s", detail));
 			break;
 		case PRISM_REPORT_SUMMARY:
 			ereport(LOG,
@@ -133,7 +133,7 @@ open_connection(PrismLane *lane, PrismLanePhase phase)
 		lane->backoff.retry_at = retry_at;
 		prism_lane_close(lane);
 		tell_routes(lane, PRISM_SINK_STOPPED, retry_at, error);
-		prism_lane_report(lane, "wrong settings", error);
+		prism_lane_report(lane, "wrong settings", error, PRISM_TRIED_AGAIN);
 		return;
 	}
 	lane->phase = is_transactional(lane) ? phase : LANE_OPEN;
@@ -151,6 +151,7 @@ prism_lane_close(PrismLane *lane)
 	lane->outstanding = 0;
 	lane->recovering_since = 0;
 	lane->rejected = false;
+	lane->retry = false;
 	lane->round.phase = ROUND_NONE;
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
 		if (route->phase != ROUTE_PARKED)
@@ -183,7 +184,8 @@ prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 		lane->backoff.retry_at = retry_at =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
 	tell_routes(lane, outcome == PRISM_STOP ? PRISM_SINK_STOPPED : PRISM_SINK_BACKOFF, retry_at, error);
-	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" : "no success", error);
+	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" : "no success", error,
+					  PRISM_TRIED_AGAIN);
 	prism_worker_show(PRISM_WORKER_BACKOFF, error);
 }
 
@@ -259,6 +261,8 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 					 : psprintf("error %d", receipt->code));
 		lane->rejected = true;
 	}
+	else if (receipt->outcome != PRISM_OK)
+		lane->retry = true;
 	if (receipt->outcome != PRISM_OK && !is_transactional(lane))
 		prism_lane_recover(lane);
 }
@@ -448,7 +452,7 @@ prism_lane_timeout_ms(const PrismLane *lane)
 			break;
 	}
 	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
-		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
+		lane->round.phase == ROUND_COMMIT || lane->round.phase >= ROUND_ABORT)
 		return PRISM_POLL_MS;
 	if (lane->outstanding > 0)
 		timeout = lane->forwarder->backend->wait_socket(lane->conn) == PGINVALID_SOCKET

@@ -368,7 +368,7 @@ prism_route_start_turn(PrismRoute *route)
 		case PRISM_RETRY:
 			(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
 									 prism_backoff_fail(&route->backoff), lane->conn->error);
-			prism_lane_report(lane, route->sink.topic_name, lane->conn->error);
+			prism_lane_report(lane, route->sink.topic_name, lane->conn->error, PRISM_TRIED_AGAIN);
 			break;
 		case PRISM_STOP:
 		case PRISM_REJECT:

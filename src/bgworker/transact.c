@@ -58,6 +58,7 @@ begin_round(PrismLane *lane)
 		round->failure = PRISM_OK;
 		round->phase = ROUND_BEGIN;
 		lane->rejected = false;
+		lane->retry = false;
 		return true;
 	}
 	return false;
@@ -123,7 +124,7 @@ send_turn(PrismLane *lane)
 	PrismBatch *batch = round->batch;
 	int			before = batch->next;
 
-	while (batch->next < round->range.hi)
+	while (batch->next < round->range.hi && !lane->rejected && !lane->retry)
 	{
 		if (!send_message(lane, batch->next))
 			return lane->phase != LANE_OPEN || round->phase == ROUND_ABORT || batch->next > before;
@@ -133,12 +134,20 @@ send_turn(PrismLane *lane)
 	return true;
 }
 
-/* All receipts are there: commit, or abort and say why. */
+/*
+ * Receipts come in: commit when all are there, abort as soon as one is bad,
+ * as the library then keeps the rest until it is told to.
+ */
 static bool
 receipts_turn(PrismLane *lane)
 {
 	PrismRound *round = &lane->round;
 
+	if (lane->rejected || lane->retry)
+	{
+		abort_round(round, PRISM_RETRY);
+		return true;
+	}
 	if (lane->outstanding > 0)
 	{
 		if (TimestampDifferenceExceeds(round->route->progress_at, GetCurrentTimestamp(), PRISM_STALL_MS))
@@ -146,17 +155,7 @@ receipts_turn(PrismLane *lane)
 									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
 		return false;
 	}
-	for (int i = round->range.lo; i < round->range.hi; i++)
-	{
-		if (round->batch->fates[i] == FATE_RETRY)
-		{
-			abort_round(round, PRISM_RETRY);
-			return true;
-		}
-	}
-	if (lane->rejected)
-		abort_round(round, PRISM_REJECT);
-	else if (round->probe)
+	if (round->probe)
 		abort_round(round, PRISM_OK);
 	else
 	{
@@ -243,25 +242,36 @@ back_off(PrismRoute *route, const char *error)
 	prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
 	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
 							 prism_backoff_fail(&route->backoff), error);
-	prism_lane_report(route->lane, route->sink.topic_name, error);
+	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
 }
 
 static bool
 abort_turn(PrismLane *lane)
 {
 	PrismRound *round = &lane->round;
-	PrismRoute *route = round->route;
 	PrismOutcome outcome = prism_lane_queue(lane)->abort(lane->conn);
 
 	if (outcome == PRISM_AGAIN)
 		return false;
 	if (outcome != PRISM_OK)
-	{
 		prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_FENCED : PRISM_DOUBT);
-		return true;
-	}
+	else
+		round->phase = ROUND_AFTERMATH;
+	return true;
+}
+
+/* The transaction is gone; once all receipts are in it is known why. */
+static bool
+aftermath_turn(PrismLane *lane)
+{
+	PrismRound *round = &lane->round;
+	PrismRoute *route = round->route;
+
+	if (lane->outstanding > 0)
+		return false;
 	round->phase = ROUND_NONE;
-	switch (round->failure)
+	/* what followed the refused message came back as RETRY, perhaps before it */
+	switch (lane->rejected ? PRISM_REJECT : round->failure)
 	{
 		case PRISM_REJECT:
 			learn_refusal(route, round->batch);
@@ -310,6 +320,8 @@ prism_transact_turn(PrismLane *lane)
 			return commit_turn(lane);
 		case ROUND_ABORT:
 			return abort_turn(lane);
+		case ROUND_AFTERMATH:
+			return aftermath_turn(lane);
 	}
 	pg_unreachable();
 }
