@@ -56,6 +56,12 @@ prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
+void
+prism_access_lock(void)
+{
+	prism_run_as_owner("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL);
+}
+
 bool
 prism_access_is_owner(void)
 {
@@ -118,6 +124,7 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 
 	prism_check_version();
 	SPI_connect();
+	prism_access_lock();
 	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
 	if (namespace == NULL ? !prism_access_is_owner() :
 		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))

@@ -26,6 +26,13 @@
 /* The argument as a C string; 22004 with its name when it is NULL. */
 extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
 
+/*
+ * One session at a time changes namespaces or rights on them, until the end of
+ * its transaction: two that change the same object's privileges at once would
+ * fail with an internal error.  Publishers and readers do not wait for it.
+ */
+extern void prism_access_lock(void);
+
 /* Superuser or the extension's owner: holds every right. */
 extern bool prism_access_is_owner(void);
 

@@ -38,7 +38,6 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 	"\025\026\027\030\031\032\033\034\035\036\037\177"
 
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
-static void lock_namespaces(void);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
@@ -78,7 +77,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	namespaces = prism_namespaces_read(config, strlen(config));
 	if (!plan)
 	{
-		lock_namespaces();
+		prism_access_lock();
 		prism_progress_ensure();
 	}
 	foreach(cell, namespaces)
@@ -87,12 +86,6 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 		prism_wake_at_commit();
 	SPI_finish();
 	return (Datum) 0;
-}
-
-static void
-lock_namespaces(void)
-{
-	prism_run_as_owner("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL);
 }
 
 static void
@@ -296,7 +289,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	prism_require_preload();
 	prism_check_version();
 	SPI_connect();
-	lock_namespaces();
+	prism_access_lock();
 	namespace = prism_namespace_find(name, CurrentMemoryContext);
 	if (namespace == NULL ? !prism_access_is_owner() :
 		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
