@@ -192,7 +192,7 @@ sink_difference(const PrismNamespaceWork *work)
 	return NULL;
 }
 
-/* Another back end starts with what is published from now on, so nothing may wait for the former one. */
+/* Another back end begins with the first message kept; the former one must have all of its own by then. */
 static void
 make_sink(PrismNamespaceWork *work)
 {
