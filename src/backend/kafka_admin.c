@@ -266,10 +266,37 @@ answered_partition(KafkaJob *job, const rd_kafka_group_result_t **groups, size_t
 	return NULL;
 }
 
-static void
-read_position_once(KafkaClient *client, KafkaJob *job)
+/*
+ * A consumer with the client's settings, for one question.
+ *
+ * When the broker answers a question for a group's offsets with "not the
+ * coordinator", as it does while it starts, librdkafka (2.0.2 as well as 2.4.0
+ * and 2.10.0) tells the asking handle's own consumer group, which a producer
+ * does not have: the process would die of a NULL pointer.
+ */
+static rd_kafka_t *
+group_reader_new(const KafkaClient *client, KafkaJob *job)
 {
-	rd_kafka_event_t *event = ask(client, job, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, request_position);
+	rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(client->rk));
+	char		text[PRISM_ERROR_BYTES];
+	rd_kafka_t *reader;
+
+	/* Its connections come and go; they cast no doubt on the producer's. */
+	rd_kafka_conf_set_closesocket_cb(conf, NULL);
+	rd_kafka_conf_set(conf, "group.id", job->group, text, sizeof(text));
+	reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	if (reader == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		kafka_job_error(job, PRISM_RETRY, RD_KAFKA_RESP_ERR__FAIL, "%s", text);
+	}
+	return reader;
+}
+
+static void
+read_position_once(KafkaClient *reader, KafkaJob *job)
+{
+	rd_kafka_event_t *event = ask(reader, job, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, request_position);
 	const rd_kafka_topic_partition_t *partition;
 	const rd_kafka_group_result_t **groups;
 	size_t		count = 0;
@@ -295,17 +322,21 @@ read_position_once(KafkaClient *client, KafkaJob *job)
 void
 kafka_job_position_read(KafkaClient *client, KafkaJob *job)
 {
+	KafkaClient reader = {.rk = group_reader_new(client, job)};
 	int			waited_ms = 0;
 
+	if (reader.rk == NULL)
+		return;
 	for (;;)
 	{
-		read_position_once(client, job);
+		read_position_once(&reader, job);
 		if (job->outcome == PRISM_OK || job->code != RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
 			waited_ms >= KAFKA_CALL_MS || pg_atomic_read_u32(&client->closing))
 			break;
 		nap(UNSTABLE_WAIT_MS);
 		waited_ms += UNSTABLE_WAIT_MS;
 	}
+	rd_kafka_destroy_flags(reader.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	explain_rights(job, "Read", "group", job->group);
 }
 
