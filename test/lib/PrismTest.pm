@@ -31,6 +31,9 @@ C<prism_node(name, ...)> is a L<PostgreSQL::Test::Cluster> with prism preloaded.
 settings), C<streaming> (for backups and standbys), C<start> and C<extension> (both 1).  Further databases get
 prism by C<CREATE EXTENSION> as everywhere.  Crash restart is on and fsync off: a killed process loses nothing.
 
+C<commit_fault_library()> builds test/module/commit_fault and returns the path for C<preload>, which is
+"prism" unless C<prism_node> is told more: C<< prism_node('main', preload => commit_fault_library() . ', prism') >>.
+
 C<prism_kafka(...)> takes C<name> and C<properties> (a hash of server properties); see PrismTest::Kafka for
 C<stop>, C<start>, C<kill9>, C<freeze>, C<thaw>, C<set>, C<tool>, C<lines>, C<records>, C<wait_for_records>.
 
@@ -44,6 +47,8 @@ package PrismTest;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
+use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PrismTest::Kafka;
@@ -53,7 +58,7 @@ use Time::HiRes qw(sleep);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
+	qw(prism_node commit_fault_library prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -74,7 +79,7 @@ sub prism_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(allows_streaming => $param{streaming} ? 'logical' : 0, extra => [ '--encoding=UTF8', '--locale=C' ]);
-	$node->append_conf('postgresql.conf', common_settings() . ($param{conf} // ''));
+	$node->append_conf('postgresql.conf', common_settings() . "shared_preload_libraries = '" . ($param{preload} // 'prism') . "'\n" . ($param{conf} // ''));
 	if ($param{start} // 1)
 	{
 		$node->start;
@@ -90,7 +95,6 @@ sub common_settings
 	  : '';
 
 	return <<"SETTINGS" . $plugins;
-shared_preload_libraries = 'prism'
 wal_level = logical
 max_wal_senders = 10
 max_worker_processes = 16
@@ -99,6 +103,17 @@ shared_buffers = 64MB
 restart_after_crash = on
 log_statement = ddl
 SETTINGS
+}
+
+# In a folder of this test's own: the sources may be read only, and several tests may run.
+sub commit_fault_library
+{
+	my $folder = PostgreSQL::Test::Utils::tempdir('commit_fault');
+	my $source = dirname(__FILE__) . '/../module/commit_fault';
+
+	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', 'commit_fault.c';
+	system_or_bail('make', '-s', '-C', $folder, 'commit_fault.so', "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
+	return "$folder/commit_fault";
 }
 
 sub prism_kafka
