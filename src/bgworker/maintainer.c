@@ -38,15 +38,31 @@
 /* Segments made for one topic in a turn, should a transaction want many. */
 #define SEGMENTS_A_TURN 16
 
-/* How far the current round has come; outlives a turn that fails. */
+/* What a round consists of, in this order. */
+typedef enum Phase
+{
+	PHASE_SEGMENTS,				/* publishers may wait for these */
+	PHASE_PROGRESS,				/* trim the progress log */
+	PHASE_RETENTION,			/* drop what is past */
+	PHASE_RESTORED,				/* adopt what a restore has made */
+	PHASE_END
+} Phase;
+
+/*
+ * How far the current round has come.  Outlives a turn that fails, so a turn
+ * moves on before it does anything that can throw: what fails is passed over
+ * until the next round, and everything else has its turn.
+ */
 typedef struct Round
 {
-	int32		topic_id;		/* the topic whose turn it is or was; 0: begin anew */
+	Phase		phase;
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	bool		failed;			/* some turn of this round did */
 	PrismBackoff failures;		/* of rounds */
-	int32		retention_topic_id; /* the topic whose retention comes next lies behind it; 0: begin anew */
-	TimestampTz retention_at;	/* all topics were looked at */
+	Phase		resume;			/* housekeeping that a failure has interrupted; PHASE_SEGMENTS: none */
+	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
+	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
+	TimestampTz retention_at;	/* when the progress log and retention were looked at */
 } Round;
 
 /*
@@ -68,7 +84,9 @@ static bool find_topic_in_need(Round *round);
 static bool look_at_topics(Round *round, int *seen);
 static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
 static void make_segments(int32 topic_id);
+static void pass_over(Round *round);
 static void end_round(Round *round);
+static Phase first_housekeeping(Round *round);
 static void adopt_strays(void);
 static bool enforce_retention(Round *round);
 static void trim_progress(void);
@@ -94,35 +112,57 @@ time_to_wait(const Round *round)
 	return retry_ms > 0 ? Min(retry_ms, REPAIR_MS) : REPAIR_MS;
 }
 
-/* One turn: the next topic in need, or the end of the round. */
+/* One turn; more to do until the round is at its end. */
 static bool
 maintain(void *arg)
 {
 	Round	   *round = arg;
 
-	round->failed |= round->in_turn;
+	if (round->in_turn)
+		pass_over(round);
 	round->in_turn = true;
-	if (find_topic_in_need(round))
+	switch (round->phase)
 	{
-		make_segments(round->topic_id);
-		round->retention_at = 0;	/* where segments are filled, others may have to go */
-		round->in_turn = false;
-		return true;
+		case PHASE_SEGMENTS:
+			if (find_topic_in_need(round))
+			{
+				make_segments(round->topic_id);
+				round->retention_at = 0;	/* where segments are filled, others may have to go */
+			}
+			else
+				round->phase = first_housekeeping(round);
+			break;
+		case PHASE_PROGRESS:
+			round->phase = PHASE_RETENTION;
+			trim_progress();
+			break;
+		case PHASE_RETENTION:
+			if (!enforce_retention(round))
+				round->phase = PHASE_RESTORED;
+			break;
+		case PHASE_RESTORED:
+			round->phase = PHASE_END;
+			adopt_strays();
+			break;
+		case PHASE_END:
+			break;
 	}
-	if (TimestampDifferenceExceeds(round->retention_at, GetCurrentTimestamp(), REPAIR_MS))
-	{
-		trim_progress();
-		if (enforce_retention(round))
-		{
-			round->in_turn = false;
-			return true;
-		}
-		round->retention_at = GetCurrentTimestamp();
-	}
-	round->topic_id = 0;
-	end_round(round);
 	round->in_turn = false;
+	if (round->phase != PHASE_END)
+		return true;
+	end_round(round);
 	return false;
+}
+
+/* A turn failed.  Housekeeping can wait, publishers cannot: the next round serves them and then goes on here. */
+static void
+pass_over(Round *round)
+{
+	round->failed = true;
+	if (round->phase == PHASE_SEGMENTS)
+		return;
+	round->resume = round->phase == PHASE_END ? PHASE_SEGMENTS : round->phase;
+	round->phase = PHASE_END;
 }
 
 static void
@@ -133,7 +173,23 @@ end_round(Round *round)
 	else
 		prism_backoff_reset(&round->failures);
 	round->failed = false;
-	adopt_strays();
+	round->phase = PHASE_SEGMENTS;
+	round->topic_id = 0;
+}
+
+static Phase
+first_housekeeping(Round *round)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Phase		resume = round->resume;
+
+	round->resume = PHASE_SEGMENTS;
+	if (resume != PHASE_SEGMENTS)
+		return resume;
+	if (!TimestampDifferenceExceeds(round->retention_at, now, REPAIR_MS))
+		return PHASE_RESTORED;
+	round->retention_at = now;
+	return PHASE_PROGRESS;
 }
 
 /* ---------- segments ahead ---------- */
@@ -280,14 +336,16 @@ trim_progress(void)
 static bool
 enforce_retention(Round *round)
 {
+	int32		former_id = round->retention_topic_id;
 	int32		topic_id;
 	PrismTopic *topic;
 
 	prism_worker_begin("dropping segments past retention");
-	topic_id = topic_after(round->retention_topic_id);
+	topic_id = topic_after(former_id);
+	round->retention_topic_id = topic_id;
 	topic = topic_id != 0 ? prism_topic_lookup_id(topic_id, true) : NULL;
-	if (topic == NULL || !prism_retention_enforce(topic))
-		round->retention_topic_id = topic_id;
+	if (topic != NULL && prism_retention_enforce(topic))
+		round->retention_topic_id = former_id;	/* there may be more of it */
 	prism_worker_commit();
 	return topic_id != 0;
 }

@@ -71,6 +71,25 @@ pass('it ends when it is told to');
 sql("DROP TABLE prism_log.topic_${first}_3");
 wait_for_value($node, last_segment($first), 3);
 
+# Housekeeping that fails holds up neither publishers nor the housekeeping of others.
+wait_for_value($node, maintainer('state'), 'running');
+sql("CREATE VIEW public.witness AS SELECT * FROM prism_log.topic_${first}_0");
+sql('ALTER SYSTEM SET prism.retention = 0');
+$node->reload;
+for my $number (6 .. 8)
+{
+	publish('second', 1024);
+	wait_for_value($node, last_segment($second), $number);
+}
+wait_for_value($node, "SELECT min(segment_number) FROM prism.segment WHERE topic_id = $second", 7);
+pass('others are served and trimmed');
+is(sql("SELECT min(segment_number) FROM prism.segment WHERE topic_id = $first"), 0, 'what somebody depends on stays');
+is(log_count($node, "ERROR:  cannot drop table prism_log.topic_${first}_0 because other objects depend on it"), 1, 'the log says so once');
+sql('DROP VIEW public.witness');
+publish('second', 1024);
+wait_for_value($node, "SELECT min(segment_number) FROM prism.segment WHERE topic_id = $first", 2);
+pass('and goes when nobody does');
+
 # Memory
 $node->append_conf('postgresql.conf', 'prism.worker_memory = 1MB');
 $node->reload;
