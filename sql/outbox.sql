@@ -74,3 +74,5 @@ INSERT INTO prism.outbox (topic, payload) VALUES ('outbox-test', 'mine');
 RESET ROLE;
 DROP OWNED BY prism_outbox_writer, prism_outbox_reader;
 DROP ROLE prism_outbox_writer, prism_outbox_reader;
+SELECT prism.drop_namespace('outbox-test');
+SELECT to_regclass('prism.shop_outbox');
