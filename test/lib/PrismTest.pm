@@ -122,6 +122,21 @@ sub prism_kafka
 	return PrismTest::Kafka->new(%param)->start;
 }
 
+# A server that crashed and recovered answers as if nothing had been: only its log knows. Tests kill by signal 9.
+END
+{
+	my @crashes = map {
+		my $log = $_;
+		map { "$log: $_" } grep { /PANIC:|TRAP:|was terminated by signal (?!9\b)/ } split /\n/, slurp_file($log)
+	} glob "${PostgreSQL::Test::Utils::log_path}/*.log";
+
+	if (@crashes)
+	{
+		diag($_) for 'a process of a server crashed', @crashes;
+		$? = 1 if $? == 0;
+	}
+}
+
 # The foreign server "kafka", made or pointed elsewhere.
 sub use_kafka
 {

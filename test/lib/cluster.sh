@@ -50,6 +50,11 @@ cluster_stop() {
 		{ as_user "$PG_BIN/pg_ctl" -D "$data" -m immediate -w stop >/dev/null 2>&1 || true; return 1; }
 }
 
+# no_crash LOG: no process of a server crashed; prints the lines that say so.
+no_crash() {
+	! grep -E 'PANIC:|TRAP:|was terminated by signal' "$1"
+}
+
 # run_service NAME COMMAND...: test/services/NAME from the build folder, as the unprivileged user.
 run_service() {
 	local name=$1 service=$PROJECT/test/services/$1

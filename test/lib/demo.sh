@@ -18,6 +18,7 @@ demo() {
 	rm -f "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -f "$PROJECT/test/lib/demo.sql"
 	[ -z "$kafka" ] || demo_kafka
+	no_crash "$PRISM_STATE/demo/server.log" || die "a process of the server crashed: $PRISM_STATE/demo/server.log"
 	say ""
 	step "stopping what was started; \"./dev psql\" starts it again and gives you a shell, \"./dev clean\" removes it"
 }

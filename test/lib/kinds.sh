@@ -205,10 +205,6 @@ stop_shared_cluster() {
 	result "no process of it crashed" no_crash "$PRISM_STATE/test/cluster/server.log"
 }
 
-no_crash() {
-	! grep -E 'PANIC:|TRAP:|was terminated by signal' "$1"
-}
-
 # pg_regress and pg_isolation_regress: KIND PROGRAM INPUT_FOLDER NAME...
 run_regress() {
 	local kind=$1 program=$2 input=$3 output=$PRISM_STATE/test/$1
