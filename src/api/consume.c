@@ -59,9 +59,7 @@ consume_arguments(FunctionCallInfo fcinfo)
 	};
 	int64		wait_us = prism_interval_argument(fcinfo, 4, "wait", 0, PG_INT64_MAX);
 
-	/* a lease changes what others get: as much of a write as nextval() */
-	PreventCommandIfReadOnly("prism.consume()");
-	PreventCommandIfParallelMode("prism.consume()");
+	prism_require_writable("prism.consume()");
 	if (wait_us > 0)
 		arguments.wait_until = GetCurrentTimestamp() + Min(wait_us, WAIT_US_MAX);
 	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE, "prism.consume()", &arguments.topic);
@@ -217,8 +215,7 @@ ack_group(text *topic, text *group)
 {
 	PrismTopic *found;
 
-	PreventCommandIfReadOnly("prism.ack()");
-	PreventCommandIfParallelMode("prism.ack()");
+	prism_require_writable("prism.ack()");
 	return prism_group_argument(topic, group, PRISM_GROUP_REFUSE, "prism.ack()", &found);
 }
 

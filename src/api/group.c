@@ -63,9 +63,10 @@ prism_create_group(PG_FUNCTION_ARGS)
 	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
 	char	   *name = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
 	char	   *start = text_to_cstring(prism_required_text(fcinfo, 2, "start"));
-	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
+	PrismTopic *topic;
 
-	PreventCommandIfReadOnly("prism.create_group()");
+	prism_require_writable("prism.create_group()");
+	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
 	prism_group_create(topic, name, start_position(topic, start));
 	PG_RETURN_VOID();
 }
@@ -76,9 +77,10 @@ prism_drop_group(PG_FUNCTION_ARGS)
 {
 	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
 	char	   *name = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
-	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.drop_group()");
+	PrismTopic *topic;
 
-	PreventCommandIfReadOnly("prism.drop_group()");
+	prism_require_writable("prism.drop_group()");
+	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.drop_group()");
 	if (!prism_group_drop(topic, name))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -140,11 +140,9 @@ prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 	return count;
 }
 
-PrismTopic *
-prism_topic_argument(text *name, PrismPrivilege privilege, const char *function)
+void
+prism_require_primary(const char *function)
 {
-	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
-
 	prism_require_preload();
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -152,6 +150,22 @@ prism_topic_argument(text *name, PrismPrivilege privilege, const char *function)
 				errmsg("cannot execute %s during recovery", function),
 				errdetail("Which messages are settled is known on the primary only."),
 				errhint("Connect to the primary."));
+}
+
+void
+prism_require_writable(const char *function)
+{
+	prism_require_primary(function);
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+}
+
+PrismTopic *
+prism_topic_argument(text *name, PrismPrivilege privilege, const char *function)
+{
+	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
+
+	prism_require_primary(function);
 	/* what is cut here is still longer than any topic's name */
 	text_to_cstring_buffer(name, buffer, sizeof(buffer));
 	return prism_topic_for(buffer, privilege);

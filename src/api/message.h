@@ -71,7 +71,15 @@ extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, cons
 /* 22023 unless it is greater than zero. */
 extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 
-/* The topic for 'privilege'; 55000 without preload, 25006 during recovery. */
+/*
+ * 55000 without preload, 25006 during recovery; those that change what others
+ * get are also refused in read-only transactions, as nextval() is, and in
+ * parallel mode.
+ */
+extern void prism_require_primary(const char *function);
+extern void prism_require_writable(const char *function);
+
+/* The topic for 'privilege'; requires a primary. */
 extern PrismTopic *prism_topic_argument(text *name, PrismPrivilege privilege, const char *function);
 
 /*

@@ -228,8 +228,9 @@ prism_counter_init(PrismTopic *topic)
 	bool		ready;
 	bool		new_timeline;
 
+	/* a mark at zero is looked at again: a restore makes the sequence first and sets it last */
 	SpinLockAcquire(&counter->mutex);
-	ready = counter->ready;
+	ready = counter->ready && counter->limit > 0;
 	SpinLockRelease(&counter->mutex);
 	if (ready)
 		return;
@@ -252,7 +253,7 @@ prism_counter_init(PrismTopic *topic)
 	jump_count = load_jumps(topic->topic_id, jumps);
 
 	SpinLockAcquire(&counter->mutex);
-	ready = counter->ready;
+	ready = counter->ready && (counter->limit > 0 || mark == 0 || counter->extender >= 0);
 	if (!ready)
 	{
 		counter->next = counter->limit = mark;

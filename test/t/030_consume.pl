@@ -1,0 +1,173 @@
+# Groups across the end of a backend, of the server and of the database they live in.
+# timeout: 300
+use PrismTest;
+
+my $node = prism_node('main', conf => "prism.max_groups = 4\nprism.group_window = 64\n");
+
+sub sql
+{
+	my ($query, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $query);
+}
+
+sub error_of
+{
+	my ($server, $query) = @_;
+	my (undef, undef, $stderr) = $server->psql('postgres', "\\set VERBOSITY verbose\n$query");
+	return $stderr;
+}
+
+sub apply_and_publish
+{
+	my ($topic, $count, $database) = @_;
+	sql("SELECT prism.apply('name: $topic')", $database);
+	sql("SELECT count(prism.publish('$topic', n::text)) FROM generate_series(1, $count) AS n", $database);
+	return;
+}
+
+# "position:attempt" of what a group gets now
+sub take
+{
+	my ($topic, $group, $max) = @_;
+	$max //= 100;
+	return sql(qq{SELECT coalesce(string_agg("position" || ':' || attempt, ' '), 'nothing') FROM prism.consume('$topic', '$group', $max)});
+}
+
+# What was handed out and is finished survives the server; leases do not.
+apply_and_publish('restart', 10);
+sql(q{SELECT count(*) FROM prism.consume('restart', 'g', 6); SELECT prism.ack('restart', 'g', '{0,1,3,5}')});
+sql(q{BEGIN; SELECT prism.ack(m) FROM prism.consume('restart', 'g', 1) AS m; ROLLBACK});
+for my $mode ('fast', 'immediate')
+{
+	$node->stop($mode);
+	$node->start;
+	is(take('restart', 'g'), '2:1 4:1 6:1 7:1 8:1 9:1', "after stop -m $mode a group goes on with what it has not finished");
+}
+sql(q{SELECT count(*) FROM prism.consume('restart', 'other'); SELECT prism.ack('restart', 'other', ARRAY[7])});
+sql(q{SELECT prism.publish('restart', 'more')});
+$node->stop('immediate');
+$node->start;
+like(take('restart', 'g'), qr/^2:1 4:1 6:1 7:1 8:1 9:1 \d+:1$/, 'and gets what was published before a crash');
+is(sql(q{SELECT string_agg(lag_messages::text, ' ' ORDER BY consumer_group) FROM prism.groups WHERE topic = 'restart'}), '7 10',
+	'each group by itself');
+
+# A message was acknowledged by nobody who did not commit.
+my $consumer = $node->background_psql('postgres');
+my $consumer_pid = $consumer->query_safe('SELECT pg_backend_pid()');
+apply_and_publish('exit', 4);
+sql(q{SELECT prism.create_group('exit', 'g')});
+$consumer->query_safe(q{BEGIN; SELECT prism.ack(m) FROM prism.consume('exit', 'g', 2) AS m});
+is(take('exit', 'g', 1), '2:1', 'what an open transaction has is nobody else\'s');
+sql("SELECT pg_terminate_backend($consumer_pid)");
+wait_for_value($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $consumer_pid", 0);
+is(take('exit', 'g', 2), '0:2 1:2', 'the end of its backend gives it back');
+$consumer->{run}->finish;
+
+# After COMMIT the lease is the application's, not the connection's.
+is(sql(q{SELECT in_flight FROM prism.groups WHERE topic = 'exit'}), 3, 'a lease outlives the session that took it');
+is(sql(q{SELECT prism.ack('exit', 'g', ARRAY[m.position], ARRAY[m.lease_id]) FROM prism.consume('exit', 'g', 1) AS m}), 1,
+	'an acknowledgement goes by its lease id');
+
+# kill -9 of a backend that holds messages restarts the server: what it had not committed is back.
+my $killed = $node->background_psql('postgres');
+my $killed_pid = $killed->query_safe('SELECT pg_backend_pid()');
+$killed->query_safe(q{BEGIN; SELECT prism.ack(m) FROM prism.consume('exit', 'g', 10, lease => '1 hour') AS m});
+kill_process($killed_pid);
+$node->poll_query_until('postgres', 'SELECT true');
+is(take('exit', 'g'), '0:1 1:1 2:1', 'a killed backend acknowledged nothing');
+$killed->{run}->finish;
+
+# CALL prism.wait() holds no snapshot, can be cancelled, and wakes up by a commit.
+my $waiter = $node->background_psql('postgres', on_error_stop => 0);
+my $waiter_pid = $waiter->query_safe('SELECT pg_backend_pid()');
+my $asleep = "SELECT count(*) FROM pg_stat_activity WHERE pid = $waiter_pid AND wait_event_type = 'Extension' AND ";
+$waiter->query_until(qr/begun/, "\\echo begun\nCALL prism.wait('exit', 'g', '1 hour');\n");
+wait_for_value($node, $asleep . 'backend_xmin IS NULL', 1);
+pass('who waits outside of a transaction block holds no snapshot');
+sql(q{SELECT prism.publish('exit', 'wake up')});
+is($waiter->query_safe('SELECT 1'), 1, 'and is woken by a commit');
+take('exit', 'g');
+$waiter->query_until(qr/begun/, "\\echo begun\nCALL prism.wait('exit', 'g', '1 hour');\n");
+wait_for_value($node, $asleep . 'backend_xmin IS NULL', 1);
+sql("SELECT pg_cancel_backend($waiter_pid)");
+is($waiter->query('SELECT 2'), 2, 'and can be cancelled');
+$waiter->query_until(qr/begun/, "BEGIN ISOLATION LEVEL REPEATABLE READ;\n\\echo begun\nCALL prism.wait('exit', 'g', '1 hour');\n");
+wait_for_value($node, $asleep . 'backend_xmin IS NOT NULL', 1);
+pass('under REPEATABLE READ it holds its snapshot, as it must');
+sql("SELECT pg_terminate_backend($waiter_pid)");
+wait_for_value($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $waiter_pid", 0);
+$waiter->{run}->finish;
+
+# As many unfinished messages as the window holds: the others wait, with a warning; one that is stuck blocks nobody.
+apply_and_publish('full', 200);
+is(sql(q{SELECT count(*) FROM prism.consume('full', 'g', 1000)}), 64, 'a group has at most prism.group_window unfinished messages');
+like(error_of($node, q{SELECT count(*) FROM prism.consume('full', 'g')}), qr/WARNING:  53400: .*\n.*\nHINT:.*prism\.group_window/,
+	'no room is told');
+is(sql(q{SELECT window_full FROM prism.groups WHERE topic = 'full'}), 't', 'and shown');
+sql(q{SELECT prism.drop_group('full', 'g')});
+sql(q{SELECT "position" FROM prism.consume('full', 'g', 1);
+	DO $$ BEGIN FOR i IN 1 .. 199 LOOP PERFORM prism.ack(m) FROM prism.consume('full', 'g', 1) AS m; COMMIT; END LOOP; END $$});
+is(sql(q{SELECT "position", in_flight, lag_messages FROM prism.groups WHERE topic = 'full'}), '0|1|1',
+	'a message that nobody finishes holds up none of those behind it');
+$node->restart;
+is(take('full', 'g'), '0:1', 'also not after a restart');
+
+# No place for a fifth group; the error says what to set, the views go on.
+take('full', $_) for 'h', 'i', 'j';
+like(error_of($node, q{SELECT count(*) FROM prism.consume('restart', 'fifth')}), qr/53400: .*\n.*\nHINT:  Raise prism\.max_groups/s,
+	'more groups than prism.max_groups: a clear error');
+is(sql(q{SELECT count(*), count("position") FROM prism.groups}), '7|4', 'prism.groups shows those without a place, too');
+sql(q{SELECT prism.drop_group('full', 'h')});
+like(take('restart', 'other'), qr/^0:1 /, 'dropping a group frees its place');
+
+# ... and so do DROP EXTENSION and DROP DATABASE.
+sql('CREATE DATABASE second');
+sql('DROP EXTENSION prism');
+for my $round (1 .. 3)
+{
+	sql('CREATE EXTENSION prism', 'second');
+	apply_and_publish('t', 1, 'second');
+	is(sql(q{SELECT count(*) FROM generate_series(1, 4) AS n, LATERAL prism.consume('t', 'g' || n)}, 'second'), 4,
+		"all places are free, round $round");
+	sql($round == 1 ? 'DROP EXTENSION prism' : 'SELECT 1', 'second');
+	sql('DROP DATABASE second; ') if $round == 2;
+	sql('CREATE DATABASE second') if $round == 2;
+}
+
+# pg_dump and restore carry positions along.
+sql(q{SELECT prism.drop_group('t', 'g' || n) FROM generate_series(2, 4) AS n;
+	SELECT count(prism.publish('t', n::text)) FROM generate_series(1, 5) AS n;
+	SELECT prism.create_group('t', 'moved');
+	SELECT count(*) FROM prism.consume('t', 'moved'); SELECT prism.ack('t', 'moved', '{0,2,3}')}, 'second');
+$node->command_ok([ 'pg_dump', '--file', "$PostgreSQL::Test::Utils::tmp_check/dump.sql", '-d', $node->connstr('second') ], 'dump');
+my $target = prism_node('target', extension => 0);
+$target->safe_psql('postgres', 'CREATE DATABASE second');
+$target->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $target->connstr('second'),
+		'-f', "$PostgreSQL::Test::Utils::tmp_check/dump.sql" ], 'restore');
+is($target->safe_psql('second', q{SELECT string_agg(m.position || ':' || prism.ack(m), ' ') FROM prism.consume('t', 'moved') AS m}), '1:1 4:1 5:1',
+	'a restored group goes on where it was');
+$target->stop;
+
+# On a standby nothing is consumed, without the library at server start neither.
+my $primary = prism_node('primary', streaming => 1);
+$primary->safe_psql('postgres', q{SELECT prism.apply('name: t'); SELECT prism.publish('t', 'x'); SELECT prism.publish('t', 'y');
+	SELECT prism.create_group('t', 'g')});
+$primary->safe_psql('postgres', q{SELECT prism.ack(m) FROM prism.consume('t', 'g', 1) AS m});
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby);
+like(error_of($standby, "SELECT * FROM $_"), qr/25006: .*\n.*\nHINT:  Connect to the primary/s, "$_ on a standby")
+  for "prism.consume('t', 'g')", "prism.read('t')", "prism.ack('t', 'g', '{1}')";
+is($standby->safe_psql('postgres', 'SELECT consumer_group, "position" FROM prism.groups'), 'g|', 'prism.groups shows which groups there are');
+$primary->stop('immediate');
+$standby->promote;
+is($standby->safe_psql('postgres', q{SELECT string_agg("position"::text, ' ') FROM prism.consume('t', 'g')}), '1',
+	'promoted, it goes on where the primary was');
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$standby->restart;
+like(error_of($standby, "SELECT * FROM $_"), qr/55000: .*shared_preload_libraries/s, "$_ without preload")
+  for "prism.consume('t', 'g')", "prism.read('t')", "prism.ack('t', 'g', '{1}')", 'prism.groups';
+
+done_testing();
