@@ -31,6 +31,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 
 PG_MODULE_MAGIC;
 
@@ -125,6 +126,14 @@ on_transaction(XactEvent event, void *arg)
 	}
 }
 
+/* The only one that PostgreSQL calls after it has sent the transaction's invalidation messages. */
+static void
+on_release(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
+{
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top_level)
+		prism_wake_told();
+}
+
 static void
 on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId parent, void *arg)
 {
@@ -160,6 +169,7 @@ _PG_init(void)
 	shmem_startup_hook = start_shmem;
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
+	RegisterResourceReleaseCallback(on_release, NULL);
 	prism_segment_wake = prism_wake_maintainer;
 	prism_worker_init();
 }

@@ -3,8 +3,10 @@
  * wakeup.c
  *	  Asking prism's workers for something from any backend.
  *
- * What is asked for by a transaction is noted in this backend and passed on in
- * the COMMIT callback, when others can see what it did.
+ * What is asked for by a transaction is noted in this backend and passed on
+ * when others can see what it did: in the COMMIT callback, and for what workers
+ * read from the catalogue, when the invalidation messages are out, which
+ * PostgreSQL sends after that callback.
  *
  * src/bgworker/wakeup.c
  *
@@ -33,6 +35,8 @@ static bool relations_restored = false;
 static bool databases_changed = false;
 static Oid	held_database = InvalidOid;
 static bool held_is_dropped = false;
+/* Committed, and the invalidations not yet sent. */
+static bool wake_when_told = false;
 /* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
 static bool forget_topics = false;
 
@@ -122,8 +126,7 @@ prism_wake_end(bool committed)
 		forget_database(held_database);
 	if (committed && wake_wanted && prism_preloaded)
 		prism_worker_look_at(MyDatabaseId);
-	if (committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded)
-		prism_worker_wake_database(MyDatabaseId);
+	wake_when_told = committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded;
 	if (OidIsValid(held_database))
 		prism_worker_release(held_database);
 	else if (committed && databases_changed)
@@ -133,6 +136,16 @@ prism_wake_end(bool committed)
 	servers_changed = relations_restored = databases_changed = false;
 	held_database = InvalidOid;
 	held_is_dropped = false;
+}
+
+/* A worker woken earlier could look before the invalidation reaches it, find nothing new, and sleep on. */
+void
+prism_wake_told(void)
+{
+	if (!wake_when_told)
+		return;
+	wake_when_told = false;
+	prism_worker_wake_database(MyDatabaseId);
 }
 
 static void

@@ -23,6 +23,9 @@ extern void prism_wake_pre_commit(void);
 extern void prism_wake_pre_prepare(void);
 extern void prism_wake_end(bool committed); /* cannot throw */
 
+/* The transaction's invalidation messages are out. Cannot throw. */
+extern void prism_wake_told(void);
+
 /* What the hooks of utility.c see; all for the end of the transaction. */
 extern void prism_wake_extension_dropped(void);
 extern void prism_wake_servers_changed(void);
