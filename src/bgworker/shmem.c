@@ -215,7 +215,7 @@ release_slot(int code, Datum arg)
 	{
 		PrismBackoff backoff = {.clock = &prism_real_clock};
 
-		if (TimestampDifferenceExceeds(slot->started_at, now, HEALTHY_MS))
+		if (prism_worker_told_to_end || TimestampDifferenceExceeds(slot->started_at, now, HEALTHY_MS))
 			slot->failures = 0;
 		backoff.failures = slot->failures;
 		set_state(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),

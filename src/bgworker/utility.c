@@ -96,6 +96,8 @@ database_command(Node *statement)
 			command.changes_list = true;
 			command.copies = true;
 			command.name = option_string(((CreatedbStmt *) statement)->options, "template");
+			if (command.name == NULL)
+				command.name = "template1";
 			break;
 		default:
 			break;

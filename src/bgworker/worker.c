@@ -64,6 +64,8 @@ random_fraction(void)
 
 const PrismClock prism_real_clock = {.now = GetCurrentTimestamp, .random = random_fraction};
 
+volatile sig_atomic_t prism_worker_told_to_end = false;
+
 static PrismBackoff backoff = {.clock = &prism_real_clock};
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
 static MemoryContext step_mcxt = NULL;
@@ -78,13 +80,21 @@ static long own_memory_kb(void);
 static void report(ErrorData *error);
 static bool lock_extension(void);
 
+/* Dying is always safe: the position moves last.  Remember that it was no failure. */
+static void
+end_when_told(SIGNAL_ARGS)
+{
+	prism_worker_told_to_end = true;
+	die(postgres_signal_arg);
+}
+
 void
 prism_worker_enter(Datum main_arg)
 {
 	uint32		generation;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);		/* dying is always safe: the position moves last */
+	pqsignal(SIGTERM, end_when_told);
 	BackgroundWorkerUnblockSignals();
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));

@@ -25,6 +25,9 @@
 #define PRISM_WORKER_H
 
 #include "prism.h"
+
+#include <signal.h>
+
 #include "compat.h"
 #include "bgworker/backoff.h"
 #include "bgworker/shmem.h"
@@ -73,6 +76,9 @@ extern void prism_worker_activity(const char *activity);
 
 /* Show a fault of the outside in prism.workers (it is no error of the step). NULL: all is well again. */
 extern void prism_worker_show(PrismWorkerState state, const char *error);
+
+/* SIGTERM has come: the end of this process says nothing about the next one. */
+extern volatile sig_atomic_t prism_worker_told_to_end;
 
 /* Leave: not wanted (0), or to be replaced by a new process (1). */
 pg_noreturn extern void prism_worker_leave(int code);

@@ -88,6 +88,19 @@ $node->safe_psql('postgres', 'SELECT prism.wake_workers()');
 wait_for_workers();
 is(worker_pid($node, 'prism manager', database => 'postgres'), $pid, 'pg_cancel_backend ends no worker');
 
+# Nothing to do, nothing done: how often workers went to sleep while others committed.
+sub naps
+{
+	my ($pid) = @_;
+	return slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die "no such process: $pid\n";
+}
+
+my @pids = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'prism %'});
+my %before = map { $_ => naps($_) } @pids;
+$node->safe_psql('postgres', 'CREATE TABLE public.t (i int)');
+$node->safe_psql('postgres', 'INSERT INTO public.t VALUES (1);' x 500);
+cmp_ok(naps($_) - $before{$_}, '<', 10, 'transactions that publish nothing wake no worker') for @pids;
+
 # Settings
 $node->append_conf('postgresql.conf', 'prism.enabled = off');
 $node->reload;
