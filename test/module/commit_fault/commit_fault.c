@@ -15,7 +15,8 @@
  *
  * Settings of the session: commit_fault.pause_us (a random pause up to that at
  * each place), commit_fault.error_percent (errors "inside"),
- * commit_fault.wait_key (waits "inside" for that advisory lock).
+ * commit_fault.wait_key (waits "inside" for that advisory lock),
+ * commit_fault.statement (runs it "inside").
  *
  * test/module/commit_fault/commit_fault.c
  *
@@ -27,11 +28,13 @@
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 PG_MODULE_MAGIC;
 
@@ -41,6 +44,7 @@ static int	pause_us = 0;
 static int	error_percent = 0;
 static int	wait_key = 0;
 static int	seed = 0;
+static char *statement = NULL;
 
 static pg_prng_state random_state;
 static int	seeded_by = -1;
@@ -62,6 +66,16 @@ pause_here(void)
 {
 	if (pause_us > 0)
 		pg_usleep(random_below(pause_us));
+}
+
+static void
+run_statement(void)
+{
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_execute(statement, false, 0);
+	PopActiveSnapshot();
+	SPI_finish();
 }
 
 static void
@@ -90,6 +104,8 @@ last_called(XactEvent event, void *arg)
 	if (wait_key != 0)
 		DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(wait_key));
 	CHECK_FOR_INTERRUPTS();
+	if (statement[0] != '\0')
+		run_statement();
 	if (error_percent > 0 && random_below(100) < (uint32) error_percent)
 		ereport(ERROR,
 				errcode(ERRCODE_T_R_INTEGRITY_CONSTRAINT_VIOLATION),
@@ -107,6 +123,8 @@ _PG_init(void)
 							&wait_key, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("commit_fault.seed", "Makes pauses and errors repeatable.", NULL,
 							&seed, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("commit_fault.statement", "Runs this statement.", NULL,
+							   &statement, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("commit_fault");
 	RegisterXactCallback(last_called, NULL);
 }

@@ -1,0 +1,137 @@
+# A commit that has inserted its rows and then waits, fails, or dies: nothing is read beyond it until it is settled.
+use PrismTest;
+
+my $node = prism_node('main', preload => commit_fault_library() . ', prism', conf => "prism.segment_messages = 1500\n");
+$node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: window, client_api: queue}, {name: beside, client_api: queue}]')});
+
+my $next = 0;		# where the reader goes on
+my $key = 100;		# of the advisory lock
+
+sub publish
+{
+	my ($topic, $payload) = @_;
+	return $node->safe_psql('postgres', "SELECT prism.publish('$topic', '$payload') IS NOT NULL");
+}
+
+# What is new, as a reader with a position of its own sees it.
+sub new_messages
+{
+	my ($level) = @_;
+	$level //= 'READ COMMITTED';
+	my $rows = $node->safe_psql('postgres', qq{BEGIN ISOLATION LEVEL $level;
+		SELECT "position" || ' ' || convert_from(payload, 'UTF8') FROM prism.read('window', $next, 10000);});
+	my @rows = map { [ split / /, $_, 2 ] } split /\n/, $rows;
+	$next = $rows[-1][0] + 1 if @rows;
+	return join ', ', map { $_->[1] } @rows;
+}
+
+# A session whose commit of one message stops "inside"; returns when it is there.
+sub commit_that_waits
+{
+	my ($payload) = @_;
+	my %waiter = (key => ++$key, name => "waiter $key");
+
+	$waiter{holder} = $node->background_psql('postgres');
+	$waiter{holder}->query_safe("SELECT pg_advisory_lock($key)");
+	$waiter{session} = $node->background_psql('postgres', on_error_stop => 0);
+	$waiter{session}->query_until(qr/started/, "\\echo started\nSET application_name = '$waiter{name}';\n"
+		  . "BEGIN; SET LOCAL commit_fault.wait_key = $key; SELECT prism.publish('window', '$payload'); COMMIT;\n");
+	$waiter{pid_query} = "SELECT pid FROM pg_stat_activity WHERE application_name = '$waiter{name}'";
+	wait_for_value($node, "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE application_name = '$waiter{name}'");
+	return \%waiter;
+}
+
+sub let_go
+{
+	my ($waiter) = @_;
+	$waiter->{holder}->query_safe("SELECT pg_advisory_unlock($waiter->{key})");
+	wait_for_value($node, "SELECT state LIKE 'idle%' FROM pg_stat_activity WHERE application_name = '$waiter->{name}'");
+	end_sessions($waiter);
+	return;
+}
+
+sub end_sessions
+{
+	my ($waiter) = @_;
+	for my $session (@$waiter{qw(session holder)})
+	{
+		eval { $session->quit };		# the server may have ended it
+	}
+	return;
+}
+
+publish('window', 'first');
+is(new_messages(), 'first', 'the reader stands behind the first message');
+
+# It commits in the end.
+my $waiter = commit_that_waits('waiting');
+publish('window', 'later');
+is(new_messages($_), '', "a commit in flight hides what committed after it: $_") for 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE';
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.outbox_messages('window')}), 1, 'from prism.outbox as well');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.consume('window', 'window', 10)}), 1, 'and from groups');
+publish('beside', 'another topic');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('beside')}), 1, 'but not what is in other topics');
+let_go($waiter);
+is(new_messages(), 'waiting, later', 'settled, both are read in the order of their positions');
+is($node->safe_psql('postgres', q{SELECT string_agg(convert_from(payload, 'UTF8'), ', ') FROM prism.consume('window', 'window', 10)}), 'waiting, later', 'by groups as well');
+
+# It is cancelled, or its session is ended.
+for my $end ('pg_cancel_backend', 'pg_terminate_backend')
+{
+	$waiter = commit_that_waits('never');
+	publish('window', "behind $end");
+	is(new_messages(), '', 'nothing is read beyond a commit in flight');
+	$node->safe_psql('postgres', "SELECT $end(($waiter->{pid_query}))");
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM prism.read('window', } . $next . ')') or die;
+	is(new_messages(), "behind $end", "after $end it is gone, and what waited behind it is read");
+	end_sessions($waiter);
+}
+
+# Several in flight: the oldest counts, whichever ends first.
+my $oldest = commit_that_waits('oldest');
+my $middle = commit_that_waits('middle');
+my $newest = commit_that_waits('newest');
+let_go($middle);
+is(new_messages(), '', 'three in flight, the middle one commits: still hidden');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(($oldest->{pid_query}))");
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM prism.read('window', } . $next . ')') or die;
+is(new_messages(), 'middle', 'the oldest is cancelled: the next one in flight is the limit');
+let_go($newest);
+is(new_messages(), 'newest', 'then the newest');
+end_sessions($oldest);
+
+# Publishing when prism has already written.
+my ($status, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
+	BEGIN;
+	SET LOCAL commit_fault.statement = $$SELECT prism.publish('window', 'too late')$$;
+	SELECT prism.publish('window', 'in time');
+	COMMIT;});
+like($err, qr/55000: cannot publish while the transaction is committing/, 'who publishes in a later commit callback is refused');
+like($err, qr/HINT:  Load prism before the library/, 'with a hint');
+is(new_messages(), '', 'and the transaction with it');
+
+# Refused behind the registration: positions are used up, nothing else.
+($status, $out, $err) = $node->psql('postgres', q{
+	BEGIN; SET LOCAL commit_fault.error_percent = 100; SELECT prism.publish('window', 'refused'); COMMIT;
+	BEGIN; SET LOCAL commit_fault.error_percent = 100; SELECT count(prism.publish('window', repeat('x', 100))) FROM generate_series(1, 2000); COMMIT;},
+	on_error_stop => 0);
+is(() = $err =~ /commit_fault refuses/g, 2, 'two commits are refused after their rows were inserted');
+publish('window', 'after the refused');
+my $before = $next;
+is(new_messages(), 'after the refused', 'nothing of them is read');
+cmp_ok($next, '>', $before + 2001, 'their positions are not used again');
+
+# A backend is killed there: the server restarts.
+$waiter = commit_that_waits('killed');
+publish('window', 'committed before the crash');
+my $reached = $node->safe_psql('postgres', q{SELECT last FROM prism.last_position() UNION ALL SELECT } . ($next + 1) . ' ORDER BY 1 DESC LIMIT 1');
+kill_process($node->safe_psql('postgres', $waiter->{pid_query}));
+wait_for_value($node, 'SELECT true');
+end_sessions($waiter);
+is(new_messages(), 'committed before the crash', 'kill -9 of a commit in flight: it is gone, what was committed behind it is there');
+publish('window', 'after the crash');
+is(new_messages(), 'after the crash', 'the topic goes on');
+cmp_ok($next, '>', $reached + 1, 'at positions that were never used');
+is(log_count($node, 'PANIC|TRAP'), 0, 'without a PANIC');
+
+done_testing();
