@@ -3,8 +3,10 @@
  * backend_test.c
  *	  Drives a back end as a forwarder does, and measures each call.
  *
- * prism_backend_test(scenario, brokers) runs one scenario (scenario.c) in this
- * server process and returns its figures; a broken promise is an error.
+ * prism_backend_test(scenario, brokers, direct) runs one scenario (scenario.c)
+ * in this server process and returns its figures; a broken promise is an error.
+ * Where the script that called has to do something in between, the two talk by
+ * files in the data directory (tell, wait_for).
  *
  * test/lib/backend_test/backend_test.c
  *
@@ -21,11 +23,14 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+
+#include <unistd.h>
 
 PG_MODULE_MAGIC;
 
@@ -35,6 +40,7 @@ PG_FUNCTION_INFO_V1(prism_backend_test);
 #define DRIVE_LIMIT_MS 60000
 
 const char *brokers;
+const char *direct;
 
 static int	open_count = 0;
 
@@ -332,6 +338,51 @@ message_of(int64 offset, const char *key, const char *payload, Size payload_byte
 	return message;
 }
 
+/* Make a sign for the script. */
+void
+tell(const char *sign)
+{
+	FILE	   *file = AllocateFile(psprintf("backend_test.%s", sign), "w");
+
+	expect(file != NULL, "the sign \"%s\" to be written", sign);
+	FreeFile(file);
+}
+
+/* Until the script has made a sign; it is used up. */
+void
+wait_for(const char *sign)
+{
+	char	   *path = psprintf("backend_test.%s", sign);
+	double		started = now_ms();
+
+	while (unlink(path) != 0)
+	{
+		expect(now_ms() - started < DRIVE_LIMIT_MS, "the script's sign \"%s\"", sign);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* commit() without waiting for its answer */
+PrismOutcome
+subject_commit_once(Subject *subject, int64 position, const char *metadata)
+{
+	double		started = now_ms();
+	PrismOutcome outcome = subject->queue->commit(subject->conn, &subject->target, position, metadata);
+
+	note_time(subject, "commit", started);
+	return outcome;
+}
+
+/* Take receipts, sleep when there are none. */
+void
+subject_wait(Subject *subject, Tally *tally)
+{
+	if (collect_once(subject, tally) == 0)
+		wait_for_socket(subject);
+}
+
 Datum
 prism_backend_test(PG_FUNCTION_ARGS)
 {
@@ -340,6 +391,7 @@ prism_backend_test(PG_FUNCTION_ARGS)
 	StringInfoData report;
 
 	brokers = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	direct = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (scenario == NULL)
 		ereport(ERROR, errmsg("no scenario \"%s\"", name));
 	initStringInfo(&report);

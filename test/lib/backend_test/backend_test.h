@@ -36,7 +36,8 @@ typedef struct Tally
 	int			last_bad_code;
 } Tally;
 
-extern const char *brokers;		/* argument of the running scenario */
+extern const char *brokers;		/* arguments of the running scenario: the brokers' address, */
+extern const char *direct;		/* and the one that goes around the proxy */
 
 /* backend_test.c */
 extern const char *outcome_name(PrismOutcome outcome);
@@ -57,12 +58,17 @@ extern void subject_collect(Subject *subject, int64 wanted, Tally *tally);
 extern int64 tally_total(const Tally *tally);
 extern PrismMessage message_of(int64 offset, const char *key, const char *payload, Size payload_bytes);
 extern double now_ms(void);
+extern void tell(const char *sign);
+extern void wait_for(const char *sign);
+extern PrismOutcome subject_commit_once(Subject *subject, int64 position, const char *metadata);
+extern void subject_wait(Subject *subject, Tally *tally);
 
 /* peer.c: librdkafka used directly, as any other client would */
 typedef void (*RecordCheck) (void *state, int32 partition, const char *key, Size key_bytes,
 							 const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
 extern int64 peer_read(const char *topic, bool committed_only, RecordCheck check, void *state);
 extern double peer_produce_rate(const char *topic, int64 messages, Size payload_bytes, bool transactional, int64 batch);
+extern void peer_late_commit(const char *topic);
 extern void peer_create_topic(const char *topic, int partitions, const char *max_message_bytes);
 
 
@@ -111,5 +117,11 @@ extern void refused_options(StringInfo report);
 extern void latency(StringInfo report);
 extern void rate_idempotent(StringInfo report);
 extern void rate_transactional(StringInfo report);
+extern void late_commit(StringInfo report);
+extern void late_commit_bare(StringInfo report);
+extern void swallowed(StringInfo report);
+extern void unstable_position(StringInfo report);
+extern void broker_killed(StringInfo report);
+extern void broker_killed_in_transaction(StringInfo report);
 
 #endif							/* BACKEND_TEST_H */

@@ -32,6 +32,8 @@ peer_new(rd_kafka_type_t type, const char *const *settings)
 	sigset_t	all;
 	sigset_t	saved;
 
+	if (type == RD_KAFKA_PRODUCER)
+		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
 	for (int i = 0; settings[i] != NULL; i += 2)
 		if (rd_kafka_conf_set(conf, settings[i], settings[i + 1], error, sizeof(error)) != RD_KAFKA_CONF_OK)
 			elog(ERROR, "peer: %s", error);
@@ -80,7 +82,19 @@ check_record(rd_kafka_message_t *record, RecordCheck check, void *state)
 		  id_text, rd_kafka_message_timestamp(record, NULL));
 }
 
-/* Read a topic from its beginning to its end; how many records there were. */
+/* The offset at which a reader of the partition is done: its end now. */
+static int64
+end_of(rd_kafka_t *rk, const char *topic, int partition)
+{
+	int64_t		first;
+	int64_t		end;
+
+	if (rd_kafka_query_watermark_offsets(rk, topic, partition, &first, &end, READ_WAIT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		elog(ERROR, "peer: topic \"%s\" does not tell its end", topic);
+	return end;
+}
+
+/* Read a topic from its beginning to what is its end now; how many records there were. */
 int64
 peer_read(const char *topic, bool committed_only, RecordCheck check, void *state)
 {
@@ -90,11 +104,16 @@ peer_read(const char *topic, bool committed_only, RecordCheck check, void *state
 	};
 	rd_kafka_t *rk = peer_new(RD_KAFKA_CONSUMER, settings);
 	rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
-	int			open_partitions = partition_count(rk, topic);
+	int			partition_total = partition_count(rk, topic);
+	int			open_partitions = partition_total;
+	int64	   *ends = palloc(partition_total * sizeof(int64));
 	int64		count = 0;
 
-	for (int i = 0; i < open_partitions; i++)
+	for (int i = 0; i < partition_total; i++)
+	{
+		ends[i] = end_of(rk, topic, i);
 		rd_kafka_topic_partition_list_add(partitions, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	}
 	rd_kafka_assign(rk, partitions);
 	while (open_partitions > 0)
 	{
@@ -103,7 +122,13 @@ peer_read(const char *topic, bool committed_only, RecordCheck check, void *state
 		if (record == NULL)
 			elog(ERROR, "peer: topic \"%s\" does not end", topic);
 		if (record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-			open_partitions--;
+		{
+			if (record->offset >= ends[record->partition])
+			{
+				ends[record->partition] = PG_INT64_MAX;	/* counted once */
+				open_partitions--;
+			}
+		}
 		else if (record->err == RD_KAFKA_RESP_ERR_NO_ERROR)
 		{
 			count++;
@@ -167,6 +192,46 @@ take_receipts(RateState *state, int wait_ms)
 	}
 }
 
+static void
+produce_numbers(rd_kafka_t *rk, RateState *state, const char *topic, int from, int to)
+{
+	int64		taken = state->acknowledged;
+
+	for (int i = from; i < to; i++)
+	{
+		char	   *payload = psprintf("%d", i);
+
+		expect(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+								 RD_KAFKA_V_VALUE(payload, strlen(payload)), RD_KAFKA_V_END) == 0,
+			   "the peer's record to be taken");
+	}
+	while (state->acknowledged < taken + to - from)
+		take_receipts(state, 100);
+}
+
+/* A transaction committed, its end held back by the script; a second one aborted when it comes. */
+void
+peer_late_commit(const char *topic)
+{
+	const char *const settings[] = {"transactional.id", topic, NULL};
+	rd_kafka_t *rk = peer_new(RD_KAFKA_PRODUCER, settings);
+	RateState	state = {.queue = rd_kafka_queue_get_main(rk)};
+
+	expect(rd_kafka_init_transactions(rk, READ_WAIT_MS) == NULL, "the peer's transactional id");
+	expect(rd_kafka_begin_transaction(rk) == NULL, "the peer's transaction to begin");
+	produce_numbers(rk, &state, topic, 1, 11);
+	tell("filled");
+	wait_for("holding");
+	expect(rd_kafka_commit_transaction(rk, READ_WAIT_MS) == NULL, "the peer to be told that all is well");
+	expect(rd_kafka_begin_transaction(rk) == NULL, "the peer's second transaction to begin");
+	produce_numbers(rk, &state, topic, 11, 21);
+	tell("filled");
+	wait_for("released");
+	rd_kafka_error_destroy(rd_kafka_abort_transaction(rk, READ_WAIT_MS));
+	rd_kafka_queue_destroy(state.queue);
+	rd_kafka_destroy(rk);
+}
+
 /*
  * Messages a second that a bare producer reaches with the settings of the back
  * end under test; transactional: 'batch' of them in each transaction.
@@ -180,24 +245,12 @@ peer_produce_rate(const char *topic, int64 messages, Size payload_bytes, bool tr
 		"message.timeout.ms", "0", "socket.timeout.ms", "30000",
 		transactional ? "transactional.id" : NULL, psprintf("peer.%s", topic), NULL
 	};
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_t *rk;
+	rd_kafka_t *rk = peer_new(RD_KAFKA_PRODUCER, settings);
 	RateState	state = {0};
 	char	   *payload = palloc0(payload_bytes);
-	char		error[PRISM_ERROR_BYTES];
 	double		started;
 	rd_kafka_topic_t *handle;
-	sigset_t	all;
-	sigset_t	saved;
 
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
-	for (int i = 0; settings[i] != NULL; i += 2)
-		rd_kafka_conf_set(conf, settings[i], settings[i + 1], error, sizeof(error));
-	rd_kafka_conf_set(conf, "bootstrap.servers", brokers, error, sizeof(error));
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &saved);
-	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	state.queue = rd_kafka_queue_get_main(rk);
 	handle = rd_kafka_topic_new(rk, topic, NULL);
 	(void) partition_count(rk, topic);

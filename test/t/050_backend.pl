@@ -1,0 +1,170 @@
+# The operations of prism_backends.so in a server process, against a real broker (test/lib/backend_test).
+use PrismTest;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use Time::HiRes qw(sleep time);
+
+my $driver = abs_path(dirname(__FILE__) . '/../lib/backend_test');
+my $source = abs_path(dirname(__FILE__) . '/../../src');
+my $kafka = prism_kafka();
+my $proxy = $kafka->proxy;
+my $node = prism_node('main');
+
+# The driver is built in the test's own folder: the checkout is only read.
+my $build = PostgreSQL::Test::Utils::tempdir;
+system_or_bail('cp', glob("$driver/*.[ch]"), "$driver/Makefile", $build);
+system_or_bail('make', '-s', '-C', $build, "SRC=$source", 'all');
+$node->safe_psql('postgres',
+	"CREATE FUNCTION prism_backend_test(text, text, text) RETURNS text LANGUAGE c AS '$build/prism_backend_test'");
+
+sub statement
+{
+	my ($scenario, %param) = @_;
+	my $brokers = $param{brokers} // $kafka->address;
+	return "SELECT prism_backend_test('$scenario', '$brokers', '" . $kafka->address . "')";
+}
+
+# A scenario in one go.
+sub holds
+{
+	my ($scenario, $promise, %param) = @_;
+	my ($out, $err) = ('', '');
+	my $status = $node->psql('postgres', statement($scenario, %param), stdout => \$out, stderr => \$err);
+
+	ok($status == 0, $promise) or diag $err;
+	note "$scenario: $out" if $out ne '';
+	return;
+}
+
+# A scenario in the background, through the proxy unless told otherwise.
+sub start
+{
+	my ($scenario, %param) = @_;
+	my $run = { scenario => $scenario, out => '', err => '' };
+
+	$run->{handle} = IPC::Run::start(
+		[ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c',
+			statement($scenario, brokers => $kafka->proxied_address, %param) ],
+		'<', '/dev/null', '>', \$run->{out}, '2>', \$run->{err});
+	return $run;
+}
+
+sub finish
+{
+	my ($run, $promise) = @_;
+	my $status = $run->{handle}->finish;
+
+	ok($status, $promise) or diag $run->{err};
+	note "$run->{scenario}: $run->{out}" if $run->{out} ne '';
+	return;
+}
+
+# Signs between a scenario and this script.
+sub sign { return $node->data_dir . "/backend_test.$_[0]"; }
+
+sub tell_scenario
+{
+	my ($sign) = @_;
+	append_to_file(sign($sign), '');
+	return;
+}
+
+sub wait_for_scenario
+{
+	my ($run, $sign) = @_;
+
+	for (1 .. 100 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return if unlink sign($sign);
+		last unless $run->{handle}->pumpable;
+		$run->{handle}->pump_nb;
+		sleep 0.01;
+	}
+	die "no sign \"$sign\" came: $run->{err}\n";
+}
+
+# Records
+holds('send_in_order', 'records arrive once and in order per key, with their id and time');
+holds('partitions', 'keys go to the partitions that Java clients choose');
+holds('shapes', 'tombstones, empty values, records without key and with an empty one stay apart');
+holds('too_large', 'a record that is too large is refused alone, or its batch and all that follows');
+holds('small_topic', 'batches fit a topic with a small limit');
+holds('purging', 'what is purged gets a receipt');
+holds('refused_options', 'options that are not allowed never reach librdkafka, nor do values reach a message');
+
+# Transactions
+holds('transactions', 'transactions carry the position; aborted ones leave nothing');
+holds('fencing', 'the second owner of a transactional id fences the first');
+
+# A late copy of the request that ends a transaction
+for my $scenario ('late_commit_bare', 'late_commit')
+{
+	my $run = start($scenario);
+
+	wait_for_scenario($run, 'filled');
+	my $held = $proxy->held;
+	$proxy->hold('EndTxn', count => 1, reset => 1);
+	tell_scenario('holding');
+	$proxy->wait_until(held => $held + 1);
+	wait_for_scenario($run, 'filled');
+	$proxy->release;
+	# The late request does its work, or has had more time than it needs: a new client came and went after it.
+	my ($topic) = reverse sort { (split /\./, $a)[2] <=> (split /\./, $b)[2] } grep { /^late\./ } $kafka->topics;
+	$kafka->wait_for_records($topic, $scenario eq 'late_commit' ? 0 : 20);
+	tell_scenario('released');
+	finish($run, $scenario eq 'late_commit'
+		? 'a late request cannot end the next transaction'
+		: 'and without a fence it does');
+	$proxy->pass;
+}
+
+# A position inside a transaction whose end is under way
+{
+	my $run = start('unstable_position');
+
+	wait_for_scenario($run, 'filled');
+	$proxy->hold('EndTxn');
+	tell_scenario('holding');
+	wait_for_scenario($run, 'committing');
+	$proxy->wait_until(held => 1);
+	tell_scenario('held');
+	wait_for_scenario($run, 'refused');
+	$proxy->pass;
+	$proxy->release;
+	finish($run, 'a position is given only when it is settled');
+}
+
+# Packets vanish
+{
+	my $run = start('swallowed');
+
+	wait_for_scenario($run, 'filled');
+	$proxy->swallow;
+	tell_scenario('swallowing');
+	my $started = time;
+	finish($run, 'no call waits for a network that swallows everything, closing included');
+	cmp_ok(time - $started, '<', 10, 'and the process ends soon');
+	$proxy->pass;
+	$proxy->reset;
+}
+
+# The broker dies
+for my $scenario ('broker_killed', 'broker_killed_in_transaction')
+{
+	my $run = start($scenario);
+
+	wait_for_scenario($run, 'half');
+	$kafka->kill9;
+	tell_scenario('killed');
+	$kafka->start;
+	finish($run, $scenario eq 'broker_killed'
+		? 'records arrive once and in order although the broker was killed'
+		: 'a transaction in doubt is taken up without loss or repetition');
+}
+
+# No broker
+$kafka->kill9;
+holds('broker_away', 'a broker that is away blocks nothing and is told');
+
+done_testing();
