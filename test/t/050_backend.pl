@@ -3,7 +3,7 @@ use PrismTest;
 
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $driver = abs_path(dirname(__FILE__) . '/../lib/backend_test');
 my $source = abs_path(dirname(__FILE__) . '/../../src');
@@ -72,16 +72,10 @@ sub tell_scenario
 
 sub wait_for_scenario
 {
-	my ($run, $sign) = @_;
-
-	for (1 .. 100 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		return if unlink sign($sign);
-		last unless $run->{handle}->pumpable;
-		$run->{handle}->pump_nb;
-		sleep 0.01;
-	}
-	die "no sign \"$sign\" came: $run->{err}\n";
+	my ($sign) = @_;
+	wait_for_value($node, "SELECT pg_stat_file('backend_test.$sign', true) IS NOT NULL");
+	unlink sign($sign) or die "the sign \"$sign\" is gone\n";
+	return;
 }
 
 # Records
@@ -102,12 +96,12 @@ for my $scenario ('late_commit_bare', 'late_commit')
 {
 	my $run = start($scenario);
 
-	wait_for_scenario($run, 'filled');
+	wait_for_scenario('filled');
 	my $held = $proxy->held;
 	$proxy->hold('EndTxn', count => 1, reset => 1);
 	tell_scenario('holding');
 	$proxy->wait_until(held => $held + 1);
-	wait_for_scenario($run, 'filled');
+	wait_for_scenario('filled');
 	$proxy->release;
 	# The late request does its work, or has had more time than it needs: a new client came and went after it.
 	my ($topic) = reverse sort { (split /\./, $a)[2] <=> (split /\./, $b)[2] } grep { /^late\./ } $kafka->topics;
@@ -123,13 +117,13 @@ for my $scenario ('late_commit_bare', 'late_commit')
 {
 	my $run = start('unstable_position');
 
-	wait_for_scenario($run, 'filled');
+	wait_for_scenario('filled');
 	$proxy->hold('EndTxn');
 	tell_scenario('holding');
-	wait_for_scenario($run, 'committing');
+	wait_for_scenario('committing');
 	$proxy->wait_until(held => 1);
 	tell_scenario('held');
-	wait_for_scenario($run, 'refused');
+	wait_for_scenario('refused');
 	$proxy->pass;
 	$proxy->release;
 	finish($run, 'a position is given only when it is settled');
@@ -139,7 +133,7 @@ for my $scenario ('late_commit_bare', 'late_commit')
 {
 	my $run = start('swallowed');
 
-	wait_for_scenario($run, 'filled');
+	wait_for_scenario('filled');
 	$proxy->swallow;
 	tell_scenario('swallowing');
 	my $started = time;
@@ -154,7 +148,7 @@ for my $scenario ('broker_killed', 'broker_killed_in_transaction')
 {
 	my $run = start($scenario);
 
-	wait_for_scenario($run, 'half');
+	wait_for_scenario('half');
 	$kafka->kill9;
 	tell_scenario('killed');
 	$kafka->start;
