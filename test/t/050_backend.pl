@@ -73,7 +73,7 @@ sub tell_scenario
 sub wait_for_scenario
 {
 	my ($sign) = @_;
-	wait_for_value($node, "SELECT pg_stat_file('backend_test.$sign', true) IS NOT NULL");
+	wait_for_value($node, "SELECT (pg_stat_file('backend_test.$sign', true)).size IS NOT NULL");
 	unlink sign($sign) or die "the sign \"$sign\" is gone\n";
 	return;
 }

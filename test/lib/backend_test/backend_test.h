@@ -15,8 +15,12 @@
 
 #include "lib/stringinfo.h"
 
-/* No operation may take longer (backend.h). */
-#define CALL_LIMIT_MS 100
+/*
+ * An operation returns within 100 ms (backend.h).  The limit here leaves room
+ * for a machine that runs other things; a call that waits for the network takes
+ * seconds.
+ */
+#define CALL_LIMIT_MS 500
 
 /* A connection under test. */
 typedef struct Subject
