@@ -40,10 +40,11 @@ SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
-         WHEN k.rank = 1 OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         WHEN k.rank = 1 OR g.full_group IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
+    g.lag_messages AS group_lag,
     k.state AS sink_state,
     k.error AS last_error,
     k.error_at AS last_error_at,
@@ -53,6 +54,8 @@ SELECT
          WHEN k.rank >= 1 THEN k.hint
          WHEN c.committing_since < pg_catalog.clock_timestamp() - interval '10 s'
          THEN 'Readers wait for process ' || c.committing_pid || ', which is committing: for a synchronous standby, or as it published very much. See pg_stat_activity.'
+         WHEN g.full_group IS NOT NULL
+         THEN 'Consumer group ' || g.full_group || ' gets nothing new, as it has as many unfinished messages as prism.group_window allows: acknowledge them, or raise it and restart the server.'
     END AS hint
 FROM prism.visible_namespace v
 JOIN prism.namespace n USING (namespace_id)
@@ -77,9 +80,12 @@ LEFT JOIN LATERAL (
     ) AS a(state, verdict, rank, hint) ON a.state = s.state
     WHERE s.topic = t.name
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
-    LIMIT 1) k ON true;
+    LIMIT 1) k ON true
+CROSS JOIN LATERAL (
+    SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group
+    FROM prism.group_states() s WHERE s.topic = t.name) g;
 COMMENT ON VIEW prism.status IS
-'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; sink_state: as in prism.sinks, NULL without a sink; last_error: of the sink, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
+'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; sink_state: as in prism.sinks, NULL without a sink; last_error: of the sink, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
 CREATE FUNCTION prism.doctor(OUT item text, OUT state text, OUT hint text)
 RETURNS SETOF record
@@ -104,8 +110,11 @@ WITH outbox AS (
     SELECT pg_catalog.jsonb_build_object('namespace', t.namespace, 'topic', t.topic) AS labels, t.*
     FROM prism.topics t
 ), sink AS (
-    SELECT pg_catalog.jsonb_build_object('topic', s.topic, 'sink', s.sink) AS labels, s.*
-    FROM prism.sink_states() s
+    SELECT t.labels || pg_catalog.jsonb_build_object('sink', s.sink) AS labels, s.*
+    FROM prism.sink_states() s JOIN topic t ON t.topic = s.topic
+), consumer AS (
+    SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', g.consumer_group) AS labels, g.*
+    FROM prism.group_states() g JOIN topic t ON t.topic = g.topic
 ), worker AS (
     SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', w.database, 'server', w.server, 'sink_id', w.sink_id::text)) AS labels, w.*
     FROM prism.workers w
@@ -138,6 +147,11 @@ WITH outbox AS (
     UNION ALL SELECT 39, 'prism_sink_dead_letters_total', labels, dead_letters_total, 'counter', 'Messages that went to the dead letters.' FROM sink
     UNION ALL SELECT 40, 'prism_sink_splits_total', labels, splits_total, 'counter', 'Transactions that were larger than a batch.' FROM sink
     UNION ALL SELECT 41, 'prism_sink_doubts_total', labels, doubts_total, 'counter', 'Connections made anew because an answer could not be trusted.' FROM sink
+
+    UNION ALL SELECT 45, 'prism_group_position', labels, "position", 'gauge', 'Everything below is finished.' FROM consumer
+    UNION ALL SELECT 46, 'prism_group_lag_messages', labels, lag_messages, 'gauge', 'Messages that the consumer group has not finished.' FROM consumer
+    UNION ALL SELECT 47, 'prism_group_lag_seconds', labels, lag_seconds, 'gauge', 'Age of the oldest message that the consumer group has not finished.' FROM consumer
+    UNION ALL SELECT 48, 'prism_group_in_flight', labels, in_flight, 'gauge', 'Messages handed out and not finished.' FROM consumer
 
     UNION ALL SELECT 50, 'prism_worker_up', labels, (state = 'running')::int, 'gauge', '1 when the worker is running.' FROM worker
     UNION ALL SELECT 51, 'prism_worker_restarts_total', labels, restarts, 'counter', 'Processes started for the worker after the first.' FROM worker

@@ -61,6 +61,6 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA prism, prism_log FROM PUBLIC;
 
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
-GRANT SELECT ON prism.namespaces, prism.topics, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
+GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
+GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.group_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
     TO pg_monitor;

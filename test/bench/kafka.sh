@@ -17,11 +17,12 @@ client() {
 
 # forwarding NAME GUARANTEE [BATCH]: a namespace of that name whose topic goes to Kafka.
 forwarding() {
+	local publisher=
+	[ -z "${3:-}" ] || publisher=", publisher: {batch_size: $3}"
 	sql -q <<-SQL >/dev/null
 		SELECT prism.apply(\$\$
 		name: $1
-		patterns:
-		  - {type: outbox, publisher: {batch_size: ${3:-1000}}}
+		patterns: [{type: outbox$publisher}]
 		backend: {type: kafka, server: kafka, partitions: 1, replication: 1}
 		needs: {delivery_guarantee: $2}
 		\$\$);

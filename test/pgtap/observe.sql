@@ -1,6 +1,6 @@
 -- What operators look at: prism.topics, prism.status, prism.metrics, prism.doctor().
 BEGIN;
-SELECT plan(34);
+SELECT plan(37);
 
 -- A topic's slot in shared memory outlives a rolled back publish, not the topic: this file's topics are its own.
 SELECT lives_ok($$ SELECT prism.apply('namespaces: [{name: watched, patterns: [outbox]}, {name: hidden}]') $$, 'two namespaces');
@@ -23,6 +23,10 @@ SELECT results_eq($$ SELECT state, sink_state, hint IS NOT NULL FROM prism.statu
 SELECT lives_ok($$ SELECT prism.pause('far') $$, 'pause');
 SELECT results_eq($$ SELECT state, hint FROM prism.status WHERE namespace = 'far' $$,
     $$ VALUES ('paused'::text, 'SELECT prism.resume(topic) lets it go on.'::text) $$, 'a paused sink is told apart from a failing one');
+
+SELECT is((SELECT group_lag FROM prism.status WHERE namespace = 'watched'), NULL::bigint, 'without a consumer group there is no lag of one');
+SELECT lives_ok($$ SELECT prism.create_group('watched', 'watchers') $$, 'a consumer group');
+SELECT is((SELECT group_lag FROM prism.status WHERE namespace = 'watched'), 0::bigint, 'with one there is');
 
 -- ---------- prism.metrics ----------
 SELECT set_eq($$ SELECT name FROM prism.metrics WHERE labels = '{"namespace": "watched"}' $$,

@@ -93,6 +93,17 @@ is($node->safe_psql('postgres', q{SELECT state, committing_pid IS NULL FROM pris
 is($node->safe_psql('postgres', q{SELECT value FROM prism.metrics WHERE name = 'prism_pattern_outbox_inserted_total' AND labels ->> 'namespace' = 'watched'}), 2,
 	'both messages are counted');
 
+# ---------- a consumer group that is stuck ----------
+$node->append_conf('postgresql.conf', 'prism.group_window = 64');
+$node->restart;
+$node->safe_psql('postgres', q{SELECT prism.create_group('watched', 'slow', 'latest');
+	SELECT prism.publish_batch('watched', array_fill('{}'::jsonb, ARRAY[100]))});
+$node->safe_psql('postgres', q{SELECT count(*) FROM prism.consume('watched', 'slow', max_messages => 100, lease => '1 hour')});
+is($node->safe_psql('postgres', q{SELECT state, group_lag, hint LIKE 'Consumer group slow gets nothing new%' FROM prism.status WHERE namespace = 'watched'}),
+	'warn|100|t', 'a group whose window is full is named');
+is($node->safe_psql('postgres', q{SELECT name, value FROM prism.metrics WHERE labels = '{"namespace": "watched", "topic": "watched", "consumer_group": "slow"}' AND name IN ('prism_group_in_flight', 'prism_group_lag_messages') ORDER BY 1}),
+	"prism_group_in_flight|64\nprism_group_lag_messages|100", 'its metrics');
+
 # ---------- labels ----------
 $node->safe_psql('postgres', qq{CREATE DATABASE "odd ""\\\nname"});
 $node->safe_psql(qq{odd "\\\nname}, 'CREATE EXTENSION prism');
