@@ -92,6 +92,9 @@ SELECT "position", attempt, lease_id AS second_lease FROM prism.consume('consume
 \echo :position :attempt
 SELECT prism.ack('consume-test', 'lease', '{0}', ARRAY[:first_lease]);
 SELECT prism.ack('consume-test', 'lease', '{0,0}', ARRAY[:second_lease, :second_lease]);
+-- Finished by another, it is no less lost: an answer of 0 would let the work count twice.
+SELECT prism.ack('consume-test', 'lease', '{0}', ARRAY[:second_lease]);
+SELECT prism.ack('consume-test', 'lease', '{0}', ARRAY[:first_lease]);
 -- While nobody else got the message, a late acknowledgement is welcome.
 SELECT "position", attempt FROM prism.consume('consume-test', 'lease', 1, lease => '1 microsecond');
 SELECT prism.ack('consume-test', 'lease', '{1}');

@@ -243,7 +243,7 @@ refuse(const char *group_name, const int64 *positions, int count)
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			errmsg("cannot acknowledge messages whose lease is not held"),
 			errdetail("Consumer group \"%s\", positions: %s.", group_name, named.data),
-			errhint("The lease ended and another consumer got the message, or it was never handed out. Undo the work, or ask for a longer lease."));
+			errhint("The lease ended and another consumer got the message, or it was never handed out, or it was finished too long ago to tell. Undo the work; if it happens often, ask for a longer lease."));
 }
 
 /* Check up to ACK_CHUNK of them; what is refused is added to 'lost'. Returns how many are new. */

@@ -4,7 +4,8 @@
  *	  What a consumer group has read and not finished: a ring of entries.
  *
  * Positions in the ring are counted from the head ("index"), so that an
- * advancing head is the only thing that shifts them.
+ * advancing head is the only thing that shifts them.  Those before the head are
+ * negative: entries that it has passed and that nothing has overwritten yet.
  *
  * src/store/group_window.c
  *
@@ -17,7 +18,11 @@ entry_at(PrismWindow *window, int32 index)
 {
 	int32		slot = window->head + index;
 
-	return &window->entries[slot < window->size ? slot : slot - window->size];
+	if (slot >= window->size)
+		slot -= window->size;
+	else if (slot < 0)
+		slot += window->size;
+	return &window->entries[slot];
 }
 
 static inline int32
@@ -65,6 +70,7 @@ prism_window_reset(PrismWindow *window, int64 position)
 	window->read_end = position;
 	window->head = 0;
 	window->used = 0;
+	window->passed = 0;
 	window->scan_from = 0;
 	memset(window->counts, 0, sizeof(window->counts));
 	window->next_deadline = DT_NOEND;
@@ -108,13 +114,10 @@ prism_window_after(PrismWindow *window, PrismEntry *entry)
 	return NULL;
 }
 
-/* The index of the first entry with an offset not below 'offset'; tombstones count. */
+/* The first index in [low, high) whose entry has an offset not below 'offset', or high. */
 static int32
-lower_bound(PrismWindow *window, int64 offset)
+search(PrismWindow *window, int32 low, int32 high, int64 offset)
 {
-	int32		low = 0;
-	int32		high = window->used;
-
 	while (low < high)
 	{
 		int32		middle = low + (high - low) / 2;
@@ -127,18 +130,23 @@ lower_bound(PrismWindow *window, int64 offset)
 	return low;
 }
 
+/* The entry of an offset, finished or not, between two indexes. */
+static PrismEntry *
+find_between(PrismWindow *window, int32 low, int32 high, int64 offset)
+{
+	int32		index = search(window, low, high, offset);
+
+	if (index == high || entry_at(window, index)->offset != offset)
+		return NULL;
+	return entry_at(window, index);
+}
+
 PrismEntry *
 prism_window_find(PrismWindow *window, int64 offset)
 {
-	int32		index = lower_bound(window, offset);
-	PrismEntry *entry;
+	PrismEntry *entry = find_between(window, 0, window->used, offset);
 
-	if (index == window->used)
-		return NULL;
-	entry = entry_at(window, index);
-	if (entry->offset != offset || entry->state == PRISM_ENTRY_FINISHED)
-		return NULL;
-	return entry;
+	return entry != NULL && entry->state != PRISM_ENTRY_FINISHED ? entry : NULL;
 }
 
 /* Squeeze the tombstones out. */
@@ -183,6 +191,7 @@ prism_window_add(PrismWindow *window, int64 offset, TimestampTz created_at, uint
 	entry->state = PRISM_ENTRY_AVAILABLE;
 	window->counts[PRISM_ENTRY_AVAILABLE]++;
 	window->used++;
+	window->passed = Min(window->passed, window->size - window->used);
 	window->read_end = offset + 1;
 	return entry;
 }
@@ -267,7 +276,7 @@ prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease
 {
 	int			count = 0;
 
-	for (int32 index = lower_bound(window, first); index < window->used; index++)
+	for (int32 index = search(window, 0, window->used, first); index < window->used; index++)
 	{
 		PrismEntry *entry = entry_at(window, index);
 
@@ -301,13 +310,23 @@ holds(PrismHolder holder, const PrismEntry *entry)
 PrismLease
 prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder)
 {
-	PrismEntry *entry = prism_window_find(window, offset);
+	bool		behind = offset < prism_window_base(window);
+	PrismEntry *entry = behind
+		? find_between(window, -window->passed, 0, offset)
+		: find_between(window, 0, window->used, offset);
 
-	if (entry == NULL)
-		return offset >= 0 && offset < window->read_end ? PRISM_LEASE_FINISHED : PRISM_LEASE_LOST;
-	if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_AVAILABLE)
+	if (entry == NULL || !holds(holder, entry))
 		return PRISM_LEASE_LOST;
-	return holds(holder, entry) ? PRISM_LEASE_HELD : PRISM_LEASE_LOST;
+	switch ((PrismEntryState) entry->state)
+	{
+		case PRISM_ENTRY_FINISHED:
+			return PRISM_LEASE_FINISHED;
+		case PRISM_ENTRY_LEASED:
+		case PRISM_ENTRY_AVAILABLE:
+			return PRISM_LEASE_HELD;
+		default:
+			return PRISM_LEASE_LOST;
+	}
 }
 
 void
@@ -336,6 +355,7 @@ trim(PrismWindow *window)
 	window->counts[PRISM_ENTRY_FINISHED] -= passed;
 	window->head = (window->head + passed) % window->size;
 	window->used -= passed;
+	window->passed = Min(window->passed + passed, window->size - window->used);
 	window->scan_from = Max(window->scan_from - passed, 0);
 }
 

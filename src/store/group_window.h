@@ -57,6 +57,7 @@ typedef struct PrismWindow
 	int32		size;
 	int32		head;			/* slot of the first entry */
 	int32		used;			/* slots from head on, tombstones included */
+	int32		passed;			/* slots before head that still hold what was there: whose the last finished ones were */
 	int32		scan_from;		/* no entry before this one, counted from head, is available */
 	int32		counts[PRISM_ENTRY_STATES]; /* entries by state */
 	TimestampTz next_deadline;	/* no lease or delay ends before */
@@ -67,8 +68,8 @@ typedef struct PrismWindow
 typedef enum PrismLease
 {
 	PRISM_LEASE_HELD,			/* ours; nobody got the message after us */
-	PRISM_LEASE_FINISHED,		/* the message is finished */
-	PRISM_LEASE_LOST			/* somebody else's, or never handed out */
+	PRISM_LEASE_FINISHED,		/* the message was finished under it */
+	PRISM_LEASE_LOST			/* somebody else's, never handed out, or finished so long ago that nobody knows */
 } PrismLease;
 
 /* Whose lease is meant: by id, or by session when the id is 0. */

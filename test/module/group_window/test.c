@@ -112,6 +112,33 @@ test_one_stuck_message(void)
 	free(window);
 }
 
+/* Who finished the last messages is known, even when the head has passed them. */
+static void
+test_passed(void)
+{
+	PrismWindow *window = new_window(0);
+	PrismTaken	taken;
+	bool		known = true;
+	bool		foreign = false;
+
+	for (int offset = 0; offset < 10 * WINDOW_SIZE; offset++)
+	{
+		prism_window_add(window, offset, 0, 0);
+		prism_window_take(window, 1, offset % 2 == 0 ? alice : bob, 1000, &taken);
+		finish(window, offset);
+		for (int back = Max(0, offset - WINDOW_SIZE / 2); back <= offset; back++)
+		{
+			known = known && prism_window_lease(window, back, back % 2 == 0 ? alice : bob) == PRISM_LEASE_FINISHED;
+			foreign = foreign || prism_window_lease(window, back, back % 2 == 0 ? bob : alice) != PRISM_LEASE_LOST;
+		}
+	}
+	ok(known && !foreign, "the window remembers under which lease the last ones were finished");
+	ok(prism_window_lease(window, 0, alice) == PRISM_LEASE_LOST, "not for ever");
+	prism_window_reset(window, 0);
+	ok(prism_window_lease(window, 10 * WINDOW_SIZE - 1, bob) == PRISM_LEASE_LOST, "a reset forgets");
+	free(window);
+}
+
 static void
 test_leases(void)
 {
@@ -131,7 +158,10 @@ test_leases(void)
 	   "without an id the session counts");
 	ok(prism_window_lease(window, 2, alice) == PRISM_LEASE_LOST, "a message that was not read is nobody's");
 	finish(window, 0);
-	ok(prism_window_lease(window, 0, bob) == PRISM_LEASE_FINISHED, "a finished message is finished for everybody");
+	ok(prism_window_lease(window, 0, bob) == PRISM_LEASE_FINISHED, "who finished a message may say so again");
+	ok(prism_window_lease(window, 0, alice) == PRISM_LEASE_LOST, "who had it before may not: the work would count twice");
+	prism_window_read_to(window, 9);
+	ok(prism_window_lease(window, 5, alice) == PRISM_LEASE_LOST, "nor is there a lease of what never was");
 
 	ok(prism_window_give_back(window, 0, 1, alice.lease_id) == 1, "a rollback gives back a lease that ended, too");
 	ok(prism_window_lease(window, 1, alice) == PRISM_LEASE_LOST, "and takes the right to acknowledge");
@@ -387,6 +417,7 @@ main(void)
 	test_base();
 	test_one_stuck_message();
 	test_leases();
+	test_passed();
 	test_acking();
 	test_ranges_of_a_window();
 	test_sets();
