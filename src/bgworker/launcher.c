@@ -197,7 +197,7 @@ collect_reports(void)
 		if (slots[i].identity.kind != PRISM_MANAGER || slots[i].state != PRISM_WORKER_ABSENT || slots[i].pid != 0)
 			continue;
 		database = find_database(slots[i].identity.database);
-		if (database != NULL)
+		if (database != NULL && !slots[i].try_at_once)	/* else it was made meanwhile */
 			database->absent = true;
 		prism_worker_dismiss(&slots[i].identity);
 	}
@@ -249,8 +249,9 @@ start_managers(void)
 
 		if (databases[i].absent)
 			continue;
-		if (prism_worker_ensure(&manager))
-			probes = probes_under_way();
+		if (!prism_worker_ensure(&manager))
+			break;				/* nor is there a process for the others */
+		probes = probes_under_way();
 	}
 }
 

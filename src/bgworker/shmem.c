@@ -136,7 +136,7 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, c
 		slot->generation = generation;
 		return;
 	}
-	if (slot->state != state)
+	if (slot->state != state || state == PRISM_WORKER_STARTING)
 		slot->since = GetCurrentTimestamp();
 	slot->state = state;
 	slot->retry_at = retry_at;
@@ -234,7 +234,8 @@ void
 prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *error)
 {
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	if (prism_my_worker->state != PRISM_WORKER_STOPPING)
+	if (prism_my_worker->state != PRISM_WORKER_STOPPING &&
+		(state != PRISM_WORKER_ABSENT || !prism_my_worker->try_at_once))
 		set_state(prism_my_worker, state, retry_at, error);
 	LWLockRelease(shared_lock);
 }

@@ -217,7 +217,8 @@ recover(void)
 	replorigin_session_origin = InvalidRepOriginId;
 	MemoryContextSwitchTo(step_mcxt);
 
-	prism_worker_change(PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff), error->message);
+	prism_worker_change(PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
+						error->message != NULL ? error->message : "missing error text");
 	prism_worker_activity(NULL);
 	RESUME_INTERRUPTS();
 }
@@ -226,7 +227,7 @@ recover(void)
 static void
 report(ErrorData *error)
 {
-	const char *text = error->message_id != NULL ? error->message_id : error->message;
+	const char *text = error->message_id != NULL ? error->message_id : "";
 	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);
 	int64		times;
 
