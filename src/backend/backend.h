@@ -52,7 +52,7 @@ typedef struct PrismOption
 
 /*
  * The endpoint that a connection is for: a foreign server, or YAML's inline one.
- * Names of options are canonical, as prism_backend_check_option() returns them.
+ * Names of options are librdkafka's, as prism_backend_server_options() returns them.
  */
 typedef struct PrismServer
 {
@@ -197,27 +197,10 @@ typedef struct PrismBackendInfo
 	int64		message_bytes_max;	/* default of max_message_size */
 } PrismBackendInfo;
 
-/* Where an option was written. */
-typedef enum PrismOptionPlace
-{
-	PRISM_OPTION_SERVER,		/* CREATE SERVER: readable by everybody */
-	PRISM_OPTION_USER_MAPPING,	/* secrets and what belongs to them */
-	PRISM_OPTION_NAMESPACE		/* YAML: readable by those with rights on the namespace */
-} PrismOptionPlace;
-
 extern const PrismBackendInfo *prism_backend_info(const char *name);	/* NULL: unknown */
 extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NULL */
 
 /* options.c, in prism.so */
-
-/*
- * Check one option and return its canonical name (librdkafka's spelling; _ may
- * stand for each dot).  HV00D with the nearest name for an unknown, refused or
- * misplaced one, 22023 for a bad value, 42501 for what only a superuser may set
- * and for an endpoint that prism.allowed_endpoints does not cover.
- */
-extern const char *prism_backend_check_option(const PrismBackendInfo *info, PrismOptionPlace place,
-											  const char *name, const char *value);
 
 /*
  * The options of a foreign server and of its owner's user mapping (else

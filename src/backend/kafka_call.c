@@ -160,7 +160,10 @@ kafka_call(KafkaConn *kafka, KafkaCaller *caller, KafkaJob *job)
 		return PRISM_AGAIN;
 	kafka_serve(kafka);
 	if (job->outcome == PRISM_OK)
+	{
+		kafka->last_event[0] = '\0';	/* it was not the last word */
 		return PRISM_OK;
+	}
 	/* "Timed out" says little; what librdkafka complained about meanwhile says why. */
 	if (job->outcome == PRISM_RETRY && kafka->last_event[0] != '\0')
 		return kafka_answer(kafka, job->outcome, "%s (%s)", job->error, kafka->last_event);

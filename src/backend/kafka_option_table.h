@@ -26,7 +26,7 @@ typedef enum KafkaOptionKind
 } KafkaOptionKind;
 
 #define KAFKA_SECRET	(1 << 0)	/* in user mappings only */
-#define KAFKA_CREDENTIAL (1 << 1)	/* in user mappings or servers: not secret by itself */
+#define KAFKA_CREDENTIAL (1 << 1)	/* not secret by itself: in user mappings or servers */
 
 typedef struct KafkaOption
 {
@@ -96,7 +96,7 @@ static const KafkaOption kafka_option_table[] = {
 	{.name = "socket.receive.buffer.bytes",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 16 * 1024 * 1024},
 };
 
-/* Known to librdkafka and refused: a name that ends in * stands for all that begin so. */
+/* Known to librdkafka and refused: * stands for any characters. */
 typedef struct KafkaRefusal
 {
 	const char *name;
@@ -116,6 +116,7 @@ static const KafkaRefusal kafka_refusal_table[] = {
 	{"log*", "belongs to prism, which writes librdkafka's messages to the server log"},
 	{"statistics*", "belongs to prism"},
 	{"opaque", "is not a value that can be typed"},
+	{"*.cb", "is not a value that can be typed"},
 	{"interceptors", "is not a value that can be typed"},
 	{"internal*", "is not meant for use"},
 	{"acks", "belongs to prism, which always waits for all in-sync replicas"},

@@ -17,7 +17,6 @@
 #include "prism.h"
 
 #include "backend.h"
-#include "memory_option_table.h"
 
 #include "access/detoast.h"
 #include "utils/memutils.h"
@@ -26,6 +25,33 @@
 #define OWNERS_MAX 64
 #define QUEUE_MESSAGES_DEFAULT 10000
 #define MEMORY_REJECTED_CODE 10 /* what Kafka calls MSG_SIZE_TOO_LARGE */
+
+/* How it can be asked to fail: whole numbers, 0 or absent: never. */
+typedef enum MemoryOption
+{
+	MEMORY_AGAIN,
+	MEMORY_AWAY,
+	MEMORY_STOP,
+	MEMORY_QUEUE_MESSAGES,
+	MEMORY_REJECT_BYTES,
+	MEMORY_RETRY_EVERY,
+	MEMORY_DOUBT_EVERY,
+	MEMORY_LOSE_EVERY,
+	MEMORY_FENCE_EVERY,
+	MEMORY_OPTIONS
+} MemoryOption;
+
+static const char *const memory_option_names[MEMORY_OPTIONS] = {
+	[MEMORY_AGAIN] = "again",	/* operations answer so many times AGAIN first */
+	[MEMORY_AWAY] = "away",		/* prepare and fence answer so many times RETRY first, in the whole process */
+	[MEMORY_STOP] = "stop",		/* prepare answers STOP */
+	[MEMORY_QUEUE_MESSAGES] = "queue_messages", /* so many can wait for a receipt, default 10,000 */
+	[MEMORY_REJECT_BYTES] = "reject_bytes", /* a larger payload makes all that was sent since the last receipt REJECT */
+	[MEMORY_RETRY_EVERY] = "retry_every",	/* each n-th message is not taken: RETRY */
+	[MEMORY_DOUBT_EVERY] = "doubt_every",	/* each n-th commit is done and answered with DOUBT */
+	[MEMORY_LOSE_EVERY] = "lose_every", /* each n-th commit is not done and answered with DOUBT */
+	[MEMORY_FENCE_EVERY] = "fence_every",	/* each n-th begin finds that somebody else fenced us */
+};
 
 /* A topic and the position beside it. */
 typedef struct MemoryTopic

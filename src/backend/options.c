@@ -3,9 +3,9 @@
  * options.c
  *	  Options of back ends: what may be typed, and where.
  *
- * Checked when a foreign server, a user mapping or a namespace is written, and
- * again when a worker reads them: a catalogue can be filled by a restore, or
- * after somebody removed the validator.  Who may write what is checked only the
+ * Checked when a foreign server or a user mapping is written, and again when a
+ * worker reads them: a catalogue can be filled by a restore, or after somebody
+ * removed the validator.  Who may write what is checked only the
  * first time.
  *
  * src/backend/options.c
@@ -18,7 +18,6 @@
 
 #include "backend.h"
 #include "kafka_option_table.h"
-#include "memory_option_table.h"
 
 #include "access/htup_details.h"
 #include "access/reloptions.h"
@@ -37,6 +36,13 @@
 #include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(prism_kafka_validator);
+
+/* Where an option was written. */
+typedef enum OptionPlace
+{
+	IN_SERVER,					/* readable by everybody */
+	IN_USER_MAPPING				/* secrets, and what belongs to them */
+} OptionPlace;
 
 #define OPTION_NAME_BYTES 64
 #define TEXT_BYTES_MAX 1024
@@ -113,28 +119,22 @@ find_refusal(const char *name)
 	for (size_t i = 0; i < lengthof(kafka_refusal_table); i++)
 		if (matches(kafka_refusal_table[i].name, name))
 			return &kafka_refusal_table[i];
-	if (strlen(name) > 3 && strcmp(name + strlen(name) - 3, ".cb") == 0)
-	{
-		static const KafkaRefusal callback = {"*.cb", "is not a value that can be typed"};
-
-		return &callback;
-	}
 	return NULL;
 }
 
 static bool
-fits_place(const KafkaOption *option, PrismOptionPlace place)
+fits_place(const KafkaOption *option, OptionPlace place)
 {
 	if (option->flags & KAFKA_SECRET)
-		return place == PRISM_OPTION_USER_MAPPING;
+		return place == IN_USER_MAPPING;
 	if (option->flags & KAFKA_CREDENTIAL)
-		return place != PRISM_OPTION_NAMESPACE;
-	return place != PRISM_OPTION_USER_MAPPING;
+		return true;
+	return place != IN_USER_MAPPING;
 }
 
 /* The name that may have been meant, or NULL. */
 static const char *
-nearest_name(const char *name, PrismOptionPlace place)
+nearest_name(const char *name, OptionPlace place)
 {
 	const char *nearest = NULL;
 	int			nearest_edits = NEAR_ENOUGH + 1;
@@ -159,7 +159,7 @@ nearest_name(const char *name, PrismOptionPlace place)
 
 /* All names for a place, as the last hint. */
 static char *
-names_for(PrismOptionPlace place)
+names_for(OptionPlace place)
 {
 	StringInfoData names;
 
@@ -171,7 +171,7 @@ names_for(PrismOptionPlace place)
 }
 
 pg_noreturn static void
-refuse_name(const char *typed, const char *name, PrismOptionPlace place)
+refuse_name(const char *typed, const char *name, OptionPlace place)
 {
 	const KafkaRefusal *refusal = find_refusal(name);
 	const char *nearest;
@@ -192,9 +192,9 @@ refuse_name(const char *typed, const char *name, PrismOptionPlace place)
 }
 
 pg_noreturn static void
-refuse_place(const KafkaOption *option, PrismOptionPlace place)
+refuse_place(const KafkaOption *option, OptionPlace place)
 {
-	if (place == PRISM_OPTION_USER_MAPPING)
+	if (place == IN_USER_MAPPING)
 		ereport(ERROR,
 				errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				errmsg("option \"%s\" does not belong to a user mapping", sql_name(option->name)),
@@ -202,9 +202,7 @@ refuse_place(const KafkaOption *option, PrismOptionPlace place)
 	ereport(ERROR,
 			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			errmsg("option \"%s\" belongs to a user mapping", sql_name(option->name)),
-			place == PRISM_OPTION_SERVER ?
-			errdetail("Options of a foreign server can be read by everybody.") :
-			errdetail("The configuration of a namespace is no place for credentials."),
+			errdetail("Options of a foreign server can be read by everybody."),
 			errhint("CREATE USER MAPPING FOR <owner of the server> SERVER ... OPTIONS (%s '...')",
 					sql_name(option->name)));
 }
@@ -369,7 +367,7 @@ check_value(const KafkaOption *option, const char *value, bool check_rights)
 }
 
 static const char *
-check_option(PrismOptionPlace place, const char *typed, const char *value, bool check_rights)
+check_option(OptionPlace place, const char *typed, const char *value, bool check_rights)
 {
 	char		name[OPTION_NAME_BYTES];
 	const KafkaOption *option;
@@ -382,40 +380,6 @@ check_option(PrismOptionPlace place, const char *typed, const char *value, bool 
 		refuse_place(option, place);
 	check_value(option, value, check_rights);
 	return option->name;
-}
-
-/* The failures that the memory back end shows on request: whole numbers all. */
-static const char *
-check_memory_option(const char *name, const char *value)
-{
-	for (int i = 0; i < MEMORY_OPTIONS; i++)
-		if (strcmp(memory_option_names[i], name) == 0)
-		{
-			size_t		digits = strspn(value, "0123456789");
-
-			if (digits == 0 || digits > 9 || value[digits] != '\0')
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid value for option \"%s\": \"%s\"", name, value),
-						errhint("Write a whole number of up to nine digits."));
-			return memory_option_names[i];
-		}
-	ereport(ERROR,
-			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			errmsg("back end \"memory\" has no option \"%s\"", name));
-}
-
-const char *
-prism_backend_check_option(const PrismBackendInfo *info, PrismOptionPlace place,
-						   const char *name, const char *value)
-{
-	if (strcmp(info->name, "kafka") == 0)
-		return check_option(place, name, value, true);
-	if (strcmp(info->name, "memory") == 0)
-		return check_memory_option(name, value);
-	ereport(ERROR,
-			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			errmsg("back end \"%s\" has no option \"%s\"", info->name, name));
 }
 
 /* Two spellings of one option would leave it open which one counts. */
@@ -450,7 +414,7 @@ prism_kafka_validator(PG_FUNCTION_ARGS)
 					errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					errmsg("invalid option \"%s\"", option->defname),
 					errhint("Options belong to servers and user mappings of the wrapper."));
-		name = check_option(catalog == ForeignServerRelationId ? PRISM_OPTION_SERVER : PRISM_OPTION_USER_MAPPING,
+		name = check_option(catalog == ForeignServerRelationId ? IN_SERVER : IN_USER_MAPPING,
 							option->defname, defGetString(option), true);
 		refuse_repetition(seen, name);
 		seen = lappend(seen, unconstify(char *, name));
@@ -460,7 +424,7 @@ prism_kafka_validator(PG_FUNCTION_ARGS)
 
 /* The options as a worker hands them to the back end. */
 static List *
-checked_options(List *options, PrismOptionPlace place, List *result)
+checked_options(List *options, OptionPlace place, List *result)
 {
 	ListCell   *cell;
 
@@ -512,9 +476,9 @@ prism_backend_server_options(const PrismBackendInfo *info, const char *server_na
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("server \"%s\" does not belong to foreign data wrapper %s", server_name, info->wrapper),
 				errhint("Name another server in the namespace's backend."));
-	result = checked_options(server->options, PRISM_OPTION_SERVER, NIL);
+	result = checked_options(server->options, IN_SERVER, NIL);
 	secrets = user_mapping_options(server->owner, server->serverid);
 	if (secrets == NIL)
 		secrets = user_mapping_options(InvalidOid, server->serverid);	/* PUBLIC */
-	return checked_options(secrets, PRISM_OPTION_USER_MAPPING, result);
+	return checked_options(secrets, IN_USER_MAPPING, result);
 }

@@ -78,6 +78,11 @@ sub wait_for_scenario
 	return;
 }
 
+# The back end that fails on request
+holds('memory_faults', 'in memory: who reads the position back after each doubt sends everything once');
+holds('memory_tells_repetition', 'in memory: who sends something twice is told');
+holds('memory_rejects', 'in memory: a message that is too large takes its batch with it');
+
 # Records
 holds('send_in_order', 'records arrive once and in order per key, with their id and time');
 holds('partitions', 'keys go to the partitions that Java clients choose');

@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "compat.h"
 #include "backend.h"
 
 #include <librdkafka/rdkafka.h>

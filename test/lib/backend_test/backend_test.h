@@ -127,5 +127,8 @@ extern void swallowed(StringInfo report);
 extern void unstable_position(StringInfo report);
 extern void broker_killed(StringInfo report);
 extern void broker_killed_in_transaction(StringInfo report);
+extern void memory_faults(StringInfo report);
+extern void memory_tells_repetition(StringInfo report);
+extern void memory_rejects(StringInfo report);
 
 #endif							/* BACKEND_TEST_H */
