@@ -78,16 +78,35 @@ close_segments(TopicBlock *block)
 	block->segments = NULL;
 }
 
-/* Open the segments that the next block will go to. False: one vanished under us. */
+/*
+ * Open a segment and its index.  What this backend wrote last is tried without
+ * looking it up; opening tells whether it is still there.
+ */
+static Relation
+open_segment(PrismTopic *topic, int64 number, Relation *index)
+{
+	Relation	segment;
+	Oid			relid = topic->segment_number == number ? topic->segment_relid : InvalidOid;
+	Oid			index_relid = topic->segment_index_relid;
+
+	if (!OidIsValid(relid) || !OidIsValid(index_relid))
+		relid = prism_segment_relid(topic, number, &index_relid);
+	segment = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
+	if (segment == NULL)
+		topic->segment_number = -1;
+	else
+		*index = index_open(index_relid, RowExclusiveLock);
+	return segment;
+}
+
+/* Open the segments that a block at 'first' will go to. False: one is not there. */
 static bool
-open_segments(TopicBlock *block)
+open_segments(TopicBlock *block, int64 first)
 {
 	PrismTopic *topic = block->pending->topic;
-	int64		first = prism_counter_peek(block->counter);
 	int64		end = first + block->pending->live;
 	int			count;
 
-	prism_segment_await(topic, first, end);
 	block->first_segment = first / topic->segment_messages;
 	block->last_segment = block->first_segment - 1;
 	count = (end - 1) / topic->segment_messages - block->first_segment + 1;
@@ -95,13 +114,9 @@ open_segments(TopicBlock *block)
 	block->indexes = palloc(count * sizeof(Relation));
 	for (int i = 0; i < count; i++)
 	{
-		Oid			index_relid;
-		Oid			relid = prism_segment_relid(topic, block->first_segment + i, &index_relid);
-
-		block->segments[i] = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
+		block->segments[i] = open_segment(topic, block->first_segment + i, &block->indexes[i]);
 		if (block->segments[i] == NULL)
 			return false;
-		block->indexes[i] = index_open(index_relid, RowExclusiveLock);
 		block->last_segment++;
 	}
 	return true;
@@ -113,12 +128,19 @@ prepare_blocks(void)
 	for (int i = 0; i < block_count; i++)
 	{
 		TopicBlock *block = &blocks[i];
+		PrismPending *pending = block->pending;
 
-		do
+		for (;;)
 		{
+			int64		first;
+
 			close_segments(block);
-			prism_counter_reserve(block->pending->topic, block->pending->live);
-		} while (!open_segments(block));
+			first = prism_counter_reserve(pending->topic, pending->live);
+			if (open_segments(block, first))
+				break;
+			close_segments(block);
+			prism_segment_await(pending->topic, first, first + pending->live);
+		}
 	}
 }
 
@@ -170,7 +192,6 @@ typedef struct Inserter
 	BulkInsertState bulk;
 	TupleTableSlot **slots;
 	int			slot_count;
-	IndexInfo  *index_info;
 	int64		offset;			/* of the next row */
 } Inserter;
 
@@ -186,14 +207,21 @@ number_tuple(HeapTuple tuple, int64 offset, int64 remaining)
 }
 
 static void
-insert_index_entry(Inserter *inserter, Relation heap, Relation index, ItemPointer tid, int64 offset)
+insert_index_entry(Relation heap, Relation index, ItemPointer tid, int64 offset)
 {
+	static IndexInfo *info = NULL;
 	Datum		value = Int64GetDatum(offset);
 	bool		isnull = false;
 
-	if (inserter->index_info == NULL)
-		inserter->index_info = BuildIndexInfo(index);
-	index_insert(index, &value, &isnull, tid, heap, UNIQUE_CHECK_YES, false, inserter->index_info);
+	/* that of one segment holds for all: an index on offset, nothing else */
+	if (info == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		info = BuildIndexInfo(index);
+		MemoryContextSwitchTo(caller);
+	}
+	index_insert(index, &value, &isnull, tid, heap, UNIQUE_CHECK_YES, false, info);
 }
 
 /* Insert the rows in slots[0 .. count), which begin at 'first' and lie in one segment. */
@@ -209,7 +237,7 @@ insert_chunk(Inserter *inserter, int count, int64 first)
 	heap_multi_insert(heap, inserter->slots, count, inserter->cid, 0, inserter->bulk);
 	for (int i = 0; i < count; i++)
 	{
-		insert_index_entry(inserter, heap, index, &inserter->slots[i]->tts_tid, first + i);
+		insert_index_entry(heap, index, &inserter->slots[i]->tts_tid, first + i);
 		ExecClearTuple(inserter->slots[i]);
 	}
 	if ((first + count) % segment_messages == 0 && inserter->bulk != NULL)
@@ -266,13 +294,12 @@ insert_single(TopicBlock *block, CommandId cid)
 {
 	PrismPendingCursor cursor;
 	HeapTuple	tuple;
-	Inserter	inserter = {.block = block};
 
 	prism_pending_begin(&cursor, block->pending, PRISM_PENDING_READ_COMMIT);
 	tuple = prism_pending_fetch(&cursor);
 	number_tuple(tuple, block->in_flight->first, 0);
 	heap_insert(block->segments[0], tuple, cid, 0, NULL);
-	insert_index_entry(&inserter, block->segments[0], block->indexes[0], &tuple->t_self,
+	insert_index_entry(block->segments[0], block->indexes[0], &tuple->t_self,
 					   block->in_flight->first);
 	block->bytes = tuple->t_len;
 }
@@ -296,7 +323,6 @@ insert_many(TopicBlock *block, CommandId cid)
 		caller = MemoryContextSwitchTo(inserter.chunk_cxt);
 		insert_chunk(&inserter, count, inserter.offset - count);
 		MemoryContextSwitchTo(caller);
-		inserter.index_info = NULL;
 		MemoryContextReset(inserter.chunk_cxt);
 	}
 	if (inserter.offset != block->in_flight->end)

@@ -109,8 +109,12 @@ extern void prism_counter_release_extender(void);
 /* Read the mark if nobody did since the server started. Before any other use. 25006 on a standby. */
 extern void prism_counter_init(PrismTopic *topic);
 
-/* Make sure that 'count' offsets can be taken without touching the mark; may wait. */
-extern void prism_counter_reserve(PrismTopic *topic, int64 count);
+/*
+ * Make sure that 'count' offsets can be taken without touching the mark; may
+ * wait.  Returns the first offset that would be handed out now: a hint for
+ * opening segments.
+ */
+extern int64 prism_counter_reserve(PrismTopic *topic, int64 count);
 
 /* The first offset that would be handed out now: a hint for opening segments. */
 extern int64 prism_counter_peek(PrismCounter *counter);

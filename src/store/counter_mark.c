@@ -283,10 +283,10 @@ claim_extension(PrismCounter *counter, int64 count, int64 *next)
 	{
 		SpinLockAcquire(&counter->mutex);
 		enough = counter->limit - counter->next >= count;
+		*next = counter->next;
 		if (!enough && counter->extender < 0)
 		{
 			counter->extender = prism_my_proc_number();
-			*next = counter->next;
 			mine = true;
 		}
 		SpinLockRelease(&counter->mutex);
@@ -313,16 +313,24 @@ prism_counter_release_extender(void)
 	ConditionVariableBroadcast(&counter->extended);
 }
 
-void
+int64
 prism_counter_reserve(PrismTopic *topic, int64 count)
 {
 	PrismCounter *counter = topic->counter;
 	int64		next;
 	int64		mark;
+	bool		enough;
+
+	SpinLockAcquire(&counter->mutex);
+	enough = counter->ready && counter->limit - counter->next >= count;
+	next = counter->next;
+	SpinLockRelease(&counter->mutex);
+	if (enough)
+		return next;
 
 	prism_counter_init(topic);
 	if (!claim_extension(counter, count, &next))
-		return;
+		return next;
 
 	/*
 	 * Others go on taking offsets below the limit meanwhile; what they leave
@@ -336,6 +344,7 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 	counter->limit = Max(counter->limit, mark);
 	SpinLockRelease(&counter->mutex);
 	prism_counter_release_extender();
+	return next;
 }
 
 void
