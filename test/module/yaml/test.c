@@ -1,0 +1,330 @@
+/*-------------------------------------------------------------------------
+ *
+ * test.c
+ *	  The YAML reader and the units, without a server and with sanitizers.
+ *
+ * Named situations and limits first, then many documents broken at random: the
+ * reader answers with a tree or with an error that names a place inside the
+ * document, touches no memory that is not its own, and leaves none behind (the
+ * sanitizer fails the program at its end otherwise).
+ *
+ * test/module/yaml/test.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "namespace/schema.h"
+#include "namespace/yaml.h"
+
+#undef printf					/* the system's: this program links nothing of the server */
+#undef sprintf
+
+#define RANDOM_DOCUMENTS 100000
+#define DOCUMENT_BYTES_MAX 4096
+
+static int	tests;
+static int	failures;
+
+static void
+ok(bool passed, const char *what)
+{
+	tests++;
+	if (!passed)
+	{
+		failures++;
+		printf("# the last error: %s\n", shim_error.message);
+	}
+	printf("%s %d - %s\n", passed ? "ok" : "not ok", tests, what);
+}
+
+/* The tree, or NULL and shim_error. */
+static PrismYaml *
+read_text(const char *text, Size bytes)
+{
+	PrismYaml  *volatile root = NULL;
+
+	memset(&shim_error, 0, sizeof(shim_error));
+	if (setjmp(shim_catch) == 0)
+		root = prism_yaml_read(text, bytes);
+	return root;
+}
+
+static bool
+refused(const char *text, const char *message)
+{
+	bool		result = read_text(text, strlen(text)) == NULL &&
+		shim_error.sqlstate == ERRCODE_INVALID_PARAMETER_VALUE &&
+		strcmp(shim_error.message, message) == 0;
+
+	shim_reset();
+	return result;
+}
+
+static bool
+is_at(const PrismYaml *node, int line, int column)
+{
+	return node != NULL && node->line == line && node->column == column;
+}
+
+/* ---------- trees ---------- */
+
+static void
+test_places(void)
+{
+	const char *text = "name: a\n"
+		"list:\n"
+		"  - x\n"
+		"  - {\u00fc: 'true', d: }\n"
+		"text: |\n"
+		"  two\n"
+		"  lines\n";
+	PrismYaml  *root = read_text(text, strlen(text));
+	PrismYaml  *list = prism_yaml_get(root, "list");
+	PrismYaml  *map = list_nth(list->items, 1);
+
+	ok(root->kind == PRISM_YAML_MAP && is_at(root, 1, 1), "the document is a map at its beginning");
+	ok(is_at(prism_yaml_get(root, "name"), 1, 7), "a value knows its line and column");
+	ok(list->kind == PRISM_YAML_LIST && list_length(list->items) == 2, "a list has its items");
+	ok(is_at(map, 4, 5) && is_at(((PrismYamlEntry *) linitial(map->items))->key, 4, 6), "a key in braces knows its place");
+	ok(is_at(((PrismYamlEntry *) lsecond(map->items))->key, 4, 17), "columns count characters, not bytes");
+	ok(prism_yaml_get(map, "\u00fc")->quoted && !prism_yaml_is_null(prism_yaml_get(map, "\u00fc")), "quotes are remembered");
+	ok(prism_yaml_is_null(prism_yaml_get(map, "d")), "a key without a value is nothing");
+	ok(strcmp(prism_yaml_get(root, "text")->text, "two\nlines\n") == 0, "a block of text keeps its lines");
+	ok(prism_yaml_get(root, "other") == NULL, "what is not there is not found");
+	shim_reset();
+
+	root = read_text("a: 1\r\nb: 2\r\n", 12);
+	ok(root != NULL && is_at(prism_yaml_get(root, "b"), 2, 4), "lines may end as on Windows");
+	shim_reset();
+}
+
+/* ---------- refusals ---------- */
+
+static void
+test_refusals(void)
+{
+	ok(refused("", "configuration is empty"), "nothing is refused");
+	ok(refused("a: b\n\tc: d", "configuration is not valid YAML at line 2, column 1: found a tab character that violates indentation"), "a tab is found");
+	ok(refused("a: [b", "configuration is not valid YAML at line 2, column 1: did not find expected ',' or ']'"), "an open bracket is found");
+	ok(refused("a: 1\nb: \x01", "configuration is not valid YAML at line 2, column 4: control characters are not allowed"), "a control character is found");
+	ok(refused("a: 1\nb: \xff", "configuration is not valid YAML at line 2, column 4: invalid leading UTF-8 octet"), "what is not UTF-8 is found");
+	ok(refused("a: &x 1", "configuration must not use anchors (\"&name\") at line 1, column 4"), "anchors are refused");
+	ok(refused("a: *x", "configuration must not use aliases (\"*name\") at line 1, column 4"), "aliases are refused");
+	ok(refused("a: !!str 1", "configuration must not use tags (\"!name\") at line 1, column 4"), "tags are refused");
+	ok(refused("a: 1\nb: 2\na: 3", "key \"a\" is given twice at line 3, column 1"), "a key given twice is found");
+	ok(refused("a: 1\n---\nb: 2", "configuration has a second document at line 2, column 1"), "a second document is refused");
+	ok(refused("[a]: 1", "a key must be a word at line 1, column 1"), "a list is no key");
+	ok(refused("a: \"b\\0c\"", "configuration contains a zero character at line 1, column 4"), "a zero character is found");
+}
+
+/* A document of 'head', 'count' times 'part' and 'tail'. */
+static PrismYaml *
+read_repeated(const char *head, const char *part, int count, const char *tail)
+{
+	Size		bytes = strlen(head) + strlen(part) * count + strlen(tail);
+	char	   *text = palloc(bytes + 1);
+	char	   *end = text + sprintf(text, "%s", head);
+
+	for (int i = 0; i < count; i++)
+		end += sprintf(end, "%s", part);
+	sprintf(end, "%s", tail);
+	return read_text(text, bytes);
+}
+
+static void
+test_limits(void)
+{
+	char		keys[PRISM_YAML_KEYS_MAX * 16] = "";
+
+	ok(read_repeated("a: 1", " ", PRISM_YAML_BYTES_MAX - 4, "") != NULL, "a document of the greatest length is read");
+	shim_reset();
+	ok(read_repeated("a: 1", " ", PRISM_YAML_BYTES_MAX - 3, "") == NULL, "a longer one is refused");
+	shim_reset();
+	ok(read_repeated("", "[", PRISM_YAML_DEPTH_MAX, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]") != NULL, "the deepest nesting is read");
+	shim_reset();
+	ok(read_repeated("", "[", PRISM_YAML_DEPTH_MAX + 1, "") == NULL &&
+	   strcmp(shim_error.message, "configuration is nested too deeply at line 1, column 33") == 0, "a deeper one is refused");
+	shim_reset();
+	ok(read_repeated("[", "a,", PRISM_YAML_VALUES_MAX - 1, "]") != NULL, "the greatest number of values is read");
+	shim_reset();
+	ok(read_repeated("[", "a,", PRISM_YAML_VALUES_MAX, "]") == NULL, "one more is refused");
+	shim_reset();
+
+	for (int i = 0; i < PRISM_YAML_KEYS_MAX; i++)
+		sprintf(keys + strlen(keys), "k%d: 1\n", i);
+	ok(read_text(keys, strlen(keys)) != NULL, "the greatest number of keys is read");
+	shim_reset();
+	strcat(keys, "more: 1\n");
+	ok(read_text(keys, strlen(keys)) == NULL &&
+	   strcmp(shim_error.message, "too many keys in one map at line 65, column 1") == 0, "one more is refused");
+	shim_reset();
+}
+
+/* ---------- what is shown of a text ---------- */
+
+static void
+test_show(void)
+{
+	char		text[PRISM_YAML_DEPTH_MAX * 8];
+
+	ok(strcmp(prism_yaml_show("plain"), "plain") == 0, "a text is shown as it is");
+	ok(strcmp(prism_yaml_show("a\nb\x7f\x01"), "a\\x0ab\\x7f\\x01") == 0, "control characters are escaped");
+	memset(text, 'x', 64);
+	strcpy(text + 64, "");
+	ok(strlen(prism_yaml_show(text)) == 64, "64 characters are shown");
+	strcpy(text + 64, "y");
+	ok(strcmp(prism_yaml_show(text) + 64, "...") == 0, "what comes after them is not");
+	shim_reset();
+}
+
+/* ---------- units ---------- */
+
+static bool
+size_is(const char *text, int64 expected)
+{
+	int64		bytes = -1;
+
+	return prism_parse_size(text, &bytes) ? bytes == expected : expected == -1;
+}
+
+static bool
+interval_is(const char *text, int64 expected)
+{
+	int64		ms = -1;
+
+	return prism_parse_interval(text, &ms) ? ms == expected : expected == -1;
+}
+
+static void
+test_units(void)
+{
+	ok(size_is("1MB", 1000000) && size_is("1 MB", 1000000) && size_is("1M", 1000000) && size_is("3k", 3000), "decimal sizes");
+	ok(size_is("1MiB", 1048576) && size_is("1Ki", 1024) && size_is("2GiB", INT64CONST(2147483648)), "binary sizes");
+	ok(size_is("5GB", INT64CONST(5000000000)) && size_is("9TB", INT64CONST(9000000000000)), "sizes above 32 bits");
+	ok(size_is("9223372036854775807", INT64CONST(9223372036854775807)) && size_is("9223372036854775808", -1), "the greatest number, and one more");
+	ok(size_is("9223372036854775807k", -1) && size_is("99999999TB", -1), "a product that does not fit is refused");
+	ok(size_is("", -1) && size_is("MB", -1) && size_is("-1", -1) && size_is("1.5MB", -1) && size_is("1 MB ", -1) && size_is("1mb", -1) && size_is("+1", -1), "what is no size is refused");
+	ok(interval_is("100ms", 100) && interval_is("2", 2000) && interval_is("30days", INT64CONST(2592000000)) && interval_is("30 days", INT64CONST(2592000000)), "intervals");
+	ok(interval_is("1 month", -1) && interval_is("1M", -1) && interval_is("ms", -1) && interval_is("", -1), "what is no interval is refused");
+}
+
+/* ---------- documents broken at random ---------- */
+
+static const char *const documents[] = {
+	"namespaces:\n  - name: a\n    patterns:\n      - type: outbox\n        publisher: {interval: 100ms}\n    backend: {type: kafka, brokers: [k:9092, \"l:9092\"]}\n",
+	"name: b # comment\nneeds:\n  consistency: strong\n  max_message_size: 1MB\ntext: |\n  some\n  lines\nfolded: >-\n  more\n",
+	"{name: c, list: [1, 2, {d: 'e'}], \"quoted\\n\": ~, ? complex : value}",
+	"%YAML 1.1\n---\n&anchor name: !!str *alias\n...\n",
+};
+
+static const char *const pieces[] = {
+	"- ", ": ", ", ", "{", "}", "[", "]", "&a ", "*a ", "!x ", "!!map ", "|", ">", "\"", "'", "\t", "\n", "\n  ", "\r\n", "---\n", "...\n",
+	"%TAG ! tag:x,2000:\n", "? ", "# ", "\\", "\\x41", "\\u00e9", "\\U0001F600", "\\ud800", "\xc3\xa9", "\xe2\x80\xa8", "\xef\xbb\xbf",
+	"\xf0\x9f\x98\x80", "\xff", "\xc3", "\xed\xa0\x80", "\x01", "\x7f", "\x85", "~", "null", "<<: *a", "0", "a",
+};
+
+static uint64 state = 42;
+
+static int
+random_below(int limit)
+{
+	state = state * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
+	return (int) ((state >> 33) % limit);
+}
+
+/* Replace 'removed' bytes at a random place by some text. */
+static Size
+splice(char *text, Size bytes, int removed, const char *inserted, Size inserted_bytes)
+{
+	Size		at = random_below(bytes + 1);
+
+	removed = Min((Size) removed, bytes - at);
+	if (bytes - removed + inserted_bytes > DOCUMENT_BYTES_MAX)
+		return bytes;
+	memmove(text + at + inserted_bytes, text + at + removed, bytes - at - removed);
+	memcpy(text + at, inserted, inserted_bytes);
+	return bytes - removed + inserted_bytes;
+}
+
+static Size
+break_document(char *text)
+{
+	const char *document = documents[random_below(lengthof(documents))];
+	Size		bytes = strlen(document);
+
+	memcpy(text, document, bytes);
+	for (int i = random_below(6); i >= 0; i--)
+	{
+		const char *piece = pieces[random_below(lengthof(pieces))];
+
+		if (random_below(4) == 0)
+			bytes = splice(text, bytes, random_below(6), document, random_below(strlen(document)));
+		else
+			bytes = splice(text, bytes, random_below(3), piece, strlen(piece));
+	}
+	return bytes;
+}
+
+/* An error names a place, and the place is in the document or right behind it. */
+static bool
+is_good_error(const char *text, Size bytes)
+{
+	const char *place = strstr(shim_error.message, "line ");
+	int			line;
+	int			column;
+	int			lines = 1;
+
+	if (strcmp(shim_error.message, "configuration is empty") == 0)
+		return true;
+	for (Size i = 0; i < bytes; i++)
+		if (text[i] == '\n' || text[i] == '\r' || (unsigned char) text[i] == 0x85 || (unsigned char) text[i] == 0xa8)
+			lines++;
+	return shim_error.sqlstate == ERRCODE_INVALID_PARAMETER_VALUE && place != NULL &&
+		sscanf(place, "line %d, column %d", &line, &column) == 2 &&
+		line >= 1 && line <= lines + 1 && column >= 1 && column <= (int) bytes + 1;
+}
+
+static void
+test_random(void)
+{
+	char	   *text = malloc(DOCUMENT_BYTES_MAX);
+	int			trees = 0;
+	int			bad = 0;
+
+	for (int i = 0; i < RANDOM_DOCUMENTS; i++)
+	{
+		Size		bytes = break_document(text);
+		char	   *exact = memcpy(malloc(bytes), text, bytes);	/* so that one byte too far is seen */
+
+		if (read_text(exact, bytes) != NULL)
+			trees++;
+		else if (!is_good_error(exact, bytes))
+		{
+			bad++;
+			printf("# document %d of %zu bytes: %s\n", i, bytes, shim_error.message);
+		}
+		free(exact);
+		shim_reset();
+	}
+	free(text);
+	printf("# %d of %d documents were still YAML\n", trees, RANDOM_DOCUMENTS);
+	ok(bad == 0, "every error names a place in the document");
+	ok(trees > RANDOM_DOCUMENTS / 100 && trees < RANDOM_DOCUMENTS, "some documents are read and some refused");
+}
+
+int
+main(void)
+{
+	test_places();
+	test_refusals();
+	test_limits();
+	test_show();
+	test_units();
+	test_random();
+	printf("1..%d\n", tests);
+	return failures > 0;
+}
