@@ -70,7 +70,7 @@ demo_psql() {
 	find_postgres
 	[ -e "$PRISM_STATE/demo/data" ] || die "run ./dev demo first"
 	trap stop_demo EXIT
-	cluster_start demo || die "the demo's server did not start"
 	[ ! -e "$PRISM_STATE/demo/with_kafka" ] || say "Kafka answers at $(demo_broker start)"
+	cluster_start demo || die "the demo's server did not start"
 	"$PG_BIN/psql" -d demo "$@"
 }

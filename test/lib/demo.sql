@@ -63,4 +63,5 @@ SELECT count(*) AS left_for_billing FROM prism.consume('orders', 'billing');
 \set ECHO queries
 SELECT position, key, convert_from(payload, 'UTF8') AS payload FROM prism.read('orders');
 SELECT topic, consumer_group, position, lag_messages FROM prism.groups;
+SELECT namespace, state, pending, hint FROM prism.status;
 \set ECHO none
