@@ -4,10 +4,14 @@
  *	  The peer of prism's forwarder: a bare librdkafka producer that sends
  *	  records of the same size, with the same header and the same settings.
  *
- * producer BROKERS TOPIC RECORDS BYTES [RECORDS_A_TRANSACTION]
+ * producer BROKERS TOPIC RECORDS BYTES [RECORDS_A_TRANSACTION [RATE]]
  *
- * Prints records a second, from the first record handed over to the last
- * acknowledgement (or the end of the last transaction).
+ * Without a rate: prints records a second, from the first record handed over
+ * to the last acknowledgement (or the end of the last transaction).
+ *
+ * With one: so many records a second, each with the time of its turn as its
+ * value (arrivals.c reads it).  A transaction takes what is due when it
+ * begins, as prism's forwarder does.
  *
  * test/bench/producer.c
  *
@@ -96,7 +100,7 @@ open_producer(const char *brokers, int transactional)
 }
 
 static void
-send_one(rd_kafka_t *producer, const char *topic, char *value, size_t bytes)
+send_one(rd_kafka_t *producer, const char *topic, const char *value, size_t bytes)
 {
 	static const char id[] = "01920000-0000-7000-8000-000000000000";
 	rd_kafka_resp_err_t error;
@@ -106,7 +110,7 @@ send_one(rd_kafka_t *producer, const char *topic, char *value, size_t bytes)
 		error = rd_kafka_producev(producer,
 								  RD_KAFKA_V_TOPIC(topic),
 								  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-								  RD_KAFKA_V_VALUE(value, bytes),
+								  RD_KAFKA_V_VALUE((void *) value, bytes),
 								  RD_KAFKA_V_HEADER("id", id, sizeof(id) - 1),
 								  RD_KAFKA_V_END);
 		rd_kafka_poll(producer, error == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
@@ -114,6 +118,25 @@ send_one(rd_kafka_t *producer, const char *topic, char *value, size_t bytes)
 	if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		fail("produce: %s", rd_kafka_err2str(error));
 	undelivered++;
+}
+
+/* The last records arrive. */
+static void
+end(rd_kafka_t *producer, long transaction)
+{
+	if (transaction > 0)
+		check(rd_kafka_commit_transaction(producer, TRANSACTION_TIMEOUT_MS), "commit_transaction");
+	else if (rd_kafka_flush(producer, FLUSH_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR || undelivered != 0)
+		fail("%ld records were not acknowledged", undelivered);
+}
+
+static double
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
 }
 
 static double
@@ -125,23 +148,14 @@ now_s(void)
 	return now.tv_sec + now.tv_nsec / 1e9;
 }
 
-int
-main(int argc, char **argv)
+/* As fast as it goes. */
+static void
+send_backlog(rd_kafka_t *producer, const char *topic, long records, size_t bytes, long transaction)
 {
-	long		records = argc > 4 ? atol(argv[3]) : 0;
-	size_t		bytes = argc > 4 ? atol(argv[4]) : 0;
-	long		transaction = argc > 5 ? atol(argv[5]) : 0;
-	rd_kafka_t *producer;
-	char	   *value;
-	double		begin;
+	char	   *value = malloc(bytes);
+	double		begin = now_s();
 
-	if (records <= 0 || bytes == 0)
-		fail("usage: producer BROKERS TOPIC RECORDS BYTES [RECORDS_A_TRANSACTION]");
-	value = malloc(bytes);
 	memset(value, 'x', bytes);
-	producer = open_producer(argv[1], transaction > 0);
-
-	begin = now_s();
 	for (long i = 0; i < records; i++)
 	{
 		if (transaction > 0 && i % transaction == 0)
@@ -150,13 +164,60 @@ main(int argc, char **argv)
 				check(rd_kafka_commit_transaction(producer, TRANSACTION_TIMEOUT_MS), "commit_transaction");
 			check(rd_kafka_begin_transaction(producer), "begin_transaction");
 		}
-		send_one(producer, argv[2], value, bytes);
+		send_one(producer, topic, value, bytes);
 	}
-	if (transaction > 0)
-		check(rd_kafka_commit_transaction(producer, TRANSACTION_TIMEOUT_MS), "commit_transaction");
-	else if (rd_kafka_flush(producer, FLUSH_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR || undelivered != 0)
-		fail("%ld records were not acknowledged", undelivered);
+	end(producer, transaction);
 	printf("%.0f\n", records / (now_s() - begin));
+	free(value);
+}
+
+/* Each when its turn has come; whoever is late is late by the clock of the turns. */
+static void
+send_paced(rd_kafka_t *producer, const char *topic, long records, long transaction, double rate)
+{
+	double		begin = now_s();
+	double		begin_us = now_us();
+	long		i = 0;
+
+	while (i < records)
+	{
+		double		wait_s = i / rate - (now_s() - begin);
+
+		if (wait_s > 0)
+			usleep((useconds_t) (wait_s * 1e6));
+		if (transaction > 0)
+			check(rd_kafka_begin_transaction(producer), "begin_transaction");
+		do
+		{
+			char		value[32];
+
+			snprintf(value, sizeof(value), "%.0f", begin_us + i / rate * 1e6);
+			send_one(producer, topic, value, strlen(value));
+			i++;
+		} while (i < records && i / rate <= now_s() - begin);
+		if (transaction > 0)
+			check(rd_kafka_commit_transaction(producer, TRANSACTION_TIMEOUT_MS), "commit_transaction");
+	}
+	if (transaction == 0)
+		end(producer, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	long		records = argc > 4 ? atol(argv[3]) : 0;
+	long		bytes = argc > 4 ? atol(argv[4]) : 0;
+	long		transaction = argc > 5 ? atol(argv[5]) : 0;
+	double		rate = argc > 6 ? atof(argv[6]) : 0;
+	rd_kafka_t *producer;
+
+	if (records <= 0 || (bytes <= 0 && rate <= 0))
+		fail("usage: producer BROKERS TOPIC RECORDS BYTES [RECORDS_A_TRANSACTION [RATE]]");
+	producer = open_producer(argv[1], transaction > 0);
+	if (rate > 0)
+		send_paced(producer, argv[2], records, transaction, rate);
+	else
+		send_backlog(producer, argv[2], records, bytes, transaction);
 	rd_kafka_destroy(producer);
 	return 0;
 }
