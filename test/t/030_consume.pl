@@ -77,6 +77,24 @@ $node->poll_query_until('postgres', 'SELECT true');
 is(take('exit', 'g'), '0:1 1:1 2:1', 'a killed backend acknowledged nothing');
 $killed->{run}->finish;
 
+# An acknowledgement that waits in COMMIT cannot lose its lease.
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
+$node->reload;
+wait_for_value($node, 'SHOW synchronous_standby_names', 'nobody');
+my $committing = $node->background_psql('postgres');
+my $committing_pid = $committing->query_safe(q{SET synchronous_commit = on; SELECT pg_backend_pid()});
+sql(q{SET synchronous_commit = local; SELECT prism.publish('exit', 'slow')});
+$committing->query_safe(q{BEGIN; SELECT prism.ack(m) FROM prism.consume('exit', 'g', 1, lease => '1 microsecond') AS m});
+$committing->query_until(qr/begun/, "\\echo begun\nCOMMIT;\n");
+wait_for_value($node, "SELECT wait_event FROM pg_stat_activity WHERE pid = $committing_pid", 'SyncRep');
+is(take('exit', 'g'), 'nothing', 'nobody else gets it, though the lease has ended');
+is(sql(q{SELECT in_flight > 0 FROM prism.groups WHERE topic = 'exit'}), 't', 'it is still in flight');
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$node->reload;
+$committing->query_safe('SELECT 1');
+is(take('exit', 'g'), 'nothing', 'once committed it is finished');
+$committing->quit;
+
 # CALL prism.wait() holds no snapshot, can be cancelled, and wakes up by a commit.
 my $waiter = $node->background_psql('postgres', on_error_stop => 0);
 my $waiter_pid = $waiter->query_safe('SELECT pg_backend_pid()');
@@ -168,6 +186,6 @@ is($standby->safe_psql('postgres', q{SELECT string_agg("position"::text, ' ') FR
 $standby->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $standby->restart;
 like(error_of($standby, "SELECT * FROM $_"), qr/55000: .*shared_preload_libraries/s, "$_ without preload")
-  for "prism.consume('t', 'g')", "prism.read('t')", "prism.ack('t', 'g', '{1}')", 'prism.groups';
+  for "prism.consume('t', 'g')", "prism.read('t')", "prism.ack('t', 'g', '{1}')";
 
 done_testing();
