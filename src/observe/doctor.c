@@ -201,6 +201,28 @@ for_each(Report *report, const char *query, RowFunction function)
 	return count;
 }
 
+/* Columns: consumer groups of this database. */
+static void
+put_group_room(Report *report, HeapTuple row, TupleDesc columns)
+{
+	int			groups = atoi(SPI_getvalue(row, columns, 1));
+
+	if (groups * 10 >= prism_max_groups * 9)
+		put(report, "prism.max_groups", groups > prism_max_groups ? "error" : "warning",
+			"This database has %d consumer groups, %d can be in use over all databases. Set in postgresql.conf and restart the server: prism.max_groups = %d",
+			groups, prism_max_groups, Max(groups, prism_max_groups) * 2);
+	else
+		put(report, "prism.max_groups", "ok", "This database has %d consumer groups, %d can be in use over all databases.",
+			groups, prism_max_groups);
+}
+
+static void
+check_group_slots(Report *report)
+{
+	if (prism_preloaded)
+		for_each(report, "SELECT pg_catalog.count(*) FROM prism.consumer_group", put_group_room);
+}
+
 /* Columns: processes wanted by prism, those that found no slot. */
 static void
 put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
@@ -374,6 +396,7 @@ static void (*const checks[]) (Report *report) = {
 	check_wal_level,
 	check_output_plugin,
 	check_topic_slots,
+	check_group_slots,
 	check_workers,
 	check_publications,
 	check_segments,

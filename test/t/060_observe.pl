@@ -104,6 +104,12 @@ is($node->safe_psql('postgres', q{SELECT state, group_lag, hint LIKE 'Consumer g
 is($node->safe_psql('postgres', q{SELECT name, value FROM prism.metrics WHERE labels = '{"namespace": "watched", "topic": "watched", "consumer_group": "slow"}' AND name IN ('prism_group_in_flight', 'prism_group_lag_messages') ORDER BY 1}),
 	"prism_group_in_flight|64\nprism_group_lag_messages|100", 'its metrics');
 
+$node->append_conf('postgresql.conf', 'prism.max_groups = 1');
+$node->restart;
+is(doctor('prism.max_groups'), 'warning', 'all consumer groups are in use');
+take_line('prism.max_groups', 'prism.max_groups = 2');
+is(doctor('prism.max_groups'), 'ok', 'with that line there is room');
+
 # ---------- labels ----------
 $node->safe_psql('postgres', qq{CREATE DATABASE "odd ""\\\nname"});
 $node->safe_psql(qq{odd "\\\nname}, 'CREATE EXTENSION prism');
