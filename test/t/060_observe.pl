@@ -117,4 +117,19 @@ wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE state = 'runnin
 like($node->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_worker_up\{database="odd \\"\\\\\\nname",kind="manager"\} 1$/m,
 	'quotes, backslashes and line feeds in labels are escaped');
 
+# ---------- a standby ----------
+my $primary = prism_node('primary', streaming => 1);
+$primary->safe_psql('postgres', q{SELECT prism.apply('name: watched'); SELECT prism.create_group('watched', 'readers')});
+$primary->safe_psql('postgres', q{SELECT prism.publish('watched', 'x'::text)});
+$primary->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->start;
+$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+is($standby->safe_psql('postgres', q{SELECT state FROM prism.doctor() WHERE item = 'standby'}), 'note', 'the doctor works on a standby and says that it is one');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM prism.doctor() WHERE state = 'error'}), 0, 'which is no error');
+is($standby->safe_psql('postgres', q{SELECT topic, next_position IS NULL, segments FROM prism.topics}), 'watched|t|2', 'prism.topics shows what is on disk');
+is($standby->safe_psql('postgres', q{SELECT namespace, state FROM prism.status}), 'watched|ok', 'prism.status works');
+like($standby->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_topic_segments\{namespace="watched",topic="watched"\} 2$/m, 'prism.metrics_text() too');
+
 done_testing();
