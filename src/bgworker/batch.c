@@ -189,7 +189,8 @@ read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 	*flush_to = Max(*flush_to, prism_reader_flush_to(reader));
 	prism_reader_close(reader);
 
-	Assert(batch->end >= route->read_position);
+	batch->first = route->read_position;
+	Assert(batch->end >= batch->first);
 	route->read_position = batch->end;
 	if (batch->count == 0)
 	{

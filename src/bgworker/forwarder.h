@@ -83,7 +83,8 @@ typedef struct PrismBatch
 {
 	dlist_node	node;			/* in the route's window */
 	MemoryContext mcxt;			/* this struct and all that it points to */
-	int64		end;			/* position behind the batch */
+	int64		first;			/* position at which it begins */
+	int64		end;			/* position behind it */
 	int			count;
 	int			next;			/* the first one not given to the connection in this round */
 	int			settled;		/* FATE_OUT or FATE_DEAD */
@@ -142,6 +143,7 @@ typedef struct PrismRoute
 	int64		recorded;		/* in the progress log */
 	TimestampTz moved_at;		/* the position moved first since it was recorded; 0: did not */
 	TimestampTz claimed_at;		/* when the other side's copy was written last */
+	int64		claimed_generation; /* under which name; 0: not yet by this process */
 	TimestampTz progress_at;	/* last acknowledgement, or first sending after a pause */
 
 	dlist_head	window;			/* PrismBatch, oldest first */
@@ -157,9 +159,7 @@ typedef enum PrismLanePhase
 {
 	LANE_CLOSED,
 	LANE_FENCING,
-	LANE_ASKING,				/* somebody fenced us: who? */
-	LANE_OPEN,
-	LANE_PARKED
+	LANE_OPEN
 } PrismLanePhase;
 
 typedef enum PrismRoundPhase
@@ -169,8 +169,7 @@ typedef enum PrismRoundPhase
 	ROUND_SEND,
 	ROUND_RECEIPTS,
 	ROUND_COMMIT,
-	ROUND_ABORT,
-	ROUND_AFTERMATH				/* aborted: the last receipts come in */
+	ROUND_ABORT
 } PrismRoundPhase;
 
 /* A Kafka transaction under way: a whole batch, or a part of it to find out who is refused. */
@@ -180,9 +179,7 @@ typedef struct PrismRound
 	PrismRoute *route;
 	PrismBatch *batch;
 	PrismRange	range;
-	bool		probe;			/* is aborted whatever becomes of it */
-	PrismOutcome failure;		/* why it is aborted; PRISM_OK: a probe that went through */
-	char		error[PRISM_ERROR_BYTES];
+	bool		probe;			/* is never committed */
 } PrismRound;
 
 typedef struct PrismLane
@@ -192,11 +189,11 @@ typedef struct PrismLane
 	PrismLanePhase phase;
 	MemoryContext mcxt;			/* of the connection */
 	PrismConn  *conn;
+	TimestampTz opened_at;
 	PrismBackoff backoff;
 	PrismReportLimit report;
 	int64		generation;		/* of our name in the metadata of positions */
 	int			turn;			/* the route that comes next */
-	int			asking;			/* the route that LANE_ASKING has reached */
 	int			outstanding;
 	TimestampTz recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
 	bool		rejected;		/* a receipt says so since that was asked last */
@@ -286,6 +283,7 @@ extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);
 extern bool prism_stream_turn(PrismRoute *route);
 extern void prism_stream_rewind(PrismRoute *route);
 extern bool prism_transact_turn(PrismLane *lane);
+extern void prism_transact_rewind(PrismRoute *route);
 
 /* bisect.c */
 extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRange all);

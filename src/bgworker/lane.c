@@ -112,7 +112,7 @@ tell_routes(PrismLane *lane, PrismSinkState state, TimestampTz retry_at, const c
 /* ---------- open and close ---------- */
 
 static void
-open_connection(PrismLane *lane, PrismLanePhase phase)
+open_connection(PrismLane *lane)
 {
 	PrismForwarder *forwarder = lane->forwarder;
 	char		error[PRISM_ERROR_BYTES] = "";
@@ -136,8 +136,8 @@ open_connection(PrismLane *lane, PrismLanePhase phase)
 		prism_lane_report(lane, "wrong settings", error, PRISM_TRIED_AGAIN);
 		return;
 	}
-	lane->phase = is_transactional(lane) ? phase : LANE_OPEN;
-	lane->asking = 0;
+	lane->opened_at = GetCurrentTimestamp();
+	lane->phase = is_transactional(lane) ? LANE_FENCING : LANE_OPEN;
 }
 
 void
@@ -165,26 +165,25 @@ prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 	TimestampTz retry_at;
 
 	strlcpy(error, lane->conn->error, sizeof(error));
-	if (outcome == PRISM_DOUBT)
+	/* brokers close connections that were idle for long: no reason to wait longer each time */
+	if (TimestampDifferenceExceeds(lane->opened_at, GetCurrentTimestamp(), PRISM_BACKOFF_MAX_MS))
+		prism_backoff_reset(&lane->backoff);
+	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
 	{
 		PrismRoute *route = lane->round.phase != ROUND_NONE ? lane->round.route : next_route(lane, NULL);
 
 		prism_sink_count(route->slot, PRISM_SINK_DOUBTS, 1);
 	}
 	prism_lane_close(lane);
-	if (outcome == PRISM_FENCED && is_transactional(lane))
-	{
-		open_connection(lane, LANE_ASKING);
-		return;
-	}
 	retry_at = prism_backoff_fail(&lane->backoff);
-	if (outcome == PRISM_DOUBT && lane->backoff.failures == 1)
+	if ((outcome == PRISM_DOUBT || outcome == PRISM_FENCED) && lane->backoff.failures == 1)
 		lane->backoff.retry_at = retry_at = 0;	/* a matter of milliseconds */
 	if (outcome == PRISM_STOP)
 		lane->backoff.retry_at = retry_at =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
 	tell_routes(lane, outcome == PRISM_STOP ? PRISM_SINK_STOPPED : PRISM_SINK_BACKOFF, retry_at, error);
-	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" : "no success", error,
+	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" :
+					  outcome == PRISM_FENCED ? "fenced" : "no success", error,
 					  PRISM_TRIED_AGAIN);
 	prism_worker_show(PRISM_WORKER_BACKOFF, error);
 }
@@ -300,53 +299,8 @@ fence_turn(PrismLane *lane)
 		tell_routes(lane, PRISM_SINK_WAITING, 0,
 					lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
 	else
-		prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_RETRY : outcome);
+		prism_lane_fail(lane, outcome);
 	return false;
-}
-
-/*
- * Somebody fenced us.  A late request of our own predecessor does that too, so
- * look who has written a position since: a newer name that is not ours belongs
- * to another server, and two of us must not fence each other for ever.
- */
-static bool
-ask_turn(PrismLane *lane)
-{
-	PrismForwarder *forwarder = lane->forwarder;
-
-	for (; lane->asking < forwarder->route_count; lane->asking++)
-	{
-		PrismRoute *route = &forwarder->routes[lane->asking];
-		char		metadata[PRISM_ERROR_BYTES] = "";
-		PrismPositionName name;
-		PrismOutcome outcome;
-		int64		kept;
-
-		if (route->lane != lane)
-			continue;
-		outcome = prism_lane_queue(lane)->position_read(lane->conn, &route->target, &kept, metadata);
-		if (outcome == PRISM_AGAIN)
-			return false;
-		if (outcome != PRISM_OK)
-		{
-			prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_RETRY : outcome);
-			return false;
-		}
-		if (kept < 0 || !prism_position_name_parse(metadata, &name) ||
-			strcmp(name.incarnation, forwarder->incarnation) == 0)
-			continue;
-		if (name.timeline > forwarder->installation.timeline || name.generation > lane->generation)
-		{
-			prism_lane_close(lane);
-			lane->phase = LANE_PARKED;
-			for (route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
-				prism_route_park(route, PRISM_SINK_FENCED,
-								 "another server sends as this installation, and began later");
-			return true;
-		}
-	}
-	lane->phase = LANE_FENCING;
-	return true;
 }
 
 /* ---------- one turn ---------- */
@@ -417,18 +371,13 @@ prism_lane_turn(PrismLane *lane)
 		case LANE_CLOSED:
 			if (!anybody_to_serve(lane) || prism_backoff_remaining_ms(&lane->backoff) > 0)
 				return false;
-			open_connection(lane, LANE_FENCING);
+			open_connection(lane);
 			return lane->phase != LANE_CLOSED;
 		case LANE_FENCING:
 			(void) prism_lane_collect(lane);
 			return fence_turn(lane);
-		case LANE_ASKING:
-			(void) prism_lane_collect(lane);
-			return ask_turn(lane);
 		case LANE_OPEN:
 			return open_turn(lane);
-		case LANE_PARKED:
-			return false;
 	}
 	pg_unreachable();
 }
@@ -441,18 +390,15 @@ prism_lane_timeout_ms(const PrismLane *lane)
 
 	switch (lane->phase)
 	{
-		case LANE_PARKED:
-			return -1;
 		case LANE_CLOSED:
 			return anybody_to_serve(lane) ? prism_backoff_remaining_ms(&lane->backoff) : -1;
 		case LANE_FENCING:
-		case LANE_ASKING:
 			return PRISM_POLL_MS;
 		case LANE_OPEN:
 			break;
 	}
 	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
-		lane->round.phase == ROUND_COMMIT || lane->round.phase >= ROUND_ABORT)
+		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
 		return PRISM_POLL_MS;
 	if (lane->outstanding > 0)
 		timeout = lane->forwarder->backend->wait_socket(lane->conn) == PGINVALID_SOCKET

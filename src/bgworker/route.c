@@ -65,19 +65,23 @@ prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *
 		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
 }
 
-/* Begin anew with a new connection, or after something was mended. */
+/*
+ * Begin anew with a new connection, or after something was mended.  What is
+ * held is sent again, as far as the position then says that it has to be.
+ */
 void
 prism_route_restart(PrismRoute *route)
 {
 	route->parked_until = 0;
-	if (route->phase == ROUTE_PARKED || route->sink.exactly_once)
+	if (route->phase == ROUTE_PARKED)
 	{
 		prism_route_drop_batches(route);
 		route->position = -1;
 	}
+	else if (route->sink.exactly_once)
+		prism_transact_rewind(route);
 	else
 		prism_stream_rewind(route);
-	route->bisect.batch = route->sink.exactly_once ? NULL : route->bisect.batch;
 	route->phase = ROUTE_PREPARE;
 }
 
@@ -85,16 +89,13 @@ prism_route_restart(PrismRoute *route)
 void
 prism_route_mend(PrismRoute *route)
 {
-	PrismLane  *lane = route->lane;
-
 	if (route->phase != ROUTE_PARKED)
 		return;
+	route->claimed_generation = 0;	/* whoever has taken over since */
 	read_progress(route);
 	prism_route_restart(route);
 	prism_backoff_reset(&route->backoff);
-	if (lane->phase == LANE_PARKED)
-		prism_lane_close(lane);
-	prism_backoff_reset(&lane->backoff);
+	prism_backoff_reset(&route->lane->backoff);
 	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, NULL);
 }
 
@@ -188,12 +189,31 @@ prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
 }
 
+/*
+ * Go on at the position.  Batches that turn out to be behind it were committed
+ * before their answer was lost; those that follow it stay, others are read again.
+ */
 static void
 begin_at(PrismRoute *route, int64 position)
 {
+	PrismBatch *batch = NULL;
+
+	while (!dlist_is_empty(&route->window))
+	{
+		batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+		if (batch->end > position)
+			break;
+		prism_sink_count(route->slot, PRISM_SINK_MESSAGES, batch->count);
+		prism_sink_count(route->slot, PRISM_SINK_BYTES, batch->bytes);
+		prism_batch_drop(route, batch);
+	}
+	if (dlist_is_empty(&route->window) || batch->first != position)
+	{
+		prism_route_drop_batches(route);
+		route->read_position = position;
+		route->seen_stable = position;
+	}
 	route->position = position;
-	route->read_position = position;
-	route->seen_stable = position;
 	prism_sink_move(route->slot, position);
 }
 
@@ -257,7 +277,13 @@ choose_position(PrismRoute *route, int64 kept, TimeLineID kept_timeline)
 	begin_at(route, Min(start, stable));
 }
 
-/* Compare what the other side keeps with what we know; true: go on. */
+/*
+ * Compare what the other side keeps with what we know; true: go on.
+ *
+ * Who was fenced comes here again.  A late request of its own predecessor may
+ * have done that; but a newer name that is not ours belongs to another server,
+ * and two of us must not fence each other for ever.
+ */
 static bool
 judge_position(PrismRoute *route, int64 kept, const char *metadata)
 {
@@ -266,6 +292,13 @@ judge_position(PrismRoute *route, int64 kept, const char *metadata)
 
 	if (kept >= 0 && prism_position_name_parse(metadata, &name))
 	{
+		if (route->claimed_generation > 0 && name.generation > route->claimed_generation &&
+			strcmp(name.incarnation, lane->forwarder->incarnation) != 0)
+		{
+			prism_route_park(route, PRISM_SINK_FENCED,
+							 "another server sends as this installation, and began later");
+			return false;
+		}
 		lane->generation = Max(lane->generation, name.generation + 1);
 		if (name.timeline > lane->forwarder->installation.timeline)
 		{
@@ -335,6 +368,7 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 			if (*outcome != PRISM_OK)
 				return false;
 			route->claimed_at = GetCurrentTimestamp();
+			route->claimed_generation = lane->generation;
 			become_ready(route);
 			if (!route->progress.shared)
 				route->moved_at = route->claimed_at;

@@ -46,6 +46,7 @@ begin_round(PrismLane *lane)
 
 		if (!can_go(lane, route))
 			continue;
+		prism_batches_bury(route);
 		lane->turn = route->index;
 		round->route = route;
 		round->batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
@@ -55,7 +56,6 @@ begin_round(PrismLane *lane)
 		if (round->probe)
 			round->range = route->bisect.stack[route->bisect.depth - 1];
 		round->batch->next = round->range.lo;
-		round->failure = PRISM_OK;
 		round->phase = ROUND_BEGIN;
 		lane->rejected = false;
 		lane->retry = false;
@@ -66,12 +66,66 @@ begin_round(PrismLane *lane)
 
 /* ---------- sending ---------- */
 
-static void
-abort_round(PrismRound *round, PrismOutcome failure)
+/* Nothing of a transaction that was not committed is out. */
+void
+prism_transact_rewind(PrismRoute *route)
 {
-	round->failure = failure;
-	strlcpy(round->error, round->route->lane->conn->error, sizeof(round->error));
-	round->phase = ROUND_ABORT;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &route->window)
+	{
+		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
+
+		batch->settled = 0;
+		for (int i = 0; i < batch->count; i++)
+		{
+			if (batch->fates[i] == FATE_DEAD)
+				batch->settled++;
+			else if (batch->fates[i] != FATE_CONDEMNED)
+				batch->fates[i] = FATE_PENDING;
+		}
+	}
+	route->outstanding = 0;
+}
+
+static void
+learn_refusal(PrismRoute *route, PrismBatch *batch)
+{
+	PrismRange	all = {0, batch->count};
+	int			culprit;
+
+	if (route->bisect.batch != batch)
+		prism_bisect_begin(&route->bisect, batch, all);
+	if (prism_bisect_refused(&route->bisect, &culprit))
+	{
+		batch->fates[culprit] = FATE_PENDING;
+		prism_batch_condemn(route, batch, culprit);
+	}
+}
+
+/*
+ * The transaction cannot be committed.  A producer whose transaction failed is
+ * not used again (its next one may fail too): the new one that takes its place
+ * aborts what is open.
+ */
+static void
+fail_round(PrismLane *lane, PrismOutcome failure)
+{
+	PrismRoute *route = lane->round.route;
+
+	prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
+	if (lane->rejected)
+	{
+		learn_refusal(route, lane->round.batch);
+		prism_lane_close(lane);
+	}
+	else if (failure == PRISM_STOP)
+	{
+		prism_route_park(route, PRISM_SINK_STOPPED, lane->conn->error);
+		prism_lane_close(lane);
+	}
+	else
+		prism_lane_fail(lane, failure);
 }
 
 /* True: it was taken, or needs no sending. */
@@ -107,7 +161,11 @@ send_message(PrismLane *lane, int i)
 			return true;
 		case PRISM_RETRY:
 		case PRISM_STOP:
-			abort_round(round, outcome);
+			/* a receipt that is on its way tells more */
+			if (outcome == PRISM_RETRY && lane->outstanding > 0)
+				lane->retry = true;
+			else
+				fail_round(lane, outcome);
 			return false;
 		case PRISM_DOUBT:
 		case PRISM_FENCED:
@@ -127,7 +185,7 @@ send_turn(PrismLane *lane)
 	while (batch->next < round->range.hi && !lane->rejected && !lane->retry)
 	{
 		if (!send_message(lane, batch->next))
-			return lane->phase != LANE_OPEN || round->phase == ROUND_ABORT || batch->next > before;
+			return lane->phase != LANE_OPEN || batch->next > before;
 		batch->next++;
 	}
 	round->phase = ROUND_RECEIPTS;
@@ -145,7 +203,7 @@ receipts_turn(PrismLane *lane)
 
 	if (lane->rejected || lane->retry)
 	{
-		abort_round(round, PRISM_RETRY);
+		fail_round(lane, PRISM_RETRY);
 		return true;
 	}
 	if (lane->outstanding > 0)
@@ -156,7 +214,7 @@ receipts_turn(PrismLane *lane)
 		return false;
 	}
 	if (round->probe)
-		abort_round(round, PRISM_OK);
+		round->phase = ROUND_ABORT;
 	else
 	{
 		/* dead letters first, the position that moves past them second */
@@ -186,18 +244,18 @@ commit_turn(PrismLane *lane)
 		case PRISM_OK:
 			route->claimed_at = GetCurrentTimestamp();
 			prism_backoff_reset(&route->backoff);
+			round->phase = ROUND_NONE;
 			prism_route_move(route, batch->end, batch->count, batch->bytes);
 			prism_batch_drop(route, batch);
-			round->phase = ROUND_NONE;
 			return true;
 		case PRISM_AGAIN:
 			return false;
 		case PRISM_RETRY:
 		case PRISM_REJECT:
-			abort_round(round, PRISM_RETRY);
+			fail_round(lane, PRISM_RETRY);
 			return true;
 		case PRISM_STOP:
-			abort_round(round, PRISM_STOP);
+			fail_round(lane, PRISM_STOP);
 			return true;
 		case PRISM_DOUBT:
 		case PRISM_FENCED:
@@ -207,44 +265,7 @@ commit_turn(PrismLane *lane)
 	pg_unreachable();
 }
 
-/* Nothing of an aborted transaction is out. */
-static void
-unsettle(PrismBatch *batch)
-{
-	batch->settled = 0;
-	for (int i = 0; i < batch->count; i++)
-	{
-		if (batch->fates[i] == FATE_DEAD)
-			batch->settled++;
-		else if (batch->fates[i] != FATE_CONDEMNED)
-			batch->fates[i] = FATE_PENDING;
-	}
-}
-
-static void
-learn_refusal(PrismRoute *route, PrismBatch *batch)
-{
-	PrismRange	all = {0, batch->count};
-	int			culprit;
-
-	if (route->bisect.batch != batch)
-		prism_bisect_begin(&route->bisect, batch, all);
-	if (prism_bisect_refused(&route->bisect, &culprit))
-	{
-		batch->fates[culprit] = FATE_PENDING;
-		prism_batch_condemn(route, batch, culprit);
-	}
-}
-
-static void
-back_off(PrismRoute *route, const char *error)
-{
-	prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
-	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
-							 prism_backoff_fail(&route->backoff), error);
-	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
-}
-
+/* The end of a probe that went through. */
 static bool
 abort_turn(PrismLane *lane)
 {
@@ -256,39 +277,11 @@ abort_turn(PrismLane *lane)
 	if (outcome != PRISM_OK)
 		prism_lane_fail(lane, outcome == PRISM_FENCED ? PRISM_FENCED : PRISM_DOUBT);
 	else
-		round->phase = ROUND_AFTERMATH;
-	return true;
-}
-
-/* The transaction is gone; once all receipts are in it is known why. */
-static bool
-aftermath_turn(PrismLane *lane)
-{
-	PrismRound *round = &lane->round;
-	PrismRoute *route = round->route;
-
-	if (lane->outstanding > 0)
-		return false;
-	round->phase = ROUND_NONE;
-	/* what followed the refused message came back as RETRY, perhaps before it */
-	switch (lane->rejected ? PRISM_REJECT : round->failure)
 	{
-		case PRISM_REJECT:
-			learn_refusal(route, round->batch);
-			break;
-		case PRISM_OK:
-			prism_bisect_passed(&route->bisect);
-			break;
-		case PRISM_STOP:
-			prism_route_park(route, PRISM_SINK_STOPPED, round->error);
-			return true;
-		default:
-			back_off(route, round->error);
-			break;
+		round->phase = ROUND_NONE;
+		prism_bisect_passed(&round->route->bisect);
+		prism_transact_rewind(round->route);
 	}
-	route->outstanding = 0;
-	unsettle(round->batch);
-	prism_batches_bury(route);
 	return true;
 }
 
@@ -320,8 +313,6 @@ prism_transact_turn(PrismLane *lane)
 			return commit_turn(lane);
 		case ROUND_ABORT:
 			return abort_turn(lane);
-		case ROUND_AFTERMATH:
-			return aftermath_turn(lane);
 	}
 	pg_unreachable();
 }
