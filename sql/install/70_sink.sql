@@ -17,7 +17,7 @@ SELECT s.topic, s.sink, s.server, s.target, s.state, s.since, s."position", s.la
        s.rejected_total, s.dead_letters_total, s.splits_total, s.doubts_total
 FROM prism.sink_states() s;
 COMMENT ON VIEW prism.sinks IS
-'One row a sink. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; error: the last one; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
+'One row a sink. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; error: the last one; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
 
 CREATE FUNCTION prism.pause(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_pause';
@@ -27,12 +27,12 @@ COMMENT ON FUNCTION prism.pause(text, text) IS
 CREATE FUNCTION prism.resume(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_resume';
 COMMENT ON FUNCTION prism.resume(text, text) IS
-'Ends prism.pause(), and lets a sink that is stopped, fenced or sink_regressed try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+'Ends prism.pause(), and lets a sink that is stopped, fenced, sink_regressed or diverged try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
 
 CREATE FUNCTION prism.skip(topic text, sink text DEFAULT NULL, to_position bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_skip';
 COMMENT ON FUNCTION prism.skip(text, text, bigint) IS
-'Lets a sink that is paused, stopped, fenced or sink_regressed go on at to_position after prism.resume(), or behind the next message by default, and returns that position; a smaller position sends again. Needs admin on the namespace (42501); 55000 while the sink is at work, 22023 for a position outside of the log.';
+'Lets a sink that is paused, stopped, fenced, sink_regressed or diverged go on at to_position after prism.resume(), or behind the next message by default, and returns that position; a smaller position sends again. Needs admin on the namespace (42501); 55000 while the sink is at work, 22023 for a position outside of the log.';
 
 CREATE FUNCTION prism.adopt() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_adopt';

@@ -280,6 +280,7 @@ require_stillness(const SinkRow *row)
 		case PRISM_SINK_STOPPED:
 		case PRISM_SINK_FENCED:
 		case PRISM_SINK_REGRESSED:
+		case PRISM_SINK_DIVERGED:
 			return;
 		default:
 			ereport(ERROR,

@@ -170,7 +170,11 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 	if (batch->end < 0)
 		batch->end = prism_reader_position(reader);
 	if (batch->count > 0)
+	{
+		/* right behind the last message, as its id is kept beside the position */
+		batch->end = batch->messages[batch->count - 1].offset + 1;
 		batch->fates = palloc0(batch->count);
+	}
 	StaticAssertStmt(FATE_PENDING == 0, "a new batch is pending");
 }
 
@@ -189,8 +193,7 @@ read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 	*flush_to = Max(*flush_to, prism_reader_flush_to(reader));
 	prism_reader_close(reader);
 
-	batch->first = route->read_position;
-	Assert(batch->end >= batch->first);
+	Assert(batch->end >= route->read_position);
 	route->read_position = batch->end;
 	if (batch->count == 0)
 	{

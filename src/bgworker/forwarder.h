@@ -66,6 +66,7 @@
 
 #define PRISM_RECEIPTS_MAX 1024
 #define PRISM_INCARNATION_BYTES 17
+#define PRISM_UUID_TEXT 37
 
 /* What became of one message of a batch. */
 typedef enum PrismFate
@@ -83,8 +84,7 @@ typedef struct PrismBatch
 {
 	dlist_node	node;			/* in the route's window */
 	MemoryContext mcxt;			/* this struct and all that it points to */
-	int64		first;			/* position at which it begins */
-	int64		end;			/* position behind it */
+	int64		end;			/* position behind the batch */
 	int			count;
 	int			next;			/* the first one not given to the connection in this round */
 	int			settled;		/* FATE_OUT or FATE_DEAD */
@@ -141,6 +141,7 @@ typedef struct PrismRoute
 	int64		read_position;	/* the next batch begins here */
 	int64		seen_stable;	/* the log had settled up to here when it was read to its end */
 	int64		recorded;		/* in the progress log */
+	char		last_id[PRISM_UUID_TEXT];	/* of the message before the position, "-": none, or not in the log */
 	TimestampTz moved_at;		/* the position moved first since it was recorded; 0: did not */
 	TimestampTz claimed_at;		/* when the other side's copy was written last */
 	int64		claimed_generation; /* under which name; 0: not yet by this process */
@@ -253,9 +254,11 @@ typedef struct PrismPositionName
 	TimeLineID	timeline;
 	int64		generation;
 	char		incarnation[PRISM_INCARNATION_BYTES];
+	char		last_id[PRISM_UUID_TEXT];	/* of the message before the position, or "-" */
 } PrismPositionName;
 
-extern const char *prism_lane_metadata(const PrismLane *lane, char *buffer);
+extern const char *prism_route_metadata(const PrismRoute *route, const char *last_id, char *buffer);
+extern void prism_uuid_text(const pg_uuid_t *id, char *text);
 extern bool prism_position_name_parse(const char *metadata, PrismPositionName *name);
 
 /* route.c */

@@ -26,8 +26,6 @@
 #define TAG_SEQUENCE_BITS 40
 #define TAG_SEQUENCE_MASK ((UINT64CONST(1) << TAG_SEQUENCE_BITS) - 1)
 
-#define METADATA_FORMAT "prism timeline=%u generation=" INT64_FORMAT " incarnation=%s"
-
 const PrismQueueOps *
 prism_lane_queue(const PrismLane *lane)
 {
@@ -50,29 +48,6 @@ next_route(const PrismLane *lane, PrismRoute *after)
 		if (forwarder->routes[i].lane == lane)
 			return &forwarder->routes[i];
 	return NULL;
-}
-
-/* ---------- names of positions ---------- */
-
-const char *
-prism_lane_metadata(const PrismLane *lane, char *buffer)
-{
-	snprintf(buffer, PRISM_ERROR_BYTES, METADATA_FORMAT,
-			 lane->forwarder->installation.timeline, lane->generation,
-			 lane->forwarder->incarnation);
-	return buffer;
-}
-
-bool
-prism_position_name_parse(const char *metadata, PrismPositionName *name)
-{
-	long long	generation;
-
-	if (sscanf(metadata, "prism timeline=%u generation=%lld incarnation=%16s",
-			   &name->timeline, &generation, name->incarnation) != 3)
-		return false;
-	name->generation = generation;
-	return true;
 }
 
 /* ---------- telling ---------- */

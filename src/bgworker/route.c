@@ -114,7 +114,7 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 				errmsg("prism: sink \"%s\" of topic \"%s\" is %s", route->sink.backend,
 					   route->sink.topic_name, prism_sink_state_name(state)),
 				errdetail("%s", error),
-				state == PRISM_SINK_REGRESSED || state == PRISM_SINK_FENCED
+				state == PRISM_SINK_REGRESSED || state == PRISM_SINK_FENCED || state == PRISM_SINK_DIVERGED
 				? errhint("Find out what happened there, then run prism.skip(topic, sink, to_position) or prism.resume(topic, sink).")
 				: errhint("It is tried again in some minutes, or at once after prism.resume(topic, sink)."));
 }
@@ -190,26 +190,29 @@ prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 }
 
 /*
- * Go on at the position.  Batches that turn out to be behind it were committed
- * before their answer was lost; those that follow it stay, others are read again.
+ * Go on at the position.  When it has not moved, what is held goes out again.
+ * When it has, the first batches were committed before their answer was lost.
  */
 static void
 begin_at(PrismRoute *route, int64 position)
 {
-	PrismBatch *batch = NULL;
+	int64		reached = route->position;
 
-	while (!dlist_is_empty(&route->window))
+	while (reached != position && !dlist_is_empty(&route->window))
 	{
-		batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+		PrismBatch *batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+
 		if (batch->end > position)
 			break;
+		reached = batch->end;
 		prism_sink_count(route->slot, PRISM_SINK_MESSAGES, batch->count);
 		prism_sink_count(route->slot, PRISM_SINK_BYTES, batch->bytes);
 		prism_batch_drop(route, batch);
 	}
-	if (dlist_is_empty(&route->window) || batch->first != position)
-	{
+	if (reached != position)
 		prism_route_drop_batches(route);
+	if (route->window_batches == 0)
+	{
 		route->read_position = position;
 		route->seen_stable = position;
 	}
@@ -217,64 +220,105 @@ begin_at(PrismRoute *route, int64 position)
 	prism_sink_move(route->slot, position);
 }
 
-/* Has the log still the message before the position, or was it ever without one? */
-static bool
-log_has(PrismTopic *topic, int64 offset)
+/* What the log has right before a position. */
+typedef enum LogBefore
+{
+	BEFORE_MESSAGE,				/* a message, whose id is route->last_id */
+	BEFORE_DROPPED,				/* it was dropped with its segment, or the log begins here */
+	BEFORE_NOTHING				/* an offset without a message */
+} LogBefore;
+
+static LogBefore
+look_before(PrismRoute *route, PrismTopic *topic, int64 position)
 {
 	PrismReader *reader;
 	PrismMessage message;
-	bool		found;
+	LogBefore	found = BEFORE_NOTHING;
 
-	if (offset < prism_log_earliest(topic))
-		return true;			/* dropped with its segment, which is no loss */
-	reader = prism_reader_open(topic, offset);
-	found = prism_reader_next(reader, &message) && message.offset == offset;
+	strlcpy(route->last_id, "-", sizeof(route->last_id));
+	if (position - 1 < prism_log_earliest(topic))
+		return BEFORE_DROPPED;
+	reader = prism_reader_open(topic, position - 1);
+	if (prism_reader_next(reader, &message) && message.offset == position - 1)
+	{
+		found = BEFORE_MESSAGE;
+		prism_uuid_text(&message.id, route->last_id);
+	}
 	prism_reader_close(reader);
 	return found;
 }
 
-/*
- * Where to begin, from the other side's position (-1: none).  A position
- * behind the log's end belongs to messages that this server has lost: new
- * ones never get their offsets again, so going on is safe, but must be told.
- */
+/* What a start finds in the log. */
+typedef struct StartPoint
+{
+	int64		position;
+	int64		stable;
+	LogBefore	before;			/* the other side's position */
+} StartPoint;
+
 static void
-choose_position(PrismRoute *route, int64 kept, TimeLineID kept_timeline)
+find_start(PrismRoute *route, int64 kept, StartPoint *start)
 {
 	const PrismSinkProgress *progress = &route->progress;
 	PrismTopic *topic;
-	int64		start;
-	int64		stable;
-	bool		lost_tail = false;
 
 	prism_worker_begin("finds its position");
 	topic = prism_topic_lookup_id(route->sink.topic_id, false);
-	stable = prism_log_stable(topic);
+	start->stable = prism_log_stable(topic);
 	if (progress->position >= 0 && (!progress->shared || kept < 0))
-		start = progress->position;
+		start->position = progress->position;
 	else if (kept >= 0)
-		start = kept;
+		start->position = kept;
 	else
-		start = prism_log_earliest(topic);
-	if (start == kept && kept > 0)
-		lost_tail = start > stable ||
-			(kept_timeline != 0 && kept_timeline < route->lane->forwarder->installation.timeline &&
-			 !log_has(topic, kept - 1));
+		start->position = prism_log_earliest(topic);
+	start->before = look_before(route, topic, start->position);
 	prism_worker_commit();
+}
 
-	if (route->sink.exactly_once && progress->shared && kept < 0)
+/*
+ * Where to begin, from the other side's position (-1: none) and its name.
+ * True: go on.
+ *
+ * A position that is not in the log belongs to messages that this server has
+ * lost.  After a promotion new ones never get their offsets, so going on is
+ * safe, but must be told.  On the same timeline, or when another message has
+ * that offset, a copy of this database went on in our place: nobody but the
+ * operator knows which of the two histories shall be sent.
+ */
+static bool
+choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
+{
+	TimeLineID	timeline = route->lane->forwarder->installation.timeline;
+	StartPoint	start;
+
+	find_start(route, kept, &start);
+	if (kept >= 0 && start.position == kept && name->last_id[0] != '\0' && strcmp(name->last_id, "-") != 0)
+	{
+		bool		lost = start.before == BEFORE_NOTHING;
+		bool		other = start.before == BEFORE_MESSAGE && strcmp(route->last_id, name->last_id) != 0;
+
+		if (other || (lost && name->timeline == timeline))
+		{
+			prism_route_park(route, PRISM_SINK_DIVERGED,
+							 psprintf("its position " INT64_FORMAT " follows message %s, which is not in this log",
+									  kept, name->last_id));
+			return false;
+		}
+		if (lost)
+			ereport(WARNING,
+					errmsg("prism: %s holds messages of topic \"%s\" that this server has lost",
+						   route->sink.backend, route->sink.topic_name),
+					errdetail("Its position is " INT64_FORMAT ", written on timeline %u; here is timeline %u.",
+							  kept, name->timeline, timeline));
+	}
+	if (route->sink.exactly_once && route->progress.shared && kept < 0)
 		ereport(WARNING,
 				errmsg("prism: %s has forgotten the position of topic \"%s\"",
 					   route->sink.backend, route->sink.topic_name),
-				errdetail("Going on at " INT64_FORMAT ", where the progress log says we were.", start),
+				errdetail("Going on at " INT64_FORMAT ", where the progress log says we were.", start.position),
 				errhint("Kafka forgets positions after \"offsets.retention.minutes\"."));
-	if (lost_tail)
-		ereport(WARNING,
-				errmsg("prism: %s holds messages of topic \"%s\" that this server has lost",
-					   route->sink.backend, route->sink.topic_name),
-				errdetail("Its position is " INT64_FORMAT ", the log ends at " INT64_FORMAT ".",
-						  kept, stable));
-	begin_at(route, Min(start, stable));
+	begin_at(route, Min(start.position, start.stable));
+	return true;
 }
 
 /*
@@ -315,8 +359,7 @@ judge_position(PrismRoute *route, int64 kept, const char *metadata)
 								  kept, route->progress.position));
 		return false;
 	}
-	choose_position(route, kept, name.timeline);
-	return true;
+	return choose_position(route, kept, &name);
 }
 
 /* ---------- starting ---------- */
@@ -351,7 +394,7 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 			else
 			{
 				if (route->position < 0)
-					choose_position(route, -1, 0);
+					(void) choose_position(route, -1, NULL);
 				become_ready(route);
 			}
 			return true;
@@ -364,7 +407,7 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 			return true;
 		case ROUTE_CLAIM:
 			*outcome = queue->position_write(lane->conn, &route->target, route->position,
-											 prism_lane_metadata(lane, metadata));
+											 prism_route_metadata(route, route->last_id, metadata));
 			if (*outcome != PRISM_OK)
 				return false;
 			route->claimed_at = GetCurrentTimestamp();

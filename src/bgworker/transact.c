@@ -233,8 +233,12 @@ commit_turn(PrismLane *lane)
 	PrismRoute *route = round->route;
 	PrismBatch *batch = round->batch;
 	char		metadata[PRISM_ERROR_BYTES];
-	PrismOutcome outcome = prism_lane_queue(lane)->commit(lane->conn, &route->target, batch->end,
-														  prism_lane_metadata(lane, metadata));
+	char		last_id[PRISM_UUID_TEXT];
+	PrismOutcome outcome;
+
+	prism_uuid_text(&batch->messages[batch->count - 1].id, last_id);
+	outcome = prism_lane_queue(lane)->commit(lane->conn, &route->target, batch->end,
+											 prism_route_metadata(route, last_id, metadata));
 
 	/* what commit said counts only without doubt */
 	if (lane->conn->doubt)
@@ -245,6 +249,7 @@ commit_turn(PrismLane *lane)
 			route->claimed_at = GetCurrentTimestamp();
 			prism_backoff_reset(&route->backoff);
 			round->phase = ROUND_NONE;
+			strlcpy(route->last_id, last_id, sizeof(route->last_id));
 			prism_route_move(route, batch->end, batch->count, batch->bytes);
 			prism_batch_drop(route, batch);
 			return true;

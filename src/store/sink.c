@@ -42,6 +42,7 @@ static const char *const state_names[] = {
 	[PRISM_SINK_STOPPED] = "stopped",
 	[PRISM_SINK_FENCED] = "fenced",
 	[PRISM_SINK_REGRESSED] = "sink_regressed",
+	[PRISM_SINK_DIVERGED] = "diverged",
 };
 
 const char *

@@ -58,7 +58,8 @@ typedef enum PrismSinkState
 	PRISM_SINK_REWOUND,			/* point-in-time recovery: likewise */
 	PRISM_SINK_STOPPED,			/* wrong settings or rights at the other side */
 	PRISM_SINK_FENCED,			/* another server sends under our name */
-	PRISM_SINK_REGRESSED		/* the other side has lost what it had acknowledged */
+	PRISM_SINK_REGRESSED,		/* the other side has lost what it had acknowledged */
+	PRISM_SINK_DIVERGED			/* the other side's position belongs to another history of this log */
 } PrismSinkState;
 
 typedef enum PrismSinkCounter

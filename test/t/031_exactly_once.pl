@@ -194,13 +194,19 @@ is_sent('pay');
 is(faults('pay', 1 .. 100, 20001 .. 80020), '', 'a copy of the data directory publishes nothing and does not fence the original');
 like($copy->safe_psql('postgres', "SELECT DISTINCT error FROM prism.sinks"), qr/data directory is a copy/, 'and says why');
 
+# Both have published since the copy was made, at the same offsets: nobody but the operator knows what shall be sent.
 $copy->safe_psql('postgres', 'SELECT prism.adopt()');
+is_sent('idle', $copy);
+wait_for_value($copy, state_of('pay'), 'diverged');
+is(faults('pay', 1 .. 100, 20001 .. 80020), '', 'prism.adopt() lets the copy take over; where the original went on, it asks');
+$copy->safe_psql('postgres', "SELECT prism.skip('pay', to_position => (SELECT \"position\" FROM prism.sinks WHERE topic = 'pay'))");
+$copy->safe_psql('postgres', "SELECT prism.resume('pay')");
 is_sent('pay', $copy);
-is(faults('pay', 1 .. 100, 20001 .. 80020, 90001 .. 90010), '', 'prism.adopt() lets it take over');
+is(faults('pay', 1 .. 100, 20001 .. 80020, 90001 .. 90010), '', 'and sends what it was told to');
 publish('pay', 80021, 80030);
 wait_for_value($node, state_of('pay'), 'fenced');
 publish('pay', 90011, 90020, $copy);
 is_sent('pay', $copy);
-is(faults('pay', 1 .. 100, 20001 .. 80020, 90001 .. 90020), '', 'and the original finds itself fenced and stops');
+is(faults('pay', 1 .. 100, 20001 .. 80020, 90001 .. 90020), '', 'the original finds itself fenced and stops');
 
 done_testing();
