@@ -172,13 +172,15 @@ may_see(const PrismTopic *topic)
 		prism_topic_allows(topic, PRISM_ADMIN);
 }
 
-static void
+/* False: there is nothing to tell. */
+static bool
 fill_state(PrismGroupRef *group, Datum *values)
 {
 	PrismGroupStatus status;
 	double		lag_seconds = 0;
 
-	prism_group_status(group, &status);
+	if (group == NULL || !prism_group_status(group, &status))
+		return false;
 	if (status.oldest != 0)
 		lag_seconds = Max(0, (GetCurrentTimestamp() - status.oldest) / (double) USECS_PER_SEC);
 	values[STATE_POSITION] = Int64GetDatum(status.position);
@@ -188,6 +190,7 @@ fill_state(PrismGroupRef *group, Datum *values)
 	values[STATE_LAG_MESSAGES] = Int64GetDatum(status.lag_messages);
 	values[STATE_LAG_SECONDS] = Float8GetDatum(lag_seconds);
 	values[STATE_WINDOW_FULL] = BoolGetDatum(status.full);
+	return true;
 }
 
 Datum
@@ -210,12 +213,8 @@ prism_group_states(PG_FUNCTION_ARGS)
 		if (topic == NULL || !may_see(topic))
 			continue;
 		if (!RecoveryInProgress())
-		{
 			group = prism_group_open(topic, name->name, PRISM_GROUP_LOOK);
-			if (group != NULL)
-				fill_state(group, values);
-		}
-		memset(nulls, group == NULL, sizeof(nulls));
+		memset(nulls, !fill_state(group, values), sizeof(nulls));
 		nulls[STATE_TOPIC] = nulls[STATE_GROUP] = false;
 		values[STATE_TOPIC] = CStringGetTextDatum(topic->name);
 		values[STATE_GROUP] = CStringGetTextDatum(name->name);

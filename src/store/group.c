@@ -121,7 +121,7 @@ prism_group_session(void)
 
 /* Under the table's lock. */
 static PrismGroup *
-find_slot(int32 group_id, PrismGroup **unused)
+find_slot(int32 group_id)
 {
 	for (int i = 0; i < table->size; i++)
 	{
@@ -129,44 +129,80 @@ find_slot(int32 group_id, PrismGroup **unused)
 
 		if (slot->database == MyDatabaseId && slot->group_id == group_id)
 			return slot;
-		if (slot->database == InvalidOid && unused != NULL && *unused == NULL)
-			*unused = slot;
 	}
 	return NULL;
 }
 
-/* Under the table's lock: a free slot becomes the group's. */
+/* Under the table's lock, exclusively. */
 static void
-init_slot(PrismGroup *group, int32 topic_id, int32 group_id, int64 start_from)
+free_slot(PrismGroup *slot)
 {
-	LWLockAcquire(group->lock, LW_EXCLUSIVE);
-	group->database = MyDatabaseId;
-	group->topic_id = topic_id;
-	group->group_id = group_id;
-	group->start_from = start_from;
-	group->ready = group->starved = false;
-	group->reader = 0;
-	group->epoch = 0;
-	LWLockRelease(group->lock);
+	LWLockAcquire(slot->lock, LW_EXCLUSIVE);
+	slot->database = InvalidOid;
+	slot->generation++;
+	slot->ready = false;
+	slot->reader = 0;
+	LWLockRelease(slot->lock);
+	ConditionVariableBroadcast(&slot->changed);
+}
+
+/* A free slot, or one that is only looked at and makes way. Under the table's lock, exclusively. */
+static PrismGroup *
+unused_slot(bool make_way)
+{
+	for (int i = 0; i < table->size; i++)
+	{
+		if (table->slots[i].database == InvalidOid)
+			return &table->slots[i];
+	}
+	for (int i = 0; i < table->size && make_way; i++)
+	{
+		PrismGroup *slot = &table->slots[i];
+
+		if (slot->looked_at && slot->ready && slot->reader == 0)
+		{
+			free_slot(slot);
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+static void
+init_slot(PrismGroup *slot, int32 topic_id, int32 group_id, int64 start_from, bool look)
+{
+	LWLockAcquire(slot->lock, LW_EXCLUSIVE);
+	slot->database = MyDatabaseId;
+	slot->topic_id = topic_id;
+	slot->group_id = group_id;
+	slot->start_from = start_from;
+	slot->looked_at = look;
+	slot->ready = slot->starved = false;
+	slot->reader = 0;
+	slot->epoch = 0;
+	LWLockRelease(slot->lock);
 }
 
 static PrismGroup *
-find_or_take_slot(int32 topic_id, int32 group_id, int64 start_from, uint32 *generation)
+find_or_take_slot(int32 topic_id, int32 group_id, int64 start_from, bool look, uint32 *generation)
 {
-	PrismGroup *unused = NULL;
-	PrismGroup *group;
+	PrismGroup *slot;
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	group = find_slot(group_id, &unused);
-	if (group == NULL && unused != NULL)
+	slot = find_slot(group_id);
+	if (slot == NULL)
 	{
-		group = unused;
-		init_slot(group, topic_id, group_id, start_from);
+		slot = unused_slot(!look);
+		if (slot != NULL)
+			init_slot(slot, topic_id, group_id, start_from, look);
 	}
-	if (group != NULL)
-		*generation = group->generation;
+	if (slot != NULL)
+	{
+		slot->looked_at = slot->looked_at && look;
+		*generation = slot->generation;
+	}
 	LWLockRelease(table->lock);
-	return group;
+	return slot;
 }
 
 /* Free the slots of databases that have been dropped. */
@@ -183,14 +219,14 @@ sweep_databases(void)
 }
 
 PrismGroup *
-prism_group_attach(int32 topic_id, int32 group_id, int64 start_from, uint32 *generation)
+prism_group_attach(int32 topic_id, int32 group_id, int64 start_from, bool look, uint32 *generation)
 {
-	PrismGroup *group = find_or_take_slot(topic_id, group_id, start_from, generation);
+	PrismGroup *group = find_or_take_slot(topic_id, group_id, start_from, look, generation);
 
 	if (group == NULL)
 	{
 		sweep_databases();
-		group = find_or_take_slot(topic_id, group_id, start_from, generation);
+		group = find_or_take_slot(topic_id, group_id, start_from, look, generation);
 	}
 	return group;
 }
@@ -220,13 +256,7 @@ free_slots(Oid database, int32 topic_id, int32 group_id)
 			(group_id != 0 && slot->group_id != group_id) ||
 			(topic_id != 0 && slot->topic_id != topic_id))
 			continue;
-		LWLockAcquire(slot->lock, LW_EXCLUSIVE);
-		slot->database = InvalidOid;
-		slot->generation++;
-		slot->ready = false;
-		slot->reader = 0;
-		LWLockRelease(slot->lock);
-		ConditionVariableBroadcast(&slot->changed);
+		free_slot(slot);
 	}
 	LWLockRelease(table->lock);
 }
@@ -280,7 +310,7 @@ prism_group_lock_loaded(int32 group_id)
 	PrismGroup *group;
 
 	LWLockAcquire(table->lock, LW_SHARED);
-	group = find_slot(group_id, NULL);
+	group = find_slot(group_id);
 	if (group != NULL)
 	{
 		LWLockAcquire(group->lock, LW_SHARED);
@@ -413,10 +443,13 @@ PrismGroupRef *
 prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
 {
 	PrismGroupRef *ref;
+	bool		looked_at;
 
 	prism_group_check_name(name);
 	ref = find_ref(topic, name);
-	if (!prism_group_is_current(ref) && !prism_group_resolve(ref, missing))
+	/* in this order: a slot that is in use stays, so what was current then is so still */
+	looked_at = ref->group != NULL && ref->group->looked_at && missing != PRISM_GROUP_LOOK;
+	if ((looked_at || !prism_group_is_current(ref)) && !prism_group_resolve(ref, missing))
 		return NULL;
 	if (!ref->group->ready)
 		prism_group_rebuild(ref);
@@ -436,7 +469,7 @@ prism_group_name(const PrismGroupRef *ref)
 	return ref->name;
 }
 
-void
+bool
 prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 {
 	PrismWindow *window = ref->group->window;
@@ -444,7 +477,8 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	PrismEntry *oldest;
 	int64		unread;
 
-	prism_group_lock(ref, LW_SHARED);
+	if (!prism_group_lock_if(ref->group, ref->generation))
+		return false;
 	status->position = prism_window_base(window);
 	status->read_end = window->read_end;
 	status->available = window->counts[PRISM_ENTRY_AVAILABLE];
@@ -460,6 +494,7 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	status->lag_messages += unread;
 	if (status->oldest == 0 && unread > 0)
 		status->oldest = first_created_at(ref->topic, status->read_end);
+	return true;
 }
 
 /* ---------- what the transaction changed ---------- */

@@ -67,7 +67,7 @@ typedef enum PrismGroupMissing
 	PRISM_GROUP_MAKE,			/* at the earliest kept position */
 	PRISM_GROUP_REFUSE,			/* 42704 */
 	PRISM_GROUP_IGNORE,			/* answer NULL */
-	PRISM_GROUP_LOOK			/* answer NULL, also when its window finds no place */
+	PRISM_GROUP_LOOK			/* answer NULL, also when its window finds no place; takes none from those who consume */
 } PrismGroupMissing;
 
 /*
@@ -145,7 +145,8 @@ typedef struct PrismGroupStatus
 	bool		full;			/* the window has no room for what waits */
 } PrismGroupStatus;
 
-extern void prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status);
+/* False: the window has had to make way for a group that is in use. */
+extern bool prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status);
 
 /*
  * Write a full record of every group of this database to the current

@@ -25,6 +25,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -65,6 +66,16 @@ static void
 lock_name(int32 topic_id, const char *name, LOCKMODE mode)
 {
 	LockDatabaseObject(catalog_relid(), (Oid) topic_id, lock_number(name), mode);
+}
+
+/* Without waiting. */
+static bool
+try_lock_name(int32 topic_id, const char *name)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, catalog_relid(), (Oid) topic_id, lock_number(name));
+	return LockAcquire(&tag, AccessShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 static void
@@ -206,20 +217,24 @@ insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
 
 /*
  * Find the row with the name's lock held in share mode, or make it and keep
- * the lock exclusively.  False: there is none.
+ * the lock exclusively.  False: there is none, or who only looks would wait.
  */
 static bool
-find_or_make(PrismTopic *topic, const char *name, bool create, PrismGroupRow *row, LOCKMODE *held)
+find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, PrismGroupRow *row,
+			 LOCKMODE *held)
 {
 	for (;;)
 	{
-		lock_name(topic->topic_id, name, AccessShareLock);
+		if (missing != PRISM_GROUP_LOOK)
+			lock_name(topic->topic_id, name, AccessShareLock);
+		else if (!try_lock_name(topic->topic_id, name))
+			return false;
 		*held = AccessShareLock;
 		if (prism_group_find_row(topic->topic_id, name, row))
 			return true;
 		unlock_name(topic->topic_id, name, AccessShareLock);
 		*held = NoLock;
-		if (!create)
+		if (missing != PRISM_GROUP_MAKE)
 			return false;
 
 		/* waits for whoever is making it */
@@ -254,13 +269,14 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	LOCKMODE	held;
 
 	ref->catalog_generation = 0;
-	if (!find_or_make(ref->topic, ref->name, missing == PRISM_GROUP_MAKE, &row, &held))
+	if (!find_or_make(ref->topic, ref->name, missing, &row, &held))
 	{
 		if (missing != PRISM_GROUP_REFUSE)
 			return false;
 		no_such_group(ref);
 	}
-	ref->group = prism_group_attach(ref->topic_id, row.group_id, row.start_from, &ref->generation);
+	ref->group = prism_group_attach(ref->topic_id, row.group_id, row.start_from,
+									missing == PRISM_GROUP_LOOK, &ref->generation);
 	if (held != NoLock)
 		unlock_name(ref->topic_id, ref->name, held);
 	if (ref->group == NULL)

@@ -35,6 +35,7 @@ typedef struct PrismGroup
 	int32		group_id;
 	int64		start_from;		/* where the group begins when the progress log has nothing */
 
+	bool		looked_at;		/* under the table's lock: loaded for a view, whoever needs a place may have this one */
 	bool		ready;			/* the window was rebuilt */
 	bool		starved;		/* somebody found no room to read ahead */
 	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
@@ -58,9 +59,9 @@ struct PrismGroupRef
 
 /* ---------- group.c ---------- */
 
-/* Find or take the slot of a group; NULL: all are in use. */
+/* Find or take the slot of a group, for use or only to look at it; NULL: all are in use. */
 extern PrismGroup *prism_group_attach(int32 topic_id, int32 group_id, int64 start_from,
-									  uint32 *generation);
+									  bool look, uint32 *generation);
 pg_noreturn extern void prism_group_no_place(const char *name);
 /* Free one group's slot. Cannot throw. */
 extern void prism_group_detach(int32 group_id);

@@ -131,7 +131,9 @@ $node->restart;
 is(take('full', 'g'), '0:1', 'also not after a restart');
 
 # No place for a fifth group; the error says what to set, the views go on.
+is(sql(q{SELECT count("position") FROM prism.groups}), 4, 'looking at groups loads them');
 take('full', $_) for 'h', 'i', 'j';
+pass('but takes no place away from those who consume');
 like(error_of($node, q{SELECT count(*) FROM prism.consume('restart', 'fifth')}), qr/53400: .*\n.*\nHINT:  Raise prism\.max_groups/s,
 	'more groups than prism.max_groups: a clear error');
 is(sql(q{SELECT count(*), count("position") FROM prism.groups}), '7|4', 'prism.groups shows those without a place, too');
