@@ -1,0 +1,102 @@
+# Where a log can be: in a server without preload, in a copied database, in a dump restored elsewhere, in an extension
+# that is dropped and made again.
+use PrismTest;
+
+my $node = prism_node('main', conf => "prism.segment_messages = 1500\nprism.max_topics = 12\n");
+
+sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+
+sub error_of
+{
+	my ($server, $query) = @_;
+	my ($status, $out, $err) = $server->psql('postgres', "\\set VERBOSITY verbose\n$query");
+	return $err;
+}
+
+sub payloads
+{
+	my ($topic) = @_;
+	return "SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY \"position\") FROM prism.read('$topic', 0, 10000)";
+}
+
+sql(q{SELECT prism.apply(E'namespaces:\n - name: places\n   client_api: queue\n   needs:\n    max_message_size: 5kB\n - name: second\n   client_api: queue')});
+sql(q{CREATE ROLE places_writer; SELECT prism.grant('places', 'publish', 'places_writer')});
+sql(q{SELECT prism.publish('places', i::text, key => 'k', headers => '{"h": "1"}') FROM generate_series(1, 5) i});
+sql(q{SELECT count(prism.publish('second', i::text)) FROM generate_series(1, 4000) i});
+is(sql(q{SELECT count(prism.ack(m)) FROM prism.consume('places', 'readers', 2) m}), 2, 'a group has read two messages');
+
+# A dump restored into a new server.
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+my $count = sql(q{SELECT count(*) FROM prism.read('second', 0, 10000)});
+my $end = sql(q{SELECT next_position FROM prism.topics WHERE topic = 'places'});
+$node->command_ok([ 'pg_dump', '-f', $dump, '-d', $node->connstr('postgres') ], 'pg_dump');
+my $restored = prism_node('restored', extension => 0);
+$restored->safe_psql('postgres', 'CREATE ROLE places_writer');
+$restored->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $restored->connstr('postgres') ], 'restored into a new server');
+is($restored->safe_psql('postgres', payloads('places')), '1 2 3 4 5', 'the messages are there');
+is($restored->safe_psql('postgres', q{SELECT count(*) FROM prism.read('second', 0, 10000)}), $count, 'of several segments as well');
+is($restored->safe_psql('postgres', q{SELECT string_agg(DISTINCT concat_ws(' ', key, headers), '') FROM prism.read('places')}), 'k {"h": "1"}', 'with their keys and headers');
+is($restored->safe_psql('postgres', 'SELECT namespace, max_message_size, config FROM prism.namespaces ORDER BY 1'),
+	sql('SELECT namespace, max_message_size, config FROM prism.namespaces ORDER BY 1'), 'and the configuration');
+is($restored->safe_psql('postgres', q{SET ROLE places_writer; SELECT prism.publish('places', '6') IS NOT NULL}), 't', 'who may publish may still');
+like(error_of($restored, q{SET ROLE places_writer; SELECT * FROM prism.read('places')}), qr/42501: /, 'who may not read may not');
+like(error_of($restored, q{SELECT prism.publish('places', repeat('x', 6000))}), qr/54000: /, 'limits hold');
+cmp_ok($restored->safe_psql('postgres', q{SELECT max("position") FROM prism.read('places')}), '>=', $end, 'new positions lie above all former ones');
+is($restored->safe_psql('postgres', q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.consume('places', 'readers', 10)}), '3 4 5 6', 'the group goes on where it was');
+is($restored->safe_psql('postgres', q{SELECT string_agg(action, ' ') FROM prism.apply(E'namespaces:\n - name: places\n   client_api: queue\n   needs:\n    max_message_size: 5kB\n - name: second\n   client_api: queue')}),
+	'unchanged unchanged', 'apply() finds nothing to do');
+wait_for_value($restored, q{SELECT count(*) = 0 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'prism_log'
+	WHERE c.relkind IN ('r', 'S', 'v') AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'e') AND d.refclassid = 'pg_extension'::regclass)});
+$restored->safe_psql('postgres', 'DROP EXTENSION prism');
+pass('the restored extension can be dropped');
+$restored->stop;
+
+# A copied database has a log of its own.
+sql('CREATE DATABASE copy TEMPLATE postgres');
+sql(q{SELECT prism.publish('places', 'original')});
+sql(q{SELECT prism.publish('places', 'copy')}, 'copy');
+is(sql(payloads('places')), '1 2 3 4 5 original', 'a copied database: the original goes on');
+is(sql(payloads('places'), 'copy'), '1 2 3 4 5 copy', 'so does the copy, apart from it');
+sql('DROP DATABASE copy');
+
+# The extension goes with all of its topics, and comes again; what it held in shared memory does not pile up.
+for (1 .. 5)
+{
+	sql('DROP EXTENSION prism');
+	sql('CREATE EXTENSION prism');
+	sql(q{SELECT prism.apply('namespaces: [{name: places, client_api: queue}, {name: other, client_api: queue}]')});
+	sql(q{SELECT prism.publish('places', 'again'), prism.publish('other', 'again')});
+}
+is(sql(payloads('places')), 'again', 'DROP EXTENSION takes the messages; made anew, the topic begins anew');
+for (1 .. 5)
+{
+	sql(q{SELECT prism.drop_namespace('other')});
+	sql(q{SELECT prism.apply('namespaces: [{name: other, client_api: queue}]')});
+	sql(q{SELECT prism.publish('other', 'anew')});
+	eval { sql(q{BEGIN; SELECT prism.apply('namespaces: [{name: failed, client_api: queue}]'); SELECT prism.publish('failed', 'x'); SELECT 1 / 0}) };
+	sql(q{BEGIN; SAVEPOINT s; SELECT prism.apply('namespaces: [{name: failed, client_api: queue}]'); SELECT prism.publish('failed', 'x'); ROLLBACK TO s; COMMIT});
+	sql('BEGIN; DROP EXTENSION prism; CREATE EXTENSION prism; ROLLBACK');
+}
+is(sql(payloads('other')), 'anew', 'topics dropped, made again and rolled back over and over fit into prism.max_topics');
+sql(q{SELECT prism.apply('namespaces: [' || string_agg(format('{name: full-%s, client_api: queue}', i), ', ') || ']') FROM generate_series(1, 12) i});
+like(error_of($node, q{SELECT prism.publish('full-' || i, 'x') FROM generate_series(1, 12) i}),
+	qr/53400: too many topics in use\nDETAIL:  .*12.*\nHINT:  Raise prism.max_topics and restart the server/, 'too many topics for shared memory');
+$node->append_conf('postgresql.conf', 'prism.max_topics = 40');
+$node->restart;
+is(sql(q{SELECT count(prism.publish('full-' || i, 'x')) FROM generate_series(1, 12) i}), 12, 'what the hint says helps');
+
+# Without preload
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->restart;
+my $hint = qr/55000: prism must be loaded at server start\nHINT:  Add prism to shared_preload_libraries in postgresql.conf and restart the server/;
+like(error_of($node, $_), $hint, "without preload: $_")
+  for q{SELECT prism.publish('places', 'x')}, q{SELECT prism.publish_batch('places', '{1}'::jsonb[])}, q{SELECT * FROM prism.read('places')},
+  q{SELECT * FROM prism.outbox}, q{INSERT INTO prism.outbox (topic, payload) VALUES ('places', 'x')}, q{SELECT * FROM prism.consume('places', 'g')};
+is(sql('SELECT count(*) > 0 FROM prism.topics'), 't', 'the views answer');
+is(sql('SELECT prism.version()'), sql(q{SELECT extversion FROM pg_extension WHERE extname = 'prism'}), 'so does prism.version()');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'prism'");
+$node->restart;
+is(sql(payloads('places')), 'again', 'preloaded again, all is there');
+is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
+
+done_testing();
