@@ -48,16 +48,30 @@ inline_id(const char *brokers)
 }
 
 static List *
-inline_options(const char *brokers)
+add_option(List *options, const char *name, const char *value)
 {
-	PrismOption *option;
+	PrismOption *option = palloc_object(PrismOption);
 
-	if (brokers == NULL)
-		return NIL;
-	option = palloc_object(PrismOption);
-	option->name = "bootstrap.servers";
-	option->value = pstrdup(brokers);
-	return list_make1(option);
+	option->name = name;
+	option->value = value;
+	return lappend(options, option);
+}
+
+static List *
+inline_options(const PrismSink *sink)
+{
+	List	   *options = NIL;
+	char	   *failures;
+	char	   *rest;
+
+	if (sink->brokers != NULL)
+		options = add_option(options, "bootstrap.servers", pstrdup(sink->brokers));
+	if (sink->failures == NULL)
+		return options;
+	failures = pstrdup(sink->failures);
+	for (char *name = strtok_r(failures, "=", &rest); name != NULL; name = strtok_r(NULL, "=", &rest))
+		options = add_option(options, name, strtok_r(NULL, ",", &rest));
+	return options;
 }
 
 /* Fill forwarder->endpoint for the server of its sinks, one of which is given. In a transaction. */
@@ -80,7 +94,7 @@ prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
 	else
 	{
 		endpoint->name = pstrdup(sink->brokers != NULL ? sink->brokers : sink->backend);
-		endpoint->options = inline_options(sink->brokers);
+		endpoint->options = inline_options(sink);
 		forwarder->endpoint_id = inline_id(sink->brokers);
 	}
 	MemoryContextSwitchTo(caller_cxt);

@@ -153,6 +153,7 @@ typedef struct PrismRoute
 	uint64		next_tag;
 	int			outstanding;	/* sent, no receipt yet */
 	int			condemned;		/* FATE_CONDEMNED */
+	bool		stopped;		/* a receipt says that no message can go there */
 	PrismBisect bisect;
 } PrismRoute;
 

@@ -176,16 +176,23 @@ prism_lane_recover(PrismLane *lane)
 static bool
 finish_recovery(PrismLane *lane)
 {
-	bool		rejected = lane->rejected;
+	bool		explained = lane->rejected;
 
 	if (lane->outstanding > 0 &&
 		!TimestampDifferenceExceeds(lane->recovering_since, GetCurrentTimestamp(), PRISM_DRAIN_MS))
 		return false;
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+	{
 		if (route->window_batches > 0)
 			prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
-	if (rejected)
-		prism_lane_close(lane); /* no fault of the connection: at once again */
+		if (route->stopped)
+		{
+			prism_route_park(route, PRISM_SINK_STOPPED, lane->reject_error);
+			explained = true;
+		}
+	}
+	if (explained)
+		prism_lane_close(lane); /* no fault of the connection: the others go on at once */
 	else
 		prism_lane_fail(lane, PRISM_RETRY);
 	return true;
@@ -237,6 +244,11 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 	}
 	else if (receipt->outcome != PRISM_OK)
 		lane->retry = true;
+	if (receipt->outcome == PRISM_STOP)
+	{
+		route->stopped = true;
+		strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+	}
 	if (receipt->outcome != PRISM_OK && !is_transactional(lane))
 		prism_lane_recover(lane);
 }

@@ -109,6 +109,7 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 		? TimestampTzPlusMilliseconds(now, PRISM_STOPPED_RETRY_MS) : 0;
 	prism_route_drop_batches(route);
 	route->bisect.batch = NULL;
+	route->stopped = false;
 	if (prism_sink_change(route->slot, state, route->parked_until, error))
 		ereport(WARNING,
 				errmsg("prism: sink \"%s\" of topic \"%s\" is %s", route->sink.backend,

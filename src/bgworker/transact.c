@@ -119,9 +119,10 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 		learn_refusal(route, lane->round.batch);
 		prism_lane_close(lane);
 	}
-	else if (failure == PRISM_STOP)
+	else if (failure == PRISM_STOP || route->stopped)
 	{
-		prism_route_park(route, PRISM_SINK_STOPPED, lane->conn->error);
+		prism_route_park(route, PRISM_SINK_STOPPED,
+						 route->stopped ? lane->reject_error : lane->conn->error);
 		prism_lane_close(lane);
 	}
 	else

@@ -38,6 +38,7 @@ typedef struct PrismSink
 	int			partitions;		/* 0: the other side's default */
 	int			replication;
 	int64		message_bytes_max;
+	const char *failures;		/* how the back end "memory" shall fail, for tests: name=value,...; or NULL */
 } PrismSink;
 
 /*

@@ -32,7 +32,8 @@ enum
 	SINK_BATCH,
 	SINK_PARTITIONS,
 	SINK_REPLICATION,
-	SINK_BYTES_MAX
+	SINK_BYTES_MAX,
+	SINK_FAILURES
 };
 
 /*
@@ -53,7 +54,10 @@ static const char sink_query[] =
 " (s.config ->> 'batch_size')::pg_catalog.int4,"
 " (s.config ->> 'partitions')::pg_catalog.int4,"
 " (s.config ->> 'replication')::pg_catalog.int4,"
-" t.message_bytes_max"
+" t.message_bytes_max,"
+" CASE WHEN s.backend = 'memory'"
+"  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
+"        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END"
 " FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id"
 " WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
 "  THEN s.server = (SELECT f.srvname FROM pg_catalog.pg_foreign_server f WHERE f.oid = $1)"
@@ -103,6 +107,7 @@ make_sink(HeapTuple row)
 	sink->partitions = (int) row_number(row, SINK_PARTITIONS, 0);
 	sink->replication = (int) row_number(row, SINK_REPLICATION, 0);
 	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX, 0);
+	sink->failures = row_text(row, SINK_FAILURES);
 	return sink;
 }
 

@@ -120,6 +120,6 @@ for my $topic (sort keys %guarantee)
 	is(scalar(grep { $_ > 1 } values %count), 0, "$topic: nothing arrived twice") if $topic eq 'once';
 }
 cmp_ok($total, '>=', 200_000, "$total messages were committed");
-is($node->safe_psql('postgres', "SELECT count(*) FROM prism.topics WHERE name LIKE '%.dlq'"), 0, 'none was taken for a bad one');
+is($node->safe_psql('postgres', "SELECT count(*) FROM prism.topic WHERE name LIKE '%.dlq'"), 0, 'none was taken for a bad one');
 
 done_testing();
