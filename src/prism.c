@@ -56,7 +56,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(prism_group_shmem_size());
 	RequestNamedLWLockTranche(PRISM_GROUP_TRANCHE, prism_group_lwlocks());
 	RequestAddinShmemSpace(prism_worker_shmem_size());
-	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, 1);
+	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, PRISM_WORKER_LOCKS);
 	RequestAddinShmemSpace(prism_sink_shmem_size());
 	RequestNamedLWLockTranche(PRISM_SINK_TRANCHE, 1);
 }

@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/utility.h"
 #include "bgworker/worker.h"
@@ -92,8 +93,14 @@ static long
 time_to_wait(void)
 {
 	long		retry_ms = prism_worker_retry_ms(InvalidOid);
+	long		hold_ms = prism_database_hold_ms();
+	long		wait_ms = REPAIR_MS;
 
-	return retry_ms < 0 ? REPAIR_MS : Min(retry_ms, REPAIR_MS);
+	if (retry_ms >= 0)
+		wait_ms = Min(wait_ms, retry_ms);
+	if (hold_ms >= 0)
+		wait_ms = Min(wait_ms, hold_ms);
+	return wait_ms;
 }
 
 /* Reports come first: a request that came after one must not be overruled by it. */
@@ -130,7 +137,8 @@ read_databases(void)
 	{
 		Form_pg_database row = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (row->datallowconn && !row->datistemplate)
+		/* a limit of -2 marks what an interrupted DROP DATABASE has left */
+		if (row->datallowconn && !row->datistemplate && row->datconnlimit >= -1)
 			note_database(row->oid);
 	}
 	table_endscan(scan);
@@ -207,11 +215,11 @@ static void
 take_requests(void)
 {
 	bool		all;
-	Oid			oid = prism_worker_look_next(&all);
+	Oid			oid = prism_database_look_next(&all);
 
 	for (int i = 0; all && i < database_count; i++)
 		databases[i].absent = false;
-	for (; OidIsValid(oid); oid = prism_worker_look_next(&all))
+	for (; OidIsValid(oid); oid = prism_database_look_next(&all))
 	{
 		LauncherDatabase *database = find_database(oid);
 

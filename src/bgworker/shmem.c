@@ -12,6 +12,7 @@
  */
 #include "prism.h"
 #include "bgworker/backoff.h"
+#include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "compat.h"
@@ -30,31 +31,18 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* Databases that can be held off, and looked at anew, at a time; more of them are served less exactly. */
-#define HOLDS_MAX 16
-#define LOOKS_MAX 32
-
-#define HOLD_OFF_MS 10000
 /* A worker that was asked to leave and is still busy is sent SIGTERM. */
 #define STOP_PATIENCE_MS 1000
 /* A process that was asked for and has not come is given up. */
 #define START_PATIENCE_MS 30000
 #define NO_SLOT_RETRY_MS 2000
+/* What is due and cannot be done yet is no reason to spin. */
+#define RETRY_FLOOR_MS 50
 /* A process that lived so long before it failed is no reason for a longer back-off. */
 #define HEALTHY_MS 60000
 
-typedef struct DatabaseHold
-{
-	Oid			database;		/* InvalidOid: free */
-	TimestampTz until;
-} DatabaseHold;
-
 typedef struct WorkerShared
 {
-	DatabaseHold holds[HOLDS_MAX];
-	Oid			looks[LOOKS_MAX];
-	int			look_count;
-	bool		look_at_all;
 	ConditionVariable left;		/* a process has released its slot */
 	PrismWorkerSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } WorkerShared;
@@ -68,14 +56,12 @@ static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz
 static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
 static PrismWorkerSlot *free_slot(void);
 static bool may_start(PrismWorkerSlot *slot, TimestampTz now);
-static bool is_held_off(Oid database, TimestampTz now);
 static int	count_processes(void);
 static void ask_to_leave(PrismWorkerSlot *slot, TimestampTz now);
 static bool register_process(int slot_number, const PrismWorkerSlot *start);
 static void release_slot(int code, Datum arg);
 static void wake_slot(const PrismWorkerSlot *slot);
 static void wake_supervisor(PrismWorkerKind kind, Oid database);
-static void add_look(Oid database);
 
 int
 prism_worker_slots_max(void)
@@ -84,11 +70,17 @@ prism_worker_slots_max(void)
 	return 1 + 4 * prism_max_workers + 16;
 }
 
-Size
-prism_worker_shmem_size(void)
+static Size
+slots_size(void)
 {
 	return add_size(offsetof(WorkerShared, slots),
 					mul_size(prism_worker_slots_max(), sizeof(PrismWorkerSlot)));
+}
+
+Size
+prism_worker_shmem_size(void)
+{
+	return add_size(slots_size(), prism_database_shmem_size());
 }
 
 void
@@ -96,11 +88,12 @@ prism_worker_shmem_init(void)
 {
 	bool		found;
 
-	shared = ShmemInitStruct("prism workers", prism_worker_shmem_size(), &found);
-	shared_lock = &GetNamedLWLockTranche(PRISM_WORKER_TRANCHE)->lock;
+	prism_database_shmem_init();
+	shared = ShmemInitStruct("prism workers", slots_size(), &found);
+	shared_lock = &GetNamedLWLockTranche(PRISM_WORKER_TRANCHE)[PRISM_WORKER_LOCK_SLOTS].lock;
 	if (!found)
 	{
-		memset(shared, 0, prism_worker_shmem_size());
+		memset(shared, 0, slots_size());
 		ConditionVariableInit(&shared->left);
 	}
 }
@@ -252,7 +245,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	slot = find_slot(identity);
-	if (is_held_off(identity->database, now) || (slot != NULL && !may_start(slot, now)))
+	if (prism_database_is_held(identity->database) || (slot != NULL && !may_start(slot, now)))
 	{
 		bool		served = slot == NULL || slot->state != PRISM_WORKER_NO_SLOT;
 
@@ -392,14 +385,11 @@ prism_worker_retry_ms(Oid database)
 			due = slot->retry_at;
 		first = Min(first, due);
 	}
-	for (int i = 0; i < HOLDS_MAX; i++)
-		if (OidIsValid(shared->holds[i].database) && !OidIsValid(database))
-			first = Min(first, shared->holds[i].until);
 	LWLockRelease(shared_lock);
 
 	if (first == DT_NOEND)
 		return -1;
-	return Max(TimestampDifferenceMilliseconds(now, first), 1);
+	return Max(TimestampDifferenceMilliseconds(now, first), RETRY_FLOOR_MS);
 }
 
 /* ---------------- waking ---------------- */
@@ -447,22 +437,11 @@ wake_supervisor(PrismWorkerKind kind, Oid database)
 		prism_worker_wake(PRISM_MANAGER, database);
 }
 
-/* ---------------- databases ---------------- */
-
 bool
-prism_worker_hold_off(Oid database, long timeout_ms)
+prism_worker_clear_database(Oid database, long timeout_ms)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	DatabaseHold *hold = &shared->holds[0];
 	int			still_there;
-
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	for (int i = 1; i < HOLDS_MAX && hold->database != database; i++)
-		if (shared->holds[i].database == database || shared->holds[i].until < hold->until)
-			hold = &shared->holds[i];	/* its own, else the one that ends first */
-	hold->database = database;
-	hold->until = TimestampTzPlusMilliseconds(start, HOLD_OFF_MS);
-	LWLockRelease(shared_lock);
 
 	ConditionVariablePrepareToSleep(&shared->left);
 	for (;;)
@@ -487,67 +466,6 @@ prism_worker_hold_off(Oid database, long timeout_ms)
 	}
 	ConditionVariableCancelSleep();
 	return still_there == 0;
-}
-
-void
-prism_worker_release(Oid database)
-{
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < HOLDS_MAX; i++)
-		if (shared->holds[i].database == database)
-			shared->holds[i] = (DatabaseHold) {0};
-	add_look(database);
-	LWLockRelease(shared_lock);
-	prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
-}
-
-void
-prism_worker_look_at(Oid database)
-{
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	add_look(database);
-	LWLockRelease(shared_lock);
-	prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
-}
-
-static void
-add_look(Oid database)
-{
-	if (!OidIsValid(database))
-		return;					/* just wake up */
-	for (int i = 0; i < shared->look_count; i++)
-		if (shared->looks[i] == database)
-			return;
-	if (shared->look_count < LOOKS_MAX)
-		shared->looks[shared->look_count++] = database;
-	else
-		shared->look_at_all = true;
-}
-
-/* Holds whose owner has died end here. */
-Oid
-prism_worker_look_next(bool *all)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	Oid			database = InvalidOid;
-
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < HOLDS_MAX; i++)
-	{
-		if (OidIsValid(shared->holds[i].database) && shared->holds[i].until <= now)
-		{
-			add_look(shared->holds[i].database);
-			shared->holds[i] = (DatabaseHold) {0};
-		}
-	}
-	*all = shared->look_at_all;
-	shared->look_at_all = false;
-	if (*all)
-		shared->look_count = 0;
-	else if (shared->look_count > 0)
-		database = shared->looks[--shared->look_count];
-	LWLockRelease(shared_lock);
-	return database;
 }
 
 /* ---------------- helpers; the lock is held ---------------- */
@@ -576,15 +494,6 @@ free_slot(void)
 		if (shared->slots[i].state == PRISM_WORKER_FREE)
 			return &shared->slots[i];
 	return NULL;
-}
-
-static bool
-is_held_off(Oid database, TimestampTz now)
-{
-	for (int i = 0; i < HOLDS_MAX; i++)
-		if (shared->holds[i].database == database && shared->holds[i].until > now)
-			return true;
-	return false;
 }
 
 /* Processes that run or were asked for; the launcher does not count. */

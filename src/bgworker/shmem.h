@@ -23,6 +23,13 @@
 /* The launcher's slot; the others are taken as they come. */
 #define PRISM_LAUNCHER_SLOT 0
 #define PRISM_WORKER_TRANCHE "prism_worker"
+/* Its locks; the second may be taken while the first is held. */
+enum
+{
+	PRISM_WORKER_LOCK_SLOTS,
+	PRISM_WORKER_LOCK_DATABASES,
+	PRISM_WORKER_LOCKS
+};
 #define PRISM_WORKER_ERROR_BYTES 256
 
 typedef enum PrismWorkerKind
@@ -77,7 +84,7 @@ typedef struct PrismWorkerSlot
 	char		error[PRISM_WORKER_ERROR_BYTES];	/* the last one; empty: none */
 } PrismWorkerSlot;
 
-/* Called by prism.c's shared memory hooks; the LWLock tranche PRISM_WORKER_TRANCHE (1 lock) is requested there too. */
+/* Called by prism.c's shared memory hooks; the LWLocks of PRISM_WORKER_TRANCHE are requested there too. */
 extern Size prism_worker_shmem_size(void);
 extern void prism_worker_shmem_init(void);
 
@@ -118,20 +125,10 @@ extern void prism_worker_wake(PrismWorkerKind kind, Oid database);
 extern void prism_worker_wake_database(Oid database);
 
 /*
- * A database is to be dropped, renamed, moved or copied: its workers leave and
- * none comes back until prism_worker_release() or ten seconds have passed.
- * False: some are still there after the wait.
+ * All workers of a database leave now; those that are busy are sent SIGTERM
+ * after a while.  False: some are still there after the wait.
  */
-extern bool prism_worker_hold_off(Oid database, long timeout_ms);
-extern void prism_worker_release(Oid database);
-
-/*
- * Databases at which the launcher shall look (again); InvalidOid: at their
- * list.  The launcher takes them one by one; *all is set when there were too
- * many to remember.
- */
-extern void prism_worker_look_at(Oid database);
-extern Oid	prism_worker_look_next(bool *all);
+extern bool prism_worker_clear_database(Oid database, long timeout_ms);
 
 /* When the next supervised worker of the database (InvalidOid: managers) may be tried again, in ms; -1: none waits. */
 extern long prism_worker_retry_ms(Oid database);

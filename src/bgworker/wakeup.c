@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
@@ -92,10 +93,10 @@ void
 prism_wake_hold_off(Oid database, bool to_drop)
 {
 	if (OidIsValid(held_database) && held_database != database)
-		prism_worker_release(held_database);
+		prism_database_release(held_database);
 	held_database = database;
 	held_is_dropped = to_drop;
-	(void) prism_worker_hold_off(database, LEAVE_TIMEOUT_MS);
+	(void) prism_database_hold_off(database, LEAVE_TIMEOUT_MS);
 }
 
 /* A savepoint may have brought the extension back: look whether it is really gone. */
@@ -125,12 +126,12 @@ prism_wake_end(bool committed)
 	if (committed && held_is_dropped)
 		forget_database(held_database);
 	if (committed && wake_wanted && prism_preloaded)
-		prism_worker_look_at(MyDatabaseId);
+		prism_database_look_at(MyDatabaseId);
 	wake_when_told = committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded;
 	if (OidIsValid(held_database))
-		prism_worker_release(held_database);
+		prism_database_release(held_database);
 	else if (committed && databases_changed)
-		prism_worker_look_at(InvalidOid);
+		prism_database_look_at(InvalidOid);
 
 	wake_wanted = extension_dropped = forget_topics = false;
 	servers_changed = relations_restored = databases_changed = false;

@@ -117,6 +117,14 @@ $node->safe_psql('postgres', 'ALTER DATABASE b ALLOW_CONNECTIONS false');
 wait_for_value($node, workers_of('b'), 0);
 pass('a database that takes no connections has no workers');
 
+# What an interrupted DROP DATABASE leaves behind takes no connections, and is dropped.
+database_with_workers('e');
+$node->safe_psql('postgres', q{UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'e'; CREATE DATABASE f});
+wait_for_value($node, workers_of('e'), 0);
+pass('a database that is marked invalid loses its workers');
+works('DROP DATABASE e', 'DROP DATABASE of an invalid one');
+$node->safe_psql('postgres', 'DROP DATABASE f');
+
 # Oids of dropped databases are forgotten, by a launcher that was away as well.
 kill_worker($node, 'prism launcher', signal => 'TERM');
 $node->safe_psql('postgres', 'DROP DATABASE b');
