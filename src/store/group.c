@@ -179,6 +179,7 @@ init_slot(PrismGroup *slot, int32 topic_id, int32 group_id, int64 start_from, bo
 	slot->looked_at = look;
 	slot->ready = slot->starved = false;
 	slot->reader = 0;
+	slot->records = 0;
 	slot->epoch = 0;
 	LWLockRelease(slot->lock);
 }

@@ -25,6 +25,8 @@
 
 /* Acknowledgements checked under one hold of the lock. */
 #define ACK_CHUNK 256
+/* A group's records until it writes a checkpoint, from which the next restart can start. */
+#define RECORDS_A_CHECKPOINT 1000
 /* Positions that an error names. */
 #define POSITIONS_NAMED_MAX 10
 
@@ -56,6 +58,7 @@ typedef struct AckList
 	PrismGroup *group;
 	uint32		generation;
 	uint32		epoch;			/* of the window when acking began */
+	bool		checkpoint;		/* it is our turn to write one */
 	int32		group_id;
 	char	   *name;
 	PrismCounter *counter;
@@ -345,6 +348,9 @@ begin_acking(AckList *list, PrismRange *ranges)
 		add_range(ranges, &count, prism_window_range_start(window, entry), ack->offset + 1);
 	}
 	list->epoch = list->group->epoch;
+	list->checkpoint = ++list->group->records >= RECORDS_A_CHECKPOINT;
+	if (list->checkpoint)
+		list->group->records = 0;
 	prism_group_unlock(list->group);
 	if (lost != NULL)
 		refuse(list->name, &lost->offset, 1);
@@ -365,6 +371,8 @@ prism_group_pre_commit(void)
 		count = begin_acking(list, ranges);
 		prism_group_append_finished(list->group_id, list->epoch, ranges, count);
 		pfree(ranges);
+		if (list->checkpoint)
+			prism_group_checkpoint(list->group_id);
 	}
 	sealed = true;
 }

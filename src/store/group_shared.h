@@ -39,6 +39,7 @@ typedef struct PrismGroup
 	bool		ready;			/* the window was rebuilt */
 	bool		starved;		/* somebody found no room to read ahead */
 	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
+	int			records;		/* appended since somebody wrote a checkpoint */
 	uint32		epoch;			/* progress records of another epoch do not count (seek) */
 	ConditionVariable changed;	/* reading ahead or rebuilding has ended */
 	PrismWindow *window;
@@ -119,6 +120,8 @@ extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
 
 /* Rebuild the window from the progress log unless somebody did. */
 extern void prism_group_rebuild(PrismGroupRef *ref);
+/* A full record of a loaded group, in this transaction. */
+extern void prism_group_checkpoint(int32 group_id);
 extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
 
 /* ---------- group_take.c ---------- */

@@ -7,10 +7,11 @@
  * only add, so the state is the union of what the kept records say, in any
  * order and however often; only an epoch (seek) starts afresh.
  *
- * Why no acknowledgement is lost when old segments of the progress log go: the
- * stable progress offset is taken before a window is copied, and a COMMIT
- * callback enters what it finished into the window before its record can fall
- * below the stable offset.  So a checkpoint covers everything below it.
+ * Why no acknowledgement is lost when a replay starts at a checkpoint, or old
+ * segments of the progress log go: the stable progress offset is taken before a
+ * window is copied, and a COMMIT callback enters what it finished into the
+ * window before its record can fall below the stable offset.  So a checkpoint
+ * covers everything below that offset, which it names.
  *
  * Numbers are in network byte order, as pg_dump carries them to other machines.
  *
@@ -32,10 +33,14 @@
 
 #define RECORD_VERSION 1
 
+/* How far back from its end the progress log is first searched for a checkpoint, and how much farther each time. */
+#define FIRST_SPAN 8192
+#define SPAN_FACTOR 4
+
 typedef enum RecordType
 {
 	RECORD_FINISHED = 'F',		/* epoch, count, ranges */
-	RECORD_CHECKPOINT = 'C'		/* epoch, base, read_end, count, (offset, attempt) of unfinished ones */
+	RECORD_CHECKPOINT = 'C'		/* epoch, covers, base, read_end, count, (offset, attempt) of unfinished ones */
 } RecordType;
 
 /* An unfinished message whose attempts are known. */
@@ -50,6 +55,8 @@ typedef struct ReplayedState
 {
 	int32		group_id;		/* hash key */
 	uint32		epoch;
+	int64		covers;			/* of the last checkpoint: the log below is not needed; -1: there was none */
+	int			records;		/* since then */
 	PrismRanges finished;
 	Attempt    *attempts;		/* of the last checkpoint, ascending */
 	int			attempt_count;
@@ -84,12 +91,13 @@ prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *rang
 }
 
 static void
-append_checkpoint(int32 group_id, uint32 epoch, int64 base, int64 read_end,
+append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
 				  const Attempt *attempts, int count)
 {
 	StringInfoData record;
 
 	begin_record(&record, RECORD_CHECKPOINT, group_id, epoch);
+	pq_sendint64(&record, covers);
 	pq_sendint64(&record, base);
 	pq_sendint64(&record, read_end);
 	pq_sendint32(&record, count);
@@ -109,6 +117,8 @@ init_state(ReplayedState *state, int32 group_id, int64 start_from)
 {
 	state->group_id = group_id;
 	state->epoch = 0;
+	state->covers = -1;
+	state->records = 0;
 	state->attempts = NULL;
 	state->attempt_count = 0;
 	prism_ranges_init(&state->finished, start_from);
@@ -122,6 +132,7 @@ enter_epoch(ReplayedState *state, uint32 epoch)
 	{
 		/* where it starts stands in the checkpoint that began it */
 		state->epoch = epoch;
+		state->covers = -1;
 		state->finished.floor = 0;
 		state->finished.count = 0;
 		state->attempt_count = 0;
@@ -134,6 +145,7 @@ replay_finished(ReplayedState *state, StringInfo record)
 {
 	int			count = pq_getmsgint(record, 4);
 
+	state->records++;
 	for (int i = 0; i < count; i++)
 	{
 		int64		from = pq_getmsgint64(record);
@@ -146,11 +158,14 @@ replay_finished(ReplayedState *state, StringInfo record)
 static void
 replay_checkpoint(ReplayedState *state, StringInfo record)
 {
+	int64		covers = pq_getmsgint64(record);
 	int64		base = pq_getmsgint64(record);
 	int64		read_end = pq_getmsgint64(record);
 	int			count = pq_getmsgint(record, 4);
 	int64		from = base;
 
+	state->covers = Max(state->covers, covers);
+	state->records = 0;
 	prism_ranges_add(&state->finished, 0, base);
 	if (state->attempts != NULL)
 		pfree(state->attempts);
@@ -299,8 +314,27 @@ fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unf
 		entry->attempt = attempts_of(state, arrival->offset);
 	}
 	prism_window_read_to(group->window, prism_ranges_end(&state->finished));
+	group->records = state->records;
 	group->epoch = state->epoch;
 	group->ready = true;
+}
+
+/* Replay from the last checkpoint on, which is sought backwards from the log's end. */
+static void
+replay_group(PrismGroupRef *ref, ReplayedState *state)
+{
+	ReplayTarget target = {.one = state,.mcxt = CurrentMemoryContext};
+	int64		end = prism_progress_stable();
+	int64		from = Max(0, end - FIRST_SPAN);
+
+	for (;;)
+	{
+		init_state(state, ref->group_id, ref->group->start_from);
+		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, ref->group_id, from, visit_record, &target);
+		if (from == 0 || state->covers >= from)
+			return;
+		from = state->covers >= 0 ? state->covers : Max(0, end - SPAN_FACTOR * (end - from));
+	}
 }
 
 static void
@@ -308,11 +342,9 @@ replay_into_window(PrismGroupRef *ref)
 {
 	PrismGroup *group = ref->group;
 	ReplayedState state;
-	ReplayTarget target = {.one = &state,.mcxt = CurrentMemoryContext};
 	Unfinished	unfinished = {.capacity = 64};
 
-	init_state(&state, ref->group_id, group->start_from);
-	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, ref->group_id, 0, visit_record, &target);
+	replay_group(ref, &state);
 	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);
 	read_unfinished(ref->topic, &state.finished, &unfinished);
 	if (unfinished.count > prism_group_window)
@@ -361,9 +393,9 @@ prism_group_rebuild(PrismGroupRef *ref)
 
 /* ---------- checkpoints ---------- */
 
-/* Copy the unfinished entries of a loaded group; false: it is not loaded. */
+/* Copy the unfinished entries of a loaded group; false: it is not loaded. 'covers' was taken before. */
 static bool
-checkpoint_window(int32 group_id)
+checkpoint_window(int32 group_id, int64 covers)
 {
 	Attempt    *attempts = palloc_array(Attempt, prism_group_window);
 	PrismGroup *group = prism_group_lock_loaded(group_id);
@@ -382,20 +414,28 @@ checkpoint_window(int32 group_id)
 		attempts[count++] = (Attempt) {entry->offset, entry->attempt};
 	prism_group_unlock(group);
 
-	append_checkpoint(group_id, epoch, base, read_end, attempts, count);
+	append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
 	pfree(attempts);
 	return true;
 }
 
 /* What is finished of a group that nobody has used since the server started. */
 static void
-checkpoint_replayed(ReplayedState *state)
+checkpoint_replayed(ReplayedState *state, int64 covers)
 {
-	append_checkpoint(state->group_id, state->epoch, state->finished.floor, state->finished.floor,
-					  state->attempts, 0);
+	append_checkpoint(state->group_id, state->epoch, covers, state->finished.floor,
+					  state->finished.floor, state->attempts, 0);
 	if (state->finished.count > 0)
 		prism_group_append_finished(state->group_id, state->epoch,
 									state->finished.ranges, state->finished.count);
+}
+
+void
+prism_group_checkpoint(int32 group_id)
+{
+	int64		covers = prism_progress_stable();
+
+	(void) checkpoint_window(group_id, covers);
 }
 
 int64
@@ -414,14 +454,14 @@ prism_group_checkpoint_all(void)
 	{
 		PrismGroupRow *row = lfirst(cell);
 
-		if (!checkpoint_window(row->group_id))
+		if (!checkpoint_window(row->group_id, covers))
 			init_state(hash_search(idle, &row->group_id, HASH_ENTER, NULL), row->group_id, row->start_from);
 	}
 	if (hash_get_num_entries(idle) > 0)
 		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
 	hash_seq_init(&status, idle);
 	while ((state = hash_seq_search(&status)) != NULL)
-		checkpoint_replayed(state);
+		checkpoint_replayed(state, covers);
 	hash_destroy(idle);
 	return covers;
 }

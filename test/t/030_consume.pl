@@ -117,18 +117,22 @@ wait_for_value($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $waiter
 $waiter->{run}->finish;
 
 # As many unfinished messages as the window holds: the others wait, with a warning; one that is stuck blocks nobody.
-apply_and_publish('full', 200);
+apply_and_publish('full', 1300);
 is(sql(q{SELECT count(*) FROM prism.consume('full', 'g', 1000)}), 64, 'a group has at most prism.group_window unfinished messages');
 like(error_of($node, q{SELECT count(*) FROM prism.consume('full', 'g')}), qr/WARNING:  53400: .*\n.*\nHINT:.*prism\.group_window/,
 	'no room is told');
 is(sql(q{SELECT window_full FROM prism.groups WHERE topic = 'full'}), 't', 'and shown');
 sql(q{SELECT prism.drop_group('full', 'g')});
 sql(q{SELECT "position" FROM prism.consume('full', 'g', 1);
-	DO $$ BEGIN FOR i IN 1 .. 199 LOOP PERFORM prism.ack(m) FROM prism.consume('full', 'g', 1) AS m; COMMIT; END LOOP; END $$});
+	DO $$ BEGIN FOR i IN 1 .. 1299 LOOP PERFORM prism.ack(m) FROM prism.consume('full', 'g', 1) AS m; COMMIT; END LOOP; END $$});
 is(sql(q{SELECT "position", in_flight, lag_messages FROM prism.groups WHERE topic = 'full'}), '0|1|1',
 	'a message that nobody finishes holds up none of those behind it');
 $node->restart;
 is(take('full', 'g'), '0:1', 'also not after a restart');
+is(sql(q{SELECT count(*) FROM prism.read('full', 0, 10000)}), 1300, 'nothing is gone of what others may read');
+my $progress = sql(q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = '__prism_progress'});
+cmp_ok(sql("SELECT count(*) FROM $progress WHERE key LIKE 'g%' AND get_byte(payload, 1) = ascii('C')"), '>=', 1,
+	'now and then the progress log has the whole state, from which a restart starts');
 
 # No place for a fifth group; the error says what to set, the views go on.
 is(sql(q{SELECT count("position") FROM prism.groups}), 4, 'looking at groups loads them');
