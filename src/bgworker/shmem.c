@@ -20,6 +20,7 @@
 
 #include <signal.h>
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/condition_variable.h"
@@ -134,7 +135,7 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, c
 	slot->state = state;
 	slot->retry_at = retry_at;
 	if (error != NULL)
-		strlcpy(slot->error, error, sizeof(slot->error));
+		strlcpy(slot->error, error, pg_mbcliplen(error, strlen(error), sizeof(slot->error) - 1) + 1);
 }
 
 int

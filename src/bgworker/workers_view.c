@@ -24,6 +24,7 @@ PG_FUNCTION_INFO_V1(prism_workers);
 static bool may_see_workers(void);
 static void put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot);
 static const char *hint_for(const PrismWorkerSlot *slot);
+static char *readable_error(const PrismWorkerSlot *slot);
 
 /* The rows of prism.workers; none for those who may not see what others do. */
 Datum
@@ -73,11 +74,25 @@ put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot)
 	values[7] = Int32GetDatum(slot->restarts);
 	nulls[8] = slot->error[0] == '\0';
 	if (!nulls[8])
-		values[8] = CStringGetTextDatum(slot->error);
+		values[8] = CStringGetTextDatum(readable_error(slot));
 	nulls[9] = hint == NULL;
 	if (hint != NULL)
 		values[9] = CStringGetTextDatum(hint);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* Another database may have another encoding: what is not ASCII in its texts cannot be shown here. */
+static char *
+readable_error(const PrismWorkerSlot *slot)
+{
+	char	   *error = pstrdup(slot->error);
+
+	if (slot->identity.database == MyDatabaseId)
+		return error;
+	for (char *c = error; *c != '\0'; c++)
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
+	return error;
 }
 
 /* What to do about a state, if there is something to do. */
