@@ -211,6 +211,7 @@ insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 	prism_group_note_created(row->group_id);
+	prism_group_append_start(row->group_id, start);
 }
 
 /* ---------- making, finding, dropping ---------- */
@@ -277,6 +278,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	}
 	ref->group = prism_group_attach(ref->topic_id, row.group_id, row.start_from,
 									missing == PRISM_GROUP_LOOK, &ref->generation);
+	/* NoLock: we have made the group, and keep its name's lock */
 	if (held != NoLock)
 		unlock_name(ref->topic_id, ref->name, held);
 	if (ref->group == NULL)
@@ -287,6 +289,8 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	}
 	ref->group_id = row.group_id;
 	ref->catalog_generation = generation;
+	if (held == NoLock)
+		prism_group_start(ref);
 	return true;
 }
 

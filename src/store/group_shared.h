@@ -118,6 +118,9 @@ extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
 
 /* ---------- group_state.c ---------- */
 
+/* A new group: its first record, and its window, of which the log has nothing yet. */
+extern void prism_group_append_start(int32 group_id, int64 start);
+extern void prism_group_start(PrismGroupRef *ref);
 /* Rebuild the window from the progress log unless somebody did. */
 extern void prism_group_rebuild(PrismGroupRef *ref);
 /* A full record of a loaded group, in this transaction. */

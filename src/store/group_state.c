@@ -362,6 +362,17 @@ replay_into_window(PrismGroupRef *ref)
 }
 
 void
+prism_group_start(PrismGroupRef *ref)
+{
+	PrismGroup *group = ref->group;
+
+	prism_group_lock(ref, LW_EXCLUSIVE);
+	prism_window_reset(group->window, group->start_from);
+	group->ready = true;
+	prism_group_unlock(group);
+}
+
+void
 prism_group_rebuild(PrismGroupRef *ref)
 {
 	for (;;)
@@ -417,6 +428,12 @@ checkpoint_window(int32 group_id, int64 covers)
 	append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
 	pfree(attempts);
 	return true;
+}
+
+void
+prism_group_append_start(int32 group_id, int64 start)
+{
+	append_checkpoint(group_id, 0, prism_progress_stable(), start, start, NULL, 0);
 }
 
 /* What is finished of a group that nobody has used since the server started. */
