@@ -139,8 +139,8 @@ extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight
 /* Everything below is settled. *flush_to: WAL position up to which it must be flushed before it may leave the server. */
 extern int64 prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to);
 
-/* Go on at the first offset of the segment after the current one; a recorded jump. */
-extern void prism_counter_roll(PrismCounter *counter, int64 segment_number);
+/* Go on at the first offset of the segment after the current one; a recorded jump. Moves the mark; may wait. */
+extern void prism_counter_roll(PrismTopic *topic, int64 segment_number);
 
 /* The oldest block in flight, for views; false: none. */
 extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);

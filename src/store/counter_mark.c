@@ -348,14 +348,19 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 }
 
 void
-prism_counter_roll(PrismCounter *counter, int64 segment_number)
+prism_counter_roll(PrismTopic *topic, int64 segment_number)
 {
+	PrismCounter *counter = topic->counter;
 	int64		base = (segment_number + 1) * counter->segment_messages;
 
+	/*
+	 * The mark first: positions follow the stable offset to the base at once,
+	 * and a restart that went on below them would hide new messages.
+	 */
+	(void) prism_counter_reserve(topic, base - prism_counter_peek(counter));
 	SpinLockAcquire(&counter->mutex);
-	if (counter->ready && counter->next / counter->segment_messages == segment_number)
+	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base)
 	{
-		/* the mark is moved by the next publisher: limit may lie below next until then */
 		note_jump(counter, counter->next, base);
 		counter->next = base;
 	}

@@ -72,7 +72,7 @@ roll_slow(PrismTopic *topic, int64 current)
 	prism_segment_age(topic, current, &age);
 	if (age.used && older_than(age.first, Max(prism_retention_min / ROLL_PART, 1)) &&
 		OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
-		prism_counter_roll(topic->counter, current);
+		prism_counter_roll(topic, current);
 }
 
 bool
