@@ -20,6 +20,7 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
@@ -408,10 +409,31 @@ note_positions(void)
 	};
 }
 
+/*
+ * Writing out of line wants a snapshot, and an assertion of newer servers
+ * wants one for any table that could.  For a few small rows it costs more than
+ * it is worth.
+ */
+static bool
+wants_snapshot(void)
+{
+#ifdef USE_ASSERT_CHECKING
+	return true;
+#else
+	for (int i = 0; i < block_count; i++)
+	{
+		if (blocks[i].pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD)
+			return true;
+	}
+	return false;
+#endif
+}
+
 void
 prism_log_pre_commit(void)
 {
 	MemoryContext caller;
+	bool		snapshot;
 
 	if (!prism_log_has_pending())
 		return;
@@ -420,7 +442,9 @@ prism_log_pre_commit(void)
 	make_blocks(prism_pending_topics());
 	if (block_count > 0)
 	{
-		PushActiveSnapshot(GetTransactionSnapshot());
+		snapshot = wants_snapshot();
+		if (snapshot)
+			PushActiveSnapshot(GetTransactionSnapshot());
 		do
 			prepare_blocks();
 		while (!register_blocks());
@@ -428,7 +452,8 @@ prism_log_pre_commit(void)
 		note_positions();
 		for (int i = 0; i < block_count; i++)
 			close_segments(&blocks[i]);
-		PopActiveSnapshot();
+		if (snapshot)
+			PopActiveSnapshot();
 	}
 	prism_pending_close();
 	MemoryContextSwitchTo(caller);

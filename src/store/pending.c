@@ -266,6 +266,7 @@ prism_log_append(PrismTopic *topic, const PrismMessage *message)
 		pending->tuples_max *= 2;
 	}
 	tuple = form_tuple(message);
+	pending->tuple_bytes_max = Max(pending->tuple_bytes_max, tuple->t_len);
 	pending->tuples[slot] = tuple;
 	extend_range(pending);
 	pending->count++;

@@ -38,6 +38,7 @@ typedef struct PrismPending
 	int64		live;			/* messages that will be published, unless the topic is dropped */
 	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */
 	int64		bytes;			/* of the tuples in memory */
+	uint32		tuple_bytes_max;	/* of all tuples ever */
 
 	HeapTuple  *tuples;
 	int64		tuples_max;
