@@ -77,6 +77,13 @@ prism_my_local_xid(void)
 #endif
 }
 
+/* Settings that a worker must not inherit and that older versions do not know. */
+#if PG_VERSION_NUM >= 170000
+#define PRISM_NEWER_WORKER_SETTINGS {"transaction_timeout", "0"},
+#else
+#define PRISM_NEWER_WORKER_SETTINGS
+#endif
+
 /* Before the declaration of a function that does not return. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn __attribute__((noreturn))

@@ -54,6 +54,9 @@ static const char *const worker_settings[][2] = {
 	{"synchronous_commit", "on"},
 	{"row_security", "off"},
 	{"session_replication_role", "origin"},
+	{"default_table_access_method", "heap"},
+	{"role", "none"},
+	PRISM_NEWER_WORKER_SETTINGS
 };
 
 static double

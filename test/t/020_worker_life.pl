@@ -67,8 +67,8 @@ wait_for_workers();
 for my $kind ('launcher', 'manager', 'maintainer')
 {
 	my $where = "backend_type = 'prism $kind' AND (datname IS NULL OR datname = 'postgres')";
-	my $ended = $node->safe_psql('postgres', "SELECT extract(epoch FROM clock_timestamp()), pg_terminate_backend(pid, 10000), pid FROM pg_stat_activity WHERE $where");
-	my ($at, undef, $pid) = split /\|/, $ended;
+	my $ended = $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 10000), extract(epoch FROM clock_timestamp()), pid FROM pg_stat_activity WHERE $where");
+	my (undef, $at, $pid) = split /\|/, $ended;
 
 	wait_for_value($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE $where AND pid <> $pid");
 	my $took = $node->safe_psql('postgres', "SELECT extract(epoch FROM backend_start) - $at FROM pg_stat_activity WHERE $where");
@@ -113,7 +113,7 @@ wait_for_value($node, kinds('other'), 'maintainer manager');
 pass('prism.enabled = on brings them back');
 
 $node->safe_psql('postgres', "ALTER DATABASE other SET $_")
-  for 'statement_timeout = 1', 'lock_timeout = 1', 'default_transaction_read_only = on', "search_path = 'nowhere'", "default_transaction_isolation = 'serializable'";
+  for 'statement_timeout = 1', 'lock_timeout = 1', 'default_transaction_read_only = on', "search_path = 'nowhere'", "default_transaction_isolation = 'serializable'", 'role = pg_monitor';
 for my $kind ('manager', 'maintainer')
 {
 	$pid = kill_worker($node, "prism $kind", signal => 'TERM', database => 'other');
