@@ -70,7 +70,11 @@ demo_psql() {
 	find_postgres
 	[ -e "$PRISM_STATE/demo/data" ] || die "run ./dev demo first"
 	trap stop_demo EXIT
-	[ ! -e "$PRISM_STATE/demo/with_kafka" ] || say "Kafka answers at $(demo_broker start)"
+	if [ -e "$PRISM_STATE/demo/with_kafka" ]; then
+		local broker
+		broker=$(demo_broker start)
+		say "Kafka answers at $broker"
+	fi
 	cluster_start demo || die "the demo's server did not start"
 	"$PG_BIN/psql" -d demo "$@"
 }

@@ -260,7 +260,7 @@ test_tap() {
 	local name names folder log
 	mapfile -t names < <(wanted_names .pl "$BUILD"/test/t/*.pl)
 	[ ${#names[@]} -gt 0 ] || return 0
-	step "the broker's jars, once"
+	step "fetching Kafka, the first time"
 	result "Kafka can be had" "$PROJECT/test/services/kafka" install
 	for name in "${names[@]}"; do
 		folder=$PRISM_STATE/test/tap/$name
