@@ -31,8 +31,12 @@
 static int
 batches_max(const PrismRoute *route)
 {
+	/*
+	 * A Kafka transaction takes its time: while one is under way, read ahead when
+	 * there is a backlog; else let the messages gather that the next one can take.
+	 */
 	if (route->sink.exactly_once)
-		return PRISM_TRANSACT_BATCHES;
+		return route->read_position < route->seen_stable ? PRISM_TRANSACT_BATCHES : 1;
 	return route->window_messages >= PRISM_STREAM_BATCHES_FULL * route->sink.batch_messages
 		? 0 : PRISM_STREAM_BATCHES;
 }
