@@ -264,12 +264,9 @@ fill_namespace_name(PrismTopic *topic, Snapshot snapshot)
 	table_close(catalog, AccessShareLock);
 }
 
-/*
- * Read a topic's row, by name or else by id.  False: there is none.  The entry
- * is marked valid before its lock is taken; prism_topic_lookup() looks again.
- */
+/* Read a topic's row, by name or else by id.  False: there is none. */
 static bool
-load_topic(PrismTopic *topic, const char *name, int32 topic_id)
+read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 {
 	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -301,6 +298,26 @@ load_topic(PrismTopic *topic, const char *name, int32 topic_id)
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+/*
+ * Fill an entry of the cache; false: there is no such topic.  What was read
+ * while an invalidation came may be half old and half new: read it again.  The
+ * entry is marked valid before its lock is taken; prism_topic_lookup() looks
+ * again.
+ */
+static bool
+load_topic(PrismTopic *topic, const char *name, int32 topic_id)
+{
+	uint64		read_at;
+	bool		found;
+
+	do
+	{
+		read_at = prism_catalog_generation();
+		found = read_topic(topic, name, topic_id);
+	} while (generation != read_at);
 
 	if (found && prism_preloaded)
 		topic->counter = prism_counter_attach(topic->mark_relid, topic->segment_messages);
