@@ -19,6 +19,7 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_database.h"
 #include "common/jsonapi.h"
+#include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -121,6 +122,17 @@ prism_foreign_server_allows(Oid server, Oid role, AclMode mode)
 	return object_aclcheck(ForeignServerRelationId, server, role, mode) == ACLCHECK_OK;
 #else
 	return pg_foreign_server_aclcheck(server, role, mode) == ACLCHECK_OK;
+#endif
+}
+
+/* Entries of a new row in all indexes of its table. 16 can leave out all but summarizing ones. */
+static inline List *
+prism_insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecInsertIndexTuples(relation, slot, estate, false, false, NULL, NIL, false);
+#else
+	return ExecInsertIndexTuples(relation, slot, estate, false, false, NULL, NIL);
 #endif
 }
 

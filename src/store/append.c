@@ -17,8 +17,8 @@
 #include "store/counter.h"
 #include "store/pending.h"
 #include "store/segment.h"
+#include "store/segment_index.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/heaptoast.h"
 #include "access/htup_details.h"
@@ -26,10 +26,8 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/index.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/execnodes.h"
 #include "replication/origin.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -50,7 +48,7 @@ typedef struct TopicBlock
 	int64		first_segment;
 	int64		last_segment;
 	Relation   *segments;		/* first_segment .. last_segment, locked until the end */
-	Relation   *indexes;
+	PrismSegmentIndex **indexes;
 	int64		bytes;
 } TopicBlock;
 
@@ -73,7 +71,7 @@ close_segments(TopicBlock *block)
 		return;
 	for (int i = 0; i <= block->last_segment - block->first_segment; i++)
 	{
-		index_close(block->indexes[i], NoLock);
+		prism_segment_index_close(block->indexes[i]);
 		table_close(block->segments[i], NoLock);
 	}
 	block->segments = NULL;
@@ -84,19 +82,18 @@ close_segments(TopicBlock *block)
  * looking it up; opening tells whether it is still there.
  */
 static Relation
-open_segment(PrismTopic *topic, int64 number, Relation *index)
+open_segment(PrismTopic *topic, int64 number, PrismSegmentIndex **index)
 {
 	Relation	segment;
 	Oid			relid = topic->segment_number == number ? topic->segment_relid : InvalidOid;
-	Oid			index_relid = topic->segment_index_relid;
 
-	if (!OidIsValid(relid) || !OidIsValid(index_relid))
-		relid = prism_segment_relid(topic, number, &index_relid);
+	if (!OidIsValid(relid))
+		relid = prism_segment_relid(topic, number, NULL);
 	segment = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
 	if (segment == NULL)
 		topic->segment_number = -1;
 	else
-		*index = index_open(index_relid, RowExclusiveLock);
+		*index = prism_segment_index_open(topic, number, segment);
 	return segment;
 }
 
@@ -112,7 +109,7 @@ open_segments(TopicBlock *block, int64 first)
 	block->last_segment = block->first_segment - 1;
 	count = (end - 1) / topic->segment_messages - block->first_segment + 1;
 	block->segments = palloc(count * sizeof(Relation));
-	block->indexes = palloc(count * sizeof(Relation));
+	block->indexes = palloc(count * sizeof(PrismSegmentIndex *));
 	for (int i = 0; i < count; i++)
 	{
 		block->segments[i] = open_segment(topic, block->first_segment + i, &block->indexes[i]);
@@ -207,24 +204,6 @@ number_tuple(HeapTuple tuple, int64 offset, int64 remaining)
 	memcpy(data + 16, &remaining32, sizeof(remaining32));
 }
 
-static void
-insert_index_entry(Relation heap, Relation index, ItemPointer tid, int64 offset)
-{
-	static IndexInfo *info = NULL;
-	Datum		value = Int64GetDatum(offset);
-	bool		isnull = false;
-
-	/* that of one segment holds for all: an index on offset, nothing else */
-	if (info == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-		info = BuildIndexInfo(index);
-		MemoryContextSwitchTo(caller);
-	}
-	index_insert(index, &value, &isnull, tid, heap, UNIQUE_CHECK_YES, false, info);
-}
-
 /* Insert the rows in slots[0 .. count), which begin at 'first' and lie in one segment. */
 static void
 insert_chunk(Inserter *inserter, int count, int64 first)
@@ -232,14 +211,15 @@ insert_chunk(Inserter *inserter, int count, int64 first)
 	TopicBlock *block = inserter->block;
 	int64		segment_messages = block->pending->topic->segment_messages;
 	int			number = first / segment_messages - block->first_segment;
-	Relation	heap = block->segments[number];
-	Relation	index = block->indexes[number];
 
-	heap_multi_insert(heap, inserter->slots, count, inserter->cid, 0, inserter->bulk);
+	heap_multi_insert(block->segments[number], inserter->slots, count, inserter->cid, 0, inserter->bulk);
 	for (int i = 0; i < count; i++)
 	{
-		insert_index_entry(heap, index, &inserter->slots[i]->tts_tid, first + i);
-		ExecClearTuple(inserter->slots[i]);
+		TupleTableSlot *slot = inserter->slots[i];
+
+		prism_segment_index_insert(block->indexes[number], ExecFetchSlotHeapTuple(slot, false, NULL),
+								   &slot->tts_tid, first + i);
+		ExecClearTuple(slot);
 	}
 	if ((first + count) % segment_messages == 0 && inserter->bulk != NULL)
 	{
@@ -300,8 +280,7 @@ insert_single(TopicBlock *block, CommandId cid)
 	tuple = prism_pending_fetch(&cursor);
 	number_tuple(tuple, block->in_flight->first, 0);
 	heap_insert(block->segments[0], tuple, cid, 0, NULL);
-	insert_index_entry(block->segments[0], block->indexes[0], &tuple->t_self,
-					   block->in_flight->first);
+	prism_segment_index_insert(block->indexes[0], tuple, &tuple->t_self, block->in_flight->first);
 	block->bytes = tuple->t_len;
 }
 

@@ -102,15 +102,14 @@ open_segment(PrismReader *reader)
 	while (reader->position < reader->stable)
 	{
 		int64		number = reader->position / topic->segment_messages;
-		Oid			index_relid;
-		Oid			relid = prism_segment_relid(topic, number, &index_relid);
+		Oid			relid = prism_segment_relid(topic, number, NULL);
 		ScanKeyData keys[2];
 
 		if (!OidIsValid(relid))
 		{
 			/* it may be newer than what this transaction knows of the catalogue, but not than the stable offset */
 			AcceptInvalidationMessages();
-			relid = prism_segment_relid(topic, number, &index_relid);
+			relid = prism_segment_relid(topic, number, NULL);
 		}
 		if (!OidIsValid(relid) || (reader->heap = try_relation_open(relid, AccessShareLock)) == NULL)
 		{
@@ -120,7 +119,7 @@ open_segment(PrismReader *reader)
 			reader->position = number * topic->segment_messages;
 			continue;
 		}
-		reader->index = index_open(index_relid, AccessShareLock);
+		reader->index = index_open(prism_segment_index_relid(topic->topic_id, number), AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
 		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, lengthof(keys));
 		ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(reader->position));

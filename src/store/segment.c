@@ -99,6 +99,15 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
 }
 
+Oid
+prism_segment_index_relid(int32 topic_id, int64 segment_number)
+{
+	char		name[NAMEDATALEN];
+
+	strlcat(segment_name(name, topic_id, segment_number), "_offset", sizeof(name));
+	return get_relname_relid(name, get_namespace_oid("prism_log", false));
+}
+
 /*
  * The first segment in the given direction from 'from' on, among those committed
  * or our own; -1: none.  *created_at, unless NULL: when it was made.

@@ -40,6 +40,12 @@ extern TupleDesc prism_segment_descriptor(void);
 /* The table of a segment and its unique index on offset, or InvalidOid. */
 extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid);
 
+/*
+ * Its index as it is now, not as it was when looked up last: REINDEX
+ * CONCURRENTLY makes another.  The caller has locked the table: then it stays.
+ */
+extern Oid	prism_segment_index_relid(int32 topic_id, int64 segment_number);
+
 /* The smallest existing segment number >= from, or -1. */
 extern int64 prism_segment_next(int32 topic_id, int64 from);
 /* The largest existing segment number <= to, or -1. */

@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment_index.c
+ *	  Index entries of a segment's new rows.
+ *
+ * src/store/segment_index.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/segment.h"
+#include "store/segment_index.h"
+
+#include "access/genam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+struct PrismSegmentIndex
+{
+	Relation	segment;
+	Relation	offset_index;	/* the only one; NULL: there are others */
+
+	/* to serve several */
+	ResultRelInfo *indexes;
+	EState	   *estate;
+	TupleTableSlot *slot;
+};
+
+/* The index on offset, if it is the only one; under the segment's lock it stays what it is. */
+static Oid
+only_index(PrismTopic *topic, int64 segment_number, Relation segment)
+{
+	List	   *indexes = RelationGetIndexList(segment);
+	Oid			relid;
+
+	if (list_length(indexes) != 1)
+		return InvalidOid;
+	relid = linitial_oid(indexes);
+	list_free(indexes);
+	if (topic->segment_number != segment_number || topic->segment_index_relid != relid)
+		topic->segment_index_relid = prism_segment_index_relid(topic->topic_id, segment_number);
+	return topic->segment_index_relid == relid ? relid : InvalidOid;
+}
+
+PrismSegmentIndex *
+prism_segment_index_open(PrismTopic *topic, int64 segment_number, Relation segment)
+{
+	PrismSegmentIndex *index = palloc0(sizeof(PrismSegmentIndex));
+	Oid			relid = only_index(topic, segment_number, segment);
+
+	index->segment = segment;
+	if (OidIsValid(relid))
+	{
+		index->offset_index = index_open(relid, RowExclusiveLock);
+		return index;
+	}
+	index->estate = CreateExecutorState();
+	index->slot = MakeSingleTupleTableSlot(RelationGetDescr(segment), &TTSOpsHeapTuple);
+	index->indexes = makeNode(ResultRelInfo);
+	InitResultRelInfo(index->indexes, segment, 0, NULL, 0);
+	ExecOpenIndices(index->indexes, false);
+	return index;
+}
+
+static void
+insert_into_all(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid)
+{
+	ExecStoreHeapTuple(tuple, index->slot, false);
+	index->slot->tts_tid = *tid;
+	index->slot->tts_tableOid = RelationGetRelid(index->segment);
+	list_free(prism_insert_index_tuples(index->indexes, index->slot, index->estate));
+	ExecClearTuple(index->slot);
+	ResetPerTupleExprContext(index->estate);
+}
+
+void
+prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, int64 offset)
+{
+	static IndexInfo *info = NULL;
+	Datum		value = Int64GetDatum(offset);
+	bool		isnull = false;
+
+	if (index->offset_index == NULL)
+	{
+		insert_into_all(index, tuple, tid);
+		return;
+	}
+	/* that of one segment holds for all: an index on offset, nothing else */
+	if (info == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		info = BuildIndexInfo(index->offset_index);
+		MemoryContextSwitchTo(caller);
+	}
+	index_insert(index->offset_index, &value, &isnull, tid, index->segment, UNIQUE_CHECK_YES, false, info);
+}
+
+void
+prism_segment_index_close(PrismSegmentIndex *index)
+{
+	if (index->offset_index != NULL)
+		index_close(index->offset_index, NoLock);
+	else
+	{
+		ExecCloseIndices(index->indexes);
+		ExecDropSingleTupleTableSlot(index->slot);
+		FreeExecutorState(index->estate);
+	}
+	pfree(index);
+}

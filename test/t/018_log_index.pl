@@ -1,0 +1,60 @@
+# What an administrator does to a segment's indexes while it is written to: nothing is lost, nobody fails.
+use PrismTest;
+
+my $node = prism_node('main');
+$node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: indexed, client_api: queue}]')});
+my $segment = $node->safe_psql('postgres', q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 'indexed'});
+
+# Single messages and batches, from sessions that stay connected.
+my $script = PostgreSQL::Test::Utils::tempdir() . '/load.sql';
+append_to_file($script, "SELECT prism.publish('indexed', 'single', 'k');\n"
+	  . "SELECT prism.publish_batch('indexed', ARRAY['\\x62', '\\x63', '\\x64']::bytea[], ARRAY['k', 'k', 'k']);\n");
+my ($out, $err) = ('', '');
+my $load = IPC::Run::start([ 'pgbench', '-n', '-t', 100_000_000, '-c', 4, '-f', $script, $node->connstr('postgres') . ' application_name=load' ], '>', \$out, '2>', \$err);
+
+sub goes_on
+{
+	my $end = $node->safe_psql('postgres', q{SELECT next_position FROM prism.topics WHERE topic = 'indexed'});
+	return wait_for_value($node, "SELECT next_position > $end + 100 FROM prism.topics WHERE topic = 'indexed'");
+}
+
+sub counts
+{
+	my ($condition, @settings) = @_;
+	my $settings = join ' ', map { "SET enable_$_ = off;" } @settings;
+	return $node->safe_psql('postgres', "$settings SELECT count(*) FROM $segment WHERE $condition");
+}
+
+goes_on();
+for (1 .. 4)
+{
+	$node->safe_psql('postgres', "REINDEX INDEX CONCURRENTLY ${segment}_offset");
+	goes_on();
+}
+pass('publishers go on after REINDEX CONCURRENTLY');
+$node->safe_psql('postgres', "CREATE INDEX by_key ON $segment (upper(key)) WHERE key IS NOT NULL");
+goes_on();
+$node->safe_psql('postgres', "CREATE INDEX CONCURRENTLY by_id ON $segment (id)");
+goes_on();
+$node->safe_psql('postgres', "REINDEX TABLE CONCURRENTLY $segment");
+goes_on();
+pass('and with indexes of somebody else');
+my $reader = $node->background_psql('postgres');
+$reader->query_safe(q{SELECT count(*) FROM prism.read('indexed')});
+$node->safe_psql('postgres', 'DROP INDEX prism_log.by_id');
+$node->safe_psql('postgres', "REINDEX INDEX ${segment}_offset");
+goes_on();
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'load'}), 4, 'no session failed');
+$load->kill_kill;
+is($err =~ /ERROR/ ? $err : '', '', 'and no transaction');
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'load'}, 0);
+
+my $rows = counts('true', 'indexscan', 'indexonlyscan', 'bitmapscan');
+cmp_ok($rows, '>', 500, 'there are rows');
+is($reader->query_safe(q{SELECT count(*) FROM prism.read('indexed', 0, 100000000)}), $rows, 'a reader finds each of them');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('indexed', 0, 100000000)}), $rows, 'a new session as well');
+is(counts(q{upper(key) = 'K' AND key IS NOT NULL}, 'seqscan', 'bitmapscan'), $rows, 'so does an index of somebody else');
+$reader->quit;
+is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
+
+done_testing();
