@@ -31,8 +31,8 @@
 
 /* Repairs what a lost wake-up would leave. */
 #define REPAIR_MS 60000
-/* Topics looked at in one transaction, each locked against being dropped. */
-#define TOPICS_A_LOOK 64
+/* Topics looked at in one transaction, each locked against being dropped: with more, who drops several meets a deadlock. */
+#define TOPICS_A_LOOK 1
 /* Segments kept ready behind the current one. */
 #define SEGMENTS_AHEAD 1
 /* Segments made for one topic in a turn, should a transaction want many. */
@@ -194,7 +194,7 @@ first_housekeeping(Round *round)
 
 /* ---------- segments ahead ---------- */
 
-/* From the topic after the round's last one; in short transactions, as each topic looked at is locked. */
+/* From the topic after the round's last one. */
 static bool
 find_topic_in_need(Round *round)
 {
