@@ -14,6 +14,7 @@
 #include "prism.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "store/segment.h"
 
 #include "access/detoast.h"
 #include "common/hashfn.h"
@@ -97,6 +98,26 @@ keep_row(PrismDelivery *delivery, const PrismMessage *message)
 	return true;
 }
 
+/* Retention does not wait for groups: say so when it took what this one had not read. */
+static void
+warn_of_gap(PrismGroupRef *ref, int64 from, int64 first)
+{
+	PrismTopic *topic = ref->topic;
+	int64		kept_from = first - first % topic->segment_messages;
+	int64		missed;
+
+	if (from >= kept_from || OidIsValid(prism_segment_relid(topic, from / topic->segment_messages, NULL)))
+		return;
+	missed = prism_counter_distance(topic->counter, from, kept_from);
+	if (missed > 0)
+		ereport(WARNING,
+				errmsg("consumer group \"%s\" has missed up to " INT64_FORMAT " messages of topic \"%s\"",
+					   ref->name, missed, topic->name),
+				errdetail("Those from position " INT64_FORMAT " to " INT64_FORMAT " were dropped after prism.retention.",
+						  from, kept_from - 1),
+				errhint("Consume more often than that, or raise prism.retention."));
+}
+
 /*
  * Read up to 'limit' messages from 'from' on and enter them; the caller has
  * claimed to be the reader.  'delivery' (may be NULL) keeps up to 'keep' rows.
@@ -122,6 +143,7 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	}
 	position = prism_reader_position(reader);
 	prism_reader_close(reader);
+	warn_of_gap(ref, from, count > 0 ? arrivals[0].offset : position);
 
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	for (int i = 0; i < count; i++)
@@ -389,7 +411,8 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 	ereport(WARNING,
 			errcode(ERRCODE_NO_DATA),
 			errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before consumer group \"%s\" got it",
-				   offset, delivery->ref->topic->name, delivery->ref->name));
+				   offset, delivery->ref->topic->name, delivery->ref->name),
+			errhint("Consume more often than prism.retention, or raise it."));
 }
 
 static Datum
