@@ -18,6 +18,7 @@
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 struct PrismSegmentIndex
 {
@@ -69,12 +70,19 @@ prism_segment_index_open(PrismTopic *topic, int64 segment_number, Relation segme
 static void
 insert_into_all(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid)
 {
+	/* an index's expression may want one */
+	bool		snapshot = !ActiveSnapshotSet();
+
+	if (snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	ExecStoreHeapTuple(tuple, index->slot, false);
 	index->slot->tts_tid = *tid;
 	index->slot->tts_tableOid = RelationGetRelid(index->segment);
 	list_free(prism_insert_index_tuples(index->indexes, index->slot, index->estate));
 	ExecClearTuple(index->slot);
 	ResetPerTupleExprContext(index->estate);
+	if (snapshot)
+		PopActiveSnapshot();
 }
 
 void
