@@ -115,7 +115,11 @@ typedef struct PrismQueueOps
 	 */
 	PrismOutcome (*prepare) (PrismConn *conn, const PrismTarget *target);
 
-	/* Own the transactional id from here on: everybody before us is fenced. */
+	/*
+	 * Own the transactional id from here on: everybody before us is fenced.
+	 * After RETRY call again on the same connection: the attempt goes on, and
+	 * on another one it could be overtaken by its own predecessor.
+	 */
 	PrismOutcome (*fence) (PrismConn *conn);
 
 	/*

@@ -100,9 +100,7 @@ extern const char *new_name(const char *prefix);
 extern List *kafka_options(void);
 extern Subject *open_kafka(const char *transactional_id);
 extern void send_numbers(Subject *subject, int64 from, int64 to, Tally *tally);
-extern void start_order(OrderState *state);
-extern void check_order(void *state, int32 partition, const char *key, Size key_bytes,
-						const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
+extern void expect_all(const char *topic);
 extern void sum_numbers(void *numbers, int32 partition, const char *key, Size key_bytes,
 						const char *value, Size value_bytes, const char *id, int64 timestamp_ms);
 extern PrismOutcome send_alone(Subject *subject, const char *key, const char *payload, Size payload_bytes);
@@ -130,5 +128,6 @@ extern void broker_killed_in_transaction(StringInfo report);
 extern void memory_faults(StringInfo report);
 extern void memory_tells_repetition(StringInfo report);
 extern void memory_rejects(StringInfo report);
+extern void left_open(StringInfo report);
 
 #endif							/* BACKEND_TEST_H */

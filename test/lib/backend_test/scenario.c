@@ -43,6 +43,7 @@ static const NamedScenario scenarios[] = {
 	{"memory_faults", memory_faults},
 	{"memory_tells_repetition", memory_tells_repetition},
 	{"memory_rejects", memory_rejects},
+	{"left_open", left_open},
 	{"latency", latency},
 	{"rate_idempotent", rate_idempotent},
 	{"rate_transactional", rate_transactional},
@@ -99,7 +100,7 @@ send_numbers(Subject *subject, int64 from, int64 to, Tally *tally)
 	MemoryContextDelete(each);
 }
 
-void
+static void
 start_order(OrderState *state)
 {
 	memset(state, 0, sizeof(OrderState));
@@ -108,7 +109,7 @@ start_order(OrderState *state)
 }
 
 /* For peer_read(): every number once, growing within its key, a key in one partition. */
-void
+static void
 check_order(void *arg, int32 partition, const char *key, Size key_bytes,
 			const char *value, Size value_bytes, const char *id, int64 timestamp_ms)
 {
@@ -163,4 +164,24 @@ noise(Size bytes)
 
 	expect(pg_strong_random(result, bytes), "random bytes");
 	return result;
+}
+
+/* Everything that was sent is there. */
+void
+expect_all(const char *topic)
+{
+	OrderState *state = palloc(sizeof(OrderState));
+	int64		missing = 0;
+	int64		first = -1;
+
+	start_order(state);
+	(void) peer_read(topic, true, check_order, state);
+	for (int64 i = 0; i < SEND_MESSAGES; i++)
+		if (!state->seen[i])
+		{
+			first = first < 0 ? i : first;
+			missing++;
+		}
+	expect(missing == 0, "all records, but " INT64_FORMAT " are missing, the first one is " INT64_FORMAT, missing, first);
+	pfree(state);
 }

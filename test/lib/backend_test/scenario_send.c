@@ -20,17 +20,15 @@ send_in_order(StringInfo report)
 {
 	const char *topic = new_name("order");
 	Subject    *subject = open_kafka(NULL);
-	OrderState *state = palloc0(sizeof(OrderState));
 	Tally		tally = {0};
 
-	start_order(state);
 	expect_outcome(subject, "prepare", subject_prepare(subject, topic, 4), PRISM_OK);
 	send_numbers(subject, 0, SEND_MESSAGES, &tally);
 	subject_collect(subject, SEND_MESSAGES, &tally);
 	expect(tally.count[PRISM_OK] == SEND_MESSAGES, "%d accepted messages, got " INT64_FORMAT,
 		   SEND_MESSAGES, tally.count[PRISM_OK]);
 	expect(!subject->conn->doubt, "no doubt");
-	expect(peer_read(topic, true, check_order, state) == SEND_MESSAGES, "%d records", SEND_MESSAGES);
+	expect_all(topic);
 	appendStringInfo(report, "slowest call %s %.1f ms", subject->slowest_call, subject->slowest_ms);
 	subject_close(subject);
 }
