@@ -3,10 +3,12 @@
 # A cluster listens on a socket in a folder that only its user and root may enter: it needs no port and lets no
 # other user of the machine in.
 
-# The socket's path is bounded by the system (107 bytes), so it does not live below $PRISM_STATE when that is long.
+# The path of a socket is bounded by the system (107 bytes); when $PRISM_STATE is long, sockets live elsewhere.
+far_sockets() { echo "/tmp/prism-socket-$(printf %s "$PRISM_STATE" | cksum | cut -d' ' -f1)"; }
+
 socket_folder() {
 	local folder=$PRISM_STATE/$1/socket
-	[ ${#folder} -le 80 ] || folder=/tmp/prism-socket-$(printf %s "$folder" | cksum | cut -d' ' -f1)
+	[ ${#folder} -le 80 ] || folder=$(far_sockets)/${1//\//-}
 	echo "$folder"
 }
 
@@ -15,6 +17,7 @@ socket_folder() {
 cluster_start() {
 	local name=$1 folder=$PRISM_STATE/$1 socket plugins=
 	socket=$(socket_folder "$name")
+	[ "$socket" = "$folder/socket" ] || own_folder "$(far_sockets)"
 	user_folder "$folder" "$socket"
 	chmod 700 "$socket"
 	if [ ! -e "$folder/data/PG_VERSION" ]; then

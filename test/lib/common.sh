@@ -16,12 +16,15 @@ step() { printf '==> %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# The state folder is ours or we stop: its default name can be guessed by other users of the machine.
+# own_folder PATH: makes it. It is ours or we stop: its name can be guessed by other users of the machine.
+own_folder() {
+	mkdir -p "$1"
+	if [ ! -d "$1" ] || [ -L "$1" ] || [ ! -O "$1" ]; then die "$1 is not our own folder: remove it or set PRISM_STATE"; fi
+	chmod 755 "$1"
+}
+
 make_state() {
-	mkdir -p "$PRISM_STATE"
-	[ -d "$PRISM_STATE" ] && [ ! -L "$PRISM_STATE" ] || die "$PRISM_STATE is not a folder"
-	[ -O "$PRISM_STATE" ] || die "$PRISM_STATE belongs to somebody else: set PRISM_STATE"
-	chmod 755 "$PRISM_STATE"
+	own_folder "$PRISM_STATE"
 	PRISM_STATE=$(cd "$PRISM_STATE" && pwd -P)
 	export PRISM_STATE
 }
