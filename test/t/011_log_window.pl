@@ -100,6 +100,24 @@ let_go($newest);
 is(new_messages(), 'newest', 'then the newest');
 end_sessions($oldest);
 
+# Behind the commit record: it waits for a synchronous standby, then gives up waiting.
+$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'});
+$node->reload;
+wait_for_value($node, q{SELECT current_setting('synchronous_standby_names')}, 'nobody');
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_until(qr/started/, "\\echo started\nSET application_name = 'synchronous';\nSELECT prism.publish('window', 'synchronous');\n");
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'synchronous'}, 'SyncRep');
+$node->safe_psql('postgres', q{SET synchronous_commit = local; SELECT prism.publish('window', 'local')});
+is(new_messages(), '', 'a commit that waits for its standby hides what is behind it');
+is($node->safe_psql('postgres', q{SELECT committing_pid = (SELECT pid FROM pg_stat_activity WHERE application_name = 'synchronous') FROM prism.status WHERE namespace = 'window'}),
+	't', 'prism.status tells whom the readers wait for');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'synchronous'});
+wait_for_value($node, q{SELECT state FROM pg_stat_activity WHERE application_name = 'synchronous'}, 'idle');
+is(new_messages(), 'synchronous, local', 'it is committed: both are read in order');
+$session->quit;
+$node->safe_psql('postgres', 'SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names');
+$node->reload;
+
 # Publishing when prism has already written.
 my ($status, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
 	BEGIN;
