@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
     FROM prism.segment g
     JOIN pg_catalog.pg_class c ON c.relname = ('topic_' || g.topic_id || '_' || g.segment_number)::name
         AND c.relnamespace = (SELECT p.oid FROM pg_catalog.pg_namespace p WHERE p.nspname = 'prism_log')
-    WHERE g.topic_id = t.topic_id) d;
+    WHERE g.topic_id = s.topic_id) d;    -- of s: the size of a topic that is being dropped would wait for that
 COMMENT ON VIEW prism.topics IS
 'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes.';
 

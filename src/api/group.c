@@ -205,13 +205,19 @@ prism_group_states(PG_FUNCTION_ARGS)
 	foreach(cell, prism_group_list())
 	{
 		PrismGroupName *name = lfirst(cell);
-		PrismTopic *topic = prism_topic_lookup_id(name->topic_id, true);
+		bool		busy;
+		PrismTopic *topic = prism_topic_try_id(name->topic_id, &busy);
 		PrismGroupRef *group = NULL;
 		Datum		values[STATE_COLUMNS] = {0};
 		bool		nulls[STATE_COLUMNS];
 
-		if (topic == NULL || !may_see(topic))
+		if (topic == NULL)
 			continue;
+		if (!may_see(topic))
+		{
+			prism_topic_release(topic);
+			continue;
+		}
 		if (!RecoveryInProgress())
 			group = prism_group_open(topic, name->name, PRISM_GROUP_LOOK);
 		memset(nulls, !fill_state(group, values), sizeof(nulls));
@@ -219,6 +225,7 @@ prism_group_states(PG_FUNCTION_ARGS)
 		values[STATE_TOPIC] = CStringGetTextDatum(topic->name);
 		values[STATE_GROUP] = CStringGetTextDatum(name->name);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		prism_topic_release(topic);
 	}
 	return (Datum) 0;
 }

@@ -136,10 +136,13 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 
 		foreach(cell, prism_topic_names())
 		{
-			PrismTopic *topic = prism_topic_lookup(lfirst(cell), true);
+			PrismTopic *topic = prism_topic_try(lfirst(cell));
 
-			if (topic != NULL && prism_topic_allows(topic, PRISM_READ))
+			if (topic == NULL)
+				continue;
+			if (prism_topic_allows(topic, PRISM_READ))
 				put_topic(result, topic);
+			prism_topic_release(topic);
 		}
 	}
 	else

@@ -185,10 +185,14 @@ prism_sink_states(PG_FUNCTION_ARGS)
 	foreach(cell, read_sinks(0))
 	{
 		const SinkRow *row = lfirst(cell);
-		PrismTopic *topic = prism_topic_lookup_id(row->topic_id, true);
+		bool		busy;
+		PrismTopic *topic = prism_topic_try_id(row->topic_id, &busy);
 
-		if (topic != NULL && prism_topic_is_visible(topic))
+		if (topic == NULL)
+			continue;
+		if (prism_topic_is_visible(topic))
 			put_sink(result, row, topic);
+		prism_topic_release(topic);
 	}
 	return (Datum) 0;
 }

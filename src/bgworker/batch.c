@@ -241,10 +241,13 @@ prism_routes_read(PrismForwarder *forwarder)
 	{
 		PrismRoute *route = &forwarder->routes[i];
 		PrismTopic *topic;
+		bool		busy;
 
 		if (!prism_route_wants(route))
 			continue;
-		topic = prism_topic_lookup_id(route->sink.topic_id, true);
+		topic = prism_topic_try_id(route->sink.topic_id, &busy);
+		if (busy)
+			continue;			/* somebody is dropping it: the others go on */
 		if (topic == NULL)
 		{
 			/* dropped: the catalogue has changed, so everything is loaded anew */

@@ -230,13 +230,14 @@ look_at_topics(Round *round, int *seen)
 	{
 		bool		isnull;
 		PrismTopic *topic;
+		bool		busy;
 		int64		first,
 					last;
 
 		round->topic_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
-		topic = prism_topic_lookup_id(round->topic_id, true);
+		topic = prism_topic_try_id(round->topic_id, &busy);
 		if (topic == NULL)
-			continue;			/* dropped meanwhile */
+			continue;			/* dropped, or about to be: others need segments meanwhile */
 		prism_counter_init(topic);
 		prism_counter_save_jumps(topic);
 		if (missing_segments(topic, &first, &last))
@@ -271,11 +272,12 @@ make_segments(int32 topic_id)
 {
 	PrismCounter *counter = NULL;
 	PrismTopic *topic;
+	bool		busy;
 	int64		first,
 				last;
 
 	prism_worker_begin("making segments");
-	topic = prism_topic_lookup_id(topic_id, true);
+	topic = prism_topic_try_id(topic_id, &busy);
 	if (topic != NULL && missing_segments(topic, &first, &last))
 	{
 		counter = topic->counter;
@@ -339,11 +341,12 @@ enforce_retention(Round *round)
 	int32		former_id = round->retention_topic_id;
 	int32		topic_id;
 	PrismTopic *topic;
+	bool		busy;
 
 	prism_worker_begin("dropping segments past retention");
 	topic_id = topic_after(former_id);
 	round->retention_topic_id = topic_id;
-	topic = topic_id != 0 ? prism_topic_lookup_id(topic_id, true) : NULL;
+	topic = topic_id != 0 ? prism_topic_try_id(topic_id, &busy) : NULL;
 	if (topic != NULL && prism_retention_enforce(topic))
 		round->retention_topic_id = former_id;	/* there may be more of it */
 	prism_worker_commit();

@@ -107,19 +107,26 @@ prism_topic_states(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, topic_ids())
 	{
-		PrismTopic *topic = prism_topic_lookup_id(lfirst_int(cell), true);
+		bool		busy;
+		PrismTopic *topic = prism_topic_try_id(lfirst_int(cell), &busy);
 		Datum		values[STATE_COLUMNS] = {0};
 		bool		nulls[STATE_COLUMNS];
 
 		CHECK_FOR_INTERRUPTS();
-		if (topic == NULL || !prism_topic_is_visible(topic))
+		if (topic == NULL)
 			continue;
+		if (!prism_topic_is_visible(topic))
+		{
+			prism_topic_release(topic);
+			continue;
+		}
 		memset(nulls, true, sizeof(nulls));
 		put(values, nulls, STATE_TOPIC_ID, Int32GetDatum(topic->topic_id), true);
 		put(values, nulls, STATE_NAMESPACE_ID, Int32GetDatum(topic->namespace_id), topic->namespace_id > 0);
 		if (has_shared)
 			put_shared(topic, values, nulls);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		prism_topic_release(topic);
 	}
 	return (Datum) 0;
 }

@@ -136,49 +136,60 @@ topic_catalog(void)
 
 /* ---------- lookups ---------- */
 
-PrismTopic *
-prism_topic_lookup(const char *name, bool missing_ok)
+/* Wait for who drops the topic, or do not: then *busy tells of him. */
+static bool
+lock_topic(const PrismTopic *topic, bool *busy)
 {
-	char		key[PRISM_TOPIC_NAME_MAX + 1];
-
-	(void) topic_catalog();
-	if (strlen(name) <= PRISM_TOPIC_NAME_MAX)
+	if (busy == NULL)
+		LockRelationOid(topic->mark_relid, AccessShareLock);
+	else if (!ConditionalLockRelationOid(topic->mark_relid, AccessShareLock))
 	{
-		PrismTopic *topic;
-
-		strlcpy(key, name, sizeof(key));
-		topic = hash_search(topics, key, HASH_FIND, NULL);
-		for (;;)
-		{
-			if (topic != NULL && topic->valid)
-			{
-				/* taking the lock may tell us that the entry is out of date */
-				LockRelationOid(topic->mark_relid, AccessShareLock);
-				if (topic->valid)
-					return topic;
-				UnlockRelationOid(topic->mark_relid, AccessShareLock);
-			}
-			if (topic == NULL)
-			{
-				PrismTopic	found;
-
-				if (!load_topic(&found, key, 0))
-					break;
-				topic = hash_search(topics, key, HASH_ENTER, NULL);
-				topic->valid = false;
-				topic->chain = NULL;
-			}
-			if (!load_topic(topic, key, 0))
-				break;
-		}
+		*busy = true;
+		return false;
 	}
-	if (!missing_ok)
-		no_such_topic(name);
-	return NULL;
+	return true;
 }
 
-PrismTopic *
-prism_topic_lookup_id(int32 topic_id, bool missing_ok)
+/* NULL: there is none, or it is being dropped and 'busy' was given. */
+static PrismTopic *
+find_by_name(const char *name, bool *busy)
+{
+	char		key[PRISM_TOPIC_NAME_MAX + 1];
+	PrismTopic *topic;
+
+	(void) topic_catalog();
+	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
+		return NULL;
+	strlcpy(key, name, sizeof(key));
+	topic = hash_search(topics, key, HASH_FIND, NULL);
+	for (;;)
+	{
+		if (topic != NULL && topic->valid)
+		{
+			/* taking the lock may tell us that the entry is out of date */
+			if (!lock_topic(topic, busy))
+				return NULL;
+			if (topic->valid)
+				return topic;
+			prism_topic_release(topic);
+		}
+		if (topic == NULL)
+		{
+			PrismTopic	found;
+
+			if (!load_topic(&found, key, 0))
+				return NULL;
+			topic = hash_search(topics, key, HASH_ENTER, NULL);
+			topic->valid = false;
+			topic->chain = NULL;
+		}
+		if (!load_topic(topic, key, 0))
+			return NULL;
+	}
+}
+
+static PrismTopic *
+find_by_id(int32 topic_id, bool *busy)
 {
 	HASH_SEQ_STATUS status;
 	PrismTopic *topic;
@@ -194,7 +205,7 @@ prism_topic_lookup_id(int32 topic_id, bool missing_ok)
 
 			strlcpy(name, topic->name, sizeof(name));
 			hash_seq_term(&status);
-			topic = prism_topic_lookup(name, true);
+			topic = find_by_name(name, busy);
 			if (topic != NULL && topic->topic_id == topic_id)
 				return topic;
 			break;
@@ -202,15 +213,54 @@ prism_topic_lookup_id(int32 topic_id, bool missing_ok)
 	}
 	if (load_topic(&found, NULL, topic_id))
 	{
-		topic = prism_topic_lookup(found.name, true);
+		topic = find_by_name(found.name, busy);
 		if (topic != NULL && topic->topic_id == topic_id)
 			return topic;
 	}
-	if (!missing_ok)
+	return NULL;
+}
+
+PrismTopic *
+prism_topic_lookup(const char *name, bool missing_ok)
+{
+	PrismTopic *topic = find_by_name(name, NULL);
+
+	if (topic == NULL && !missing_ok)
+		no_such_topic(name);
+	return topic;
+}
+
+PrismTopic *
+prism_topic_lookup_id(int32 topic_id, bool missing_ok)
+{
+	PrismTopic *topic = find_by_id(topic_id, NULL);
+
+	if (topic == NULL && !missing_ok)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("topic %d does not exist", topic_id));
-	return NULL;
+	return topic;
+}
+
+PrismTopic *
+prism_topic_try(const char *name)
+{
+	bool		busy = false;
+
+	return find_by_name(name, &busy);
+}
+
+PrismTopic *
+prism_topic_try_id(int32 topic_id, bool *busy)
+{
+	*busy = false;
+	return find_by_id(topic_id, busy);
+}
+
+void
+prism_topic_release(const PrismTopic *topic)
+{
+	UnlockRelationOid(topic->mark_relid, AccessShareLock);
 }
 
 static Oid
@@ -304,8 +354,7 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 /*
  * Fill an entry of the cache; false: there is no such topic.  What was read
  * while an invalidation came may be half old and half new: read it again.  The
- * entry is marked valid before its lock is taken; prism_topic_lookup() looks
- * again.
+ * entry is marked valid before its lock is taken; find_by_name() looks again.
  */
 static bool
 load_topic(PrismTopic *topic, const char *name, int32 topic_id)

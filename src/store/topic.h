@@ -63,6 +63,16 @@ typedef enum PrismPrivilege
 extern PrismTopic *prism_topic_lookup(const char *name, bool missing_ok);
 extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 
+/*
+ * The same for those who serve or show all topics: never waits for a
+ * transaction that drops one.  NULL: it is being dropped (*busy), or gone.
+ */
+extern PrismTopic *prism_topic_try(const char *name);
+extern PrismTopic *prism_topic_try_id(int32 topic_id, bool *busy);
+
+/* Let go of a lock before the transaction ends: what was looked up may not be used any more. */
+extern void prism_topic_release(const PrismTopic *topic);
+
 /* The names of all topics but prism's own, as List of char *. */
 extern List *prism_topic_names(void);
 

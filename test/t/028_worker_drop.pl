@@ -1,0 +1,46 @@
+# Somebody drops a namespace and leaves the transaction open: what serves or shows all topics does not wait for him.
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PrismTest;
+
+my $node = prism_node('main', conf => "prism.segment_messages = 1024\n");
+$node->safe_psql('postgres', "SELECT prism.apply('{name: $_, client_api: queue, backend: memory}')")
+  for qw(dropped served);
+$node->safe_psql('postgres', "SELECT prism.publish('$_', 'first')") for qw(dropped served);
+wait_for_value($node, "SELECT string_agg(position::text, ' ') FROM prism.sinks", '1 1');
+$node->safe_psql('postgres', q{SELECT prism.create_group('served', 'g')});
+
+my $dropper = $node->background_psql('postgres');
+$dropper->query_safe(q{BEGIN; SELECT prism.drop_namespace('dropped', force => true)});
+
+$node->safe_psql('postgres', q{SELECT prism.publish('served', 'x') FROM generate_series(1, 1000)}) for 1 .. 4;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('served', 0, 10000)}), '4001',
+	'the other topic gets its segments');
+wait_for_value($node, q{SELECT position FROM prism.sinks WHERE topic = 'served'}, '4001');
+pass('its messages are forwarded');
+
+# A name that the view shows of the other namespace, within seconds.
+for my $view (qw(topics groups sinks outbox))
+{
+	is($node->safe_psql('postgres', "SET statement_timeout = '20s'; SELECT DISTINCT topic FROM prism.$view"),
+		'served', "prism.$view shows the rest");
+}
+is( $node->safe_psql('postgres', q{SET statement_timeout = '20s'; SELECT state FROM prism.status WHERE namespace = 'served'}),
+	'ok', 'prism.status too');
+is($node->safe_psql('postgres', q{SET statement_timeout = '20s'; SELECT count(*) > 0 FROM prism.metrics}), 't', 'and prism.metrics');
+
+$dropper->query_safe('ROLLBACK');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('dropped')}), '1', 'after a rollback nothing is lost');
+$node->safe_psql('postgres', q{SELECT prism.publish('dropped', 'second')});
+wait_for_value($node, q{SELECT position FROM prism.sinks WHERE topic = 'dropped'}, '2');
+
+# Who looks at everything in a long transaction holds up nobody.
+my $watcher = $node->background_psql('postgres');
+$watcher->query_safe('BEGIN');
+$watcher->query_safe("SELECT count(*) FROM prism.$_") for qw(topics groups sinks status metrics);
+is( $node->safe_psql('postgres',
+		q{SET lock_timeout = '20s'; SELECT prism.drop_namespace('dropped', force => true); SELECT count(*) FROM prism.topics}),
+	"\n1", 'a namespace is dropped while somebody who has looked at it is still in his transaction');
+
+$_->quit for $dropper, $watcher;
+done_testing();
