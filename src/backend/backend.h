@@ -158,7 +158,11 @@ typedef struct PrismQueueOps
 	 */
 	int			(*collect) (PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 
-	/* Drop what is queued and not yet on the wire; receipts (RETRY) come for each. */
+	/*
+	 * Drop what is queued and not yet on the wire; receipts (RETRY) come for
+	 * each.  Outside of a transaction the connection is in doubt from then on:
+	 * what is sent again must not overtake what is on the wire.
+	 */
 	void		(*purge) (PrismConn *conn);
 
 	/*

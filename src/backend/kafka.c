@@ -255,8 +255,12 @@ begin(PrismConn *conn)
 static void
 purge(PrismConn *conn)
 {
-	rd_kafka_purge(((KafkaConn *) conn)->client->rk,
-				   RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	KafkaConn  *kafka = (KafkaConn *) conn;
+
+	rd_kafka_purge(kafka->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	/* librdkafka may call the gap a fatal error; let it be the same every time */
+	if (!kafka->transactional)
+		conn->doubt = true;		/* the text of why one purges stays */
 }
 
 static PrismOutcome

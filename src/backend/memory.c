@@ -413,6 +413,8 @@ purge(PrismConn *conn)
 
 	for (int i = 0; i < memory->sent_count; i++)
 		memory->sent[i].purged = true;
+	if (memory->owner == NULL)
+		conn->doubt = true;
 }
 
 static PrismOutcome
