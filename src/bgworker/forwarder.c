@@ -19,8 +19,10 @@
 #include "bgworker/forwarder.h"
 #include "store/counter.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -336,7 +338,7 @@ forward(void *arg)
 		more |= prism_lane_turn(&forwarder->lanes[i]);
 	if (prism_routes_read(forwarder))
 		more = true;
-	prism_routes_record(forwarder);
+	prism_routes_record(forwarder, false);
 	try_stopped(forwarder);
 
 	if (forwarder->draining_since == 0)
@@ -401,6 +403,45 @@ sleep_until_needed(PrismForwarder *forwarder)
 			sockets[count++] = socket;
 	}
 	prism_worker_wait_many(timeout_ms(forwarder), sockets, count);
+}
+
+/*
+ * An orderly end: take the receipts that come within a moment and record the
+ * positions, so that the next process repeats nothing.  It is asked for
+ * between two turns, or in a transaction of one; a turn that is not over
+ * without a transaction has thrown, and what it left is not to be trusted.
+ */
+static void
+finish(int code, Datum arg)
+{
+	PrismForwarder *forwarder = (PrismForwarder *) DatumGetPointer(arg);
+	PrismLane  *lane = &forwarder->lanes[PRISM_STREAM_LANE];
+	TimestampTz start = GetCurrentTimestamp();
+
+	if (!forwarder->loaded || (forwarder->in_turn && !IsTransactionState()))
+		return;
+	AbortOutOfAnyTransaction();
+	while (lane->conn != NULL && lane->outstanding > 0 &&
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PRISM_LAST_RECEIPTS_MS))
+		if (!prism_lane_collect(lane))
+			pg_usleep(1000L);
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (forwarder->routes[i].lane == lane)
+			(void) prism_stream_advance(&forwarder->routes[i]);
+	prism_routes_record(forwarder, true);
+}
+
+/*
+ * Called when the first connection is open: callbacks run last registered
+ * first, and the library's own closes the connections.
+ */
+void
+prism_forwarder_finish_at_exit(PrismForwarder *forwarder)
+{
+	if (forwarder->finishes)
+		return;
+	before_shmem_exit(finish, PointerGetDatum(forwarder));
+	forwarder->finishes = true;
 }
 
 void

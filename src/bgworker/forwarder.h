@@ -61,6 +61,8 @@
 #define PRISM_CLAIM_AGAIN_MS (24 * 60 * 60 * INT64CONST(1000))
 /* Wrong settings may be mended at the other side without anybody telling us. */
 #define PRISM_STOPPED_RETRY_MS (5 * 60 * INT64CONST(1000))
+/* How long an orderly end waits for receipts, so that nothing is sent twice. */
+#define PRISM_LAST_RECEIPTS_MS 2000
 /* A lost wake-up is found after this time. */
 #define PRISM_REPAIR_MS 5000
 
@@ -209,6 +211,7 @@ typedef struct PrismForwarder
 	Oid			server;			/* which sinks: see store/sink.h */
 	int32		sink_id;
 	char		incarnation[PRISM_INCARNATION_BYTES];
+	bool		finishes;		/* the callback for the end of the process is registered */
 	bool		in_turn;		/* still set when a turn begins: the one before threw */
 
 	MemoryContext mcxt;			/* what follows, made by loading */
@@ -228,6 +231,9 @@ typedef struct PrismForwarder
 	PrismLane	lanes[PRISM_LANES];
 	Size		held_bytes;		/* of all batches */
 } PrismForwarder;
+
+/* forwarder.c */
+extern void prism_forwarder_finish_at_exit(PrismForwarder *forwarder);
 
 /* endpoint.c */
 extern void prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink);
@@ -273,7 +279,7 @@ extern void prism_route_pause(PrismRoute *route, bool paused);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
 extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
 extern bool prism_route_record_due(const PrismRoute *route, TimestampTz now);
-extern void prism_routes_record(PrismForwarder *forwarder);
+extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
 
 /* batch.c */
 extern bool prism_route_wants(const PrismRoute *route);
@@ -285,6 +291,7 @@ extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);
 
 /* stream.c, transact.c */
 extern bool prism_stream_turn(PrismRoute *route);
+extern bool prism_stream_advance(PrismRoute *route);
 extern void prism_stream_rewind(PrismRoute *route);
 extern bool prism_transact_turn(PrismLane *lane);
 extern void prism_transact_rewind(PrismRoute *route);

@@ -111,6 +111,7 @@ open_connection(PrismLane *lane)
 		prism_lane_report(lane, "wrong settings", error, PRISM_TRIED_AGAIN);
 		return;
 	}
+	prism_forwarder_finish_at_exit(forwarder);
 	lane->opened_at = GetCurrentTimestamp();
 	lane->phase = is_transactional(lane) ? LANE_FENCING : LANE_OPEN;
 }

@@ -475,15 +475,19 @@ prism_route_record_due(const PrismRoute *route, TimestampTz now)
 		TimestampDifferenceExceeds(route->progress_at, now, PRISM_RECORD_QUIET_MS);
 }
 
-/* Write the positions that have moved, in one transaction, when one of them is due. */
+/* Write the positions that have moved, in one transaction, at once or when one of them is due. */
 void
-prism_routes_record(PrismForwarder *forwarder)
+prism_routes_record(PrismForwarder *forwarder, bool at_once)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		due = false;
 
 	for (int i = 0; i < forwarder->route_count && !due; i++)
-		due = prism_route_record_due(&forwarder->routes[i], now);
+	{
+		const PrismRoute *route = &forwarder->routes[i];
+
+		due = at_once ? route->moved_at != 0 : prism_route_record_due(route, now);
+	}
 	if (!due)
 		return;
 

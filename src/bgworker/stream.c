@@ -170,9 +170,9 @@ send_range(PrismRoute *route)
 
 /* ---------- receiving ---------- */
 
-/* Let go of the batches that are out. */
-static bool
-advance(PrismRoute *route)
+/* Let go of the batches that are out; true: there were some. */
+bool
+prism_stream_advance(PrismRoute *route)
 {
 	bool		moved = false;
 	PrismBatch *batch;
@@ -206,7 +206,7 @@ prism_stream_turn(PrismRoute *route)
 	if (route->phase != ROUTE_READY)
 		return false;
 	prism_batches_bury(route);
-	more = advance(route);
+	more = prism_stream_advance(route);
 	if (send_window(route))
 		more = true;
 	if (route->phase == ROUTE_READY && route->bisect.batch != NULL &&

@@ -125,6 +125,14 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 						 route->stopped ? lane->reject_error : lane->conn->error);
 		prism_lane_close(lane);
 	}
+	else if (failure == PRISM_RETRY)
+	{
+		/* perhaps this topic alone is in trouble: the lane's others go on */
+		(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
+								 prism_backoff_fail(&route->backoff), lane->conn->error);
+		prism_lane_report(lane, route->sink.topic_name, lane->conn->error, PRISM_TRIED_AGAIN);
+		prism_lane_close(lane);
+	}
 	else
 		prism_lane_fail(lane, failure);
 }

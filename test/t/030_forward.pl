@@ -128,6 +128,19 @@ SQL
 	'4|4|sized|t|t', 'they are dead letters, once each, with origin and reason');
 is($node->safe_psql('postgres', "SELECT dead_letters_total FROM prism.sinks WHERE topic = 'sized'"), 4, 'and counted');
 
+# An orderly restart in the middle of a load repeats nothing.
+apply('restarted', partitions => 3);
+for my $round (0 .. 2)
+{
+	$node->safe_psql('postgres', "SELECT count(prism.publish('restarted', i::text, key => 'k' || i % 100))"
+		. " FROM generate_series($round * 30000 + 1, ($round + 1) * 30000) i");
+	$node->restart;
+}
+is_sent('restarted');
+@lines = $kafka->lines('restarted');
+%arrived = map { (split / /)[1] => 1 } @lines;
+is(scalar(@lines) . ' ' . scalar(keys %arrived), '90000 90000', 'an orderly restart loses and repeats nothing');
+
 # kill -9 of the forwarder in the middle of a load (the server restarts, so the load comes in pieces).
 apply('killed', partitions => 3);
 for my $round (0 .. 2)
