@@ -132,6 +132,7 @@ prepare_blocks(void)
 		{
 			int64		first;
 
+			CHECK_FOR_INTERRUPTS();
 			close_segments(block);
 			first = prism_counter_reserve(pending->topic, pending->live);
 			if (open_segments(block, first))

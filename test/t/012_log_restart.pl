@@ -82,8 +82,7 @@ pass('the lag of a group counts messages, not the positions that a restart skips
 $node->append_conf('postgresql.conf', 'prism.enabled = off');
 $node->restart;
 my $reader = $node->background_psql('postgres');
-sql(q{SELECT prism.create_group('restart', 'here', start => 'latest')});
-my $here = sql(q{SELECT "position" - 1 FROM prism.groups WHERE consumer_group = 'here'});
+my $here = sql(q{SELECT next_position - 1 FROM prism.topics WHERE topic = 'restart'});
 my $look = "SELECT coalesce(string_agg(convert_from(payload, 'UTF8'), ', '), 'nothing') FROM prism.read('restart', $here, 1000)";
 is(sql("SELECT count(*) FROM prism.segment WHERE segment_number = $here / 1500"), 0, 'there is no segment at the end of the log');
 $reader->query_safe('BEGIN');
