@@ -19,6 +19,7 @@
 #include "bgworker/utility.h"
 #include "bgworker/wakeup.h"
 #include "compat.h"
+#include "store/topic.h"
 
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
@@ -30,6 +31,7 @@
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/value.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -46,6 +48,7 @@ static ProcessUtility_hook_type former_utility = NULL;
 static object_access_hook_type former_object_access = NULL;
 
 static DatabaseCommand database_command(Node *statement);
+static bool drops_prism(Node *statement);
 static bool restores_relation(Node *statement);
 static const char *option_string(List *options, const char *name);
 static Oid	database_to_empty(const DatabaseCommand *command);
@@ -62,6 +65,8 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 
 	if (command.changes_list)
 		prism_wake_databases_changed();
+	if (drops_prism(statement->utilityStmt))
+		prism_topic_lock_all();
 	if (OidIsValid(database))
 		prism_wake_hold_off(database, IsA(statement->utilityStmt, DropdbStmt));
 	if (context == PROCESS_UTILITY_TOPLEVEL && restores_relation(statement->utilityStmt))
@@ -103,6 +108,32 @@ database_command(Node *statement)
 			break;
 	}
 	return command;
+}
+
+/*
+ * DROP EXTENSION locks the catalogue's tables before the topics', publishers
+ * lock theirs the other way round: without the topics' locks first, it would
+ * end in a deadlock whenever somebody publishes.  False as well for those who
+ * are not allowed to.
+ */
+static bool
+drops_prism(Node *statement)
+{
+	DropStmt   *drop = (DropStmt *) statement;
+	Oid			extension;
+	ListCell   *cell;
+
+	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+		return false;
+	extension = prism_extension_oid();
+	if (!OidIsValid(extension) || !prism_extension_ownercheck(extension, GetUserId()))
+		return false;
+	foreach(cell, drop->objects)
+	{
+		if (strcmp(strVal(lfirst(cell)), "prism") == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

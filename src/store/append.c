@@ -358,6 +358,11 @@ make_blocks(List *topics)
 		/* the name may be another topic's by now */
 		if (!pending->topic->valid || pending->topic->topic_id != pending->topic_id)
 			pending->topic = prism_topic_lookup_id(pending->topic_id, false);
+		if (pending->topic->mark_relid != pending->mark_relid)
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("extension \"prism\" was made anew in this transaction, after it published"),
+					errhint("Publish in a transaction of its own."));
 		blocks[block_count].pending = pending;
 		blocks[block_count].counter = pending->topic->counter;
 		blocks[block_count].in_flight = prism_counter_block(block_count);

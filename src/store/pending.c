@@ -109,6 +109,7 @@ pending_for(PrismTopic *topic)
 	pending = palloc0(sizeof(PrismPending));
 	pending->topic = topic;
 	pending->topic_id = topic->topic_id;
+	pending->mark_relid = topic->mark_relid;
 	pending->tuples_max = 8;
 	pending->tuples = palloc(pending->tuples_max * sizeof(HeapTuple));
 	pending->range_max = 4;

@@ -34,6 +34,7 @@ typedef struct PrismPending
 {
 	PrismTopic *topic;
 	int32		topic_id;
+	Oid			mark_relid;		/* of the topic then: its number comes again with a new extension */
 	int64		count;			/* numbers given out */
 	int64		live;			/* messages that will be published, unless the topic is dropped */
 	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */

@@ -374,6 +374,40 @@ load_topic(PrismTopic *topic, const char *name, int32 topic_id)
 	return found;
 }
 
+void
+prism_topic_lock_all(void)
+{
+	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
+	List	   *marks = NIL;
+	List	   *own_marks = NIL;	/* acknowledgements take that of the progress log last */
+	HeapTuple	tuple;
+	ListCell   *cell;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		topic_id = heap_getattr(tuple, TOPIC_ID, RelationGetDescr(catalog), &isnull);
+		Oid			mark_relid = log_relid("topic_%d_mark", DatumGetInt32(topic_id));
+
+		(void) heap_getattr(tuple, TOPIC_NAMESPACE_ID, RelationGetDescr(catalog), &isnull);
+		if (!OidIsValid(mark_relid))
+			continue;
+		if (isnull)
+			own_marks = lappend_oid(own_marks, mark_relid);
+		else
+			marks = lappend_oid(marks, mark_relid);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(catalog, AccessShareLock);
+
+	list_sort(marks, list_oid_cmp);
+	foreach(cell, list_concat(marks, own_marks))
+		LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+}
+
 /* ---------- rights ---------- */
 
 static AclMode

@@ -99,6 +99,9 @@ extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 mess
 /* Change what may change. */
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max);
 
+/* Wait for those who use any topic, and keep others out: before the extension is dropped. */
+extern void prism_topic_lock_all(void);
+
 /* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
 extern void prism_topic_drop(int32 topic_id);
 

@@ -42,5 +42,29 @@ is( $node->safe_psql('postgres',
 		q{SET lock_timeout = '20s'; SELECT prism.drop_namespace('dropped', force => true); SELECT count(*) FROM prism.topics}),
 	"\n1", 'a namespace is dropped while somebody who has looked at it is still in his transaction');
 
+$watcher->query_safe('COMMIT');
+
+# DROP EXTENSION waits for those who publish, who must not meet a deadlock with it.
+$watcher->query_safe(q{BEGIN; SELECT prism.publish('served', 'held')});
+$dropper->query_until(qr/dropping/, "\\echo dropping\nDROP EXTENSION prism;\n");
+wait_for_value($node, "SELECT wait_event_type FROM pg_stat_activity WHERE query = 'DROP EXTENSION prism;'", 'Lock');
+is($watcher->query_safe(q{SELECT count(prism.ack(m)) FROM prism.consume('served', 'new', 5) m}), '5',
+	'who has published goes on: the catalogue is not locked');
+$watcher->query_safe('COMMIT');
+$dropper->query('SELECT 1');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'prism'}), '0',
+	'then the extension is dropped');
+
+# Its numbers begin anew with a new one: pending messages are never another topic's.
+$node->safe_psql('postgres', q{CREATE EXTENSION prism; SELECT prism.apply('{name: old, client_api: queue}')});
+my ($code, $output, $error) = $node->psql('postgres', q{
+	BEGIN;
+	SELECT prism.publish('old', 'x');
+	DROP EXTENSION prism;
+	CREATE EXTENSION prism;
+	SELECT prism.apply('{name: new, client_api: queue}');
+	COMMIT;});
+like($error, qr/extension "prism" was made anew in this transaction/, 'a commit refuses what was published before');
+
 $_->quit for $dropper, $watcher;
 done_testing();
