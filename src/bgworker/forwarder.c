@@ -266,9 +266,9 @@ check_catalog(PrismForwarder *forwarder)
 	prism_worker_commit();
 }
 
-/* Sinks that were stopped by wrong settings are tried again now and then. */
+/* Paused sinks come to rest; those that were stopped by wrong settings are tried again now and then. */
 static void
-try_stopped(PrismForwarder *forwarder)
+mind_idle_routes(PrismForwarder *forwarder)
 {
 	TimestampTz now = 0;
 
@@ -276,6 +276,7 @@ try_stopped(PrismForwarder *forwarder)
 	{
 		PrismRoute *route = &forwarder->routes[i];
 
+		prism_route_rest(route);
 		if (route->phase != ROUTE_PARKED || route->parked_until == 0)
 			continue;
 		if (now == 0)
@@ -339,7 +340,7 @@ forward(void *arg)
 	if (prism_routes_read(forwarder))
 		more = true;
 	prism_routes_record(forwarder, false);
-	try_stopped(forwarder);
+	mind_idle_routes(forwarder);
 
 	if (forwarder->draining_since == 0)
 	{

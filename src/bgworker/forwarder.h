@@ -135,6 +135,7 @@ typedef struct PrismRoute
 	struct PrismCounter *counter;	/* a hint outside of transactions: its topic may be dropped */
 	PrismRoutePhase phase;
 	bool		paused;
+	bool		rests;			/* ... and nothing is under way any more */
 	PrismBackoff backoff;		/* while it starts */
 	TimestampTz parked_until;	/* 0: until something changes */
 
@@ -276,6 +277,7 @@ extern void prism_route_mend(PrismRoute *route);
 extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
 extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
 extern void prism_route_pause(PrismRoute *route, bool paused);
+extern void prism_route_rest(PrismRoute *route);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
 extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
 extern bool prism_route_record_due(const PrismRoute *route, TimestampTz now);

@@ -297,7 +297,7 @@ static bool
 anybody_to_serve(const PrismLane *lane)
 {
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
-		if (route->phase != ROUTE_PARKED && (!route->paused || route->window_batches > 0))
+		if (route->phase != ROUTE_PARKED && !route->rests)
 			return true;
 	return false;
 }
@@ -395,7 +395,7 @@ prism_lane_timeout_ms(const PrismLane *lane)
 	{
 		long		wish = -1;
 
-		if (route->phase != ROUTE_PARKED)
+		if (route->phase != ROUTE_PARKED && !route->rests)
 			wish = prism_backoff_remaining_ms(&route->backoff);
 		if (wish == 0 && route->phase == ROUTE_READY)
 			wish = -1;

@@ -128,17 +128,29 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 void
 prism_route_pause(PrismRoute *route, bool paused)
 {
-	if (route->paused && !paused)
+	if (route->paused && !paused && route->rests)
 	{
-		if (route->window_batches == 0 && route->moved_at == 0)
-		{
-			route->phase = ROUTE_PARKED;
-			prism_route_mend(route);
-		}
+		route->phase = ROUTE_PARKED;
+		prism_route_mend(route);
 	}
 	route->paused = paused;
-	if (paused && route->window_batches == 0 && route->moved_at == 0)
-		(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
+	route->rests = false;
+	prism_route_rest(route);
+}
+
+/* A paused route rests once nothing is under way and its position is recorded. */
+void
+prism_route_rest(PrismRoute *route)
+{
+	if (!route->paused || route->rests)
+		return;
+	if (route->lane->phase != LANE_OPEN)
+		prism_route_drop_batches(route);
+	if (route->window_batches > 0 || route->moved_at != 0)
+		return;
+	route->bisect.batch = NULL;
+	(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
+	route->rests = true;
 }
 
 /* Was this message made a dead letter before a crash? */
@@ -185,7 +197,8 @@ prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 	prism_sink_move(route->slot, position);
 	prism_sink_count(route->slot, PRISM_SINK_MESSAGES, messages);
 	prism_sink_count(route->slot, PRISM_SINK_BYTES, (int64) bytes);
-	(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
+	if (!route->paused)
+		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 	prism_backoff_reset(&route->lane->backoff);
 	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
 }
@@ -431,7 +444,7 @@ prism_route_start_turn(PrismRoute *route)
 	PrismLane  *lane = route->lane;
 	PrismOutcome outcome;
 
-	if (route->phase == ROUTE_READY || route->phase == ROUTE_PARKED ||
+	if (route->phase == ROUTE_READY || route->phase == ROUTE_PARKED || route->rests ||
 		prism_backoff_remaining_ms(&route->backoff) > 0)
 		return false;
 	if (start_step(route, &outcome))
@@ -515,7 +528,5 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 		route->progress.position = route->position;
 		route->progress.shared = route->sink.exactly_once;
 		prism_sink_recorded(route->slot, route->position, now);
-		if (route->paused && route->window_batches == 0)
-			(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
 	}
 }
