@@ -220,5 +220,13 @@ kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 		}
 	}
 	Assert(kafka->in_flight >= 0);
+
+	/*
+	 * A producer that is no longer allowed to send keeps what came back to its
+	 * queue for another try, and gives no receipt for it unless it is asked to
+	 * drop it.
+	 */
+	if (count == 0 && kafka->in_flight > 0 && conn->doubt && !kafka->transactional)
+		rd_kafka_purge(kafka->client->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	return count;
 }
