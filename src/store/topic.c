@@ -526,6 +526,11 @@ no_such_topic(const char *name)
 {
 	char	   *nearest = nearest_topic(name);
 
+	if (nearest != NULL && strcmp(nearest, name) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
+				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
 	ereport(ERROR,
 			errcode(ERRCODE_UNDEFINED_OBJECT),
 			errmsg("topic \"%s\" does not exist", name),

@@ -52,15 +52,32 @@ prism_depend_on_extension(Oid classid, Oid objectid)
 	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
 }
 
+/* Relations named after the number are there: a restore brought them, without the sequence's value. */
+static bool
+is_taken(int32 id)
+{
+	Oid			schema = get_namespace_oid("prism_log", false);
+	char		name[NAMEDATALEN];
+
+	snprintf(name, sizeof(name), "topic_%d_mark", id);
+	if (OidIsValid(get_relname_relid(name, schema)))
+		return true;
+	snprintf(name, sizeof(name), "namespace_%d", id);
+	return OidIsValid(get_relname_relid(name, schema));
+}
+
 int32
 prism_next_object_id(void)
 {
 	Oid			sequence = get_relname_relid("object_id", get_namespace_oid("prism", false));
 	PrismIdentity identity = prism_enter_owner();
-	int64		id = DatumGetInt64(DirectFunctionCall1(nextval_oid, ObjectIdGetDatum(sequence)));
+	int32		id;
 
+	do
+		id = (int32) DatumGetInt64(DirectFunctionCall1(nextval_oid, ObjectIdGetDatum(sequence)));
+	while (is_taken(id));
 	prism_leave_owner(identity);
-	return (int32) id;
+	return id;
 }
 
 /* The sequence starts at the current timeline: offset 0, and nothing to skip. */
