@@ -37,6 +37,7 @@ static const char *const settings[][2] = {
 	{"queue.buffering.max.kbytes", "32768"},
 	{"queue.buffering.max.messages", "50000"},
 	{"enable.idempotence", "true"},
+	{"max.in.flight.requests.per.connection", "1"},
 	{"acks", "all"},
 	{"partitioner", "murmur2_random"},
 	{"message.timeout.ms", "0"},

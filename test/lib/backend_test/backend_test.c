@@ -13,7 +13,6 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
-#include "compat.h"
 #include "backend.h"
 
 #include <librdkafka/rdkafka.h>

@@ -11,6 +11,7 @@
 #define BACKEND_TEST_H
 
 #include "prism.h"
+#include "compat.h"
 #include "backend.h"
 
 #include "lib/stringinfo.h"

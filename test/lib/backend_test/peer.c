@@ -242,7 +242,7 @@ peer_produce_rate(const char *topic, int64 messages, Size payload_bytes, bool tr
 	const char *const settings[] = {
 		"enable.idempotence", "true", "linger.ms", "0", "queue.buffering.max.kbytes", "32768",
 		"queue.buffering.max.messages", "50000", "partitioner", "murmur2_random",
-		"message.timeout.ms", "0", "socket.timeout.ms", "30000",
+		"message.timeout.ms", "0", "socket.timeout.ms", "30000", "max.in.flight", "1",
 		transactional ? "transactional.id" : NULL, psprintf("peer.%s", topic), NULL
 	};
 	rd_kafka_t *rk = peer_new(RD_KAFKA_PRODUCER, settings);
