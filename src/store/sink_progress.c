@@ -56,6 +56,7 @@ typedef struct ReplayState
 {
 	PrismSinkProgress *progress;
 	PrismSinkSlot *slot;
+	bool		own;			/* the position is of a record of the sink itself */
 	int			dead_max;
 } ReplayState;
 
@@ -106,12 +107,13 @@ visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, voi
 	{
 		case PRISM_SINK_CHECKPOINT:
 		case PRISM_SINK_CHECKPOINT_SHARED:
-			/* where there still is a record of the sink itself, that is at least as new */
-			if (progress->position >= 0)
+			/* where there still is a record of the sink itself, that is at least as new; of checkpoints the last is */
+			if (state->own)
 				break;
 			/* FALLTHROUGH */
 		case PRISM_SINK_POSITION:
 		case PRISM_SINK_POSITION_SHARED:
+			state->own = record.kind == PRISM_SINK_POSITION || record.kind == PRISM_SINK_POSITION_SHARED;
 			progress->position = record.position;
 			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED ||
 				record.kind == PRISM_SINK_CHECKPOINT_SHARED;
