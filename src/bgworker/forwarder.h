@@ -16,6 +16,7 @@
  *		bisect.c		which message of a refused batch is the bad one
  *		dead_letter.c	where it goes
  *		endpoint.c		names, options and secrets of the other side
+ *		position_name.c	what stands beside a position there
  *
  * Everything here runs in the forwarder's own process; what others see of it
  * is in store/sink.h.
