@@ -66,7 +66,11 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	if (command.changes_list)
 		prism_wake_databases_changed();
 	if (drops_prism(statement->utilityStmt))
+	{
+		/* workers read the catalogue and then lock topics */
+		prism_wake_hold_off(MyDatabaseId, false);
 		prism_topic_lock_all();
+	}
 	if (OidIsValid(database))
 		prism_wake_hold_off(database, IsA(statement->utilityStmt, DropdbStmt));
 	if (context == PROCESS_UTILITY_TOPLEVEL && restores_relation(statement->utilityStmt))
