@@ -67,6 +67,13 @@
 /* A lost wake-up is found after this time. */
 #define PRISM_REPAIR_MS 5000
 
+/*
+ * After a commit the broker still marks the end of the transaction in its logs.
+ * Whoever begins the next one before that is told to come again later, and
+ * librdkafka then waits 20 ms.
+ */
+#define PRISM_COMMIT_REST_MS 4
+
 #define PRISM_RECEIPTS_MAX 1024
 #define PRISM_INCARNATION_BYTES 17
 #define PRISM_UUID_TEXT 37
@@ -206,6 +213,7 @@ typedef struct PrismLane
 	bool		retry;			/* likewise */
 	char		reject_error[PRISM_ERROR_BYTES];
 	PrismRound	round;
+	TimestampTz rest_until;		/* no transaction begins before; 0: none was committed */
 } PrismLane;
 
 typedef struct PrismForwarder
@@ -246,6 +254,8 @@ extern void prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringIn
 /* lane.c */
 extern bool prism_lane_turn(PrismLane *lane);
 extern long prism_lane_timeout_ms(const PrismLane *lane);
+/* How long no Kafka transaction should begin yet; 0: one may. */
+extern long prism_lane_rest_ms(const PrismLane *lane);
 extern void prism_lane_close(PrismLane *lane);
 /* The connection's own fault: close it, tell everybody, try again later. */
 extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);

@@ -370,6 +370,13 @@ prism_lane_turn(PrismLane *lane)
 	pg_unreachable();
 }
 
+long
+prism_lane_rest_ms(const PrismLane *lane)
+{
+	return lane->rest_until == 0 ? 0
+		: TimestampDifferenceMilliseconds(GetCurrentTimestamp(), lane->rest_until);
+}
+
 /* When the lane wants its next turn, whatever happens; -1: no wish. */
 long
 prism_lane_timeout_ms(const PrismLane *lane)
@@ -388,6 +395,8 @@ prism_lane_timeout_ms(const PrismLane *lane)
 	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
 		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
 		return PRISM_POLL_MS;
+	if (lane->round.phase == ROUND_NONE && prism_lane_rest_ms(lane) > 0)
+		return prism_lane_rest_ms(lane);
 	if (lane->outstanding > 0)
 		timeout = lane->forwarder->backend->wait_socket(lane->conn) == PGINVALID_SOCKET
 			? PRISM_POLL_MS : PRISM_STALL_MS;

@@ -40,6 +40,8 @@ begin_round(PrismLane *lane)
 	PrismForwarder *forwarder = lane->forwarder;
 	PrismRound *round = &lane->round;
 
+	if (prism_lane_rest_ms(lane) > 0)
+		return false;
 	for (int i = 1; i <= forwarder->route_count; i++)
 	{
 		PrismRoute *route = &forwarder->routes[(lane->turn + i) % forwarder->route_count];
@@ -256,6 +258,7 @@ commit_turn(PrismLane *lane)
 	{
 		case PRISM_OK:
 			route->claimed_at = GetCurrentTimestamp();
+			lane->rest_until = TimestampTzPlusMilliseconds(route->claimed_at, PRISM_COMMIT_REST_MS);
 			prism_backoff_reset(&route->backoff);
 			round->phase = ROUND_NONE;
 			strlcpy(route->last_id, last_id, sizeof(route->last_id));
