@@ -81,7 +81,7 @@ prism_define_settings(void)
 	DefineCustomIntVariable("prism.retention",
 							"Sets how long messages are kept.",
 							"A segment is dropped when all of its messages are older and out by every sink. -1 keeps them for ever.",
-							&prism_retention_min, 7 * 24 * 60, -1, PG_INT32_MAX / 60000,
+							&prism_retention_min, 7 * 24 * 60, -1, PG_INT32_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.worker_memory",
 							"Sets how much memory a worker may use before it is replaced by a new one.",

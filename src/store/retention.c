@@ -25,7 +25,7 @@
 static bool
 older_than(TimestampTz at, int64 minutes)
 {
-	return TimestampDifferenceExceeds(at, GetCurrentTimestamp(), (int) Min(minutes, PG_INT32_MAX / 60000) * 60000);
+	return GetCurrentTimestamp() - at > minutes * USECS_PER_MINUTE;
 }
 
 /* Everything in the segment is out: no sink will read it again. */

@@ -31,6 +31,11 @@ for my $topic (qw(first held last witness))
 }
 is($node->safe_psql('postgres', segments('first')), '0 1 2 3 4', 'with retention -1 every segment stays');
 
+$node->safe_psql('postgres', q{ALTER SYSTEM SET prism.retention = '90d'});
+$node->reload;
+wait_for_value($node, 'SHOW prism.retention', '90d');
+ok(1, 'months can be kept');
+
 # Somebody reads the oldest segment of one topic, a sink has not sent those of another.
 my $oldest = $node->safe_psql('postgres',
 	q{SELECT 'prism_log.topic_' || topic_id || '_0' FROM prism.topic WHERE name = 'first'});
