@@ -84,6 +84,16 @@ my %faults = (
 my @order = (shuffle(keys %faults), shuffle(keys %faults));
 splice @order, 24;
 
+# Once, long enough for every time-out on the way.
+$faults{'broker away for 30 s'} = sub {
+	$kafka->stop;
+	publish_chunk($_) for sort keys %guarantee;
+	wait_for_value($node, "SELECT min(lag_seconds) >= 30 FROM prism.sinks WHERE topic IN ('once', 'atleast')");
+	publish_chunk($_) for sort keys %guarantee;
+	$kafka->start;
+};
+splice @order, int rand @order, 0, 'broker away for 30 s';
+
 while (@order || grep { ($next{$_} // 0) < $messages_each } keys %guarantee)
 {
 	publish_chunk($_) for sort keys %guarantee;
