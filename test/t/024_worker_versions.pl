@@ -4,6 +4,8 @@ use PrismTest;
 my $node = prism_node('main');
 my $version = $node->safe_psql('postgres', 'SELECT prism.version()');
 
+my $waits = q{prism's workers wait: the library is prism};
+
 sub psql_error
 {
 	my ($query) = @_;
@@ -24,7 +26,9 @@ wait_for_value($node, manager('state'), 'running');
 for my $other ('0.0.1', '99.0')
 {
 	$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '$other' WHERE extname = 'prism'");
-	$node->restart;
+	$node->stop;
+	my $told = log_count($node, $waits);	# the manager may have seen it before the stop
+	$node->start;
 
 	wait_for_value($node, manager('state'), 'failed');
 	is($node->safe_psql('postgres', manager('error')),
@@ -40,8 +44,8 @@ for my $other ('0.0.1', '99.0')
 			"$other: $query");
 	}
 	is($node->safe_psql('postgres', 'SELECT prism.version()'), $version, "$other: prism.version() still answers");
+	is(log_count($node, $waits) - $told, 1, "$other: the log says it once");
 }
-is(log_count($node, q{prism's workers wait: the library is prism}), 2, 'the log says it once each time');
 
 # Catalogue as it will be after an update; any ALTER EXTENSION calls the workers.
 $node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '$version' WHERE extname = 'prism'; "
