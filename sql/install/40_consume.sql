@@ -17,15 +17,16 @@ COMMENT ON TYPE prism.message IS
 
 CREATE FUNCTION prism.consume(
     topic text, consumer_group text, max_messages integer DEFAULT 100, lease interval DEFAULT '30s',
-    wait interval DEFAULT '0', namespace text DEFAULT NULL
+    wait interval DEFAULT '0', namespace text DEFAULT NULL, filter jsonpath DEFAULT NULL
 ) RETURNS SETOF prism.message
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
     AS 'MODULE_PATHNAME', 'prism_consume';
-COMMENT ON FUNCTION prism.consume(text, text, integer, interval, interval, text) IS
+COMMENT ON FUNCTION prism.consume(text, text, integer, interval, interval, text, jsonpath) IS
 'Hands out the next messages of a topic to a consumer group: to nobody else of the group until they are acknowledged, or their lease (1 microsecond to 12 hours) ends, or this transaction rolls back; after that again, with attempt + 1. Nothing is written. A group that does not exist begins at the earliest kept message.
 max_messages: at most so many; fewer when there are no more, or when the group has prism.group_window unfinished ones. LIMIT does not change what is taken in FROM: what was taken stays leased.
 wait: how long to wait for a first message when there is none, cut at 60 seconds; see also prism.wait(). namespace: only checked.
-Errors: 22004 NULL; 42704 unknown topic; 42501 no right to consume; 22023 argument out of range; 25006 read-only transaction or standby; 53400 prism.max_groups groups in use; 55000 library not preloaded.';
+filter: only messages whose payload is JSON and matches; the others count as done for the group, acknowledged by this transaction. A predicate such as ''$.amount > 100'' must be true, as with @@; another path such as ''$.items[*] ? (@.price > 5)'' must find something, as with @?. What fails on a payload does not match. A call looks at prism.group_window messages at most, and for half of the lease at most; so with a filter fewer rows, even none, may come before the end: go on in the next transaction.
+Errors: 22004 NULL; 42704 unknown topic, or a variable in the filter; 42501 no right to consume; 22023 argument out of range; 25006 read-only transaction or standby; 53400 prism.max_groups groups in use; 55000 library not preloaded.';
 
 CREATE FUNCTION prism.ack(message prism.message) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "api/filter.h"
 #include "api/message.h"
 
 #include "access/htup_details.h"
@@ -33,6 +34,9 @@ PG_FUNCTION_INFO_V1(prism_ack_positions);
 /* consume() sleeps with a snapshot, which holds back VACUUM: not for long. */
 #define WAIT_US_MAX (60 * USECS_PER_SEC)
 
+/* With a filter, so many messages are looked at before what is wanted of them is counted again. */
+#define FILTER_LOOK_MAX 1024
+
 /* A lease id that is no one's: zero would mean "this session's". */
 #define NO_LEASE (-1)
 
@@ -45,9 +49,16 @@ typedef struct ConsumeArguments
 	int			max_messages;
 	int64		lease_us;
 	TimestampTz wait_until;		/* 0: do not wait */
+	PrismFilter *filter;		/* NULL: everything is wanted */
 } ConsumeArguments;
 
-/* Arguments: topic, consumer_group, max_messages, lease, wait, namespace. */
+/* Where the rows of a call go. */
+typedef struct RowReceiver
+{
+	void		(*put) (struct RowReceiver *receiver, PrismMessageRow *row);
+} RowReceiver;
+
+/* Arguments: topic, consumer_group, max_messages, lease, wait, namespace, filter. */
 static ConsumeArguments
 consume_arguments(FunctionCallInfo fcinfo)
 {
@@ -62,80 +73,200 @@ consume_arguments(FunctionCallInfo fcinfo)
 	prism_require_writable("prism.consume()");
 	if (wait_us > 0)
 		arguments.wait_until = GetCurrentTimestamp() + Min(wait_us, WAIT_US_MAX);
+	if (!PG_ARGISNULL(6))
+		arguments.filter = prism_filter_new(PG_GETARG_JSONPATH_P(6));
 	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE, "prism.consume()", &arguments.topic);
 	if (!PG_ARGISNULL(5))
 		prism_topic_check_namespace(arguments.topic, text_to_cstring(PG_GETARG_TEXT_PP(5)));
 	return arguments;
 }
 
-static PrismDelivery *
-take_or_wait(const ConsumeArguments *arguments)
+/*
+ * Hand over up to 'max' of what was taken; returns how many.  What the filter
+ * passes over is acknowledged, what lies behind the last one wanted goes back.
+ */
+static int
+hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, RowReceiver *receiver,
+		  int *passed_over)
 {
-	PrismDelivery *delivery;
+	int64	   *unwanted = NULL;
+	PrismMessageRow row;
+	PrismMessage message;
+	int			attempt;
+	int			handed = 0;
 
-	if (arguments->wait_until == 0)
-		return prism_group_take(arguments->group, arguments->max_messages, arguments->lease_us);
-
-	prism_group_prepare_sleep(arguments->topic);
-	for (;;)
+	*passed_over = 0;
+	if (arguments->filter != NULL)
+		unwanted = palloc((prism_delivery_count(delivery) + 1) * sizeof(int64));
+	prism_message_row_init(&row, arguments->topic->name, prism_group_name(arguments->group),
+						   prism_delivery_lease(delivery));
+	while (handed < max && prism_delivery_next(delivery, &message, &attempt))
 	{
-		delivery = prism_group_take(arguments->group, arguments->max_messages, arguments->lease_us);
-		if (prism_delivery_count(delivery) > 0 ||
-			!prism_group_sleep(arguments->topic, arguments->group, arguments->wait_until))
-			break;
-		prism_delivery_close(delivery);
-		CHECK_FOR_INTERRUPTS();
+		if (unwanted != NULL && !prism_filter_matches(arguments->filter, &message))
+		{
+			unwanted[(*passed_over)++] = message.offset;
+			continue;
+		}
+		prism_message_row_fill(&row, &message, attempt);
+		receiver->put(receiver, &row);
+		handed++;
 	}
-	prism_group_cancel_sleep();
-	return delivery;
+	if (unwanted == NULL)
+		return handed;
+	prism_delivery_return_rest(delivery);
+	if (*passed_over > 0)
+		(void) prism_group_ack(arguments->group, unwanted, NULL, *passed_over);
+	pfree(unwanted);
+	return handed;
 }
 
-static PrismDelivery *
-take(const ConsumeArguments *arguments)
+static void
+warn_starved(const ConsumeArguments *arguments)
 {
-	PrismDelivery *delivery = take_or_wait(arguments);
+	ereport(WARNING,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("consumer group \"%s\" has as many unfinished messages as its window holds",
+				   prism_group_name(arguments->group)),
+			errdetail("Others wait behind them until some are acknowledged or their leases end."),
+			errhint("Acknowledge what was consumed, or raise prism.group_window."));
+}
 
-	if (prism_delivery_starved(delivery))
-		ereport(WARNING,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("consumer group \"%s\" has as many unfinished messages as its window holds",
-					   prism_group_name(arguments->group)),
-				errdetail("Others wait behind them until some are acknowledged or their leases end."),
-				errhint("Acknowledge what was consumed, or raise prism.group_window."));
-	return delivery;
+/* What one round of looking came to. */
+typedef struct Round
+{
+	int			handed;
+	bool		starved;		/* messages wait, and the window has no room for them */
+	TimestampTz passed_over_at; /* messages are passed over since then; 0: none was */
+} Round;
+
+/* Half of the lease under which messages were passed over is left for the rest of the transaction. */
+static TimestampTz
+look_until(const ConsumeArguments *arguments, const Round *round)
+{
+	return round->passed_over_at == 0 ? DT_NOEND : round->passed_over_at + arguments->lease_us / 2;
+}
+
+/*
+ * With a filter, look at more and more messages at a time until enough of them
+ * are wanted.  Those passed over stay in the window until the transaction
+ * commits, so its size bounds what one call looks at.
+ */
+static Round
+take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowReceiver *receiver)
+{
+	Round		round = {.passed_over_at = passed_over_at};
+	int			look = arguments->max_messages;
+	int			taken;
+
+	do
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		PrismDelivery *delivery = prism_group_take(arguments->group, look, arguments->lease_us);
+		int			passed_over;
+
+		taken = prism_delivery_count(delivery);
+		round.starved = prism_delivery_starved(delivery);
+		round.handed += hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver,
+								  &passed_over);
+		prism_delivery_close(delivery);
+		if (passed_over > 0 && round.passed_over_at == 0)
+			round.passed_over_at = now;
+		look = Max(arguments->max_messages - round.handed, Min(2 * passed_over, FILTER_LOOK_MAX));
+	} while (arguments->filter != NULL && taken > 0 && round.handed < arguments->max_messages &&
+			 GetCurrentTimestamp() < look_until(arguments, &round));
+	return round;
+}
+
+/* What was passed over fills the window: no wonder, and it goes on after this transaction. */
+static bool
+is_at_its_bound(const Round *round)
+{
+	return round->starved && round->passed_over_at != 0;
+}
+
+static void
+consume(const ConsumeArguments *arguments, RowReceiver *receiver)
+{
+	Round		round = {0};
+
+	if (arguments->wait_until == 0)
+		round = take_round(arguments, 0, receiver);
+	else
+	{
+		prism_group_prepare_sleep(arguments->topic);
+		for (;;)
+		{
+			round = take_round(arguments, round.passed_over_at, receiver);
+			if (round.handed > 0 || is_at_its_bound(&round) ||
+				!prism_group_sleep(arguments->topic, arguments->group,
+								   Min(arguments->wait_until, look_until(arguments, &round))))
+				break;
+			CHECK_FOR_INTERRUPTS();
+		}
+		prism_group_cancel_sleep();
+	}
+	if (round.starved && round.handed == 0 && !is_at_its_bound(&round))
+		warn_starved(arguments);
+}
+
+typedef struct StoreReceiver
+{
+	RowReceiver receiver;
+	ReturnSetInfo *result;
+} StoreReceiver;
+
+static void
+put_into_store(RowReceiver *receiver, PrismMessageRow *row)
+{
+	ReturnSetInfo *result = ((StoreReceiver *) receiver)->result;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, row->values, row->nulls);
 }
 
 static Datum
 consume_at_once(FunctionCallInfo fcinfo)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	StoreReceiver receiver = {{put_into_store}, (ReturnSetInfo *) fcinfo->resultinfo};
 	ConsumeArguments arguments = consume_arguments(fcinfo);
-	PrismDelivery *delivery;
-	PrismMessageRow row;
-	PrismMessage message;
-	int			attempt;
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	delivery = take(&arguments);
-	prism_message_row_init(&row, arguments.topic->name, prism_group_name(arguments.group),
-						   prism_delivery_lease(delivery));
-	while (prism_delivery_next(delivery, &message, &attempt))
-	{
-		prism_message_row_fill(&row, &message, attempt);
-		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
-	}
-	prism_delivery_close(delivery);
+	consume(&arguments, &receiver.receiver);
 	return (Datum) 0;
 }
 
 /* Rows that are returned one by one. */
 typedef struct OneByOne
 {
-	PrismDelivery *delivery;
+	RowReceiver receiver;
+	TupleDesc	descriptor;
+	MemoryContext mcxt;
+	PrismGroupRef *group;
+	int64		lease_id;
 	Datum	   *rows;
+	int64	   *positions;
 	int			count;
+	int			room;
 	int			returned;
 } OneByOne;
+
+static void
+put_into_array(RowReceiver *receiver, PrismMessageRow *row)
+{
+	OneByOne   *state = (OneByOne *) receiver;
+	MemoryContext caller = MemoryContextSwitchTo(state->mcxt);
+
+	if (state->count == state->room)
+	{
+		state->room *= 2;
+		state->rows = repalloc_huge(state->rows, state->room * sizeof(Datum));
+		state->positions = repalloc_huge(state->positions, state->room * sizeof(int64));
+	}
+	state->lease_id = DatumGetInt64(row->values[PRISM_MESSAGE_LEASE_ID - 1]);
+	state->positions[state->count] = DatumGetInt64(row->values[PRISM_MESSAGE_POSITION - 1]);
+	state->rows[state->count] = HeapTupleGetDatum(heap_form_tuple(state->descriptor, row->values, row->nulls));
+	state->count++;
+	MemoryContextSwitchTo(caller);
+}
 
 /* The executor lost interest. */
 static void
@@ -143,7 +274,8 @@ return_rest(Datum arg)
 {
 	OneByOne   *state = (OneByOne *) DatumGetPointer(arg);
 
-	prism_delivery_return(state->delivery, state->returned);
+	prism_group_untake(state->group, state->positions + state->returned, state->count - state->returned,
+					   state->lease_id);
 }
 
 /* Everything is fetched in the first call: nothing stays open between calls. */
@@ -152,19 +284,15 @@ begin_one_by_one(FunctionCallInfo fcinfo, TupleDesc descriptor)
 {
 	ConsumeArguments arguments = consume_arguments(fcinfo);
 	OneByOne   *state = palloc0(sizeof(OneByOne));
-	PrismMessageRow row;
-	PrismMessage message;
-	int			attempt;
 
-	state->delivery = take(&arguments);
-	state->rows = palloc((prism_delivery_count(state->delivery) + 1) * sizeof(Datum));
-	prism_message_row_init(&row, arguments.topic->name, prism_group_name(arguments.group),
-						   prism_delivery_lease(state->delivery));
-	while (prism_delivery_next(state->delivery, &message, &attempt))
-	{
-		prism_message_row_fill(&row, &message, attempt);
-		state->rows[state->count++] = HeapTupleGetDatum(heap_form_tuple(descriptor, row.values, row.nulls));
-	}
+	state->receiver.put = put_into_array;
+	state->descriptor = descriptor;
+	state->mcxt = CurrentMemoryContext;
+	state->group = arguments.group;
+	state->room = 64;
+	state->rows = palloc(state->room * sizeof(Datum));
+	state->positions = palloc(state->room * sizeof(int64));
+	consume(&arguments, &state->receiver);
 	return state;
 }
 

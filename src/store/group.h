@@ -106,9 +106,12 @@ extern bool prism_delivery_starved(const PrismDelivery *delivery);
 /* The next message that was taken, valid until the next call; its Datums need nothing but memory. */
 extern bool prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt);
 
-/* Messages from 'first' on (counted from 0) were not delivered: give them back as if they had not been taken. */
-extern void prism_delivery_return(PrismDelivery *delivery, int first);
+/* What prism_delivery_next() has not returned is not wanted: give it back as if it had not been taken. */
+extern void prism_delivery_return_rest(PrismDelivery *delivery);
 extern void prism_delivery_close(PrismDelivery *delivery);
+
+/* The same for single messages of a lease, whose delivery may be closed. Cannot throw. */
+extern void prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id);
 
 /* Is there a message to take? Reads ahead to find out. */
 extern bool prism_group_ready(PrismGroupRef *ref);

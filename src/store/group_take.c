@@ -462,17 +462,15 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 }
 
 void
-prism_delivery_return(PrismDelivery *delivery, int first)
+prism_delivery_return_rest(PrismDelivery *delivery)
 {
-	PrismGroup *group = delivery->ref->group;
+	int			count = delivery->taken_count - delivery->next;
+	int64	   *positions = MemoryContextAlloc(delivery->mcxt, (count + 1) * sizeof(int64));
 
-	if (first >= delivery->taken_count ||
-		!prism_group_lock_if(group, delivery->ref->generation))
-		return;
-	for (int i = first; i < delivery->taken_count; i++)
-		(void) prism_window_untake(group->window, delivery->taken[i].offset, delivery->holder.lease_id);
-	prism_group_unlock(group);
-	ConditionVariableBroadcast(&delivery->ref->topic->counter->published);
+	for (int i = 0; i < count; i++)
+		positions[i] = delivery->taken[delivery->next + i].offset;
+	delivery->taken_count = delivery->next;
+	prism_group_untake(delivery->ref, positions, count, delivery->holder.lease_id);
 }
 
 void
@@ -480,6 +478,17 @@ prism_delivery_close(PrismDelivery *delivery)
 {
 	close_reader(delivery);
 	MemoryContextDelete(delivery->mcxt);
+}
+
+void
+prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (count == 0 || !prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
+	ConditionVariableBroadcast(&ref->topic->counter->published);
 }
 
 /* ---------- sleeping ---------- */

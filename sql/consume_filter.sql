@@ -1,0 +1,117 @@
+-- prism.consume(filter => ...): what does not match counts as done for the group.
+SELECT action FROM prism.apply('name: filter-test');
+\set QUIET on
+CREATE VIEW filter_state AS
+    SELECT consumer_group, "position", in_flight, available, lag_messages FROM prism.groups WHERE topic = 'filter-test';
+CREATE FUNCTION filtered(consumer_group text, filter jsonpath, max_messages integer DEFAULT 100)
+RETURNS TABLE ("position" bigint, payload text, attempt integer) LANGUAGE sql AS $$
+    SELECT m.position, encode(m.payload, 'escape'), m.attempt
+    FROM prism.consume('filter-test', $1, $3, filter => $2) AS m $$;
+\set QUIET off
+SELECT count(prism.publish('filter-test', jsonb_build_object('n', n, 'kind', CASE n % 2 WHEN 0 THEN 'even' ELSE 'odd' END)))
+FROM generate_series(1, 6) AS n;
+
+-- A predicate has to be true.
+SELECT * FROM filtered('predicate', '$.n > 4');
+SELECT * FROM filter_state WHERE consumer_group = 'predicate';
+-- Any other path has to find something; a value of false or null is something.
+SELECT * FROM filtered('path', '$ ? (@.kind == "even")', 2);
+SELECT * FROM filtered('path', '$.n ? (@ > 5)');
+SELECT * FROM filtered('path', '$.n');
+SELECT * FROM filter_state WHERE consumer_group = 'path';
+-- A predicate that is unknown is not true; nothing is left of the others.
+SELECT * FROM filtered('unknown', '$.kind > 4');
+SELECT * FROM filter_state WHERE consumer_group = 'unknown';
+-- max_messages counts what matches. What lies behind the last one is not touched: no attempt is lost.
+SELECT * FROM filtered('bounded', '$.kind == "even"', 1);
+SELECT * FROM filter_state WHERE consumer_group = 'bounded';
+SELECT * FROM filtered('bounded', '$.n >= 3', 1);
+SELECT * FROM filtered('bounded', NULL);
+
+-- Rollback undoes what was passed over; also of a savepoint.
+SELECT prism.create_group('filter-test', 'undone');
+BEGIN;
+SELECT * FROM filtered('undone', '$.n == 3');
+ROLLBACK;
+SELECT * FROM filter_state WHERE consumer_group = 'undone';
+BEGIN;
+SELECT * FROM filtered('undone', '$.n == 1', 1);
+SAVEPOINT s;
+SELECT * FROM filtered('undone', '$.n == 3', 1);
+ROLLBACK TO s;
+SELECT * FROM filtered('undone', '$.n == 2', 1);
+SAVEPOINT t;
+SELECT count(*) FROM filtered('undone', '$.n > 100');
+RELEASE t;
+COMMIT;
+SELECT * FROM filter_state WHERE consumer_group = 'undone';
+SELECT prism.ack('filter-test', 'undone', '{0,1}');
+SELECT * FROM filter_state WHERE consumer_group = 'undone';
+
+-- Two consumers of a group with filters of their own: each message is looked at once.
+SELECT * FROM filtered('shared', '$.kind == "even"', 1);
+SELECT * FROM filtered('shared', '$.kind == "odd"', 1);
+SELECT * FROM filter_state WHERE consumer_group = 'shared';
+
+-- What was passed over is one record in the progress log, whatever its number.
+SELECT prism.create_group('filter-test', 'records');
+CREATE TEMP VIEW records AS
+    SELECT s.messages_total FROM prism.topic_states() AS s JOIN prism.topic AS t USING (topic_id) WHERE t.name = '__prism_progress';
+SELECT messages_total AS before FROM records \gset
+SELECT count(*) FROM filtered('records', '$.n > 100');
+SELECT messages_total - :before AS records FROM records;
+
+-- In a SELECT list, what LIMIT leaves goes back, and what was passed over is done.
+SELECT prism.create_group('filter-test', 'limit');
+SELECT (prism.consume('filter-test', 'limit', filter => '$.kind == "even"')).position LIMIT 1;
+SELECT * FROM filter_state WHERE consumer_group = 'limit';
+SELECT * FROM filtered('limit', NULL);
+
+-- Waiting: what was passed over meanwhile is done afterwards.
+SELECT count(*) FROM prism.consume('filter-test', 'wait', wait => '20ms', filter => '$.n > 100');
+SELECT * FROM filter_state WHERE consumer_group = 'wait';
+SELECT count(*) FROM prism.consume('filter-test', 'wait2', wait => '60s', filter => '$.n > 5');
+-- A lease shorter than the wait: the consumer comes back while it holds.
+SELECT count(*) FROM prism.consume('filter-test', 'wait3', lease => '20ms', wait => '60s', filter => '$.n > 100');
+SELECT * FROM filter_state WHERE consumer_group = 'wait3';
+
+-- At every isolation level.
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT * FROM filtered('serializable', '$.n == 2', 1);
+COMMIT;
+SELECT * FROM filter_state WHERE consumer_group = 'serializable';
+
+-- What is not JSON, or more than jsonb can hold, matches nothing and stands in nobody's way.
+SELECT action FROM prism.apply('name: filter-odd');
+SELECT prism.publish('filter-odd', '\xff00'::bytea) IS NOT NULL AS published;
+SELECT count(prism.publish('filter-odd', convert_to(p, 'UTF8')))
+FROM unnest(ARRAY['no json', '', '{"n": 1', '{"n": "\u0000"}', '{"n": 1e1000000}', repeat('[', 100000), repeat('[', 100000) || repeat(']', 100000)]) AS p;
+SELECT prism.publish('filter-odd', NULL::bytea, key => 'tombstone') IS NOT NULL AS published;
+SELECT count(prism.publish('filter-odd', p)) FROM unnest(ARRAY['1', '"text"', 'null', 'true', '[2, 3]']::jsonb[]) AS p;
+SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-odd', 'all', filter => '$') WHERE length(payload) < 100;
+SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-odd', 'number', filter => '$ > 2');
+SELECT "position", in_flight, available, lag_messages FROM prism.groups WHERE topic = 'filter-odd' AND consumer_group = 'number';
+-- What goes wrong in a path is silent, in strict mode too.
+SELECT count(*) FROM prism.consume('filter-odd', 'strict', filter => 'strict $.a.b[7].double() > 1');
+SELECT count(*) FROM prism.consume('filter-odd', 'deep', filter => '$.** > 100');
+-- Dates with and without a time zone can be compared.
+SELECT prism.publish('filter-odd', '{"at": "2024-02-03T04:05:06+01:00"}'::jsonb) IS NOT NULL AS published;
+SELECT convert_from(payload, 'UTF8') FROM prism.consume('filter-odd', 'date', filter => '$.at.datetime() > "2024-01-01".datetime()');
+-- A mistake in the filter itself is an error.
+SELECT * FROM prism.consume('filter-odd', 'date', filter => '$.n >');
+SELECT * FROM prism.consume('filter-odd', 'bad', filter => '$.n > $limit');
+
+-- A call looks at as many messages as the window holds; the next transaction goes on. No warning: nobody is to blame.
+SELECT action FROM prism.apply('name: filter-many');
+SELECT prism.publish_batch('filter-many', array_agg(jsonb_build_object('n', n))) FROM generate_series(1, 5000) AS n;
+SELECT convert_from(payload, 'UTF8') FROM prism.consume('filter-many', 'g', filter => '$.n > 4999', wait => '60s');
+SELECT "position", lag_messages, window_full FROM prism.groups WHERE topic = 'filter-many';
+SELECT convert_from(payload, 'UTF8') FROM prism.consume('filter-many', 'g', filter => '$.n > 4999', wait => '60s');
+BEGIN;
+SELECT count(*) FROM prism.consume('filter-many', 'h', filter => '$.n > 4999');
+SELECT count(*) FROM prism.consume('filter-many', 'h', filter => '$.n > 4999');
+ROLLBACK;
+
+DROP VIEW filter_state;
+DROP FUNCTION filtered;
+SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many');
