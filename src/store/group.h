@@ -15,8 +15,9 @@
  *
  * Files: group.c slots and the backend's view of them; group_catalog.c
  * prism.consumer_group; group_state.c progress records, rebuilding and
- * checkpoints; group_take.c reading ahead and handing out; group_ack.c
- * acknowledgements and the end of transactions.
+ * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
+ * for a later delivery; group_ack.c acknowledgements and the end of
+ * transactions.
  *
  * src/store/group.h
  *

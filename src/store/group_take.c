@@ -4,8 +4,8 @@
  *	  Handing out messages: reading ahead, leasing, fetching.
  *
  * One backend at a time reads the log ahead of the window and enters what it
- * found; everybody takes from the window.  Who reads ahead keeps the rows that
- * it will probably take itself, so that draining a log reads each row once.
+ * found; everybody takes from the window.  Who reads ahead takes first, and
+ * keeps the rows, so that draining a log reads each row once.
  *
  * src/store/group_take.c
  *
@@ -14,6 +14,7 @@
 #include "prism.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "store/row_cache.h"
 #include "store/segment.h"
 
 #include "access/detoast.h"
@@ -21,7 +22,6 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -43,14 +43,13 @@ struct PrismDelivery
 	MemoryContext row_cxt;		/* the current message */
 	PrismHolder holder;
 
-	PrismTaken *taken;			/* ascending */
+	PrismTaken *taken;			/* ascending; room for 'wanted' */
+	int			wanted;
 	int			taken_count;
 	bool		starved;
 	int			next;
 
-	PrismMessage *kept;			/* rows at hand since they were read ahead, ascending */
-	int			kept_count;
-	int			kept_next;
+	int64		read_end;		/* of the window, when the last message was taken */
 
 	PrismReader *reader;
 	PrismMessage row;			/* what the reader returned last */
@@ -77,25 +76,19 @@ prism_group_arrival(const PrismMessage *message)
 
 /* ---------- reading ahead ---------- */
 
-/* A copy that outlives the scan; not of rows with parts out of line, which are fetched when they are delivered. */
-static bool
-keep_row(PrismDelivery *delivery, const PrismMessage *message)
+/* Take what there is of what the delivery still misses. Under the exclusive lock. */
+static void
+take_available(PrismDelivery *delivery, TimestampTz deadline)
 {
-	PrismMessage *kept;
+	PrismWindow *window = delivery->ref->group->window;
+	PrismTaken *taken = delivery->taken + delivery->taken_count;
+	int			count = prism_window_take(window, delivery->wanted - delivery->taken_count,
+										  delivery->holder, deadline, taken);
 
-	if ((message->has_key && VARATT_IS_EXTERNAL(DatumGetPointer(message->key))) ||
-		(message->has_headers && VARATT_IS_EXTERNAL(DatumGetPointer(message->headers))) ||
-		(message->has_payload && VARATT_IS_EXTERNAL(DatumGetPointer(message->payload))))
-		return false;
-	kept = &delivery->kept[delivery->kept_count++];
-	*kept = *message;
-	if (message->has_key)
-		kept->key = datumCopy(message->key, false, -1);
-	if (message->has_headers)
-		kept->headers = datumCopy(message->headers, false, -1);
-	if (message->has_payload)
-		kept->payload = datumCopy(message->payload, false, -1);
-	return true;
+	if (count > 0)
+		prism_group_note_taken(delivery->ref, taken[0].offset, taken[count - 1].offset);
+	delivery->taken_count += count;
+	delivery->read_end = window->read_end;
 }
 
 /* Retention does not wait for groups: say so when it took what this one had not read. */
@@ -118,38 +111,48 @@ warn_of_gap(PrismGroupRef *ref, int64 from, int64 first)
 				errhint("Consume more often than that, or raise prism.retention."));
 }
 
+/* Enter what was read ahead. Under the exclusive lock. */
+static void
+enter_arrivals(PrismGroup *group, const PrismArrival *arrivals, int count, int64 position)
+{
+	for (int i = 0; i < count; i++)
+		prism_window_add(group->window, arrivals[i].offset, arrivals[i].created_at, arrivals[i].key_hash);
+	prism_window_read_to(group->window, position);
+	prism_group_release_reader(group);
+}
+
 /*
  * Read up to 'limit' messages from 'from' on and enter them; the caller has
- * claimed to be the reader.  'delivery' (may be NULL) keeps up to 'keep' rows.
+ * claimed to be the reader.  'delivery' (may be NULL) takes what it still
+ * misses of them before anybody else can.
  */
 static void
-read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, int keep)
+read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, int64 lease_us)
 {
 	PrismGroup *group = ref->group;
+	int			needed = delivery != NULL ? delivery->wanted - delivery->taken_count : 0;
 	PrismArrival *arrivals = palloc(limit * sizeof(PrismArrival));
 	PrismReader *reader = prism_reader_open(ref->topic, from);
 	PrismMessage message;
+	TimestampTz deadline;
 	int64		position;
 	int			count = 0;
 
 	while (count < limit && prism_reader_next(reader, &message))
 	{
 		arrivals[count++] = prism_group_arrival(&message);
-		if (keep > 0)
-		{
-			keep--;
-			(void) keep_row(delivery, &message);
-		}
+		if (count <= needed || (needed > 0 && prism_rows_spare() > 0))
+			prism_rows_keep(&message, count > needed);
 	}
 	position = prism_reader_position(reader);
 	prism_reader_close(reader);
 	warn_of_gap(ref, from, count > 0 ? arrivals[0].offset : position);
 
+	deadline = GetCurrentTimestamp() + lease_us;
 	prism_group_lock(ref, LW_EXCLUSIVE);
-	for (int i = 0; i < count; i++)
-		prism_window_add(group->window, arrivals[i].offset, arrivals[i].created_at, arrivals[i].key_hash);
-	prism_window_read_to(group->window, position);
-	prism_group_release_reader(group);
+	enter_arrivals(group, arrivals, count, position);
+	if (delivery != NULL)
+		take_available(delivery, deadline);
 	prism_group_unlock(group);
 	ConditionVariableBroadcast(&group->changed);
 	pfree(arrivals);
@@ -190,19 +193,6 @@ reading_size(int wanted, int room)
 }
 
 /* ---------- taking ---------- */
-
-/* Under the exclusive lock. */
-static void
-take_available(PrismDelivery *delivery, int max, TimestampTz deadline)
-{
-	PrismTaken *taken = delivery->taken + delivery->taken_count;
-	int			count = prism_window_take(delivery->ref->group->window, max, delivery->holder,
-										  deadline, taken);
-
-	if (count > 0)
-		prism_group_note_taken(delivery->ref, taken[0].offset, taken[count - 1].offset);
-	delivery->taken_count += count;
-}
 
 static PrismDelivery *
 new_delivery(PrismGroupRef *ref)
@@ -256,42 +246,39 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 {
 	PrismGroupRef *ref = delivery->ref;
 	PrismGroup *group = ref->group;
-	int			wanted = Min(max, group->window->size);
+	bool		again = false;
 
-	delivery->taken = palloc(wanted * sizeof(PrismTaken));
-	for (int looks = 0;; looks++)
+	delivery->wanted = Min(max, group->window->size);
+	delivery->taken = palloc(delivery->wanted * sizeof(PrismTaken));
+	do
 	{
 		int64		stable = prism_log_stable(ref->topic);
 		TimestampTz now = GetCurrentTimestamp();
-		int			missing;
 		int64		from;
 		int			room;
 		Step		step;
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, now);
-		take_available(delivery, wanted - delivery->taken_count, now + lease_us);
-		missing = wanted - delivery->taken_count;
-		step = next_step(ref, missing == 0, delivery->taken_count > 0, stable, &from, &room);
+		take_available(delivery, now + lease_us);
+		step = next_step(ref, delivery->taken_count == delivery->wanted, delivery->taken_count > 0,
+						 stable, &from, &room);
 		prism_group_unlock(group);
 
 		if (step == STEP_DONE)
 		{
 			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable;
-			if (looks > 0)
-				sort_taken(delivery);
-			return;
+			break;
 		}
+		again = true;
 		if (step == STEP_WAIT)
-		{
 			prism_group_await_reader(ref);
-			continue;
-		}
-		delivery->kept = delivery->kept == NULL
-			? palloc(wanted * sizeof(PrismMessage)) : delivery->kept;
-		read_ahead(ref, from, reading_size(missing, room), delivery,
-				   Min(missing, wanted - delivery->kept_count));
-	}
+		else
+			read_ahead(ref, from, reading_size(delivery->wanted - delivery->taken_count, room),
+					   delivery, lease_us);
+	} while (delivery->taken_count < delivery->wanted);
+	if (again)
+		sort_taken(delivery);
 }
 
 PrismDelivery *
@@ -300,6 +287,7 @@ prism_group_take(PrismGroupRef *ref, int max, int64 lease_us)
 	PrismDelivery *delivery = new_delivery(ref);
 	MemoryContext caller = MemoryContextSwitchTo(delivery->mcxt);
 
+	prism_rows_use(ref->topic);
 	fill_delivery(delivery, max, lease_us);
 	MemoryContextSwitchTo(caller);
 	return delivery;
@@ -364,20 +352,12 @@ close_reader(PrismDelivery *delivery)
 
 /* The row of an offset; false: it is gone (retention). */
 static bool
-fetch_row(PrismDelivery *delivery, int64 offset)
+fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message)
 {
 	PrismMessage *row = &delivery->row;
 
-	while (delivery->kept_next < delivery->kept_count &&
-		   delivery->kept[delivery->kept_next].offset < offset)
-		delivery->kept_next++;
-	if (delivery->kept_next < delivery->kept_count &&
-		delivery->kept[delivery->kept_next].offset == offset)
-	{
-		*row = delivery->kept[delivery->kept_next];
+	if (prism_rows_find(offset, message))
 		return true;
-	}
-
 	if (delivery->reader == NULL || prism_reader_position(delivery->reader) + SCAN_ON_MAX < offset)
 	{
 		close_reader(delivery);
@@ -392,7 +372,23 @@ fetch_row(PrismDelivery *delivery, int64 offset)
 		}
 		delivery->row_valid = true;
 	}
+	*message = *row;
 	return row->offset == offset;
+}
+
+/* All was delivered: what is at hand of it may go, and while a scan is open, read on for the next time. */
+static void
+end_delivery(PrismDelivery *delivery)
+{
+	PrismMessage message;
+
+	if (delivery->taken_count > 0)
+		prism_rows_forget_below(delivery->taken[delivery->taken_count - 1].offset + 1);
+	while (delivery->reader != NULL && prism_rows_spare() > 0 &&
+		   prism_reader_position(delivery->reader) < delivery->read_end &&
+		   prism_reader_next(delivery->reader, &message))
+		prism_rows_keep(&message, true);
+	close_reader(delivery);
 }
 
 /* Nobody can get this message any more: let the group pass it. */
@@ -435,7 +431,7 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(delivery->row_cxt);
 		caller = MemoryContextSwitchTo(delivery->mcxt);
-		found = fetch_row(delivery, taken->offset);
+		found = fetch_row(delivery, taken->offset, message);
 		MemoryContextSwitchTo(caller);
 		if (!found)
 		{
@@ -445,7 +441,6 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 			continue;
 		}
 		delivery->next++;
-		*message = delivery->row;
 		*attempt = taken->attempt;
 		caller = MemoryContextSwitchTo(delivery->row_cxt);
 		if (message->has_key)
@@ -457,7 +452,7 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		MemoryContextSwitchTo(caller);
 		return true;
 	}
-	close_reader(delivery);
+	end_delivery(delivery);
 	return false;
 }
 
