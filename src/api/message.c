@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * message.c
- *	  prism.message, and the arguments that several functions share.
+ *	  The lease in a prism.message, and the arguments that several functions share.
  *
  * src/api/message.c
  *
@@ -17,38 +17,8 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/typcache.h"
-#include "utils/uuid.h"
 
-/* ---------- rows ---------- */
-
-void
-prism_message_row_init(PrismMessageRow *row, const char *topic, const char *group, int64 lease_id)
-{
-	memset(row, 0, sizeof(*row));
-	row->values[PRISM_MESSAGE_TOPIC - 1] = CStringGetTextDatum(topic);
-	row->nulls[PRISM_MESSAGE_ATTEMPT - 1] = group == NULL;
-	row->nulls[PRISM_MESSAGE_CONSUMER_GROUP - 1] = group == NULL;
-	row->nulls[PRISM_MESSAGE_LEASE_ID - 1] = group == NULL;
-	if (group == NULL)
-		return;
-	row->values[PRISM_MESSAGE_CONSUMER_GROUP - 1] = CStringGetTextDatum(group);
-	row->values[PRISM_MESSAGE_LEASE_ID - 1] = Int64GetDatum(lease_id);
-}
-
-void
-prism_message_row_fill(PrismMessageRow *row, PrismMessage *message, int attempt)
-{
-	row->values[PRISM_MESSAGE_POSITION - 1] = Int64GetDatum(message->offset);
-	row->values[PRISM_MESSAGE_ID - 1] = UUIDPGetDatum(&message->id);
-	row->values[PRISM_MESSAGE_KEY - 1] = message->key;
-	row->nulls[PRISM_MESSAGE_KEY - 1] = !message->has_key;
-	row->values[PRISM_MESSAGE_HEADERS - 1] = message->headers;
-	row->nulls[PRISM_MESSAGE_HEADERS - 1] = !message->has_headers;
-	row->values[PRISM_MESSAGE_PAYLOAD - 1] = message->payload;
-	row->nulls[PRISM_MESSAGE_PAYLOAD - 1] = !message->has_payload;
-	row->values[PRISM_MESSAGE_CREATED_AT - 1] = TimestampTzGetDatum(message->created_at);
-	row->values[PRISM_MESSAGE_ATTEMPT - 1] = Int32GetDatum(attempt);
-}
+/* ---------- what a message says of its lease ---------- */
 
 PrismMessageLease
 prism_message_lease(HeapTupleHeader row)

@@ -331,6 +331,17 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 		wake_readers(counter, subscribers);
 }
 
+void
+prism_counter_wake(PrismCounter *counter)
+{
+	int			subscribers[PRISM_SUBSCRIBERS_MAX];
+
+	SpinLockAcquire(&counter->mutex);
+	memcpy(subscribers, counter->subscribers, sizeof(subscribers));
+	SpinLockRelease(&counter->mutex);
+	wake_readers(counter, subscribers);
+}
+
 int64
 prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to)
 {
@@ -395,7 +406,10 @@ prism_counter_subscribe(PrismCounter *counter)
 	}
 	SpinLockRelease(&counter->mutex);
 	if (!subscribed)
-		elog(ERROR, "more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX);
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX),
+				errhint("Let fewer roles have handlers on the topic."));
 }
 
 void

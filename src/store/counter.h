@@ -76,7 +76,7 @@ typedef struct PrismCounter
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
-	ConditionVariable published;	/* the stable offset moved */
+	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */
 	ConditionVariable segments_changed; /* the maintainer made a segment */
 } PrismCounter;
 
@@ -136,6 +136,9 @@ extern bool prism_counter_take(PrismCounter *counter, int64 count,
 extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight,
 								 XLogRecPtr commit_end, int64 bytes);
 
+/* Wake all who wait for messages: one that somebody had may have become available again. Cannot throw. */
+extern void prism_counter_wake(PrismCounter *counter);
+
 /* Everything below is settled. *flush_to: WAL position up to which it must be flushed before it may leave the server. */
 extern int64 prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to);
 
@@ -148,7 +151,7 @@ extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);
 /* Messages between two offsets, not counting recorded jumps. */
 extern int64 prism_counter_distance(PrismCounter *counter, int64 from, int64 to);
 
-/* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. */
+/* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. 53400 when too many workers do. */
 extern void prism_counter_subscribe(PrismCounter *counter);
 extern void prism_counter_unsubscribe(PrismCounter *counter);
 

@@ -155,7 +155,7 @@ give_back(Taking *taking)
 	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id);
 	prism_group_unlock(taking->group);
 	if (count > 0)
-		ConditionVariableBroadcast(&taking->counter->published);
+		prism_counter_wake(taking->counter);
 }
 
 /* ---------- acknowledging ---------- */
@@ -412,7 +412,7 @@ end_acks(AckList *list, bool committed)
 		list->group->starved = false;
 	prism_group_unlock(list->group);
 	if (wake)
-		ConditionVariableBroadcast(&list->counter->published);
+		prism_counter_wake(list->counter);
 }
 
 void

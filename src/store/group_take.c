@@ -483,7 +483,7 @@ prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 
 	for (int i = 0; i < count; i++)
 		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
 	prism_group_unlock(ref->group);
-	ConditionVariableBroadcast(&ref->topic->counter->published);
+	prism_counter_wake(ref->topic->counter);
 }
 
 /* ---------- sleeping ---------- */
