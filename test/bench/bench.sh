@@ -61,6 +61,8 @@ rate() {
 sample() { SAMPLES[$1]="${SAMPLES[$1]:-} $2"; }
 samples() { tr ' ' '\n' <<<"${SAMPLES[$1]# }"; }
 median() { sort -g | awk '{ v[NR] = $1 } END { printf "%.4f\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+# percentile FILE P: of the numbers in a file, one a line.
+percentile() { sort -g "$1" | awk -v p="$2" '{ v[NR] = $1 } END { i = int(NR * p / 100 + 0.999999); print v[i < 1 ? 1 : i] }'; }
 last() { samples "$1" | tail -n 1; }
 # ratio A B: the median over the rounds of A / B.
 ratio() { paste <(samples "$1") <(samples "$2") | awk '{ print $1 / $2 }' | median; }
