@@ -376,21 +376,6 @@ fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message)
 	return row->offset == offset;
 }
 
-/* All was delivered: what is at hand of it may go, and while a scan is open, read on for the next time. */
-static void
-end_delivery(PrismDelivery *delivery)
-{
-	PrismMessage message;
-
-	if (delivery->taken_count > 0)
-		prism_rows_forget_below(delivery->taken[delivery->taken_count - 1].offset + 1);
-	while (delivery->reader != NULL && prism_rows_spare() > 0 &&
-		   prism_reader_position(delivery->reader) < delivery->read_end &&
-		   prism_reader_next(delivery->reader, &message))
-		prism_rows_keep(&message, true);
-	close_reader(delivery);
-}
-
 /* Nobody can get this message any more: let the group pass it. */
 static void
 pass_lost_row(PrismDelivery *delivery, int64 offset)
@@ -452,7 +437,6 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		MemoryContextSwitchTo(caller);
 		return true;
 	}
-	end_delivery(delivery);
 	return false;
 }
 
@@ -468,9 +452,24 @@ prism_delivery_return_rest(PrismDelivery *delivery)
 	prism_group_untake(delivery->ref, positions, count, delivery->holder.lease_id);
 }
 
+/* Read on for the next delivery while a scan is open: finding the place again would cost more. */
+static void
+read_spare_rows(PrismDelivery *delivery)
+{
+	PrismMessage message;
+
+	while (prism_rows_spare() > 0 && prism_reader_position(delivery->reader) < delivery->read_end &&
+		   prism_reader_next(delivery->reader, &message))
+		prism_rows_keep(&message, true);
+}
+
 void
 prism_delivery_close(PrismDelivery *delivery)
 {
+	if (delivery->next > 0)
+		prism_rows_forget_below(delivery->taken[delivery->next - 1].offset + 1);
+	if (delivery->reader != NULL)
+		read_spare_rows(delivery);
 	close_reader(delivery);
 	MemoryContextDelete(delivery->mcxt);
 }

@@ -31,6 +31,10 @@ my ($one, $other) = map { $node->background_psql('postgres') } 1 .. 2;
 fill($one, 'alone', 'a', 200);
 is(join(' ', map { take($one, 'alone', 1) } 1 .. 200), expected('a', 0, 199), 'one at a time, in order');
 is(take($one, 'alone', 1), '', 'and then nothing');
+$one->query_safe('SELECT pg_stat_force_next_flush()');
+my $scans = $one->query_safe(q{SELECT idx_scan FROM prism.topic AS t
+	JOIN pg_stat_all_indexes ON indexrelname = format('topic_%s_0_offset', t.topic_id) WHERE t.name = 'alone'});
+cmp_ok($scans, '<', 20, "the log was searched $scans times for it");
 
 # Two sessions in turns, in steps of different sizes: rows that one kept are taken by the other.
 fill($one, 'turns', 't', 300);
