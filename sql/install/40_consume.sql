@@ -45,7 +45,7 @@ CREATE FUNCTION prism.create_group(topic text, consumer_group text, start text D
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_create_group';
 COMMENT ON FUNCTION prism.create_group(text, text, text) IS
-'Makes a consumer group of a topic. start: earliest, latest or a position. Errors: 42710 it exists; 22023 wrong name (1 to 249 bytes) or start; 42704 unknown topic; 42501 no right to consume.';
+'Makes a consumer group of a topic. start: earliest, latest, a position or a time, as for prism.seek(). Errors: 42710 it exists; 22023 wrong name (1 to 249 bytes) or start; 22007 start is none of these; 42704 unknown topic; 42501 no right to consume.';
 
 CREATE FUNCTION prism.drop_group(topic text, consumer_group text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE

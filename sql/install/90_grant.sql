@@ -25,6 +25,7 @@ JOIN (VALUES
     ('consume', 'EXECUTE', 'wait'),
     ('consume', 'EXECUTE', 'create_group'),
     ('consume', 'EXECUTE', 'drop_group'),
+    ('consume', 'EXECUTE', 'seek'),
 
     ('read',    'EXECUTE', 'read'),
 

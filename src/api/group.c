@@ -32,32 +32,6 @@ PG_FUNCTION_INFO_V1(prism_group_states);
 
 /* ---------- making and dropping ---------- */
 
-/* "earliest", "latest" or a position. */
-static int64
-start_position(PrismTopic *topic, const char *start)
-{
-	int64		position;
-	char	   *end;
-
-	if (pg_strcasecmp(start, "earliest") == 0)
-		return prism_log_earliest(topic);
-	if (pg_strcasecmp(start, "latest") == 0)
-		return prism_log_stable(topic);
-	errno = 0;
-	position = strtoi64(start, &end, 10);
-	if (end == start || *end != '\0' || errno != 0 || position < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid start \"%s\" of a consumer group", start),
-				errhint("Use earliest, latest or a position."));
-	if (position > prism_log_stable(topic))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("start is behind the end of topic \"%s\"", topic->name),
-				errdetail("The end is at position " INT64_FORMAT ".", prism_log_stable(topic)));
-	return position;
-}
-
 /* Arguments: topic, consumer_group, start. */
 Datum
 prism_create_group(PG_FUNCTION_ARGS)
@@ -69,7 +43,7 @@ prism_create_group(PG_FUNCTION_ARGS)
 
 	prism_require_writable("prism.create_group()");
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
-	prism_group_create(topic, name, start_position(topic, start));
+	prism_group_create(topic, name, prism_position_argument(topic, start, "start"));
 	PG_RETURN_VOID();
 }
 

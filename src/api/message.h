@@ -40,6 +40,13 @@ extern text *prism_required_text(FunctionCallInfo fcinfo, int argument, const ch
 extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
 									 int64 min_us, int64 max_us);
 
+/*
+ * Where a group shall go: "earliest", "latest", a position or a time.  22023
+ * with the reason for a position that the log does not have, 22007 for text
+ * that is none of these.
+ */
+extern int64 prism_position_argument(PrismTopic *topic, const char *text, const char *name);
+
 /* 22023 unless it is greater than zero. */
 extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 

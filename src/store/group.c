@@ -41,6 +41,7 @@ static HTAB *refs = NULL;
 /* The slot for which this backend reads ahead. */
 static PrismGroup *reading = NULL;
 static uint32 reading_generation;
+static uint32 reading_epoch;
 
 /* A group or topic that this transaction made or dropped. */
 typedef struct Change
@@ -342,15 +343,17 @@ prism_group_claim_reader(PrismGroupRef *ref)
 	ref->group->reader = prism_my_proc_number() + 1;
 	reading = ref->group;
 	reading_generation = ref->generation;
+	reading_epoch = ref->group->epoch;
 	return true;
 }
 
-void
+bool
 prism_group_release_reader(PrismGroup *group)
 {
 	Assert(reading == group);
 	group->reader = 0;
 	reading = NULL;
+	return group->epoch == reading_epoch;
 }
 
 /* An error came while this backend read ahead: nothing of what it read was entered. */

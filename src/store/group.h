@@ -17,7 +17,7 @@
  * prism.consumer_group; group_state.c progress records, rebuilding and
  * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
  * for a later delivery; group_ack.c acknowledgements and the end of
- * transactions.
+ * transactions; group_seek.c moving a group.
  *
  * src/store/group.h
  *
@@ -92,6 +92,13 @@ extern List *prism_group_list(void);
 /* Make a group that begins at 'start'; 42710 when it is there. Drop one: false when it was not there. */
 extern void prism_group_create(PrismTopic *topic, const char *name, int64 start);
 extern bool prism_group_drop(PrismTopic *topic, const char *name);
+
+/*
+ * Go on at 'position' when this transaction commits, as if everything below
+ * were finished and nothing above: whatever was handed out before that cannot
+ * be acknowledged any more.  Waits for another transaction that moves the group.
+ */
+extern void prism_group_seek(PrismGroupRef *ref, int64 position);
 
 /* ---------- handing out ---------- */
 

@@ -374,13 +374,14 @@ prism_group_pre_commit(void)
 		if (list->checkpoint)
 			prism_group_checkpoint(list->group_id);
 	}
+	prism_group_append_seeks();
 	sealed = true;
 }
 
 bool
 prism_group_has_work(void)
 {
-	return takings != NULL || ack_lists != NULL || prism_group_has_changes();
+	return takings != NULL || ack_lists != NULL || prism_group_has_seeks() || prism_group_has_changes();
 }
 
 /* ---------- the end: cannot throw ---------- */
@@ -393,11 +394,12 @@ end_acks(AckList *list, bool committed)
 
 	if (list->count == 0 || !prism_group_lock_if(list->group, list->generation))
 		return;
+	/* after a seek an entry of the same offset may be somebody else's by now */
 	for (int i = 0; i < list->count; i++)
 	{
 		PrismEntry *entry;
 
-		if (!list->acks[i].acking)
+		if (!list->acks[i].acking || list->epoch != list->group->epoch)
 			continue;
 		entry = prism_window_find(window, list->acks[i].offset);
 		if (entry == NULL || entry->state != PRISM_ENTRY_ACKING)
@@ -429,6 +431,7 @@ prism_group_end(bool committed)
 	ack_lists = NULL;
 	takings = NULL;
 	sealed = false;
+	prism_group_end_seeks(committed);
 	prism_group_end_changes(committed);
 }
 
@@ -442,6 +445,7 @@ prism_group_subcommit(int nest_level)
 		for (int i = 0; i < list->count; i++)
 			list->acks[i].nest_level = Min(list->acks[i].nest_level, nest_level - 1);
 	}
+	prism_group_subend_seeks(nest_level, true);
 	prism_group_subend_changes(nest_level, true);
 }
 
@@ -472,5 +476,6 @@ prism_group_subabort(int nest_level)
 		}
 		list->count = kept;
 	}
+	prism_group_subend_seeks(nest_level, false);
 	prism_group_subend_changes(nest_level, false);
 }

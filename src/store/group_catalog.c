@@ -78,6 +78,12 @@ try_lock_name(int32 topic_id, const char *name)
 	return LockAcquire(&tag, AccessShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+void
+prism_group_lock_name(const PrismGroupRef *ref)
+{
+	lock_name(ref->topic_id, ref->name, ShareUpdateExclusiveLock);
+}
+
 static void
 unlock_name(int32 topic_id, const char *name, LOCKMODE mode)
 {
@@ -211,7 +217,7 @@ insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 	prism_group_note_created(row->group_id);
-	prism_group_append_start(row->group_id, start);
+	prism_group_append_start(row->group_id, 0, start);
 }
 
 /* ---------- making, finding, dropping ---------- */

@@ -83,8 +83,8 @@ extern void prism_group_unlock(PrismGroup *group);
  * when the transaction or savepoint ends in an error.
  */
 extern bool prism_group_claim_reader(PrismGroupRef *ref);
-/* Under the exclusive lock; wake the others after unlocking. False: the claim was lost with the slot. */
-extern void prism_group_release_reader(PrismGroup *group);
+/* Under the exclusive lock; wake the others after unlocking. False: the group was moved meanwhile, what was read is not wanted. */
+extern bool prism_group_release_reader(PrismGroup *group);
 extern void prism_group_abort_reader(void);
 /* Wait, unlocked, until nobody reads ahead. */
 extern void prism_group_await_reader(PrismGroupRef *ref);
@@ -116,16 +116,27 @@ extern List *prism_group_rows(void);
 /* Look the group up or make it, and attach its slot. False: as 'missing' allows. */
 extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
 
+/* Keep out others who would move, make or drop the group, until the transaction ends; not those who look it up. */
+extern void prism_group_lock_name(const PrismGroupRef *ref);
+
 /* ---------- group_state.c ---------- */
 
-/* A new group: its first record, and its window, of which the log has nothing yet. */
-extern void prism_group_append_start(int32 group_id, int64 start);
+/* The first record of a group, or of its next epoch: everything below 'start' is finished, nothing above. */
+extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
+/* The window of a new group, of which the log has nothing yet. */
 extern void prism_group_start(PrismGroupRef *ref);
 /* Rebuild the window from the progress log unless somebody did. */
 extern void prism_group_rebuild(PrismGroupRef *ref);
 /* A full record of a loaded group, in this transaction. */
 extern void prism_group_checkpoint(int32 group_id);
 extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
+
+/* ---------- group_seek.c: called by those of group_ack.c ---------- */
+
+extern bool prism_group_has_seeks(void);
+extern void prism_group_append_seeks(void);	/* at pre-commit */
+extern void prism_group_end_seeks(bool committed);	/* cannot throw */
+extern void prism_group_subend_seeks(int nest_level, bool committed);	/* cannot throw */
 
 /* ---------- group_take.c ---------- */
 

@@ -356,7 +356,7 @@ replay_into_window(PrismGroupRef *ref)
 
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	fill_window(group, &state, &unfinished);
-	prism_group_release_reader(group);
+	(void) prism_group_release_reader(group);
 	prism_group_unlock(group);
 	ConditionVariableBroadcast(&group->changed);
 }
@@ -431,9 +431,9 @@ checkpoint_window(int32 group_id, int64 covers)
 }
 
 void
-prism_group_append_start(int32 group_id, int64 start)
+prism_group_append_start(int32 group_id, uint32 epoch, int64 start)
 {
-	append_checkpoint(group_id, 0, prism_progress_stable(), start, start, NULL, 0);
+	append_checkpoint(group_id, epoch, prism_progress_stable(), start, start, NULL, 0);
 }
 
 /* What is finished of a group that nobody has used since the server started. */

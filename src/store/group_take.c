@@ -111,14 +111,15 @@ warn_of_gap(PrismGroupRef *ref, int64 from, int64 first)
 				errhint("Consume more often than that, or raise prism.retention."));
 }
 
-/* Enter what was read ahead. Under the exclusive lock. */
+/* Enter what was read ahead, unless the group was moved meanwhile. Under the exclusive lock. */
 static void
 enter_arrivals(PrismGroup *group, const PrismArrival *arrivals, int count, int64 position)
 {
+	if (!prism_group_release_reader(group))
+		return;
 	for (int i = 0; i < count; i++)
 		prism_window_add(group->window, arrivals[i].offset, arrivals[i].created_at, arrivals[i].key_hash);
 	prism_window_read_to(group->window, position);
-	prism_group_release_reader(group);
 }
 
 /*

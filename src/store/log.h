@@ -80,4 +80,12 @@ extern void prism_message_from_tuple(PrismMessage *message, HeapTuple tuple, Tup
 extern int64 prism_log_earliest(PrismTopic *topic);
 extern int64 prism_log_stable(PrismTopic *topic);
 
+/*
+ * The position of the first message that was published at 'at' or later, or the
+ * stable offset.  Times of publish() do not quite ascend (log_time.c): behind a
+ * transaction that took more than a minute from there to its commit, earlier
+ * ones may be found instead of the first.
+ */
+extern int64 prism_log_at_time(PrismTopic *topic, TimestampTz at);
+
 #endif							/* PRISM_LOG_H */

@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * seek.c
+ *	  prism.seek(), and how a place in a log is told.
+ *
+ * src/api/seek.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "api/message.h"
+#include "store/log.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(prism_seek);
+PG_FUNCTION_INFO_V1(prism_seek_position);
+
+/* ---------- places ---------- */
+
+/* Beyond the end there is nothing yet, and what comes there would be read from its middle on. */
+static int64
+checked_position(PrismTopic *topic, int64 position, const char *name)
+{
+	int64		end = prism_log_stable(topic);
+
+	if (position < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s must not be negative", name),
+				errdetail("It is " INT64_FORMAT ".", position));
+	if (position > end)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s is behind the end of topic \"%s\"", name, topic->name),
+				errdetail("It is " INT64_FORMAT "; the end is at position " INT64_FORMAT ".", position, end),
+				errhint("\"latest\" is the end."));
+	return position;
+}
+
+/* Called while an error is reported: it is about text that is no time. */
+static void
+say_what_works(void *name)
+{
+	errhint("%s is earliest, latest, a position or a time.", (char *) name);
+}
+
+static int64
+position_of_time(PrismTopic *topic, const char *text, const char *name)
+{
+	ErrorContextCallback context = {error_context_stack, say_what_works, unconstify(char *, name)};
+	Datum		at;
+
+	error_context_stack = &context;
+	at = DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	error_context_stack = context.previous;
+	return prism_log_at_time(topic, DatumGetTimestampTz(at));
+}
+
+int64
+prism_position_argument(PrismTopic *topic, const char *text, const char *name)
+{
+	int64		position;
+	char	   *end;
+
+	if (pg_strcasecmp(text, "earliest") == 0)
+		return prism_log_earliest(topic);
+	if (pg_strcasecmp(text, "latest") == 0)
+		return prism_log_stable(topic);
+	errno = 0;
+	position = strtoi64(text, &end, 10);
+	if (end == text || *end != '\0' || errno != 0)
+		return position_of_time(topic, text, name);
+	return checked_position(topic, position, name);
+}
+
+/* ---------- prism.seek() ---------- */
+
+static PrismGroupRef *
+seek_arguments(FunctionCallInfo fcinfo, PrismTopic **topic)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
+
+	prism_require_writable("prism.seek()");
+	return prism_group_argument(topic_name, group, PRISM_GROUP_REFUSE, "prism.seek()", topic);
+}
+
+/* Arguments: topic, consumer_group, target text. */
+Datum
+prism_seek(PG_FUNCTION_ARGS)
+{
+	char	   *target = text_to_cstring(prism_required_text(fcinfo, 2, "target"));
+	PrismTopic *topic;
+	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
+	int64		position = prism_position_argument(topic, target, "target");
+
+	prism_group_seek(group, position);
+	PG_RETURN_INT64(position);
+}
+
+/* Arguments: topic, consumer_group, target bigint. */
+Datum
+prism_seek_position(PG_FUNCTION_ARGS)
+{
+	PrismTopic *topic;
+	PrismGroupRef *group;
+	int64		position;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("target must not be null"));
+	group = seek_arguments(fcinfo, &topic);
+	position = checked_position(topic, PG_GETARG_INT64(2), "target");
+	prism_group_seek(group, position);
+	PG_RETURN_INT64(position);
+}

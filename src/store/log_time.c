@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * log_time.c
+ *	  Where in a log a time is.
+ *
+ * Positions are given out at commit, a message's time is that of its publish():
+ * times do not quite ascend.  But a message that was published before a
+ * transaction ended stands before those that were published after that, so a
+ * search that goes right only where the times are older than TOLERANCE_US
+ * passes no message of the wanted time or later, unless a transaction took
+ * longer than that from its publish() to its commit.  What is left is scanned.
+ *
+ * src/store/log_time.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/log.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+#define TOLERANCE_US (60 * USECS_PER_SEC)
+
+/* The first message at or behind a position; false: there is none. */
+static bool
+first_from(PrismTopic *topic, int64 from, int64 *offset, TimestampTz *created_at)
+{
+	PrismReader *reader = prism_reader_open(topic, from);
+	PrismMessage message;
+	bool		found = prism_reader_next(reader, &message);
+
+	if (found)
+	{
+		*offset = message.offset;
+		*created_at = message.created_at;
+	}
+	prism_reader_close(reader);
+	return found;
+}
+
+/* A position that no message of 'at' or later stands before, as far as the tolerance reaches. */
+static int64
+search(PrismTopic *topic, TimestampTz at)
+{
+	int64		low = prism_log_earliest(topic);
+	int64		high = prism_log_stable(topic);
+
+	while (low < high)
+	{
+		int64		middle = low + (high - low) / 2;
+		int64		offset;
+		TimestampTz created_at;
+
+		CHECK_FOR_INTERRUPTS();
+		if (first_from(topic, middle, &offset, &created_at) && offset < high && created_at < at)
+			low = offset + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+int64
+prism_log_at_time(PrismTopic *topic, TimestampTz at)
+{
+	PrismReader *reader;
+	PrismMessage message;
+	int64		position;
+
+	if (TIMESTAMP_IS_NOBEGIN(at))
+		return prism_log_earliest(topic);
+	if (TIMESTAMP_IS_NOEND(at))
+		return prism_log_stable(topic);
+
+	reader = prism_reader_open(topic, search(topic, at - TOLERANCE_US));
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!prism_reader_next(reader, &message))
+		{
+			position = prism_reader_position(reader);
+			break;
+		}
+		if (message.created_at >= at)
+		{
+			position = message.offset;
+			break;
+		}
+	}
+	prism_reader_close(reader);
+	return position;
+}
