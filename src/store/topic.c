@@ -154,6 +154,7 @@ lock_topic(const PrismTopic *topic, bool *busy)
 static PrismTopic *
 find_by_name(const char *name, bool *busy)
 {
+	static PrismTopic *last = NULL;	/* most sessions use one topic, again and again */
 	char		key[PRISM_TOPIC_NAME_MAX + 1];
 	PrismTopic *topic;
 
@@ -161,7 +162,9 @@ find_by_name(const char *name, bool *busy)
 	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
 		return NULL;
 	strlcpy(key, name, sizeof(key));
-	topic = hash_search(topics, key, HASH_FIND, NULL);
+	if (last == NULL || strcmp(last->name, key) != 0)
+		last = hash_search(topics, key, HASH_FIND, NULL);
+	topic = last;
 	for (;;)
 	{
 		if (topic != NULL && topic->valid)
@@ -182,6 +185,7 @@ find_by_name(const char *name, bool *busy)
 			topic = hash_search(topics, key, HASH_ENTER, NULL);
 			topic->valid = false;
 			topic->chain = NULL;
+			topic->incompressible = 0;
 		}
 		if (!load_topic(topic, key, 0))
 			return NULL;
