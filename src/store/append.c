@@ -16,6 +16,7 @@
 #include "prism.h"
 #include "store/counter.h"
 #include "store/pending.h"
+#include "store/row.h"
 #include "store/segment.h"
 #include "store/segment_index.h"
 
@@ -191,21 +192,12 @@ typedef struct Inserter
 	BulkInsertState bulk;
 	TupleTableSlot **slots;
 	int			slot_count;
-	int64		offset;			/* of the next row */
+	int64		offset;			/* of the next message */
+	HeapTuple	carried;		/* what went beyond the segment's end of the last row, in block_cxt; or NULL */
+	MemoryContext block_cxt;
 } Inserter;
 
-/* Offset and remaining stand at fixed places at the row's begin (segment.h). */
-static void
-number_tuple(HeapTuple tuple, int64 offset, int64 remaining)
-{
-	char	   *data = (char *) tuple->t_data + tuple->t_data->t_hoff;
-	int32		remaining32 = (int32) Min(remaining, PG_INT32_MAX);
-
-	memcpy(data, &offset, sizeof(offset));
-	memcpy(data + 16, &remaining32, sizeof(remaining32));
-}
-
-/* Insert the rows in slots[0 .. count), which begin at 'first' and lie in one segment. */
+/* Insert the rows in slots[0 .. count), which lie in the segment of 'first'. */
 static void
 insert_chunk(Inserter *inserter, int count, int64 first)
 {
@@ -217,12 +209,12 @@ insert_chunk(Inserter *inserter, int count, int64 first)
 	for (int i = 0; i < count; i++)
 	{
 		TupleTableSlot *slot = inserter->slots[i];
+		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
 
-		prism_segment_index_insert(block->indexes[number], ExecFetchSlotHeapTuple(slot, false, NULL),
-								   &slot->tts_tid, first + i);
+		prism_segment_index_insert(block->indexes[number], tuple, &slot->tts_tid, prism_row_offset(tuple));
 		ExecClearTuple(slot);
 	}
-	if ((first + count) % segment_messages == 0 && inserter->bulk != NULL)
+	if (inserter->offset % segment_messages == 0 && inserter->bulk != NULL)
 	{
 		/* the ring has a page of this table pinned; the next chunk gets a new one */
 		FreeBulkInsertState(inserter->bulk);
@@ -241,6 +233,45 @@ chunk_slot(Inserter *inserter, int i)
 	return inserter->slots[i];
 }
 
+/*
+ * The next row, numbered; NULL at the end.  One that goes beyond the end of its
+ * segment is cut there: where the block would come was not known when it was made.
+ */
+static HeapTuple
+next_row(Inserter *inserter)
+{
+	TopicBlock *block = inserter->block;
+	int64		segment_messages = block->pending->topic->segment_messages;
+	int64		room = segment_messages - inserter->offset % segment_messages;
+	HeapTuple	tuple = inserter->carried;
+
+	if (tuple != NULL)
+		tuple = heap_copytuple(tuple);
+	else
+		tuple = prism_pending_fetch(&inserter->cursor);
+	if (tuple == NULL)
+		return NULL;
+	if (inserter->carried != NULL)
+		heap_freetuple(inserter->carried);
+	inserter->carried = NULL;
+
+	if (prism_row_messages(tuple) > room)
+	{
+		PrismBatchBuilder builder;
+		HeapTuple	rest;
+		MemoryContext caller;
+
+		prism_batch_init(&builder);
+		tuple = prism_row_split(tuple, (int) room, &builder, &block->pending->topic->incompressible, &rest);
+		caller = MemoryContextSwitchTo(inserter->block_cxt);
+		inserter->carried = heap_copytuple(rest);
+		MemoryContextSwitchTo(caller);
+	}
+	prism_row_number(tuple, inserter->offset, block->in_flight->end - inserter->offset - 1);
+	inserter->offset += prism_row_messages(tuple);
+	return tuple;
+}
+
 /* Fill slots until the chunk is full, the segment ends or there are no more. Returns how many. */
 static int
 fill_chunk(Inserter *inserter)
@@ -253,17 +284,15 @@ fill_chunk(Inserter *inserter)
 	while (count < CHUNK_ROWS_MAX && bytes < CHUNK_BYTES_MAX)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(inserter->chunk_cxt);
-		HeapTuple	tuple = prism_pending_fetch(&inserter->cursor);
+		HeapTuple	tuple = next_row(inserter);
 
 		MemoryContextSwitchTo(caller);
 		if (tuple == NULL)
 			break;
-		number_tuple(tuple, inserter->offset, block->in_flight->end - inserter->offset - 1);
 		bytes += tuple->t_len;
 		/* the slot owns it now, else heap_multi_insert would copy it */
 		ExecStoreHeapTuple(tuple, chunk_slot(inserter, count), true);
 		count++;
-		inserter->offset++;
 		if (inserter->offset % segment_messages == 0)
 			break;
 	}
@@ -279,7 +308,7 @@ insert_single(TopicBlock *block, CommandId cid)
 
 	prism_pending_begin(&cursor, block->pending, PRISM_PENDING_READ_COMMIT);
 	tuple = prism_pending_fetch(&cursor);
-	number_tuple(tuple, block->in_flight->first, 0);
+	prism_row_number(tuple, block->in_flight->first, block->pending->live - 1);
 	heap_insert(block->segments[0], tuple, cid, 0, NULL);
 	prism_segment_index_insert(block->indexes[0], tuple, &tuple->t_self, block->in_flight->first);
 	block->bytes = tuple->t_len;
@@ -288,7 +317,8 @@ insert_single(TopicBlock *block, CommandId cid)
 static void
 insert_many(TopicBlock *block, CommandId cid)
 {
-	Inserter	inserter = {.block = block,.cid = cid,.offset = block->in_flight->first};
+	Inserter	inserter = {.block = block,.cid = cid,.offset = block->in_flight->first,.block_cxt = CurrentMemoryContext};
+	int64		first = inserter.offset;
 	int			count;
 
 	inserter.chunk_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism chunk", ALLOCSET_DEFAULT_SIZES);
@@ -302,7 +332,8 @@ insert_many(TopicBlock *block, CommandId cid)
 		if (inserter.bulk == NULL && block->pending->live >= BULK_ROWS_MIN)
 			inserter.bulk = GetBulkInsertState();
 		caller = MemoryContextSwitchTo(inserter.chunk_cxt);
-		insert_chunk(&inserter, count, inserter.offset - count);
+		insert_chunk(&inserter, count, first);
+		first = inserter.offset;
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(inserter.chunk_cxt);
 	}
@@ -314,6 +345,16 @@ insert_many(TopicBlock *block, CommandId cid)
 	for (int i = 0; i < inserter.slot_count; i++)
 		ExecDropSingleTupleTableSlot(inserter.slots[i]);
 	MemoryContextDelete(inserter.chunk_cxt);
+}
+
+/* One row that lies in one segment. */
+static bool
+is_one_row(const TopicBlock *block)
+{
+	int64		segment_messages = block->pending->topic->segment_messages;
+
+	return prism_pending_rows(block->pending) == 1 &&
+		block->in_flight->first / segment_messages == (block->in_flight->end - 1) / segment_messages;
 }
 
 /* The rows carry a marker origin, so that logical slots that filter origins neither queue nor spill them. */
@@ -328,7 +369,7 @@ insert_blocks(void)
 	{
 		for (int i = 0; i < block_count; i++)
 		{
-			if (blocks[i].pending->live == 1)
+			if (is_one_row(&blocks[i]))
 				insert_single(&blocks[i], cid);
 			else
 				insert_many(&blocks[i], cid);
@@ -363,6 +404,7 @@ make_blocks(List *topics)
 					errcode(ERRCODE_UNDEFINED_OBJECT),
 					errmsg("extension \"prism\" was made anew in this transaction, after it published"),
 					errhint("Publish in a transaction of its own."));
+		prism_pending_seal(pending);
 		blocks[block_count].pending = pending;
 		blocks[block_count].counter = pending->topic->counter;
 		blocks[block_count].in_flight = prism_counter_block(block_count);

@@ -12,8 +12,6 @@
 
 #include "store/topic.h"
 
-#include "access/htup.h"
-#include "access/tupdesc.h"
 #include "access/xlogdefs.h"
 
 /*
@@ -72,9 +70,6 @@ extern int64 prism_reader_stable(const PrismReader *reader);
 
 /* WAL up to here must be flushed before anything read may leave the server (XLogFlush). */
 extern XLogRecPtr prism_reader_flush_to(const PrismReader *reader);
-
-/* A message out of a row of a segment; its Datums point into the tuple. */
-extern void prism_message_from_tuple(PrismMessage *message, HeapTuple tuple, TupleDesc descriptor);
 
 /* The position of the first message kept, or the stable offset of an empty topic. */
 extern int64 prism_log_earliest(PrismTopic *topic);

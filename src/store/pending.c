@@ -3,8 +3,8 @@
  * pending.c
  *	  Messages of the current transaction, kept until it commits.
  *
- * They are kept as tuples of the segment's row type: a commit fills in offset
- * and remaining and inserts them.  Past prism.publish_buffer they go to a
+ * They are kept as rows of a segment (row.h): a commit fills in offset and
+ * remaining and inserts them.  Past prism.publish_buffer they go to a
  * tuplestore, which belongs to the top transaction's resource owner: else its
  * file would die with the savepoint or portal that happened to create it.
  *
@@ -19,7 +19,6 @@
 #include "store/segment.h"
 
 #include "access/htup_details.h"
-#include "access/toast_internals.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/executor.h"
@@ -28,8 +27,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-/* Payloads and keys shorter than this are not worth compressing: the row fits a page's quarter. */
-#define COMPRESS_BYTES_MIN 2000
 /* Memory that a tuplestore may use itself before it writes to its file. */
 #define STORE_MEMORY_KB 64
 
@@ -119,64 +116,168 @@ pending_for(PrismTopic *topic)
 	return last_used = pending;
 }
 
-/* Compress now what a commit would have to compress while readers wait for it. */
-static Datum
-compressed(Datum value)
-{
-#ifdef USE_LZ4
-	char		method = TOAST_LZ4_COMPRESSION;
-#else
-	char		method = TOAST_PGLZ_COMPRESSION;
-#endif
-	Datum		result;
+/* ---------- rows ---------- */
 
-	if (VARATT_IS_EXTENDED(DatumGetPointer(value)) ||
-		VARSIZE(DatumGetPointer(value)) < COMPRESS_BYTES_MIN)
-		return value;
-	result = toast_compress_datum(value, method);
-	return DatumGetPointer(result) == NULL ? value : result;
+static void
+account(PrismPending *pending, HeapTuple tuple, int sign)
+{
+	int64		bytes = sign * (int64) (GetMemoryChunkSpace(tuple) + sizeof(HeapTuple));
+
+	pending->bytes += bytes;
+	memory_bytes += bytes;
 }
 
-static HeapTuple
-form_tuple(const PrismMessage *message)
+/* The last row, when it is still in memory. */
+static HeapTuple *
+last_tuple(PrismPending *pending)
 {
-	Datum		values[PRISM_SEGMENT_COLUMNS];
-	bool		nulls[PRISM_SEGMENT_COLUMNS];
-
-	values[PRISM_COLUMN_OFFSET - 1] = Int64GetDatum(0);
-	values[PRISM_COLUMN_CREATED_AT - 1] = TimestampTzGetDatum(message->created_at);
-	values[PRISM_COLUMN_REMAINING - 1] = Int32GetDatum(0);
-	values[PRISM_COLUMN_ID - 1] = UUIDPGetDatum(&message->id);
-	values[PRISM_COLUMN_KEY - 1] = message->key;
-	values[PRISM_COLUMN_HEADERS - 1] = message->has_headers ? compressed(message->headers) : (Datum) 0;
-	values[PRISM_COLUMN_PAYLOAD - 1] = message->has_payload ? compressed(message->payload) : (Datum) 0;
-	values[PRISM_COLUMN_CLAIM - 1] = (Datum) 0;
-	memset(nulls, false, sizeof(nulls));
-	nulls[PRISM_COLUMN_KEY - 1] = !message->has_key;
-	nulls[PRISM_COLUMN_HEADERS - 1] = !message->has_headers;
-	nulls[PRISM_COLUMN_PAYLOAD - 1] = !message->has_payload;
-	nulls[PRISM_COLUMN_CLAIM - 1] = true;
-	return heap_form_tuple(prism_segment_descriptor(), values, nulls);
+	return &pending->tuples[pending->rows - pending->spilled - 1];
 }
 
 static void
-extend_range(PrismPending *pending)
+put_tuple(PrismPending *pending, HeapTuple tuple)
+{
+	*last_tuple(pending) = tuple;
+	account(pending, tuple, 1);
+	pending->tuple_bytes_max = Max(pending->tuple_bytes_max, tuple->t_len);
+}
+
+/* One more row, of the last range; its tuple follows. */
+static void
+add_row(PrismPending *pending)
+{
+	if (pending->rows - pending->spilled == pending->tuples_max)
+	{
+		pending->tuples = repalloc_huge(pending->tuples, 2 * pending->tuples_max * sizeof(HeapTuple));
+		pending->tuples_max *= 2;
+	}
+	pending->rows++;
+	pending->ranges[pending->range_count - 1].end++;
+	*last_tuple(pending) = NULL;
+}
+
+/*
+ * Rows of about half a page would leave the other half of each page empty when
+ * transaction after transaction writes one: two halves waste less.
+ */
+static bool
+is_half_a_page(int bytes)
+{
+	return bytes > PRISM_BATCH_BYTES_MAX / 3 && bytes <= PRISM_BATCH_BYTES_MAX / 3 * 2;
+}
+
+/* The row just made, in two; should that fail, it stays as it is. */
+static void
+halve_last_row(PrismPending *pending)
+{
+	HeapTuple	whole = *last_tuple(pending);
+	HeapTuple	rest;
+	HeapTuple	first = prism_row_split(whole, prism_row_messages(whole) / 2, pending->batch,
+											&pending->topic->incompressible, &rest);
+
+	add_row(pending);
+	account(pending, whole, -1);
+	heap_freetuple(whole);
+	last_tuple(pending)[-1] = first;
+	account(pending, first, 1);
+	put_tuple(pending, rest);
+}
+
+void
+prism_pending_seal(PrismPending *pending)
+{
+	MemoryContext caller;
+	HeapTuple	tuple;
+
+	if (!pending->open)
+		return;
+	caller = MemoryContextSwitchTo(pending_cxt);
+	tuple = prism_row_seal(pending->batch, &pending->topic->incompressible);
+	put_tuple(pending, tuple);
+	pending->open = false;
+	if (prism_row_messages(tuple) > 1 && is_half_a_page(tuple->t_len))
+		halve_last_row(pending);
+	MemoryContextSwitchTo(caller);
+}
+
+int64
+prism_pending_rows(const PrismPending *pending)
+{
+	int64		rows = 0;
+
+	Assert(!pending->open);
+	for (int i = 0; i < pending->range_count; i++)
+		rows += pending->ranges[i].end - pending->ranges[i].start;
+	return rows;
+}
+
+/* The range of what is published now: the last one, or a new one behind it. */
+static PrismPendingRange *
+current_range(PrismPending *pending)
 {
 	int			level = GetCurrentTransactionNestLevel();
 	PrismPendingRange *last = &pending->ranges[pending->range_count - 1];
 
-	if (pending->range_count > 0 && last->nest_level == level && last->end == pending->count)
-	{
-		last->end++;
-		return;
-	}
+	if (pending->range_count > 0 && last->nest_level == level && last->end == pending->rows)
+		return last;
+	prism_pending_seal(pending);
+	pending->joinable = false;
 	if (pending->range_count == pending->range_max)
 	{
 		pending->ranges = repalloc(pending->ranges, 2 * pending->range_max * sizeof(PrismPendingRange));
 		pending->range_max *= 2;
 	}
-	pending->ranges[pending->range_count++] =
-		(PrismPendingRange) {pending->count, pending->count + 1, level};
+	last = &pending->ranges[pending->range_count++];
+	*last = (PrismPendingRange) {pending->rows, pending->rows, 0, level};
+	return last;
+}
+
+/* Open the last row, one small message, for more. */
+static void
+open_last_row(PrismPending *pending)
+{
+	HeapTuple	tuple = *last_tuple(pending);
+	PrismMessage message;
+
+	if (pending->batch == NULL)
+	{
+		pending->batch = palloc(sizeof(PrismBatchBuilder));
+		prism_batch_init(pending->batch);
+	}
+	prism_row_message(tuple, &message);
+	prism_batch_reset(pending->batch, message.created_at);
+	if (!prism_batch_add(pending->batch, &message))
+		elog(ERROR, "a small message does not fit an empty record batch");
+	account(pending, tuple, -1);
+	heap_freetuple(tuple);
+	*last_tuple(pending) = NULL;
+	pending->joinable = false;
+	pending->open = true;
+}
+
+/* Put a small message into the open row, or begin another one.  False: it needs a row of its own. */
+static bool
+join_row(PrismPending *pending, const PrismMessage *message)
+{
+	if (!prism_batch_takes(message))
+	{
+		prism_pending_seal(pending);
+		pending->joinable = false;
+		return false;
+	}
+	if (pending->joinable)
+		open_last_row(pending);
+	if (!pending->open)
+		return false;
+	if (prism_batch_add(pending->batch, message))
+		return true;
+	prism_pending_seal(pending);
+	prism_batch_reset(pending->batch, message->created_at);
+	if (!prism_batch_add(pending->batch, message))
+		elog(ERROR, "a small message does not fit an empty record batch");
+	add_row(pending);
+	pending->open = true;
+	return true;
 }
 
 /* ---------- spilling ---------- */
@@ -195,15 +296,18 @@ open_store(PrismPending *pending)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Move a topic's messages from memory to its tuplestore. */
+/* Move a topic's rows from memory to its tuplestore. */
 static void
 spill(PrismPending *pending)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(prism_segment_descriptor(), &TTSOpsHeapTuple);
-	int64		in_memory = pending->count - pending->spilled;
+	int64		in_memory;
 
+	prism_pending_seal(pending);
+	pending->joinable = false;
 	if (pending->store == NULL)
 		open_store(pending);
+	in_memory = pending->rows - pending->spilled;
 	pending->spilling = true;
 	for (int64 i = 0; i < in_memory; i++)
 	{
@@ -215,7 +319,7 @@ spill(PrismPending *pending)
 	ExecDropSingleTupleTableSlot(slot);
 	for (int64 i = 0; i < in_memory; i++)
 		heap_freetuple(pending->tuples[i]);
-	pending->spilled = pending->count;
+	pending->spilled = pending->rows;
 	memory_bytes -= pending->bytes;
 	pending->bytes = 0;
 }
@@ -236,8 +340,8 @@ spill_largest(void)
 	spill(largest);
 }
 
-static void
-check_usable(const PrismPending *pending)
+void
+prism_pending_check_usable(const PrismPending *pending)
 {
 	if (pending->spilling)
 		ereport(ERROR,
@@ -251,29 +355,25 @@ void
 prism_log_append(PrismTopic *topic, const PrismMessage *message)
 {
 	PrismPending *pending;
+	PrismPendingRange *range;
 	MemoryContext caller;
-	HeapTuple	tuple;
-	int64		slot;
 
 	check_may_publish();
 	pending = pending_for(topic);
-	check_usable(pending);
+	prism_pending_check_usable(pending);
 
 	caller = MemoryContextSwitchTo(pending_cxt);
-	slot = pending->count - pending->spilled;
-	if (slot == pending->tuples_max)
+	range = current_range(pending);
+	if (!join_row(pending, message))
 	{
-		pending->tuples = repalloc_huge(pending->tuples, 2 * pending->tuples_max * sizeof(HeapTuple));
-		pending->tuples_max *= 2;
+		HeapTuple	tuple = prism_row_form(message);
+
+		add_row(pending);
+		put_tuple(pending, tuple);
+		pending->joinable = prism_batch_takes(message);
 	}
-	tuple = form_tuple(message);
-	pending->tuple_bytes_max = Max(pending->tuple_bytes_max, tuple->t_len);
-	pending->tuples[slot] = tuple;
-	extend_range(pending);
-	pending->count++;
+	range->messages++;
 	pending->live++;
-	pending->bytes += GetMemoryChunkSpace(tuple) + sizeof(HeapTuple);
-	memory_bytes += GetMemoryChunkSpace(tuple) + sizeof(HeapTuple);
 	MemoryContextSwitchTo(caller);
 
 	if (memory_bytes > (int64) prism_publish_buffer_kb * 1024)
@@ -318,6 +418,7 @@ prism_log_subcommit(int nest_level)
 				before->end != last->start)
 				break;
 			before->end = last->end;
+			before->messages += last->messages;
 			pending->range_count--;
 		}
 	}
@@ -331,7 +432,7 @@ prism_log_subabort(int nest_level)
 	foreach(cell, topics)
 	{
 		PrismPending *pending = lfirst(cell);
-		int64		cut = pending->count;
+		int64		cut = pending->rows;
 
 		if (pending->drop_level >= nest_level)
 			pending->drop_level = 0;
@@ -340,88 +441,27 @@ prism_log_subabort(int nest_level)
 		{
 			PrismPendingRange *last = &pending->ranges[--pending->range_count];
 
-			pending->live -= last->end - last->start;
+			pending->live -= last->messages;
 			cut = last->start;
 		}
 
 		/* what is still in memory goes at once; in the tuplestore it stays as a dead range */
 		cut = Max(cut, pending->spilled);
-		while (pending->count > cut)
+		while (pending->rows > cut)
 		{
-			HeapTuple	tuple = pending->tuples[--pending->count - pending->spilled];
-			Size		bytes = GetMemoryChunkSpace(tuple) + sizeof(HeapTuple);
+			HeapTuple	tuple = *last_tuple(pending);
 
-			pending->bytes -= bytes;
-			memory_bytes -= bytes;
+			pending->rows--;
+			pending->joinable = pending->open = false;
+			if (tuple == NULL)
+				continue;
+			account(pending, tuple, -1);
 			heap_freetuple(tuple);
 		}
 	}
 }
 
-/* ---------- taking them out ---------- */
-
-void
-prism_pending_begin(PrismPendingCursor *cursor, PrismPending *pending, int pointer)
-{
-	check_usable(pending);
-	cursor->pending = pending;
-	cursor->pointer = pointer;
-	cursor->range = 0;
-	cursor->next = pending->range_count > 0 ? pending->ranges[0].start : 0;
-	cursor->store_at = 0;
-	cursor->slot = NULL;
-	if (pending->store != NULL)
-	{
-		tuplestore_select_read_pointer(pending->store, pointer);
-		tuplestore_rescan(pending->store);
-		cursor->slot = MakeSingleTupleTableSlot(prism_segment_descriptor(), &TTSOpsMinimalTuple);
-	}
-}
-
-static HeapTuple
-fetch_spilled(PrismPendingCursor *cursor)
-{
-	Tuplestorestate *store = cursor->pending->store;
-	HeapTuple	tuple;
-
-	tuplestore_select_read_pointer(store, cursor->pointer);
-	if (cursor->next > cursor->store_at &&
-		!tuplestore_skiptuples(store, cursor->next - cursor->store_at, true))
-		elog(ERROR, "pending messages end too early");
-	if (!tuplestore_gettupleslot(store, true, false, cursor->slot))
-		elog(ERROR, "pending messages end too early");
-	cursor->store_at = cursor->next + 1;
-	tuple = ExecCopySlotHeapTuple(cursor->slot);
-	/* what the tuplestore read lies in the caller's context, which may be reset before the next call */
-	ExecClearTuple(cursor->slot);
-	return tuple;
-}
-
-HeapTuple
-prism_pending_fetch(PrismPendingCursor *cursor)
-{
-	PrismPending *pending = cursor->pending;
-	HeapTuple	tuple;
-
-	while (cursor->range < pending->range_count && cursor->next >= pending->ranges[cursor->range].end)
-	{
-		if (++cursor->range < pending->range_count)
-			cursor->next = pending->ranges[cursor->range].start;
-	}
-	if (cursor->range >= pending->range_count)
-	{
-		if (cursor->slot != NULL)
-			ExecDropSingleTupleTableSlot(cursor->slot);
-		cursor->slot = NULL;
-		return NULL;
-	}
-	if (cursor->next < pending->spilled)
-		tuple = fetch_spilled(cursor);
-	else
-		tuple = pending->tuples[cursor->next - pending->spilled];
-	cursor->next++;
-	return tuple;
-}
+/* ---------- the end ---------- */
 
 void
 prism_pending_close(void)
@@ -446,42 +486,4 @@ prism_pending_forget(void)
 	last_used = NULL;
 	memory_bytes = 0;
 	prism_pending_sealed = false;
-}
-
-/* ---------- prism.outbox ---------- */
-
-struct PrismPendingScan
-{
-	PrismPendingCursor cursor;
-};
-
-PrismPendingScan *
-prism_pending_scan(PrismTopic *topic)
-{
-	ListCell   *cell;
-
-	foreach(cell, topics)
-	{
-		PrismPending *pending = lfirst(cell);
-
-		if (pending->topic_id == topic->topic_id)
-		{
-			PrismPendingScan *scan = palloc(sizeof(PrismPendingScan));
-
-			prism_pending_begin(&scan->cursor, pending, PRISM_PENDING_READ_SCAN);
-			return scan;
-		}
-	}
-	return NULL;
-}
-
-bool
-prism_pending_next(PrismPendingScan *scan, PrismMessage *message)
-{
-	HeapTuple	tuple = scan != NULL ? prism_pending_fetch(&scan->cursor) : NULL;
-
-	if (tuple == NULL)
-		return false;
-	prism_message_from_tuple(message, tuple, prism_segment_descriptor());
-	return true;
 }

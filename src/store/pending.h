@@ -11,38 +11,45 @@
 #define PRISM_PENDING_H
 
 #include "store/log.h"
+#include "store/row.h"
 
 #include "access/htup.h"
 #include "nodes/pg_list.h"
 #include "utils/tuplestore.h"
 
-/* Messages [start, end) of a topic, all published at one level of nesting. */
+/* Rows [start, end) of a topic, all published at one level of nesting. */
 typedef struct PrismPendingRange
 {
 	int64		start;
 	int64		end;
+	int64		messages;		/* in these rows */
 	int			nest_level;
 } PrismPendingRange;
 
 /*
- * A topic's messages, numbered from 0 in the order of publish().  The first
- * 'spilled' of them are in the tuplestore, the others in 'tuples'.  Live are
- * those in 'ranges', ascending; what a rolled back savepoint published is in
- * none (a tuplestore cannot be cut at its tail).
+ * A topic's messages as rows, numbered from 0 in the order of publish().
+ * Small messages of one level that follow each other share a row; the last row
+ * may still be open for more, it is made when it is sealed.  The first
+ * 'spilled' rows are in the tuplestore, the others in 'tuples'.  Live are those
+ * in 'ranges', ascending; what a rolled back savepoint published is in none (a
+ * tuplestore cannot be cut at its tail).
  */
 typedef struct PrismPending
 {
 	PrismTopic *topic;
 	int32		topic_id;
 	Oid			mark_relid;		/* of the topic then: its number comes again with a new extension */
-	int64		count;			/* numbers given out */
+	int64		rows;			/* numbers given out */
 	int64		live;			/* messages that will be published, unless the topic is dropped */
 	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */
 	int64		bytes;			/* of the tuples in memory */
 	uint32		tuple_bytes_max;	/* of all tuples ever */
 
-	HeapTuple  *tuples;
+	HeapTuple  *tuples;			/* the open row's is NULL */
 	int64		tuples_max;
+	PrismBatchBuilder *batch;	/* what the open row will hold; NULL until there is one */
+	bool		open;			/* the last row is open */
+	bool		joinable;		/* the last row is one small message: the next one may join it */
 
 	Tuplestorestate *store;
 	int64		spilled;
@@ -60,13 +67,22 @@ typedef struct PrismPending
 /* This transaction's topics with pending messages: list of PrismPending, in order of first use. */
 extern List *prism_pending_topics(void);
 
-/* Take the next live tuple of a topic for insertion, in order; NULL at the end. Valid until prism_pending_reset_chunk(). */
+/* 55000 when an error left the tuplestore unusable. */
+extern void prism_pending_check_usable(const PrismPending *pending);
+
+/* Make the open row, if there is one.  Before the registration: it needs memory. */
+extern void prism_pending_seal(PrismPending *pending);
+
+/* Live rows; none is open. */
+extern int64 prism_pending_rows(const PrismPending *pending);
+
+/* Take the next live row of a topic for insertion, in order; NULL at the end. Allocated in the current context if it was spilled. */
 typedef struct PrismPendingCursor
 {
 	PrismPending *pending;
 	int			pointer;		/* read pointer of the tuplestore */
 	int			range;
-	int64		next;			/* number of the next message */
+	int64		next;			/* number of the next row */
 	int64		store_at;		/* number of the next tuple in the tuplestore */
 	struct TupleTableSlot *slot;
 } PrismPendingCursor;

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "store/counter.h"
 #include "store/log.h"
+#include "store/record_batch.h"
 #include "store/segment.h"
 
 #include "access/genam.h"
@@ -40,32 +41,9 @@ struct PrismReader
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	bool		at_start;		/* of the scan: the position may lie within the row before */
+	PrismRow	row;			/* whose messages are being returned */
 };
-
-static void
-fill_message(PrismMessage *message, const Datum *values, const bool *nulls)
-{
-	message->offset = DatumGetInt64(values[PRISM_COLUMN_OFFSET - 1]);
-	message->created_at = DatumGetTimestampTz(values[PRISM_COLUMN_CREATED_AT - 1]);
-	message->remaining = DatumGetInt32(values[PRISM_COLUMN_REMAINING - 1]);
-	message->id = *DatumGetUUIDP(values[PRISM_COLUMN_ID - 1]);
-	message->has_key = !nulls[PRISM_COLUMN_KEY - 1];
-	message->has_headers = !nulls[PRISM_COLUMN_HEADERS - 1];
-	message->has_payload = !nulls[PRISM_COLUMN_PAYLOAD - 1];
-	message->key = values[PRISM_COLUMN_KEY - 1];
-	message->headers = values[PRISM_COLUMN_HEADERS - 1];
-	message->payload = values[PRISM_COLUMN_PAYLOAD - 1];
-}
-
-void
-prism_message_from_tuple(PrismMessage *message, HeapTuple tuple, TupleDesc descriptor)
-{
-	Datum		values[PRISM_SEGMENT_COLUMNS];
-	bool		nulls[PRISM_SEGMENT_COLUMNS];
-
-	heap_deform_tuple(tuple, descriptor, values, nulls);
-	fill_message(message, values, nulls);
-}
 
 PrismReader *
 prism_reader_open(PrismTopic *topic, int64 from)
@@ -78,6 +56,7 @@ prism_reader_open(PrismTopic *topic, int64 from)
 	reader->topic = topic;
 	reader->position = Max(from, 0);
 	reader->stable = prism_counter_stable(topic->counter, &reader->flush_to);
+	prism_row_init(&reader->row);
 	return reader;
 }
 
@@ -86,11 +65,23 @@ close_segment(PrismReader *reader)
 {
 	if (reader->scan == NULL)
 		return;
+	prism_row_end(&reader->row);
 	index_endscan(reader->scan);
 	ExecDropSingleTupleTableSlot(reader->slot);
 	index_close(reader->index, AccessShareLock);
 	relation_close(reader->heap, AccessShareLock);
 	reader->scan = NULL;
+}
+
+/* Rows from 'from' on; without an end the scan would go through all that is being inserted behind it. */
+static void
+start_scan(PrismReader *reader, int64 from)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(reader->stable));
+	index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
 }
 
 /* Begin to scan the segment of the position, or the next one kept.  False: nothing is kept below the stable offset. */
@@ -103,7 +94,6 @@ open_segment(PrismReader *reader)
 	{
 		int64		number = reader->position / topic->segment_messages;
 		Oid			relid = prism_segment_relid(topic, number, NULL);
-		ScanKeyData keys[2];
 
 		if (!OidIsValid(relid))
 		{
@@ -121,16 +111,63 @@ open_segment(PrismReader *reader)
 		}
 		reader->index = index_open(prism_segment_index_relid(topic->topic_id, number), AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
-		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, lengthof(keys));
-		ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(reader->position));
-		/* without an end the scan would go through all that is being inserted behind it */
-		ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(reader->stable));
-		index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
+		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, 2);
+		start_scan(reader, reader->position);
+		reader->at_start = reader->position % topic->segment_messages != 0;
 		reader->segment_end = (number + 1) * topic->segment_messages;
 		return true;
 	}
 	reader->position = Max(reader->position, reader->stable);
 	return false;
+}
+
+static bool
+fetch_row(PrismReader *reader, ScanDirection direction)
+{
+	if (!index_getnext_slot(reader->scan, direction, reader->slot))
+		return false;
+	slot_getallattrs(reader->slot);
+	prism_row_begin(&reader->row, reader->slot->tts_values, reader->slot->tts_isnull);
+	return true;
+}
+
+/* The row before the position may be a batch that reaches beyond it. */
+static bool
+find_row_around(PrismReader *reader)
+{
+	int64		position = reader->position;
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTGreaterStrategyNumber, F_INT8GT,
+				Int64GetDatum(position - PRISM_BATCH_MESSAGES_MAX));
+	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(position));
+	index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
+	return fetch_row(reader, BackwardScanDirection) &&
+		reader->row.head.offset + reader->row.messages > position;
+}
+
+/* The next row; the first one of a scan is the one that holds the position, if there is such. */
+static bool
+next_row(PrismReader *reader)
+{
+	bool		found = fetch_row(reader, ForwardScanDirection);
+
+	if (!reader->at_start)
+		return found;
+	reader->at_start = false;
+	if (found && reader->row.head.offset == reader->position)
+		return true;
+	if (find_row_around(reader))
+	{
+		start_scan(reader, reader->row.head.offset);
+		found = fetch_row(reader, ForwardScanDirection);
+		prism_row_skip(&reader->row, reader->position);
+		return found;
+	}
+	if (!found)
+		return false;
+	start_scan(reader, reader->position);
+	return fetch_row(reader, ForwardScanDirection);
 }
 
 bool
@@ -140,14 +177,14 @@ prism_reader_next(PrismReader *reader, PrismMessage *message)
 	{
 		if (reader->scan == NULL && !open_segment(reader))
 			return false;
-		if (index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
+		if (prism_row_next(&reader->row, message))
 		{
-			slot_getallattrs(reader->slot);
-			fill_message(message, reader->slot->tts_values, reader->slot->tts_isnull);
 			Assert(message->offset < reader->stable);
 			reader->position = message->offset + 1;
 			return true;
 		}
+		if (next_row(reader))
+			continue;
 		reader->position = Min(reader->segment_end, reader->stable);
 		close_segment(reader);
 		if (reader->position >= reader->stable)

@@ -13,6 +13,7 @@
 #include "store/segment.h"
 
 #include "access/genam.h"
+#include "access/heaptoast.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -61,11 +62,11 @@ prism_segment_descriptor(void)
 		TupleDescInitEntry(made, PRISM_COLUMN_OFFSET, "offset", INT8OID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_CREATED_AT, "created_at", TIMESTAMPTZOID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_REMAINING, "remaining", INT4OID, -1, 0);
+		TupleDescInitEntry(made, PRISM_COLUMN_MESSAGES, "messages", INT4OID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_ID, "id", UUIDOID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_KEY, "key", TEXTOID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_HEADERS, "headers", JSONBOID, -1, 0);
 		TupleDescInitEntry(made, PRISM_COLUMN_PAYLOAD, "payload", BYTEAOID, -1, 0);
-		TupleDescInitEntry(made, PRISM_COLUMN_CLAIM, "claim", JSONBOID, -1, 0);
 		descriptor = made;
 		MemoryContextSwitchTo(caller);
 	}
@@ -168,10 +169,11 @@ prism_segment_before(int32 topic_id, int64 to)
 
 /*
  * One end of a segment's index, rows of aborted transactions included: the
- * row's offset and time.  False: it has none, or is not there.
+ * first offset behind the row's messages, and its time.  False: it has none, or
+ * is not there.
  */
 static bool
-read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 *offset, TimestampTz *at)
+read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 *end, TimestampTz *at)
 {
 	Oid			index_relid;
 	Oid			relid = prism_segment_relid(topic, segment_number, &index_relid);
@@ -192,7 +194,8 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 	{
 		bool		isnull;
 
-		*offset = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull));
+		*end = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull)) +
+			DatumGetInt32(slot_getattr(slot, PRISM_COLUMN_MESSAGES, &isnull));
 		*at = DatumGetTimestampTz(slot_getattr(slot, PRISM_COLUMN_CREATED_AT, &isnull));
 	}
 	index_endscan(scan);
@@ -205,19 +208,19 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 int64
 prism_segment_end(PrismTopic *topic, int64 segment_number)
 {
-	int64		offset;
+	int64		end;
 	TimestampTz at;
 
-	return read_end(topic, segment_number, BackwardScanDirection, &offset, &at) ? offset + 1 : -1;
+	return read_end(topic, segment_number, BackwardScanDirection, &end, &at) ? end : -1;
 }
 
 void
 prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 {
-	int64		offset;
+	int64		end;
 
-	age->used = read_end(topic, segment_number, ForwardScanDirection, &offset, &age->first) &&
-		read_end(topic, segment_number, BackwardScanDirection, &offset, &age->last);
+	age->used = read_end(topic, segment_number, ForwardScanDirection, &end, &age->first) &&
+		read_end(topic, segment_number, BackwardScanDirection, &end, &age->last);
 	if (!age->used)
 		scan_segments(topic->topic_id, segment_number, ForwardScanDirection, &age->first);
 	if (!age->used)
@@ -261,14 +264,17 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	/*
 	 * Rows are only ever inserted and go with the table: no vacuum after
 	 * inserts, no truncation (it would lock readers out).  Payloads come
-	 * compressed by publish(), outside of the commit.
+	 * compressed by publish(), outside of the commit; they stay in the row as
+	 * long as it fits a page, as a log is read in order.
 	 */
 	run(psprintf("CREATE TABLE prism_log.%s ("
 				 "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
-				 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb,"
-				 " payload pg_catalog.bytea, claim pg_catalog.jsonb)"
-				 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
-				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", name));
+				 " messages integer NOT NULL, id pg_catalog.uuid NOT NULL,"
+				 " key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+				 " USING heap WITH (toast_tuple_target = %d,"
+				 " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)",
+				 name, (int) TOAST_TUPLE_TARGET_MAIN));
 	run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
 				 name, name));
 	register_segment(topic->topic_id, segment_number);

@@ -26,12 +26,12 @@ enum
 	PRISM_COLUMN_OFFSET = 1,
 	PRISM_COLUMN_CREATED_AT,
 	PRISM_COLUMN_REMAINING,
+	PRISM_COLUMN_MESSAGES,		/* more than one: payload is a record batch (record_batch.h) */
 	PRISM_COLUMN_ID,
 	PRISM_COLUMN_KEY,
 	PRISM_COLUMN_HEADERS,
 	PRISM_COLUMN_PAYLOAD,
-	PRISM_COLUMN_CLAIM,
-	PRISM_SEGMENT_COLUMNS = PRISM_COLUMN_CLAIM
+	PRISM_SEGMENT_COLUMNS = PRISM_COLUMN_PAYLOAD
 };
 
 /* The row type of every segment; lives as long as the backend. */
@@ -53,7 +53,7 @@ extern int64 prism_segment_before(int32 topic_id, int64 to);
 /* The largest existing segment number, or -1. */
 extern int64 prism_segment_last(int32 topic_id);
 
-/* The first offset behind the last row of a segment, dead rows included; -1: it has none. */
+/* The first offset behind the last message of a segment, dead ones included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
 
 /* When a segment's first and last rows were published; without rows, when the segment was made. */

@@ -34,6 +34,7 @@ typedef struct PrismTopic
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
 	bool		valid;
+	int			incompressible; /* batches that are not worth compressing (row.h) */
 
 	/* the segment this backend wrote last */
 	int64		segment_number;

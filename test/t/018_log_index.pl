@@ -22,7 +22,7 @@ sub counts
 {
 	my ($condition, @settings) = @_;
 	my $settings = join ' ', map { "SET enable_$_ = off;" } @settings;
-	return $node->safe_psql('postgres', "$settings SELECT count(*) FROM $segment WHERE $condition");
+	return $node->safe_psql('postgres', "$settings SELECT sum(messages) FROM $segment WHERE $condition");
 }
 
 goes_on();
@@ -55,7 +55,8 @@ my $rows = counts('true', 'indexscan', 'indexonlyscan', 'bitmapscan');
 cmp_ok($rows, '>', 500, 'there are rows');
 is($reader->query_safe(q{SELECT count(*) FROM prism.read('indexed', 0, 100000000)}), $rows, 'a reader finds each of them');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('indexed', 0, 100000000)}), $rows, 'a new session as well');
-is(counts(q{shouted(key) = 'K' AND key IS NOT NULL}, 'seqscan', 'bitmapscan'), $rows, 'so does an index of somebody else');
+my $shouted = q{shouted(key) = 'K' AND key IS NOT NULL};	# small messages of a batch share a row, which has no key
+is(counts($shouted, 'seqscan', 'bitmapscan'), counts($shouted, 'indexscan', 'bitmapscan'), 'so does an index of somebody else');
 $reader->quit;
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 

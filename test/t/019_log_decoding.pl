@@ -40,7 +40,7 @@ forget();
 
 # An error while the rows are written leaves the session as it was.
 my ($status, $out, $err) = $node->psql('postgres', q{SET temp_file_limit = 0; SET prism.publish_buffer = 64; BEGIN;
-	SELECT count(prism.publish('decoded', repeat('x', 1000))) FROM generate_series(1, 1000); COMMIT; ROLLBACK; INSERT INTO work VALUES (5)}, on_error_stop => 0);
+	SELECT count(prism.publish('decoded', (SELECT string_agg(md5((32 * i + j)::text), '') FROM generate_series(1, 32) j))) FROM generate_series(1, 1000) i; COMMIT; ROLLBACK; INSERT INTO work VALUES (5)}, on_error_stop => 0);
 like($err, qr/temp_file_limit/, 'an error');
 is(changes(1), 'BEGIN, table public.work, COMMIT', 'the next transaction of the session is decoded');
 
