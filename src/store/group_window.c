@@ -118,6 +118,20 @@ prism_window_after(PrismWindow *window, PrismEntry *entry)
 static int32
 search(PrismWindow *window, int32 low, int32 high, int64 offset)
 {
+	/* offsets ascend, so it stands no farther than its distance from the first: without gaps, just there */
+	if (low < high)
+	{
+		int64		distance = offset - entry_at(window, low)->offset;
+
+		if (distance <= 0)
+			return low;
+		if (distance < high - low)
+		{
+			if (entry_at(window, low + (int32) distance)->offset == offset)
+				return low + (int32) distance;
+			high = low + (int32) distance;
+		}
+	}
 	while (low < high)
 	{
 		int32		middle = low + (high - low) / 2;
