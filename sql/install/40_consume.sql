@@ -16,13 +16,13 @@ COMMENT ON TYPE prism.message IS
 'A message as prism.consume() and prism.read() return it; attempt, consumer_group and lease_id are NULL in the latter';
 
 CREATE FUNCTION prism.consume(
-    topic text, consumer_group text, max_messages integer DEFAULT 100, lease interval DEFAULT '30s',
+    topic text, consumer_group text, max_messages integer DEFAULT 100, lease interval DEFAULT NULL,
     wait interval DEFAULT '0', namespace text DEFAULT NULL, filter jsonpath DEFAULT NULL
 ) RETURNS SETOF prism.message
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
     AS 'MODULE_PATHNAME', 'prism_consume';
 COMMENT ON FUNCTION prism.consume(text, text, integer, interval, interval, text, jsonpath) IS
-'Hands out the next messages of a topic to a consumer group: to nobody else of the group until they are acknowledged, or their lease (1 microsecond to 12 hours) ends, or this transaction rolls back; after that again, with attempt + 1. Nothing is written. A group that does not exist begins at the earliest kept message.
+'Hands out the next messages of a topic to a consumer group: to nobody else of the group until they are acknowledged, or their lease (1 microsecond to 12 hours; NULL: the group''s, 30 seconds by default) ends, or this transaction rolls back; after that again, with attempt + 1. In the order of their positions, as far as the group''s ordering lets them. Nothing is written. A group that does not exist begins at the earliest kept message.
 max_messages: at most so many; fewer when there are no more, or when the group has prism.group_window unfinished ones. LIMIT does not change what is taken in FROM: what was taken stays leased.
 wait: how long to wait for a first message when there is none, cut at 60 seconds; see also prism.wait(). namespace: only checked.
 filter: only messages whose payload is JSON and matches; the others count as done for the group, acknowledged by this transaction. A predicate such as ''$.amount > 100'' must be true, as with @@; another path such as ''$.items[*] ? (@.price > 5)'' must find something, as with @?. What fails on a payload does not match. A call looks at prism.group_window messages at most, and for half of the lease at most; so with a filter fewer rows, even none, may come before the end: go on in the next transaction.
@@ -41,11 +41,18 @@ CREATE FUNCTION prism.ack(topic text, consumer_group text, positions bigint[], l
 COMMENT ON FUNCTION prism.ack(text, text, bigint[], bigint[]) IS
 'Acknowledges messages by their positions and returns how many were not acknowledged before; takes effect when the transaction commits. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. Errors: 55000 some lease is not held any more, with the positions; 22004 NULLs; 2202E arrays of different length; 42704 unknown topic or group; 42501 no right to consume; 25006 read-only transaction or standby.';
 
-CREATE FUNCTION prism.create_group(topic text, consumer_group text, start text DEFAULT 'earliest') RETURNS void
+CREATE FUNCTION prism.create_group(
+    topic text, consumer_group text, start text DEFAULT 'earliest', ordering text DEFAULT NULL,
+    max_attempts integer DEFAULT NULL, lease interval DEFAULT NULL, max_in_flight integer DEFAULT NULL,
+    backoff interval[] DEFAULT NULL
+) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_create_group';
-COMMENT ON FUNCTION prism.create_group(text, text, text) IS
-'Makes a consumer group of a topic. start: earliest, latest, a position or a time, as for prism.seek(). Errors: 42710 it exists; 22023 wrong name (1 to 249 bytes) or start; 22007 start is none of these; 42704 unknown topic; 42501 no right to consume.';
+COMMENT ON FUNCTION prism.create_group(text, text, text, text, integer, interval, integer, interval[]) IS
+'Makes a consumer group of a topic. start: earliest, latest, a position or a time, as for prism.seek(). Options, NULL for the default:
+ordering: key (default): a message waits for earlier unfinished ones of its key; strict: for all earlier ones; none: for nothing. Messages that wait only for what the same transaction was handed out come together with it, in order.
+max_attempts: deliveries (0 to 10000, default 5; 0: no limit). lease: of consume() that names none, 1 microsecond to 12 hours, default 30 seconds. max_in_flight: messages that are handed out at a time (0, the default: what prism.group_window holds). backoff: how long a message rests after its first, second ... attempt when prism.nack() leaves it to the group; up to 16 steps of 0 to 7 days, default 1 s, 10 s, 1 min; the last one repeats.
+Errors: 42710 it exists; 22023 wrong name (1 to 249 bytes), start or option; 22007 start is none of these; 2202E and 22004 wrong array; 42704 unknown topic; 42501 no right to consume.';
 
 CREATE FUNCTION prism.drop_group(topic text, consumer_group text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE

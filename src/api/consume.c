@@ -30,7 +30,6 @@ PG_FUNCTION_INFO_V1(prism_consume);
 PG_FUNCTION_INFO_V1(prism_ack_message);
 PG_FUNCTION_INFO_V1(prism_ack_positions);
 
-#define LEASE_US_MAX (12 * USECS_PER_HOUR)
 /* consume() sleeps with a snapshot, which holds back VACUUM: not for long. */
 #define WAIT_US_MAX (60 * USECS_PER_SEC)
 
@@ -65,17 +64,20 @@ consume_arguments(FunctionCallInfo fcinfo)
 	text	   *topic = prism_required_text(fcinfo, 0, "topic");
 	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
 	ConsumeArguments arguments = {
-		.max_messages = prism_count_argument(fcinfo, 2, "max_messages"),
-		.lease_us = prism_interval_argument(fcinfo, 3, "lease", 1, LEASE_US_MAX)
+		.max_messages = prism_count_argument(fcinfo, 2, "max_messages")
 	};
 	int64		wait_us = prism_interval_argument(fcinfo, 4, "wait", 0, PG_INT64_MAX);
 
 	prism_require_writable("prism.consume()");
+	if (!PG_ARGISNULL(3))
+		arguments.lease_us = prism_interval_argument(fcinfo, 3, "lease", 1, PRISM_LEASE_US_MAX);
 	if (wait_us > 0)
 		arguments.wait_until = GetCurrentTimestamp() + Min(wait_us, WAIT_US_MAX);
 	if (!PG_ARGISNULL(6))
 		arguments.filter = prism_filter_new(PG_GETARG_JSONPATH_P(6));
 	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE, "prism.consume()", &arguments.topic);
+	if (PG_ARGISNULL(3))
+		arguments.lease_us = prism_group_lease_us(arguments.group);
 	if (!PG_ARGISNULL(5))
 		prism_topic_check_namespace(arguments.topic, text_to_cstring(PG_GETARG_TEXT_PP(5)));
 	return arguments;

@@ -13,11 +13,14 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -32,18 +35,85 @@ PG_FUNCTION_INFO_V1(prism_group_states);
 
 /* ---------- making and dropping ---------- */
 
-/* Arguments: topic, consumer_group, start. */
+/* An option that is an integer; NULL leaves its default. */
+static void
+integer_option(FunctionCallInfo fcinfo, int argument, const char *name, int max, int *value)
+{
+	if (PG_ARGISNULL(argument))
+		return;
+	*value = PG_GETARG_INT32(argument);
+	if (*value < 0 || *value > max)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("%s is out of range", name),
+				errdetail("It is %d; the range is 0 to %d.", *value, max));
+}
+
+static void
+backoff_option(FunctionCallInfo fcinfo, int argument, PrismGroupOptions *options)
+{
+	ArrayType  *array;
+	Datum	   *steps;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(argument))
+		return;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	deconstruct_array(array, INTERVALOID, sizeof(Interval), false, TYPALIGN_DOUBLE, &steps, &nulls, &count);
+	if (ARR_NDIM(array) > 1 || count > PRISM_BACKOFF_STEPS_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				errmsg("backoff must have one dimension and at most %d elements", PRISM_BACKOFF_STEPS_MAX));
+	options->backoff_count = count;
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("backoff must not contain nulls"));
+		options->backoff_us[i] = prism_interval_us(DatumGetIntervalP(steps[i]), "backoff", 0, PRISM_DELAY_US_MAX);
+	}
+}
+
+/* Arguments from 'first' on: ordering, max_attempts, lease, max_in_flight, backoff. */
+static PrismGroupOptions
+options_arguments(FunctionCallInfo fcinfo, int first)
+{
+	PrismGroupOptions options = prism_group_options_default;
+
+	if (!PG_ARGISNULL(first))
+	{
+		char	   *ordering = text_to_cstring(PG_GETARG_TEXT_PP(first));
+
+		if (!prism_ordering_parse(ordering, &options.ordering))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("invalid ordering \"%.*s\"", pg_mbcliplen(ordering, strlen(ordering), 64), ordering),
+					errhint("Use key, none or strict."));
+	}
+	integer_option(fcinfo, first + 1, "max_attempts", PRISM_ATTEMPTS_MAX, &options.max_attempts);
+	if (!PG_ARGISNULL(first + 2))
+		options.lease_us = prism_interval_argument(fcinfo, first + 2, "lease", 1, PRISM_LEASE_US_MAX);
+	integer_option(fcinfo, first + 3, "max_in_flight", PRISM_IN_FLIGHT_MAX, &options.max_in_flight);
+	backoff_option(fcinfo, first + 4, &options);
+	return options;
+}
+
+/* Arguments: topic, consumer_group, start, ordering, max_attempts, lease, max_in_flight, backoff. */
 Datum
 prism_create_group(PG_FUNCTION_ARGS)
 {
 	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
 	char	   *name = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
 	char	   *start = text_to_cstring(prism_required_text(fcinfo, 2, "start"));
+	PrismGroupOptions options;
 	PrismTopic *topic;
 
 	prism_require_writable("prism.create_group()");
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
-	prism_group_create(topic, name, prism_position_argument(topic, start, "start"));
+	options = options_arguments(fcinfo, 3);
+	prism_group_create(topic, name, prism_position_argument(topic, start, "start"), &options);
 	PG_RETURN_VOID();
 }
 

@@ -74,17 +74,12 @@ refuse_null(FunctionCallInfo fcinfo, int argument, const char *name)
 }
 
 int64
-prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
-						int64 min_us, int64 max_us)
+prism_interval_us(const Interval *interval, const char *name, int64 min_us, int64 max_us)
 {
-	Interval   *interval;
-	double		microseconds;
-
-	refuse_null(fcinfo, argument, name);
-	interval = PG_GETARG_INTERVAL_P(argument);
 	/* far from overflow, and exact where it matters */
-	microseconds = (double) interval->time +
+	double		microseconds = (double) interval->time +
 		((double) interval->month * DAYS_PER_MONTH + interval->day) * (double) USECS_PER_DAY;
+
 	if (microseconds < (double) min_us || microseconds > (double) max_us)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -93,6 +88,14 @@ prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
 						  microseconds / USECS_PER_SEC,
 						  (double) min_us / USECS_PER_SEC, (double) max_us / USECS_PER_SEC));
 	return (int64) microseconds;
+}
+
+int64
+prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
+						int64 min_us, int64 max_us)
+{
+	refuse_null(fcinfo, argument, name);
+	return prism_interval_us(PG_GETARG_INTERVAL_P(argument), name, min_us, max_us);
 }
 
 int

@@ -37,6 +37,7 @@ extern PrismMessageLease prism_message_lease(HeapTupleHeader row);
 extern text *prism_required_text(FunctionCallInfo fcinfo, int argument, const char *name);
 
 /* An interval in microseconds, a month taken as 30 days; 22023 outside of [min, max]. */
+extern int64 prism_interval_us(const Interval *interval, const char *name, int64 min_us, int64 max_us);
 extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
 									 int64 min_us, int64 max_us);
 

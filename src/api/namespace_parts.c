@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * namespace_parts.c
- *	  Rights view, topic, segments, sink and outbox view of a namespace.
+ *	  Rights view, topic, segments, sink, consumer groups and outbox view of a
+ *	  namespace.
  *
  * src/api/namespace_parts.c
  *
@@ -10,6 +11,7 @@
 #include "prism.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
+#include "store/group.h"
 #include "store/segment_repair.h"
 #include "store/sink.h"
 #include "store/sink_ddl.h"
@@ -22,6 +24,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
 #define DEAD_LETTER_SUFFIX ".dlq"
@@ -34,6 +37,8 @@ static char *segments_difference(const PrismNamespaceWork *work);
 static void make_segments(PrismNamespaceWork *work);
 static char *sink_difference(const PrismNamespaceWork *work);
 static void make_sink(PrismNamespaceWork *work);
+static char *consumers_difference(const PrismNamespaceWork *work);
+static void make_consumers(PrismNamespaceWork *work);
 static char *table_difference(const PrismNamespaceWork *work);
 static void make_table(PrismNamespaceWork *work);
 static int32 find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max);
@@ -45,6 +50,7 @@ const PrismNamespacePart prism_namespace_parts[] = {
 	{topic_difference, make_topic},
 	{segments_difference, make_segments},
 	{sink_difference, make_sink},
+	{consumers_difference, make_consumers},
 	{table_difference, make_table},
 	{NULL, NULL}
 };
@@ -208,6 +214,65 @@ make_sink(PrismNamespaceWork *work)
 	}
 	if (config != NULL)
 		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config);
+}
+
+/* ---------- consumer groups ---------- */
+
+static PrismGroupOptions
+wanted_options(const PrismConsumer *consumer)
+{
+	Jsonb	   *config = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(consumer->config)));
+
+	return prism_group_options_read(&config->root);
+}
+
+/* NULL: it is there, with the wanted options. */
+static char *
+consumer_difference(int32 topic_id, const PrismConsumer *consumer)
+{
+	PrismGroupOptions wanted = wanted_options(consumer);
+	PrismGroupOptions found;
+
+	if (!prism_group_find_options(topic_id, consumer->group, &found))
+		return psprintf("its consumer group \"%s\" is missing", consumer->group);
+	if (!prism_group_options_equal(&found, &wanted))
+		return psprintf("its consumer group \"%s\" is set to %s", consumer->group,
+						prism_group_options_write(&found));
+	return NULL;
+}
+
+/* Groups that the configuration does not name are their consumers' own. */
+static char *
+consumers_difference(const PrismNamespaceWork *work)
+{
+	StringInfoData all;
+	ListCell   *cell;
+
+	initStringInfo(&all);
+	foreach(cell, work->wanted->consumers)
+	{
+		char	   *difference = work->topic_id != 0 ? consumer_difference(work->topic_id, lfirst(cell)) : NULL;
+
+		if (difference != NULL)
+			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+	}
+	return all.len > 0 ? all.data : NULL;
+}
+
+static void
+make_consumers(PrismNamespaceWork *work)
+{
+	PrismTopic *topic = prism_topic_lookup_id(work->topic_id, false);
+	ListCell   *cell;
+
+	foreach(cell, work->wanted->consumers)
+	{
+		const PrismConsumer *consumer = lfirst(cell);
+		PrismGroupOptions options = wanted_options(consumer);
+
+		if (consumer_difference(work->topic_id, consumer) != NULL)
+			prism_group_set_options(topic, consumer->group, &options);
+	}
 }
 
 /* ---------- outbox view ---------- */

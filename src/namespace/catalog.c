@@ -28,6 +28,7 @@ static void add_integer(StringInfo json, const char *key, int64 value);
 static void add_boolean(StringInfo json, const char *key, bool value);
 static void add_patterns(StringInfo json, const PrismNamespace *namespace);
 static void add_backend(StringInfo json, const PrismNamespace *namespace);
+static void add_consumers(StringInfo json, const PrismNamespace *namespace);
 static char *joined_brokers(const PrismNamespace *namespace);
 static char *normalise(const char *json);
 static void run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected);
@@ -44,6 +45,7 @@ prism_namespace_config(const PrismNamespace *namespace)
 	add_text(&json, "topic", namespace->topic);
 	add_patterns(&json, namespace);
 	add_backend(&json, namespace);
+	add_consumers(&json, namespace);
 	add_text(&json, "consistency", namespace->strong ? "strong" : "eventual");
 	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
 	add_integer(&json, "max_message_size", namespace->message_bytes_max);
@@ -92,6 +94,28 @@ add_backend(StringInfo json, const PrismNamespace *namespace)
 	add_integer(json, "partitions", namespace->partitions);
 	add_integer(json, "replication", namespace->replication);
 	appendStringInfoChar(json, '}');
+}
+
+static void
+add_consumers(StringInfo json, const PrismNamespace *namespace)
+{
+	ListCell   *cell;
+
+	if (namespace->consumers == NIL)
+		return;
+	add_key(json, "consumers");
+	appendStringInfoChar(json, '[');
+	foreach(cell, namespace->consumers)
+	{
+		const PrismConsumer *consumer = lfirst(cell);
+
+		appendStringInfoString(json, foreach_current_index(cell) > 0 ? ",{" : "{");
+		add_text(json, "group", consumer->group);
+		add_key(json, "options");
+		appendStringInfoString(json, consumer->config);
+		appendStringInfoChar(json, '}');
+	}
+	appendStringInfoChar(json, ']');
 }
 
 char *

@@ -12,10 +12,13 @@
 #include "namespace/schema.h"
 
 #include "commands/dbcommands.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 
 /* Of one apply(). */
 #define NAMESPACES_MAX 1000
+/* Steps of a consumer group's back-off. */
+#define CONSUMER_BACKOFF_MAX 16
 #define DEFAULT_BACKEND "postgres"
 #define DEFAULT_API "pubsub"
 
@@ -27,7 +30,6 @@ const PrismApi prism_apis[] = {
 const int	prism_api_count = lengthof(prism_apis);
 
 static PrismNamespace *read_namespace(const PrismYaml *map);
-static const PrismYaml *one_of(const PrismYaml *map, const char *key, const char *synonym);
 static void read_api(PrismNamespace *namespace, const PrismYaml *map);
 static void refuse_unless(bool meaningful, const PrismNamespace *namespace,
 						  const PrismYaml *backend, const char *key);
@@ -35,6 +37,8 @@ static void read_needs(PrismNamespace *namespace, const PrismYaml *needs);
 static void read_backend(PrismNamespace *namespace, const PrismYaml *backend);
 static void read_queue_options(PrismNamespace *namespace, const PrismYaml *backend);
 static void read_outbox(PrismNamespace *namespace, const PrismYaml *patterns);
+static void read_consumers(PrismNamespace *namespace, const PrismYaml *consumers);
+static char *consumer_config(const PrismYaml *consumer);
 static void check_outbox_database(const PrismYaml *database);
 static void check_table_name(const PrismYaml *table);
 static void check_distinct(List *namespaces);
@@ -78,6 +82,7 @@ read_namespace(const PrismYaml *map)
 	read_backend(namespace, prism_yaml_get(map, "backend"));
 	read_needs(namespace, prism_yaml_get(map, "needs"));
 	read_outbox(namespace, patterns);
+	read_consumers(namespace, prism_yaml_get(map, "consumers"));
 	if (observability != NULL)
 	{
 		option = prism_yaml_get(observability, "trace_patterns");
@@ -90,25 +95,10 @@ read_namespace(const PrismYaml *map)
 	return namespace;
 }
 
-/* The value of a key or of the RFC's second word for it; both at once contradict or repeat. */
-static const PrismYaml *
-one_of(const PrismYaml *map, const char *key, const char *synonym)
-{
-	const PrismYaml *value = prism_yaml_get(map, key);
-	const PrismYaml *other = prism_yaml_get(map, synonym);
-
-	if (value != NULL && other != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" and \"%s\" " PRISM_AT " mean the same: give one of them",
-					   key, synonym, prism_at(other)));
-	return value != NULL ? value : other;
-}
-
 static void
 read_api(PrismNamespace *namespace, const PrismYaml *map)
 {
-	const PrismYaml *word = one_of(map, "client_api", "pattern");
+	const PrismYaml *word = prism_yaml_one_of(map, "client_api", "pattern");
 	const char *name = word != NULL ? word->text : DEFAULT_API;
 
 	namespace->api_place = word != NULL ? word : map;
@@ -129,7 +119,7 @@ read_backend(PrismNamespace *namespace, const PrismYaml *backend)
 
 	if (backend != NULL && backend->kind == PRISM_YAML_MAP)
 	{
-		word = one_of(backend, "type", "queue");
+		word = prism_yaml_one_of(backend, "type", "queue");
 		topic = prism_yaml_get(backend, "topic");
 	}
 	name = word != NULL ? word->text : DEFAULT_BACKEND;
@@ -221,7 +211,7 @@ read_needs(PrismNamespace *namespace, const PrismYaml *needs)
 	namespace->exactly_once = namespace->delivery_place != NULL &&
 		strcmp(namespace->delivery_place->text, "exactly_once") == 0;
 
-	option = one_of(needs, "max_message_size", "message_size");
+	option = prism_yaml_one_of(needs, "max_message_size", "message_size");
 	if (option == NULL)
 		return;
 	if (!prism_parse_size(option->text, &namespace->message_bytes_max))
@@ -275,6 +265,75 @@ read_outbox(PrismNamespace *namespace, const PrismYaml *patterns)
 				namespace->batch_size = (int) prism_yaml_integer(batch_size);
 		}
 	}
+}
+
+static void
+read_consumers(PrismNamespace *namespace, const PrismYaml *consumers)
+{
+	ListCell   *cell;
+	ListCell   *other;
+
+	if (consumers == NULL)
+		return;
+	foreach(cell, consumers->items)
+	{
+		const PrismYaml *map = lfirst(cell);
+		PrismConsumer *consumer = palloc(sizeof(PrismConsumer));
+
+		consumer->place = prism_yaml_one_of(map, "group", "name");
+		if (consumer->place == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("consumer has no group " PRISM_AT, prism_at(map)),
+					errhint("Add \"group: ...\" to it: the name that prism.consume() is called with."));
+		consumer->group = consumer->place->text;
+		consumer->config = consumer_config(map);
+		foreach(other, namespace->consumers)
+			if (strcmp(((PrismConsumer *) lfirst(other))->group, consumer->group) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("consumer group \"%s\" is given twice " PRISM_AT,
+							   prism_yaml_show(consumer->group), prism_at(consumer->place)));
+		namespace->consumers = lappend(namespace->consumers, consumer);
+	}
+}
+
+/* As it is stored in prism.consumer_group: only what is given, times in microseconds. */
+static char *
+consumer_config(const PrismYaml *consumer)
+{
+	static const char *const integers[] = {"max_attempts", "max_in_flight"};
+	const PrismYaml *option = prism_yaml_get(consumer, "ordering");
+	StringInfoData json;
+	ListCell   *cell;
+
+	initStringInfo(&json);
+	if (option != NULL)
+		appendStringInfo(&json, ", \"ordering\": \"%s\"", option->text);
+	for (int i = 0; i < (int) lengthof(integers); i++)
+	{
+		option = prism_yaml_get(consumer, integers[i]);
+		if (option != NULL)
+			appendStringInfo(&json, ", \"%s\": " INT64_FORMAT, integers[i], prism_yaml_integer(option));
+	}
+	option = prism_yaml_get(consumer, "lease");
+	if (option != NULL)
+		appendStringInfo(&json, ", \"lease_us\": " INT64_FORMAT, prism_yaml_interval_ms(option) * 1000);
+	option = prism_yaml_get(consumer, "backoff");
+	if (option != NULL)
+	{
+		if (list_length(option->items) > CONSUMER_BACKOFF_MAX)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("\"consumer.backoff\" has more than %d steps " PRISM_AT,
+						   CONSUMER_BACKOFF_MAX, prism_at(option)));
+		appendStringInfoString(&json, ", \"backoff_us\": [");
+		foreach(cell, option->items)
+			appendStringInfo(&json, "%s" INT64_FORMAT, foreach_current_index(cell) > 0 ? ", " : "",
+							 prism_yaml_interval_ms(lfirst(cell)) * 1000);
+		appendStringInfoChar(&json, ']');
+	}
+	return psprintf("{%s}", json.len > 0 ? json.data + strlen(", ") : "");
 }
 
 /* An outbox shares the caller's transaction, so it can only be in this database. */

@@ -36,6 +36,14 @@ typedef struct PrismChosenPattern
 	const PrismYaml *place;		/* where the reason stands */
 } PrismChosenPattern;
 
+/* A consumer group that apply() makes. */
+typedef struct PrismConsumer
+{
+	const PrismYaml *place;		/* of its name */
+	char	   *group;
+	char	   *config;			/* its options, as JSON */
+} PrismConsumer;
+
 typedef struct PrismNamespace
 {
 	const PrismYaml *place;		/* of its name */
@@ -68,6 +76,8 @@ typedef struct PrismNamespace
 	bool		exactly_once;
 	const PrismYaml *delivery_place;
 	int64		message_bytes_max;
+
+	List	   *consumers;		/* PrismConsumer */
 
 	/* observability */
 	bool		trace_patterns;

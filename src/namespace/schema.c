@@ -21,7 +21,8 @@
 #define TYPING_ERRORS_MAX 3
 #define NAME_CHARACTERS_MAX 64
 
-#define DAY_MS (INT64CONST(24) * 3600 * 1000)
+#define HOUR_MS (INT64CONST(3600) * 1000)
+#define DAY_MS (24 * HOUR_MS)
 
 #define KEY(map, name, type) {map, name, true, PRISM_KEY_##type, NULL, 0, 0}
 #define KEY_OF(map, name, type, target) {map, name, true, PRISM_KEY_##type, target, 0, 0}
@@ -40,7 +41,7 @@ static const PrismKey keys[] = {
 	KEY_OF("namespace", "observability", MAP, "observability"),
 	LATER("namespace", "cache", "cache"),
 	LATER("namespace", "cdc", "cdc"),
-	LATER("namespace", "consumers", "cdc"),
+	KEY_OF("namespace", "consumers", MAPS, "consumer"),
 
 	KEY_OF("pattern", "type", WORD, "pattern"),
 	KEY("pattern", "enabled", BOOLEAN),
@@ -76,6 +77,14 @@ static const PrismKey keys[] = {
 	LATER("needs", "cleanup", "claim-check"),
 	LATER("needs", "audit", "event-store"),
 
+	KEY("consumer", "group", TEXT),
+	KEY("consumer", "name", TEXT),	/* the RFC's other word for it */
+	KEY_OF("consumer", "ordering", WORD, "ordering"),
+	RANGE("consumer", "max_attempts", INTEGER, 0, 10000),
+	RANGE("consumer", "lease", INTERVAL, 1, DAY_MS / 2),
+	RANGE("consumer", "max_in_flight", INTEGER, 0, 1048576),
+	RANGE("consumer", "backoff", INTERVAL_LIST, 0, 7 * DAY_MS),
+
 	KEY("observability", "trace_patterns", BOOLEAN),
 	KEY("observability", "pattern_metrics", BOOLEAN),
 	{NULL, NULL, false, PRISM_KEY_TEXT, NULL, 0, 0}
@@ -98,6 +107,10 @@ static const PrismWord words[] = {
 	{"backend", "s3", false},
 	{"backend", "clickhouse", false},
 
+	{"ordering", "key", true},
+	{"ordering", "none", true},
+	{"ordering", "strict", true},
+
 	{"consistency", "strong", true},
 	{"consistency", "eventual", true},
 	{"delivery guarantee", "at_least_once", true},
@@ -114,9 +127,11 @@ static void check_value(const PrismKey *key, const PrismYaml *value);
 static void check_scalar(const PrismKey *key, const PrismYaml *value);
 static void check_word(const PrismKey *key, const PrismYaml *value);
 static void check_list(const PrismKey *key, const PrismYaml *value);
+static void check_item(const PrismKey *key, const PrismYaml *item);
 static void check_pattern(const PrismKey *key, const PrismYaml *pattern);
 static void report_wrong_value(const PrismKey *key, const PrismYaml *value);
 static char *key_path(const PrismKey *key);
+static char *longest(const PrismKey *key);
 static char *expectation(const PrismKey *key);
 static char *known_words(const char *list);
 
@@ -251,6 +266,8 @@ check_value(const PrismKey *key, const PrismYaml *value)
 				check_word(key, value);
 			break;
 		case PRISM_KEY_TEXT_LIST:
+		case PRISM_KEY_INTERVAL_LIST:
+		case PRISM_KEY_MAPS:
 		case PRISM_KEY_NAMESPACES:
 		case PRISM_KEY_PATTERNS:
 			check_list(key, value);
@@ -287,6 +304,7 @@ check_scalar(const PrismKey *key, const PrismYaml *value)
 			good = prism_parse_size(value->text, &number);
 			break;
 		case PRISM_KEY_INTERVAL:
+		case PRISM_KEY_INTERVAL_LIST:
 			good = prism_parse_interval(value->text, &number);
 			break;
 		default:
@@ -338,16 +356,24 @@ check_list(const PrismKey *key, const PrismYaml *value)
 	if (value->kind != PRISM_YAML_LIST)
 		report_wrong_value(key, value);
 	foreach(cell, value->items)
-	{
-		PrismYaml  *item = lfirst(cell);
+		check_item(key, lfirst(cell));
+}
 
-		if (key->type == PRISM_KEY_PATTERNS)
-			check_pattern(key, item);
-		else if (item->kind != (key->type == PRISM_KEY_NAMESPACES ? PRISM_YAML_MAP : PRISM_YAML_SCALAR))
-			report_wrong_value(key, item);
-		else if (key->type == PRISM_KEY_NAMESPACES)
-			check_namespace(item);
-	}
+static void
+check_item(const PrismKey *key, const PrismYaml *item)
+{
+	bool		is_map = key->type == PRISM_KEY_NAMESPACES || key->type == PRISM_KEY_MAPS;
+
+	if (key->type == PRISM_KEY_PATTERNS)
+		check_pattern(key, item);
+	else if (item->kind != (is_map ? PRISM_YAML_MAP : PRISM_YAML_SCALAR))
+		report_wrong_value(key, item);
+	else if (key->type == PRISM_KEY_NAMESPACES)
+		check_namespace(item);
+	else if (key->type == PRISM_KEY_MAPS)
+		check_map(item, key->target, NULL);
+	else if (key->type == PRISM_KEY_INTERVAL_LIST)
+		check_scalar(key, item);
 }
 
 /* A pattern that is switched off is not looked into unless this version knows it. */
@@ -418,6 +444,17 @@ key_path(const PrismKey *key)
 	return psprintf("%s.%s", key->map, key->name);
 }
 
+/* An interval's upper bound: whole days or hours. */
+static char *
+longest(const PrismKey *key)
+{
+	int			hours = (int) (key->maximum / HOUR_MS);
+
+	if (hours % 24 == 0)
+		return psprintf("%d day%s", hours / 24, hours > 24 ? "s" : "");
+	return psprintf("%d hours", hours);
+}
+
 static char *
 expectation(const PrismKey *key)
 {
@@ -435,13 +472,18 @@ expectation(const PrismKey *key)
 		case PRISM_KEY_SIZE:
 			return "a size such as 500k, 1MB or 64MiB";
 		case PRISM_KEY_INTERVAL:
-			return psprintf("a time such as 100ms, 5s or 1min, from %d ms to %d day",
-							(int) key->minimum, (int) (key->maximum / DAY_MS));
+			return psprintf("a time such as 100ms, 5s or 1min, from %d ms to %s",
+							(int) key->minimum, longest(key));
+		case PRISM_KEY_INTERVAL_LIST:
+			return psprintf("a list of times such as 100ms, 5s or 1min, from %d ms to %s each",
+							(int) key->minimum, longest(key));
 		case PRISM_KEY_TEXT_LIST:
 			return "a list of text";
 		case PRISM_KEY_MAP:
 			return strcmp(key->name, "configuration") == 0 ?
 				"a map with the key \"namespaces\", or one namespace with its \"name\"" : "a map";
+		case PRISM_KEY_MAPS:
+			return "a list of maps";
 		case PRISM_KEY_WORD_OR_MAP:
 			return psprintf("a map, or one of %s", known_words(key->target));
 		case PRISM_KEY_NAMESPACES:
@@ -512,43 +554,4 @@ guess_try(Guess *guess, const char *candidate)
 		guess->best = candidate;
 		guess->distance = distance;
 	}
-}
-
-bool
-prism_yaml_boolean(const PrismYaml *node)
-{
-	return strcmp(node->text, "true") == 0;
-}
-
-int64
-prism_yaml_integer(const PrismYaml *node)
-{
-	int64		number = 0;
-
-	if (!prism_parse_integer(node->text, &number))
-		elog(ERROR, "\"%s\" was not checked", node->text);
-	return number;
-}
-
-PrismYaml *
-prism_pattern_option(const PrismYaml *pattern, const char *key)
-{
-	PrismYaml  *option = NULL;
-	PrismYaml  *config;
-
-	if (pattern->kind != PRISM_YAML_MAP)
-		return NULL;
-	option = prism_yaml_get(pattern, key);
-	config = prism_yaml_get(pattern, "config");
-	if (option == NULL && config != NULL)
-		option = prism_yaml_get(config, key);
-	return option;
-}
-
-bool
-prism_pattern_enabled(const PrismYaml *pattern)
-{
-	PrismYaml  *enabled = pattern->kind == PRISM_YAML_MAP ? prism_yaml_get(pattern, "enabled") : NULL;
-
-	return enabled == NULL || enabled->kind != PRISM_YAML_SCALAR || strcmp(enabled->text, "false") != 0;
 }

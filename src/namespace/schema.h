@@ -21,7 +21,9 @@ typedef enum PrismKeyType
 	PRISM_KEY_SIZE,				/* bytes, minimum .. maximum */
 	PRISM_KEY_INTERVAL,			/* milliseconds, minimum .. maximum */
 	PRISM_KEY_TEXT_LIST,
+	PRISM_KEY_INTERVAL_LIST,	/* each minimum .. maximum milliseconds */
 	PRISM_KEY_MAP,				/* whose keys are those of the map named by the target */
+	PRISM_KEY_MAPS,				/* a list of such maps */
 	PRISM_KEY_WORD_OR_MAP,		/* the word stands for {type: word} */
 	PRISM_KEY_NAMESPACES,		/* a list of maps */
 	PRISM_KEY_PATTERNS			/* a list of words or of maps with a type */
@@ -49,9 +51,13 @@ typedef struct PrismWord
 /* Throws with line and column unless the tree is a correct configuration. */
 extern void prism_schema_check(const PrismYaml *root);
 
-/* What has been checked, as C values. */
+/* value.c: what has been checked, as C values. */
 extern bool prism_yaml_boolean(const PrismYaml *node);
 extern int64 prism_yaml_integer(const PrismYaml *node);
+extern int64 prism_yaml_interval_ms(const PrismYaml *node);
+
+/* The value of a key or of the RFC's second word for it, or NULL; both at once contradict or repeat. */
+extern const PrismYaml *prism_yaml_one_of(const PrismYaml *map, const char *key, const char *synonym);
 
 /* The options of a pattern stand beside its type or under "config". */
 extern PrismYaml *prism_pattern_option(const PrismYaml *pattern, const char *key);

@@ -13,7 +13,6 @@
 #include "store/group_shared.h"
 #include "store/log.h"
 
-#include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -42,17 +41,6 @@ static HTAB *refs = NULL;
 static PrismGroup *reading = NULL;
 static uint32 reading_generation;
 static uint32 reading_epoch;
-
-/* A group or topic that this transaction made or dropped. */
-typedef struct Change
-{
-	int32		group_id;		/* 0: all groups of the topic */
-	int32		topic_id;
-	int			nest_level;
-	bool		created;
-} Change;
-
-static List *changes = NIL;
 
 /* ---------- shared memory ---------- */
 
@@ -169,34 +157,44 @@ unused_slot(bool make_way)
 	return NULL;
 }
 
+/* Under the slot's lock, exclusively. */
 static void
-init_slot(PrismGroup *slot, int32 topic_id, int32 group_id, int64 start_from, bool look)
+configure(PrismGroup *slot, const PrismGroupOptions *options)
+{
+	slot->options = *options;
+	prism_window_configure(slot->window, options->ordering, options->max_attempts);
+}
+
+static void
+init_slot(PrismGroup *slot, const PrismGroupRow *row, bool look)
 {
 	LWLockAcquire(slot->lock, LW_EXCLUSIVE);
 	slot->database = MyDatabaseId;
-	slot->topic_id = topic_id;
-	slot->group_id = group_id;
-	slot->start_from = start_from;
+	slot->topic_id = row->topic_id;
+	slot->group_id = row->group_id;
+	slot->start_from = row->start_from;
 	slot->looked_at = look;
 	slot->ready = slot->starved = false;
 	slot->reader = 0;
 	slot->records = 0;
 	slot->epoch = 0;
+	prism_window_reset(slot->window, 0);
+	configure(slot, &row->options);
 	LWLockRelease(slot->lock);
 }
 
 static PrismGroup *
-find_or_take_slot(int32 topic_id, int32 group_id, int64 start_from, bool look, uint32 *generation)
+find_or_take_slot(const PrismGroupRow *row, bool look, uint32 *generation)
 {
 	PrismGroup *slot;
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_slot(group_id);
+	slot = find_slot(row->group_id);
 	if (slot == NULL)
 	{
 		slot = unused_slot(!look);
 		if (slot != NULL)
-			init_slot(slot, topic_id, group_id, start_from, look);
+			init_slot(slot, row, look);
 	}
 	if (slot != NULL)
 	{
@@ -221,14 +219,14 @@ sweep_databases(void)
 }
 
 PrismGroup *
-prism_group_attach(int32 topic_id, int32 group_id, int64 start_from, bool look, uint32 *generation)
+prism_group_attach(const PrismGroupRow *row, bool look, uint32 *generation)
 {
-	PrismGroup *group = find_or_take_slot(topic_id, group_id, start_from, look, generation);
+	PrismGroup *group = find_or_take_slot(row, look, generation);
 
 	if (group == NULL)
 	{
 		sweep_databases();
-		group = find_or_take_slot(topic_id, group_id, start_from, look, generation);
+		group = find_or_take_slot(row, look, generation);
 	}
 	return group;
 }
@@ -243,9 +241,8 @@ prism_group_no_place(const char *name)
 			errhint("Raise prism.max_groups and restart the server, or drop a group that is not needed with prism.drop_group()."));
 }
 
-/* Free what matches: in a database, one group, or one topic's, or all. */
-static void
-free_slots(Oid database, int32 topic_id, int32 group_id)
+void
+prism_group_free_slots(Oid database, int32 topic_id, int32 group_id)
 {
 	if (table == NULL || database == InvalidOid)
 		return;
@@ -266,13 +263,23 @@ free_slots(Oid database, int32 topic_id, int32 group_id)
 void
 prism_group_forget(Oid database, int32 topic_id)
 {
-	free_slots(database, topic_id, 0);
+	prism_group_free_slots(database, topic_id, 0);
 }
 
 void
-prism_group_detach(int32 group_id)
+prism_group_configure(int32 group_id, const PrismGroupOptions *options)
 {
-	free_slots(MyDatabaseId, 0, group_id);
+	PrismGroup *slot;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	slot = find_slot(group_id);
+	if (slot != NULL)
+	{
+		LWLockAcquire(slot->lock, LW_EXCLUSIVE);
+		configure(slot, options);
+		LWLockRelease(slot->lock);
+	}
+	LWLockRelease(table->lock);
 }
 
 void
@@ -473,6 +480,13 @@ prism_group_name(const PrismGroupRef *ref)
 	return ref->name;
 }
 
+int64
+prism_group_lease_us(const PrismGroupRef *ref)
+{
+	/* one word: unlocked, it is what it was or what it is now */
+	return ref->group->options.lease_us;
+}
+
 bool
 prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 {
@@ -485,7 +499,8 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 		return false;
 	status->position = prism_window_base(window);
 	status->read_end = window->read_end;
-	status->available = window->counts[PRISM_ENTRY_AVAILABLE];
+	status->available = window->counts[PRISM_ENTRY_AVAILABLE] + window->counts[PRISM_ENTRY_WAITING] +
+		window->counts[PRISM_ENTRY_EXHAUSTED];
 	status->in_flight = window->counts[PRISM_ENTRY_LEASED] + window->counts[PRISM_ENTRY_ACKING];
 	status->delayed = window->counts[PRISM_ENTRY_DELAYED];
 	status->lag_messages = prism_window_unfinished(window);
@@ -499,79 +514,4 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	if (status->oldest == 0 && unread > 0)
 		status->oldest = first_created_at(ref->topic, status->read_end);
 	return true;
-}
-
-/* ---------- what the transaction changed ---------- */
-
-static void
-note_change(int32 group_id, int32 topic_id, bool created)
-{
-	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-	Change	   *change = palloc(sizeof(Change));
-
-	*change = (Change) {group_id, topic_id, GetCurrentTransactionNestLevel(), created};
-	changes = lappend(changes, change);
-	MemoryContextSwitchTo(caller);
-}
-
-void
-prism_group_note_created(int32 group_id)
-{
-	note_change(group_id, 0, true);
-}
-
-void
-prism_group_note_dropped(int32 group_id)
-{
-	note_change(group_id, 0, false);
-}
-
-void
-prism_group_topic_dropped(int32 topic_id)
-{
-	note_change(0, topic_id, false);
-}
-
-bool
-prism_group_has_changes(void)
-{
-	return changes != NIL;
-}
-
-void
-prism_group_end_changes(bool committed)
-{
-	ListCell   *cell;
-
-	foreach(cell, changes)
-	{
-		Change	   *change = lfirst(cell);
-
-		if (change->created != committed)
-			free_slots(MyDatabaseId, change->topic_id, change->group_id);
-	}
-	changes = NIL;
-}
-
-void
-prism_group_subend_changes(int nest_level, bool committed)
-{
-	ListCell   *cell;
-
-	foreach(cell, changes)
-	{
-		Change	   *change = lfirst(cell);
-
-		if (change->nest_level < nest_level)
-			continue;
-		if (committed)
-		{
-			change->nest_level = nest_level - 1;
-			continue;
-		}
-		if (change->created)
-			free_slots(MyDatabaseId, change->topic_id, change->group_id);
-		/* frees no memory, so cannot throw */
-		changes = foreach_delete_current(changes, cell);
-	}
 }

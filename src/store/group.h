@@ -13,7 +13,8 @@
  * savepoint, is rolled back or its backend ends; after COMMIT it stays leased
  * until the deadline.
  *
- * Files: group.c slots and the backend's view of them; group_catalog.c
+ * Files: group.c slots and the backend's view of them; group_changes.c groups
+ * made, altered, dropped; group_options.c what a group wants; group_catalog.c
  * prism.consumer_group; group_state.c progress records, rebuilding and
  * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
  * for a later delivery; group_ack.c acknowledgements and the end of
@@ -26,6 +27,7 @@
 #ifndef PRISM_GROUP_H
 #define PRISM_GROUP_H
 
+#include "store/group_options.h"
 #include "store/topic.h"
 
 #include "nodes/pg_list.h"
@@ -90,7 +92,8 @@ typedef struct PrismGroupName
 extern List *prism_group_list(void);
 
 /* Make a group that begins at 'start'; 42710 when it is there. Drop one: false when it was not there. */
-extern void prism_group_create(PrismTopic *topic, const char *name, int64 start);
+extern void prism_group_create(PrismTopic *topic, const char *name, int64 start,
+							   const PrismGroupOptions *options);
 extern bool prism_group_drop(PrismTopic *topic, const char *name);
 
 /*
@@ -99,6 +102,13 @@ extern bool prism_group_drop(PrismTopic *topic, const char *name);
  * be acknowledged any more.  Waits for another transaction that moves the group.
  */
 extern void prism_group_seek(PrismGroupRef *ref, int64 position);
+
+/* The options of a group as its row has them; false: there is no such group. */
+extern bool prism_group_find_options(int32 topic_id, const char *name, PrismGroupOptions *options);
+/* Give a group other options when this transaction commits; one that is not there is made, at the earliest kept position. */
+extern void prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOptions *options);
+/* The lease that its messages are handed out under unless another one is named. */
+extern int64 prism_group_lease_us(const PrismGroupRef *ref);
 
 /* ---------- handing out ---------- */
 

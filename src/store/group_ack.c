@@ -22,6 +22,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /* Acknowledgements checked under one hold of the lock. */
 #define ACK_CHUNK 256
@@ -39,6 +40,7 @@ typedef struct Taking
 	PrismCounter *counter;		/* whose sleepers hear of what goes back */
 	int64		lease_id;
 	int			nest_level;
+	uint32		since;			/* the window's look that took the first of them */
 	int64		first;			/* offsets under this lease lie in first .. last */
 	int64		last;
 } Taking;
@@ -111,6 +113,23 @@ find_taking(PrismGroupRef *ref, int nest_level)
 	return NULL;
 }
 
+/* With what all levels of the transaction have. */
+static PrismHolder
+holder_of(const Taking *own)
+{
+	PrismHolder holder = {.lease_id = own->lease_id,.session = prism_group_session(),.first = PG_INT64_MAX};
+
+	for (const Taking *taking = takings; taking != NULL; taking = taking->next)
+	{
+		if (taking->group != own->group || taking->generation != own->generation || taking->last < 0)
+			continue;
+		if (holder.first == PG_INT64_MAX || (int32) (taking->since - holder.since) < 0)
+			holder.since = taking->since;
+		holder.first = Min(holder.first, taking->first);
+	}
+	return holder;
+}
+
 PrismHolder
 prism_group_holder(PrismGroupRef *ref)
 {
@@ -132,16 +151,19 @@ prism_group_holder(PrismGroupRef *ref)
 		taking->next = takings;
 		takings = taking;
 	}
-	return (PrismHolder) {taking->lease_id, prism_group_session()};
+	return holder_of(taking);
 }
 
 void
-prism_group_note_taken(PrismGroupRef *ref, int64 first, int64 last)
+prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, const PrismTaken *taken, int count)
 {
 	Taking	   *taking = find_taking(ref, GetCurrentTransactionNestLevel());
 
-	taking->first = Min(taking->first, first);
-	taking->last = Max(taking->last, last);
+	if (taking->last < 0)
+		taking->since = ref->group->window->look;
+	taking->first = Min(taking->first, taken[0].offset);
+	taking->last = Max(taking->last, taken[count - 1].offset);
+	*holder = holder_of(taking);
 }
 
 /* In a callback: only locks, stores and latches. */
@@ -152,7 +174,8 @@ give_back(Taking *taking)
 
 	if (taking->last < taking->first || !prism_group_lock_if(taking->group, taking->generation))
 		return;
-	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id);
+	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id,
+								   GetCurrentTimestamp());
 	prism_group_unlock(taking->group);
 	if (count > 0)
 		prism_counter_wake(taking->counter);
@@ -260,7 +283,7 @@ ack_chunk(PrismGroupRef *ref, AckList *list, const int64 *positions, const int64
 	prism_group_lock(ref, LW_SHARED);
 	for (int i = 0; i < count; i++)
 	{
-		PrismHolder holder = {lease_ids != NULL ? lease_ids[i] : 0, prism_group_session()};
+		PrismHolder holder = {.lease_id = lease_ids != NULL ? lease_ids[i] : 0,.session = prism_group_session()};
 
 		switch (prism_window_lease(window, positions[i], holder))
 		{
@@ -270,6 +293,7 @@ ack_chunk(PrismGroupRef *ref, AckList *list, const int64 *positions, const int64
 				break;
 			case PRISM_LEASE_FINISHED:
 				break;
+			case PRISM_LEASE_NACKED:
 			case PRISM_LEASE_LOST:
 				lost[(*lost_count)++] = positions[i];
 				break;
@@ -390,10 +414,12 @@ static void
 end_acks(AckList *list, bool committed)
 {
 	PrismWindow *window = list->group->window;
+	int32		available;
 	bool		wake;
 
 	if (list->count == 0 || !prism_group_lock_if(list->group, list->generation))
 		return;
+	available = window->counts[PRISM_ENTRY_AVAILABLE];
 	/* after a seek an entry of the same offset may be somebody else's by now */
 	for (int i = 0; i < list->count; i++)
 	{
@@ -409,9 +435,8 @@ end_acks(AckList *list, bool committed)
 		else
 			prism_window_undo_ack(window, entry);
 	}
-	wake = committed && list->group->starved;
-	if (wake)
-		list->group->starved = false;
+	wake = list->group->starved || window->counts[PRISM_ENTRY_AVAILABLE] > available;
+	list->group->starved = false;
 	prism_group_unlock(list->group);
 	if (wake)
 		prism_counter_wake(list->counter);

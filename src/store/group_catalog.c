@@ -95,12 +95,15 @@ unlock_name(int32 topic_id, const char *name, LOCKMODE mode)
 static void
 fill_row(PrismGroupRow *row, HeapTuple tuple, TupleDesc descriptor)
 {
+	Jsonb	   *config;
 	bool		isnull;
 
 	row->group_id = DatumGetInt32(heap_getattr(tuple, GROUP_ID, descriptor, &isnull));
 	row->topic_id = DatumGetInt32(heap_getattr(tuple, GROUP_TOPIC_ID, descriptor, &isnull));
 	row->start_from = DatumGetInt64(heap_getattr(tuple, GROUP_START_FROM, descriptor, &isnull));
 	row->name = TextDatumGetCString(heap_getattr(tuple, GROUP_NAME, descriptor, &isnull));
+	config = DatumGetJsonbP(heap_getattr(tuple, GROUP_CONFIG, descriptor, &isnull));
+	row->options = prism_group_options_read(&config->root);
 }
 
 /* Call 'visit' for each row of the topic (0: of all), until it returns false. */
@@ -130,7 +133,7 @@ typedef struct NameSearch
 	const char *name;
 	PrismGroupRow *row;
 	bool		found;
-	ItemPointerData tid;
+	HeapTuple	tuple;			/* a copy of the row */
 } NameSearch;
 
 static bool
@@ -144,7 +147,7 @@ visit_name(Relation catalog, HeapTuple tuple, void *arg)
 		return true;
 	*search->row = row;
 	search->found = true;
-	search->tid = tuple->t_self;
+	search->tuple = heap_copytuple(tuple);
 	return false;
 }
 
@@ -194,8 +197,14 @@ prism_group_list(void)
 	return names;
 }
 
+static Datum
+config_datum(const PrismGroupOptions *options)
+{
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(prism_group_options_write(options)));
+}
+
 static void
-insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
+insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOptions *options, PrismGroupRow *row)
 {
 	Relation	catalog = table_open(catalog_relid(), RowExclusiveLock);
 	Datum		values[GROUP_COLUMNS];
@@ -206,11 +215,12 @@ insert_row(int32 topic_id, const char *name, int64 start, PrismGroupRow *row)
 	row->topic_id = topic_id;
 	row->start_from = start;
 	row->name = pstrdup(name);
+	row->options = *options;
 	values[GROUP_ID - 1] = Int32GetDatum(row->group_id);
 	values[GROUP_TOPIC_ID - 1] = Int32GetDatum(topic_id);
 	values[GROUP_NAME - 1] = CStringGetTextDatum(name);
 	values[GROUP_START_FROM - 1] = Int64GetDatum(start);
-	values[GROUP_CONFIG - 1] = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	values[GROUP_CONFIG - 1] = config_datum(options);
 	values[GROUP_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
 	CatalogTupleInsert(catalog, tuple);
@@ -248,7 +258,7 @@ find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, Pri
 		lock_name(topic->topic_id, name, AccessExclusiveLock);
 		if (!prism_group_find_row(topic->topic_id, name, row))
 		{
-			insert_row(topic->topic_id, name, prism_log_earliest(topic), row);
+			insert_row(topic->topic_id, name, prism_log_earliest(topic), &prism_group_options_default, row);
 			return true;
 		}
 		unlock_name(topic->topic_id, name, AccessExclusiveLock);
@@ -282,8 +292,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 			return false;
 		no_such_group(ref);
 	}
-	ref->group = prism_group_attach(ref->topic_id, row.group_id, row.start_from,
-									missing == PRISM_GROUP_LOOK, &ref->generation);
+	ref->group = prism_group_attach(&row, missing == PRISM_GROUP_LOOK, &ref->generation);
 	/* NoLock: we have made the group, and keep its name's lock */
 	if (held != NoLock)
 		unlock_name(ref->topic_id, ref->name, held);
@@ -301,7 +310,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 }
 
 void
-prism_group_create(PrismTopic *topic, const char *name, int64 start)
+prism_group_create(PrismTopic *topic, const char *name, int64 start, const PrismGroupOptions *options)
 {
 	PrismGroupRow row;
 
@@ -311,7 +320,47 @@ prism_group_create(PrismTopic *topic, const char *name, int64 start)
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
 				errmsg("topic \"%s\" has a consumer group \"%s\" already", topic->name, name));
-	insert_row(topic->topic_id, name, start, &row);
+	insert_row(topic->topic_id, name, start, options, &row);
+}
+
+bool
+prism_group_find_options(int32 topic_id, const char *name, PrismGroupOptions *options)
+{
+	PrismGroupRow row;
+
+	if (!prism_group_find_row(topic_id, name, &row))
+		return false;
+	*options = row.options;
+	return true;
+}
+
+/* Nobody attaches its slot while the name is locked: they have the former options, or will see these. */
+void
+prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOptions *options)
+{
+	PrismGroupRow row;
+	NameSearch	search = {.name = name,.row = &row};
+	Relation	catalog;
+	Datum		values[GROUP_COLUMNS] = {0};
+	bool		nulls[GROUP_COLUMNS] = {false};
+	bool		replaces[GROUP_COLUMNS] = {false};
+
+	prism_group_check_name(name);
+	lock_name(topic->topic_id, name, AccessExclusiveLock);
+	scan_rows(topic->topic_id, visit_name, &search);
+	if (search.found)
+	{
+		catalog = table_open(catalog_relid(), RowExclusiveLock);
+		values[GROUP_CONFIG - 1] = config_datum(options);
+		replaces[GROUP_CONFIG - 1] = true;
+		search.tuple = heap_modify_tuple(search.tuple, RelationGetDescr(catalog), values, nulls, replaces);
+		CatalogTupleUpdate(catalog, &search.tuple->t_self, search.tuple);
+		table_close(catalog, NoLock);
+		CommandCounterIncrement();
+		prism_group_note_altered(row.group_id, &row.options, options);
+	}
+	else
+		insert_row(topic->topic_id, name, prism_log_earliest(topic), options, &row);
 }
 
 bool
@@ -329,7 +378,7 @@ prism_group_drop(PrismTopic *topic, const char *name)
 		return false;
 	}
 	catalog = table_open(catalog_relid(), RowExclusiveLock);
-	CatalogTupleDelete(catalog, &search.tid);
+	CatalogTupleDelete(catalog, &search.tuple->t_self);
 	table_close(catalog, NoLock);
 	prism_group_note_dropped(row.group_id);
 	prism_catalog_changed();

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "store/counter.h"
 #include "store/group.h"
+#include "store/group_options.h"
 #include "store/group_ranges.h"
 #include "store/group_window.h"
 
@@ -41,6 +42,7 @@ typedef struct PrismGroup
 	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
 	int			records;		/* appended since somebody wrote a checkpoint */
 	uint32		epoch;			/* progress records of another epoch do not count (seek) */
+	PrismGroupOptions options;
 	ConditionVariable changed;	/* reading ahead or rebuilding has ended */
 	PrismWindow *window;
 } PrismGroup;
@@ -58,14 +60,25 @@ struct PrismGroupRef
 	uint32		generation;		/* of the slot */
 };
 
+/* A row of prism.consumer_group. */
+typedef struct PrismGroupRow
+{
+	int32		group_id;
+	int32		topic_id;
+	int64		start_from;
+	char	   *name;
+	PrismGroupOptions options;
+} PrismGroupRow;
+
 /* ---------- group.c ---------- */
 
 /* Find or take the slot of a group, for use or only to look at it; NULL: all are in use. */
-extern PrismGroup *prism_group_attach(int32 topic_id, int32 group_id, int64 start_from,
-									  bool look, uint32 *generation);
+extern PrismGroup *prism_group_attach(const PrismGroupRow *row, bool look, uint32 *generation);
 pg_noreturn extern void prism_group_no_place(const char *name);
-/* Free one group's slot. Cannot throw. */
-extern void prism_group_detach(int32 group_id);
+/* Free what matches: in a database, one group, or one topic's (0: any). Cannot throw. */
+extern void prism_group_free_slots(Oid database, int32 topic_id, int32 group_id);
+/* The group has other options. Cannot throw. */
+extern void prism_group_configure(int32 group_id, const PrismGroupOptions *options);
 
 pg_noreturn extern void prism_group_dropped(const char *name);
 
@@ -92,22 +105,18 @@ extern void prism_group_await_reader(PrismGroupRef *ref);
 /* This session's number, told to nobody: what leases without ids are checked against. */
 extern uint32 prism_group_session(void);
 
-/* Groups made and dropped by this transaction: their slots are freed when it turns out that they are gone. */
+/* ---------- group_changes.c ---------- */
+
+/* Groups made, altered and dropped by this transaction: their slots follow when it turns out whether it commits. */
 extern void prism_group_note_created(int32 group_id);
+extern void prism_group_note_altered(int32 group_id, const PrismGroupOptions *before,
+									 const PrismGroupOptions *after);
 extern void prism_group_note_dropped(int32 group_id);
 extern bool prism_group_has_changes(void);
 extern void prism_group_end_changes(bool committed);
 extern void prism_group_subend_changes(int nest_level, bool committed);
 
 /* ---------- group_catalog.c ---------- */
-
-typedef struct PrismGroupRow
-{
-	int32		group_id;
-	int32		topic_id;
-	int64		start_from;
-	char	   *name;
-} PrismGroupRow;
 
 /* The row as of now, whatever the transaction's snapshot. */
 extern bool prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow *row);
@@ -154,7 +163,7 @@ extern PrismArrival prism_group_arrival(const PrismMessage *message);
 
 /* The lease of this (sub)transaction; what it takes goes back when it rolls back. */
 extern PrismHolder prism_group_holder(PrismGroupRef *ref);
-/* The lease was given these offsets. Cannot throw. */
-extern void prism_group_note_taken(PrismGroupRef *ref, int64 first, int64 last);
+/* The lease was given these, in ascending order, which the holder has then. Cannot throw; the slot's lock is held since. */
+extern void prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, const PrismTaken *taken, int count);
 
 #endif							/* PRISM_GROUP_SHARED_H */

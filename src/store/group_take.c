@@ -76,19 +76,33 @@ prism_group_arrival(const PrismMessage *message)
 
 /* ---------- reading ahead ---------- */
 
+/* How many more the group may have in flight. */
+static int
+in_flight_room(const PrismGroup *group)
+{
+	const int32 *counts = group->window->counts;
+
+	if (group->options.max_in_flight == 0)
+		return PG_INT32_MAX;
+	return Max(group->options.max_in_flight - counts[PRISM_ENTRY_LEASED] - counts[PRISM_ENTRY_ACKING], 0);
+}
+
 /* Take what there is of what the delivery still misses. Under the exclusive lock. */
 static void
 take_available(PrismDelivery *delivery, TimestampTz deadline)
 {
-	PrismWindow *window = delivery->ref->group->window;
+	PrismGroup *group = delivery->ref->group;
 	PrismTaken *taken = delivery->taken + delivery->taken_count;
-	int			count = prism_window_take(window, delivery->wanted - delivery->taken_count,
+	int			missing = delivery->wanted - delivery->taken_count;
+	int			count = prism_window_take(group->window, Min(missing, in_flight_room(group)),
 										  delivery->holder, deadline, taken);
 
 	if (count > 0)
-		prism_group_note_taken(delivery->ref, taken[0].offset, taken[count - 1].offset);
+	{
+		prism_group_note_taken(delivery->ref, &delivery->holder, taken, count);
+	}
 	delivery->taken_count += count;
-	delivery->read_end = window->read_end;
+	delivery->read_end = group->window->read_end;
 }
 
 /* Retention does not wait for groups: say so when it took what this one had not read. */
@@ -167,6 +181,23 @@ typedef enum Step
 	STEP_WAIT					/* somebody else reads ahead */
 } Step;
 
+/*
+ * Nothing that is read now could be handed out.  Who ends something wakes
+ * those who were told so (starved).
+ */
+static bool
+is_blocked(PrismGroup *group)
+{
+	const PrismWindow *window = group->window;
+
+	if (in_flight_room(group) == 0)
+		group->starved = true;
+	else if (group->options.ordering != PRISM_ORDERING_STRICT ||
+			 window->counts[PRISM_ENTRY_WAITING] + window->counts[PRISM_ENTRY_DELAYED] + window->counts[PRISM_ENTRY_EXHAUSTED] == 0)
+		return false;
+	return true;
+}
+
 /* Under the exclusive lock: enough was found, or how to get at more. */
 static Step
 next_step(PrismGroupRef *ref, bool enough, bool some, int64 stable, int64 *from, int *room)
@@ -175,7 +206,7 @@ next_step(PrismGroupRef *ref, bool enough, bool some, int64 stable, int64 *from,
 
 	*from = group->window->read_end;
 	*room = prism_window_room(group->window);
-	if (enough || *from >= stable)
+	if (enough || *from >= stable || is_blocked(group))
 		return STEP_DONE;
 	if (*room == 0)
 	{
@@ -255,6 +286,7 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	{
 		int64		stable = prism_log_stable(ref->topic);
 		TimestampTz now = GetCurrentTimestamp();
+		int			waiting;
 		int64		from;
 		int			room;
 		Step		step;
@@ -262,13 +294,14 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, now);
 		take_available(delivery, now + lease_us);
+		waiting = group->window->counts[PRISM_ENTRY_WAITING];
 		step = next_step(ref, delivery->taken_count == delivery->wanted, delivery->taken_count > 0,
 						 stable, &from, &room);
 		prism_group_unlock(group);
 
 		if (step == STEP_DONE)
 		{
-			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable;
+			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable && waiting == 0;
 			break;
 		}
 		again = true;
@@ -327,7 +360,7 @@ prism_group_ready(PrismGroupRef *ref)
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, GetCurrentTimestamp());
-		available = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0;
+		available = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0 && in_flight_room(group) > 0;
 		step = next_step(ref, available, available, stable, &from, &room);
 		prism_group_unlock(group);
 
@@ -383,13 +416,19 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 {
 	PrismGroup *group = delivery->ref->group;
 	PrismEntry *entry;
+	int32		available;
+	bool		wake;
 
 	prism_group_lock(delivery->ref, LW_EXCLUSIVE);
+	available = group->window->counts[PRISM_ENTRY_AVAILABLE];
 	entry = prism_window_find(group->window, offset);
 	if (entry != NULL && entry->state == PRISM_ENTRY_LEASED &&
 		entry->lease_id == delivery->holder.lease_id)
 		prism_window_finish(group->window, entry);
+	wake = group->window->counts[PRISM_ENTRY_AVAILABLE] > available;
 	prism_group_unlock(group);
+	if (wake)
+		prism_counter_wake(delivery->ref->topic->counter);
 	ereport(WARNING,
 			errcode(ERRCODE_NO_DATA),
 			errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before consumer group \"%s\" got it",

@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "store/group_window.h"
+#include "store/group_order.h"
 
 static inline PrismEntry *
 entry_at(PrismWindow *window, int32 index)
@@ -43,16 +43,45 @@ set_state(PrismWindow *window, PrismEntry *entry, PrismEntryState state)
 }
 
 static inline void
-make_available(PrismWindow *window, PrismEntry *entry, int32 index)
+make_available(PrismWindow *window, PrismEntry *entry)
 {
 	set_state(window, entry, PRISM_ENTRY_AVAILABLE);
-	window->scan_from = Min(window->scan_from, index);
+	window->scan_from = Min(window->scan_from, index_of(window, entry));
+}
+
+/* Nobody has the entry any more. */
+static void
+release(PrismWindow *window, PrismEntry *entry)
+{
+	if (window->max_attempts > 0 && entry->attempt >= window->max_attempts)
+		set_state(window, entry, PRISM_ENTRY_EXHAUSTED);
+	else if (entry->flags & PRISM_ENTRY_FIRST)
+		make_available(window, entry);
+	else
+		set_state(window, entry, PRISM_ENTRY_WAITING);
+}
+
+/* Its lease has ended without an acknowledgement. */
+static void
+fail(PrismEntry *entry, TimestampTz now)
+{
+	entry->deadline = now;
+	if (entry->first_failed == 0)
+		entry->first_failed = (uint32) Max(now / USECS_PER_SEC, 1);
+}
+
+/* Nobody has it, but its last lease may still be good for a late acknowledgement. */
+static inline bool
+is_free(const PrismEntry *entry)
+{
+	return entry->state == PRISM_ENTRY_AVAILABLE || entry->state == PRISM_ENTRY_WAITING ||
+		entry->state == PRISM_ENTRY_EXHAUSTED;
 }
 
 Size
 prism_window_bytes(int32 size)
 {
-	return offsetof(PrismWindow, entries) + (Size) size * sizeof(PrismEntry);
+	return offsetof(PrismWindow, entries) + (Size) size * sizeof(PrismEntry) + prism_order_bytes(size);
 }
 
 void
@@ -72,8 +101,41 @@ prism_window_reset(PrismWindow *window, int64 position)
 	window->used = 0;
 	window->passed = 0;
 	window->scan_from = 0;
+	window->doubtful = 0;
 	memset(window->counts, 0, sizeof(window->counts));
 	window->next_deadline = DT_NOEND;
+	prism_order_clear(window);
+}
+
+/* After entries have moved, or the order is another one. */
+static void
+link_all(PrismWindow *window)
+{
+	prism_order_clear(window);
+	for (int32 index = 0; index < window->used; index++)
+	{
+		PrismEntry *entry = entry_at(window, index);
+
+		if (entry->state != PRISM_ENTRY_FINISHED)
+			prism_order_link(window, entry);
+	}
+}
+
+void
+prism_window_configure(PrismWindow *window, PrismOrdering ordering, int32 max_attempts)
+{
+	if (window->ordering == ordering && window->max_attempts == max_attempts)
+		return;
+	window->ordering = ordering;
+	window->max_attempts = max_attempts;
+	link_all(window);
+	for (int32 index = 0; index < window->used; index++)
+	{
+		PrismEntry *entry = entry_at(window, index);
+
+		if (is_free(entry))
+			release(window, entry);
+	}
 }
 
 int64
@@ -185,6 +247,7 @@ compact(PrismWindow *window)
 	window->scan_from = window->scan_from >= window->used ? kept : scan_from;
 	window->used = kept;
 	window->counts[PRISM_ENTRY_FINISHED] = 0;
+	link_all(window);
 }
 
 PrismEntry *
@@ -202,8 +265,14 @@ prism_window_add(PrismWindow *window, int64 offset, TimestampTz created_at, uint
 	entry->offset = offset;
 	entry->created_at = created_at;
 	entry->key_hash = key_hash;
-	entry->state = PRISM_ENTRY_AVAILABLE;
-	window->counts[PRISM_ENTRY_AVAILABLE]++;
+	prism_order_link(window, entry);
+	entry->state = entry->flags & PRISM_ENTRY_FIRST ? PRISM_ENTRY_AVAILABLE : PRISM_ENTRY_WAITING;
+	window->counts[entry->state]++;
+	if (window->doubtful > 0)
+	{
+		window->doubtful--;
+		entry->flags |= PRISM_ENTRY_DOUBTFUL;
+	}
 	window->used++;
 	window->passed = Min(window->passed, window->size - window->used);
 	window->read_end = offset + 1;
@@ -214,6 +283,30 @@ void
 prism_window_read_to(PrismWindow *window, int64 position)
 {
 	window->read_end = Max(window->read_end, position);
+}
+
+void
+prism_window_restore(PrismWindow *window, PrismEntry *entry, uint16 attempt, TimestampTz due,
+					 uint32 first_failed, TimestampTz now)
+{
+	entry->attempt = attempt;
+	entry->first_failed = first_failed;
+	entry->deadline = due;
+	if (due > now)
+	{
+		set_state(window, entry, PRISM_ENTRY_DELAYED);
+		window->next_deadline = Min(window->next_deadline, due);
+	}
+	else
+		release(window, entry);
+}
+
+void
+prism_window_doubt(PrismWindow *window)
+{
+	for (int32 index = 0; index < window->used; index++)
+		entry_at(window, index)->flags |= PRISM_ENTRY_DOUBTFUL;
+	window->doubtful = prism_window_room(window);
 }
 
 /*
@@ -233,12 +326,46 @@ prism_window_expire(PrismWindow *window, TimestampTz now)
 
 		if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_DELAYED)
 			continue;
-		if (entry->deadline <= now)
-			make_available(window, entry, index);
-		else
+		if (entry->deadline > now)
+		{
 			next_deadline = Min(next_deadline, entry->deadline);
+			continue;
+		}
+		if (entry->state == PRISM_ENTRY_LEASED)
+			fail(entry, now);
+		release(window, entry);
 	}
 	window->next_deadline = next_deadline;
+}
+
+static PrismTaken
+lease(PrismWindow *window, PrismEntry *entry, PrismHolder holder, TimestampTz deadline)
+{
+	set_state(window, entry, PRISM_ENTRY_LEASED);
+	entry->lease_id = holder.lease_id;
+	entry->session = holder.session;
+	entry->deadline = deadline;
+	entry->look = window->look;
+	entry->flags &= ~PRISM_ENTRY_NACKED;
+	window->next_deadline = Min(window->next_deadline, deadline);
+	return (PrismTaken)
+	{
+		.offset = entry->offset,
+		.attempt = entry->attempt,
+		.repeated = entry->attempt > 1 || (entry->flags & PRISM_ENTRY_DOUBTFUL) != 0
+	};
+}
+
+/* Where to look for work: what waits for the holder's own is behind that. */
+static int32
+look_from(PrismWindow *window, PrismHolder holder)
+{
+	int32		held_from;
+
+	if (window->counts[PRISM_ENTRY_WAITING] == 0 || holder.first >= window->read_end)
+		return window->counts[PRISM_ENTRY_AVAILABLE] > 0 ? window->scan_from : window->used;
+	held_from = search(window, 0, window->used, holder.first);
+	return Min(held_from, window->scan_from);
 }
 
 int
@@ -246,47 +373,60 @@ prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 				  TimestampTz deadline, PrismTaken *taken)
 {
 	int			count = 0;
-	int32		index = window->scan_from;
+	int32		index = look_from(window, holder);
 
+	window->look++;
+	if (holder.first == PG_INT64_MAX)
+		holder.since = window->look;
 	for (; index < window->used && count < max; index++)
 	{
 		PrismEntry *entry = entry_at(window, index);
 
-		if (entry->state != PRISM_ENTRY_AVAILABLE)
+		if (entry->state != PRISM_ENTRY_AVAILABLE &&
+			!(entry->state == PRISM_ENTRY_WAITING && prism_order_follows(window, entry, holder)))
 			continue;
-		set_state(window, entry, PRISM_ENTRY_LEASED);
-		entry->lease_id = holder.lease_id;
-		entry->session = holder.session;
-		entry->deadline = deadline;
 		if (entry->attempt < PG_UINT16_MAX)
 			entry->attempt++;
-		taken[count].offset = entry->offset;
-		taken[count].attempt = entry->attempt;
-		count++;
+		taken[count++] = lease(window, entry, holder, deadline);
 	}
-	window->scan_from = index;
-	if (count > 0)
-		window->next_deadline = Min(window->next_deadline, deadline);
+	window->scan_from = Max(window->scan_from, index);
+	return count;
+}
+
+int
+prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
+							TimestampTz deadline, PrismTaken *taken)
+{
+	int			count = 0;
+
+	window->look++;
+	for (int32 index = 0; index < window->used && count < max && window->counts[PRISM_ENTRY_EXHAUSTED] > 0; index++)
+	{
+		PrismEntry *entry = entry_at(window, index);
+
+		if (entry->state == PRISM_ENTRY_EXHAUSTED)
+			taken[count++] = lease(window, entry, holder, deadline);
+	}
 	return count;
 }
 
 /* False: the lease does not hold the entry. */
 static bool
-give_back(PrismWindow *window, PrismEntry *entry, int32 index, int64 lease_id)
+give_back(PrismWindow *window, PrismEntry *entry, int64 lease_id)
 {
 	if (entry->lease_id != lease_id)
 		return false;
-	/* available: it ended before, and now cannot be acknowledged late either */
-	if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_AVAILABLE)
+	/* free: it ended before, and now cannot be acknowledged late either */
+	if (entry->state != PRISM_ENTRY_LEASED && !is_free(entry))
 		return false;
-	make_available(window, entry, index);
+	release(window, entry);
 	entry->lease_id = 0;
 	entry->session = 0;
 	return true;
 }
 
 int
-prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id)
+prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id, TimestampTz now)
 {
 	int			count = 0;
 
@@ -296,7 +436,9 @@ prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease
 
 		if (entry->offset > last)
 			break;
-		if (give_back(window, entry, index, lease_id))
+		if (entry->lease_id == lease_id && entry->state == PRISM_ENTRY_LEASED)
+			fail(entry, now);
+		if (give_back(window, entry, lease_id))
 			count++;
 	}
 	return count;
@@ -307,10 +449,14 @@ prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id)
 {
 	PrismEntry *entry = prism_window_find(window, offset);
 
-	if (entry == NULL || !give_back(window, entry, index_of(window, entry), lease_id))
+	if (entry == NULL || entry->lease_id != lease_id)
 		return false;
+	/* before it is released: the last attempt that there may be was not used up */
 	entry->attempt--;
-	return true;
+	if (give_back(window, entry, lease_id))
+		return true;
+	entry->attempt++;
+	return false;
 }
 
 static bool
@@ -331,22 +477,26 @@ prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder)
 
 	if (entry == NULL || !holds(holder, entry))
 		return PRISM_LEASE_LOST;
-	switch ((PrismEntryState) entry->state)
-	{
-		case PRISM_ENTRY_FINISHED:
-			return PRISM_LEASE_FINISHED;
-		case PRISM_ENTRY_LEASED:
-		case PRISM_ENTRY_AVAILABLE:
-			return PRISM_LEASE_HELD;
-		default:
-			return PRISM_LEASE_LOST;
-	}
+	if (entry->state == PRISM_ENTRY_FINISHED)
+		return PRISM_LEASE_FINISHED;
+	if (entry->flags & PRISM_ENTRY_NACKED)
+		return PRISM_LEASE_NACKED;
+	return entry->state == PRISM_ENTRY_LEASED || is_free(entry) ? PRISM_LEASE_HELD : PRISM_LEASE_LOST;
+}
+
+void
+prism_window_extend(PrismWindow *window, PrismEntry *entry, TimestampTz deadline)
+{
+	Assert(entry->state == PRISM_ENTRY_LEASED || is_free(entry));
+	set_state(window, entry, PRISM_ENTRY_LEASED);
+	entry->deadline = deadline;
+	window->next_deadline = Min(window->next_deadline, deadline);
 }
 
 void
 prism_window_begin_ack(PrismWindow *window, PrismEntry *entry)
 {
-	Assert(entry->state == PRISM_ENTRY_LEASED || entry->state == PRISM_ENTRY_AVAILABLE);
+	Assert(entry->state == PRISM_ENTRY_LEASED || is_free(entry));
 	set_state(window, entry, PRISM_ENTRY_ACKING);
 }
 
@@ -376,9 +526,28 @@ trim(PrismWindow *window)
 void
 prism_window_finish(PrismWindow *window, PrismEntry *entry)
 {
+	PrismEntry *next = prism_order_unlink(window, entry);
+
 	set_state(window, entry, PRISM_ENTRY_FINISHED);
+	if (next != NULL && next->state == PRISM_ENTRY_WAITING)
+		make_available(window, next);
 	if (index_of(window, entry) == 0)
 		trim(window);
+}
+
+void
+prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampTz due, TimestampTz now)
+{
+	Assert(entry->state == PRISM_ENTRY_ACKING);
+	fail(entry, now);
+	entry->flags |= PRISM_ENTRY_NACKED;
+	prism_window_restore(window, entry, entry->attempt, due, entry->first_failed, now);
+}
+
+TimestampTz
+prism_window_first_failure(const PrismEntry *entry)
+{
+	return entry->first_failed * USECS_PER_SEC;
 }
 
 int64
