@@ -13,6 +13,7 @@
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
+#include "store/delay.h"
 #include "store/group.h"
 #include "store/log.h"
 #include "store/segment.h"
@@ -112,12 +113,14 @@ on_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			prism_group_end(true);
 			prism_log_end(true);
+			prism_delay_end(true);
 			prism_counter_end(true);
 			prism_wake_end(true);
 			break;
 		case XACT_EVENT_ABORT:
 			prism_group_end(false);
 			prism_log_end(false);
+			prism_delay_end(false);
 			prism_counter_end(false);
 			prism_wake_end(false);
 			break;
@@ -171,6 +174,7 @@ _PG_init(void)
 	RegisterSubXactCallback(on_subtransaction, NULL);
 	RegisterResourceReleaseCallback(on_release, NULL);
 	prism_segment_wake = prism_wake_maintainer;
+	prism_delay_wake = prism_wake_scheduler;
 	prism_worker_init();
 }
 

@@ -19,7 +19,7 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_drop_namespace';
 COMMENT ON FUNCTION prism.drop_namespace(text, boolean) IS
-'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000.';
+'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink or for their deliver_at, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000.';
 
 CREATE FUNCTION prism.grant(namespace text, privilege text, role text)
 RETURNS void

@@ -3,12 +3,12 @@
 CREATE FUNCTION prism.outbox_messages(
     for_topic text DEFAULT NULL,
     OUT id uuid, OUT topic text, OUT key text, OUT headers jsonb, OUT payload bytea,
-    OUT "position" bigint, OUT created_at timestamptz, OUT published_at timestamptz
+    OUT "position" bigint, OUT created_at timestamptz, OUT published_at timestamptz, OUT deliver_at timestamptz
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_outbox_messages';
 COMMENT ON FUNCTION prism.outbox_messages(text) IS
-'Messages of one topic, or of all that the caller may read: those this transaction has published, in order (position NULL), those that wait for a sink (published_at NULL), and the last 1,000 before them. Errors: 42704 unknown topic; 42501 no right to read.';
+'Messages of one topic, or of all that the caller may read: those this transaction has published, in order (position NULL), then those it has published for later (with deliver_at), those that wait for a sink (published_at NULL), and the last 1,000 before them. Errors: 42704 unknown topic; 42501 no right to read.';
 
 CREATE FUNCTION prism.outbox_insert() RETURNS trigger
     LANGUAGE c VOLATILE
@@ -17,9 +17,9 @@ COMMENT ON FUNCTION prism.outbox_insert() IS
 'INSTEAD OF INSERT trigger of prism.outbox and of the views that namespaces name (argument: the topic): publishes the row. Errors: as prism.publish(); 428C9 for a value in a column that prism fills in.';
 
 CREATE VIEW prism.outbox WITH (security_barrier) AS
-    SELECT m.id, m.topic, m.key, m.headers, m.payload, m."position", m.created_at, m.published_at
+    SELECT m.id, m.topic, m.key, m.headers, m.payload, m."position", m.created_at, m.published_at, m.deliver_at
     FROM prism.outbox_messages() AS m;
 CREATE TRIGGER publish INSTEAD OF INSERT ON prism.outbox
     FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert();
 COMMENT ON VIEW prism.outbox IS
-'The RFC''s outbox: this transaction''s pending messages, those not yet published, and recent ones; published_at is the time at which the slowest sink''s position had passed the message, without sinks that of publish(). INSERT and COPY publish.';
+'The RFC''s outbox: this transaction''s pending messages, those not yet published, and recent ones; published_at is the time at which the slowest sink''s position had passed the message, without sinks that of publish(). deliver_at: of this transaction''s messages for later; once committed they are not shown until they are delivered. INSERT and COPY publish.';

@@ -14,7 +14,7 @@ LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) w.database_oi
 LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) w.server_oid
       AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
 COMMENT ON VIEW prism.workers IS
-'Background workers: kind (launcher, manager, maintainer, forwarder), database, foreign server or first sink of a forwarder, process id (NULL: no process), state (starting, running, backoff, stopping, no_worker_slot, failed), since when, restarts, last error, and what to do';
+'Background workers: kind (launcher, manager, maintainer, scheduler, forwarder), database, foreign server or first sink of a forwarder, process id (NULL: no process), state (starting, running, backoff, stopping, no_worker_slot, failed), since when, restarts, last error, and what to do';
 
 CREATE FUNCTION prism.wake_workers() RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_wake_workers';
 COMMENT ON FUNCTION prism.wake_workers() IS

@@ -4,7 +4,8 @@
 CREATE FUNCTION prism.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
-    OUT committing_pid integer, OUT committing_since timestamptz
+    OUT committing_pid integer, OUT committing_since timestamptz,
+    OUT delayed bigint, OUT next_due timestamptz
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_topic_states';
@@ -22,7 +23,9 @@ SELECT
     s.last_publish,
     d.segments,
     d.disk_bytes,
-    t.created_at
+    t.created_at,
+    s.delayed,
+    s.next_due
 FROM prism.topic_states() s
 JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
@@ -33,7 +36,7 @@ CROSS JOIN LATERAL (
         AND c.relnamespace = (SELECT p.oid FROM pg_catalog.pg_namespace p WHERE p.nspname = 'prism_log')
     WHERE g.topic_id = s.topic_id) d;    -- of s: the size of a topic that is being dropped would wait for that
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
 SELECT
@@ -134,6 +137,7 @@ WITH outbox AS (
     UNION ALL SELECT 23, 'prism_topic_first_position', labels, first_position, 'gauge', 'The first position kept.' FROM topic
     UNION ALL SELECT 24, 'prism_topic_segments', labels, segments, 'gauge', 'Segments of the topic.' FROM topic
     UNION ALL SELECT 25, 'prism_topic_disk_bytes', labels, disk_bytes, 'gauge', 'Bytes of the topic''s segments on disk, with indexes.' FROM topic
+    UNION ALL SELECT 26, 'prism_topic_delayed_messages', labels, delayed, 'gauge', 'Messages that wait for their deliver_at.' FROM topic
 
     UNION ALL SELECT 30, 'prism_sink_up', labels, (state = 'running')::int, 'gauge', '1 when the sink is running.' FROM sink
     UNION ALL SELECT 31, 'prism_sink_state', labels || pg_catalog.jsonb_build_object('state', state), 1, 'gauge', 'The state of the sink, as a label.' FROM sink

@@ -17,6 +17,7 @@
 #include "api/namespace_parts.h"
 #include "bgworker/wakeup.h"
 #include "namespace/namespace.h"
+#include "store/delay.h"
 #include "store/progress.h"
 #include "store/topic.h"
 
@@ -79,6 +80,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	{
 		prism_access_lock();
 		prism_progress_ensure();
+		prism_delay_ensure();
 	}
 	foreach(cell, namespaces)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
@@ -335,6 +337,12 @@ drop_topics(int32 namespace_id, bool force)
 		if (!force)
 			prism_namespace_check_waiting(topic_id, topic_name,
 										  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+		if (!force && prism_delay_waiting(topic_id))
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("messages of topic \"%s\" wait for the time of their delivery", topic_name),
+					errdetail("prism.topics shows how many, and when the next one is due."),
+					errhint("Wait until they are delivered, or lose them by prism.drop_namespace(name, force => true)."));
 		prism_topic_drop(topic_id);
 	}
 }

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "api/publish.h"
 #include "store/counter.h"
+#include "store/delay.h"
 #include "store/log.h"
 #include "store/sink.h"
 #include "store/topic.h"
@@ -42,16 +43,19 @@ enum
 	OUTBOX_POSITION,
 	OUTBOX_CREATED_AT,
 	OUTBOX_PUBLISHED_AT,
-	OUTBOX_COLUMNS = OUTBOX_PUBLISHED_AT
+	OUTBOX_DELIVER_AT,
+	OUTBOX_COLUMNS = OUTBOX_DELIVER_AT
 };
 
 PG_FUNCTION_INFO_V1(prism_outbox_messages);
 PG_FUNCTION_INFO_V1(prism_outbox_insert);
 
+static void put_delayed(ReturnSetInfo *result, PrismTopic *topic);
+
 /* ---------- looking ---------- */
 
 static void
-put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, bool pending)
+put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, bool pending, TimestampTz deliver_at)
 {
 	Datum		values[OUTBOX_COLUMNS];
 	bool		nulls[OUTBOX_COLUMNS];
@@ -75,6 +79,8 @@ put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, b
 	/* without sinks a message is out with its commit */
 	values[OUTBOX_PUBLISHED_AT - 1] =
 		TimestampTzGetDatum(published_at != 0 ? published_at : message->created_at);
+	values[OUTBOX_DELIVER_AT - 1] = TimestampTzGetDatum(deliver_at);
+	nulls[OUTBOX_DELIVER_AT - 1] = deliver_at == PRISM_DELIVER_AT_ONCE;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -110,7 +116,7 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 	while (prism_reader_next(reader, &message))
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_row(result, topic, &message, false);
+		put_row(result, topic, &message, false, PRISM_DELIVER_AT_ONCE);
 	}
 	prism_reader_close(reader);
 
@@ -118,7 +124,28 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 	while (prism_pending_next(scan, &message))
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_row(result, topic, &message, true);
+		put_row(result, topic, &message, true, PRISM_DELIVER_AT_ONCE);
+	}
+	put_delayed(result, topic);
+}
+
+/* What this transaction has published for later. */
+static void
+put_delayed(ReturnSetInfo *result, PrismTopic *topic)
+{
+	PrismTopic *journal = prism_topic_lookup(PRISM_DELAY_TOPIC, true);
+	PrismPendingScan *scan = journal != NULL ? prism_pending_scan(journal) : NULL;
+	PrismMessage message;
+
+	while (prism_pending_next(scan, &message))
+	{
+		PrismDelayEntry entry;
+
+		CHECK_FOR_INTERRUPTS();
+		if (prism_delay_peek(&message, &entry) != PRISM_DELAY_PUBLISH || entry.topic_id != topic->topic_id)
+			continue;
+		prism_delay_unseal(&message);
+		put_row(result, topic, &message, true, entry.due_at);
 	}
 }
 
@@ -214,10 +241,12 @@ prism_outbox_insert(PG_FUNCTION_ARGS)
 	Datum		key;
 	Datum		headers;
 	Datum		payload;
+	Datum		deliver_at;
 	bool		no_id;
 	bool		no_key;
 	bool		no_headers;
 	bool		no_payload;
+	bool		no_time;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
 		!TRIGGER_FIRED_INSTEAD(data->tg_event))
@@ -234,7 +263,10 @@ prism_outbox_insert(PG_FUNCTION_ARGS)
 	key = column(&row, "key", &no_key);
 	headers = column(&row, "headers", &no_headers);
 	payload = column(&row, "payload", &no_payload);
-	prism_publish_as(topic, no_id ? NULL : DatumGetUUIDP(id), PRISM_PAYLOAD_TEXT,
+	deliver_at = column(&row, "deliver_at", &no_time);
+	prism_publish_as(topic, no_id ? NULL : DatumGetUUIDP(id),
+					 no_time ? PRISM_DELIVER_AT_ONCE : prism_publish_check_time(DatumGetTimestampTz(deliver_at)),
+					 PRISM_PAYLOAD_TEXT,
 					 no_payload ? NULL : PG_DETOAST_DATUM_PACKED(payload),
 					 no_key ? NULL : DatumGetTextPP(key),
 					 no_headers ? NULL : DatumGetJsonbP(headers));

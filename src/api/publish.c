@@ -12,6 +12,7 @@
 #include "api/headers.h"
 #include "api/publish.h"
 #include "pattern/pattern.h"
+#include "store/delay.h"
 #include "store/log.h"
 #include "uuid7.h"
 
@@ -123,12 +124,12 @@ pg_uuid_t
 prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload, text *key,
 			  Jsonb *headers)
 {
-	return prism_publish_as(topic, NULL, form, payload, key, headers);
+	return prism_publish_as(topic, NULL, PRISM_DELIVER_AT_ONCE, form, payload, key, headers);
 }
 
 pg_uuid_t
-prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, PrismPayloadForm form,
-				 struct varlena *payload, text *key, Jsonb *headers)
+prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
+				 PrismPayloadForm form, struct varlena *payload, text *key, Jsonb *headers)
 {
 	PrismMessage message = {.remaining = 0};
 	bool		is_json;
@@ -149,8 +150,23 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, PrismPayloadForm form,
 	message.key = PointerGetDatum(key);
 	message.headers = PointerGetDatum(headers);
 	message.payload = PointerGetDatum(payload);
-	prism_chain_publish(topic, &message);
+	/* the chain is for what comes to the log: a delayed message passes it when it is delivered */
+	if (deliver_at > message.created_at)
+		prism_delay_append(topic, deliver_at, &message);
+	else
+		prism_chain_publish(topic, &message);
 	return message.id;
+}
+
+TimestampTz
+prism_publish_check_time(TimestampTz deliver_at)
+{
+	if (TIMESTAMP_NOT_FINITE(deliver_at))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("deliver_at must be a finite time"),
+				errhint("Leave it out to deliver the message when the transaction commits."));
+	return deliver_at;
 }
 
 PrismTopic *
@@ -191,13 +207,10 @@ publish_one(FunctionCallInfo fcinfo, PrismPayloadForm form, struct varlena *payl
 	PrismTopic *topic = prism_publish_topic(optional_text(fcinfo, 0), optional_text(fcinfo, 4));
 	pg_uuid_t  *id = palloc(sizeof(pg_uuid_t));
 
-	if (!PG_ARGISNULL(5))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("deliver_at is not available yet in prism " PRISM_VERSION),
-				errhint("Leave it out; the message is delivered when the transaction commits."));
-	*id = prism_publish(topic, form, payload, optional_text(fcinfo, 2),
-						PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
+	*id = prism_publish_as(topic, NULL,
+						   PG_ARGISNULL(5) ? PRISM_DELIVER_AT_ONCE : prism_publish_check_time(PG_GETARG_TIMESTAMPTZ(5)),
+						   form, payload, optional_text(fcinfo, 2),
+						   PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
 	PG_RETURN_UUID_P(id);
 }
 

@@ -31,9 +31,19 @@ typedef enum PrismPayloadForm
 extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 							   text *key, Jsonb *headers);
 
-/* Likewise with an id that the caller chose; NULL: a new one. */
-extern pg_uuid_t prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, PrismPayloadForm form,
-								  struct varlena *payload, text *key, Jsonb *headers);
+/* No deliver_at was given. */
+#define PRISM_DELIVER_AT_ONCE DT_NOBEGIN
+
+/*
+ * Likewise with an id that the caller chose (NULL: a new one), and a time before
+ * which the message is not delivered: a finite one, or PRISM_DELIVER_AT_ONCE.
+ */
+extern pg_uuid_t prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
+								  PrismPayloadForm form, struct varlena *payload, text *key,
+								  Jsonb *headers);
+
+/* 22023 unless it can be a deliver_at. */
+extern TimestampTz prism_publish_check_time(TimestampTz deliver_at);
 
 /* The topic that publish() names, with the right to publish; checks the namespace when given. */
 extern PrismTopic *prism_publish_topic(text *topic_name, text *namespace_name);

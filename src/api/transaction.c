@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(prism_transaction);
 
@@ -108,6 +109,20 @@ string_field(JsonbContainer *object, const char *key, const char *hint)
 	return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
 }
 
+/* Likewise a time, as PostgreSQL writes and reads it. */
+static TimestampTz
+time_field(JsonbContainer *object, const char *key, const char *hint)
+{
+	text	   *value = string_field(object, key, hint);
+
+	if (value == NULL)
+		return PRISM_DELIVER_AT_ONCE;
+	return prism_publish_check_time(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+																			CStringGetDatum(text_to_cstring(value)),
+																			ObjectIdGetDatum(InvalidOid),
+																			Int32GetDatum(-1))));
+}
+
 /* ---------- the operations ---------- */
 
 static void
@@ -130,9 +145,9 @@ run_execute(JsonbContainer *operation, JsonbValue *statement, StringInfo result)
 static void
 run_publish(JsonbContainer *operation, JsonbValue *message, StringInfo result)
 {
-	static const char *const fields[] = {"topic", "payload", "key", "headers", "namespace", NULL};
+	static const char *const fields[] = {"topic", "payload", "key", "headers", "namespace", "deliver_at", NULL};
 	static const char *const hint =
-		"A message is {\"topic\": string, \"payload\": any JSON, \"key\": string, \"headers\": object, \"namespace\": string}.";
+		"A message is {\"topic\": string, \"payload\": any JSON, \"key\": string, \"headers\": object, \"namespace\": string, \"deliver_at\": time}.";
 	JsonbContainer *object = as_object(message);
 	PrismTopic *topic;
 	JsonbValue *payload;
@@ -152,10 +167,10 @@ run_publish(JsonbContainer *operation, JsonbValue *message, StringInfo result)
 	headers = field(object, "headers");
 
 	topic = prism_publish_topic(string_field(object, "topic", hint), string_field(object, "namespace", hint));
-	id = prism_publish(topic, PRISM_PAYLOAD_JSON,
-					   payload->type == jbvNull ? NULL : prism_jsonb_bytes(JsonbValueToJsonb(payload)),
-					   string_field(object, "key", hint),
-					   headers == NULL || headers->type == jbvNull ? NULL : JsonbValueToJsonb(headers));
+	id = prism_publish_as(topic, NULL, time_field(object, "deliver_at", hint), PRISM_PAYLOAD_JSON,
+						  payload->type == jbvNull ? NULL : prism_jsonb_bytes(JsonbValueToJsonb(payload)),
+						  string_field(object, "key", hint),
+						  headers == NULL || headers->type == jbvNull ? NULL : JsonbValueToJsonb(headers));
 	appendStringInfo(result, "{\"id\":\"%s\"}",
 					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id))));
 }

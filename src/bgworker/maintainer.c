@@ -16,6 +16,8 @@
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"
+#include "store/delay.h"
+#include "store/delay_bucket.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -44,6 +46,7 @@ typedef enum Phase
 	PHASE_SEGMENTS,				/* publishers may wait for these */
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
+	PHASE_DELAYED,				/* and what of delayed messages has been delivered */
 	PHASE_RESTORED,				/* adopt what a restore has made */
 	PHASE_END
 } Phase;
@@ -90,6 +93,7 @@ static Phase first_housekeeping(Round *round);
 static void adopt_strays(void);
 static bool enforce_retention(Round *round);
 static void trim_progress(void);
+static bool tidy_delayed(void);
 
 void
 prism_maintainer_main(Datum main_arg)
@@ -138,7 +142,12 @@ maintain(void *arg)
 			break;
 		case PHASE_RETENTION:
 			if (!enforce_retention(round))
-				round->phase = PHASE_RESTORED;
+				round->phase = PHASE_DELAYED;
+			break;
+		case PHASE_DELAYED:
+			round->phase = PHASE_RESTORED;
+			if (tidy_delayed())
+				round->phase = PHASE_DELAYED;	/* there may be more */
 			break;
 		case PHASE_RESTORED:
 			round->phase = PHASE_END;
@@ -351,6 +360,22 @@ enforce_retention(Round *round)
 		round->retention_topic_id = former_id;	/* there may be more of it */
 	prism_worker_commit();
 	return topic_id != 0;
+}
+
+/* One bucket a transaction. False: there is none left to drop. */
+static bool
+tidy_delayed(void)
+{
+	PrismTopic *journal;
+	bool		dropped;
+
+	prism_worker_begin("dropping what delayed messages have left");
+	journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	if (journal != NULL)
+		prism_retention_drop_below(journal, prism_delay_needed_from(journal));
+	dropped = prism_delay_bucket_drop_retired();
+	prism_worker_commit();
+	return dropped;
 }
 
 /* ---------- after a restore ---------- */

@@ -15,6 +15,7 @@
 #include "prism.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
+#include "store/delay.h"
 
 #include "access/xact.h"
 #include "executor/spi.h"
@@ -107,11 +108,13 @@ static WantedWorkers
 read_wanted(void)
 {
 	WantedWorkers wanted;
+	bool		delayed;
 
 	prism_worker_begin("reading which workers are wanted");
+	delayed = prism_delay_has_work();
 	if (SPI_execute(forwarders_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prism.sink");
-	wanted.count = SPI_processed + 1;
+	wanted.count = SPI_processed + 1 + (delayed ? 1 : 0);
 	wanted.identities = MemoryContextAllocZero(prism_step_mcxt(), wanted.count * sizeof(*wanted.identities));
 	wanted.identities[0].kind = PRISM_MAINTAINER;
 	wanted.identities[0].database = MyDatabaseId;
@@ -124,6 +127,11 @@ read_wanted(void)
 		forwarder->database = MyDatabaseId;
 		forwarder->server = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 		forwarder->sink_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	if (delayed)
+	{
+		wanted.identities[wanted.count - 1].kind = PRISM_SCHEDULER;
+		wanted.identities[wanted.count - 1].database = MyDatabaseId;
 	}
 	prism_worker_commit();
 	return wanted;

@@ -61,7 +61,7 @@ static int	count_processes(void);
 static void ask_to_leave(PrismWorkerSlot *slot, TimestampTz now);
 static bool register_process(int slot_number, const PrismWorkerSlot *start);
 static void release_slot(int code, Datum arg);
-static void wake_slot(const PrismWorkerSlot *slot);
+static bool wake_slot(const PrismWorkerSlot *slot);
 static void wake_supervisor(PrismWorkerKind kind, Oid database);
 
 int
@@ -395,21 +395,27 @@ prism_worker_retry_ms(Oid database)
 
 /* ---------------- waking ---------------- */
 
-static void
+static bool
 wake_slot(const PrismWorkerSlot *slot)
 {
-	if (slot->pid != 0)
-		SetLatch(&ProcGlobal->allProcs[slot->proc_number].procLatch);
+	if (slot->pid == 0)
+		return false;
+	SetLatch(&ProcGlobal->allProcs[slot->proc_number].procLatch);
+	return true;
 }
 
-void
+bool
 prism_worker_wake(PrismWorkerKind kind, Oid database)
 {
+	bool		woken = false;
+
 	LWLockAcquire(shared_lock, LW_SHARED);
 	for (int i = 0; i < prism_worker_slots_max(); i++)
-		if (shared->slots[i].identity.kind == kind && shared->slots[i].identity.database == database)
-			wake_slot(&shared->slots[i]);
+		if (shared->slots[i].identity.kind == kind && shared->slots[i].identity.database == database &&
+			wake_slot(&shared->slots[i]))
+			woken = true;
 	LWLockRelease(shared_lock);
+	return woken;
 }
 
 void

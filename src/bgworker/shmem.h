@@ -37,7 +37,8 @@ typedef enum PrismWorkerKind
 	PRISM_LAUNCHER,
 	PRISM_MANAGER,
 	PRISM_MAINTAINER,
-	PRISM_FORWARDER
+	PRISM_FORWARDER,
+	PRISM_SCHEDULER
 } PrismWorkerKind;
 
 /*
@@ -118,8 +119,8 @@ extern void prism_worker_change(PrismWorkerState state, TimestampTz retry_at, co
 /* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
 extern bool prism_worker_attach(int slot_number, uint32 generation);
 
-/* Wake workers of a kind in a database (InvalidOid: the launcher). Cannot throw. */
-extern void prism_worker_wake(PrismWorkerKind kind, Oid database);
+/* Wake workers of a kind in a database (InvalidOid: the launcher). False: none of them has a process. Cannot throw. */
+extern bool prism_worker_wake(PrismWorkerKind kind, Oid database);
 
 /* A database's configuration changed (InvalidOid: the server's): all its workers look again, those that back off as well. Cannot throw. */
 extern void prism_worker_wake_database(Oid database);

@@ -64,6 +64,13 @@ prism_wake_maintainer(void)
 }
 
 void
+prism_wake_scheduler(void)
+{
+	if (!prism_worker_wake(PRISM_SCHEDULER, MyDatabaseId))
+		(void) prism_worker_wake(PRISM_MANAGER, MyDatabaseId);
+}
+
+void
 prism_wake_extension_dropped(void)
 {
 	wake_wanted = true;

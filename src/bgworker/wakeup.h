@@ -18,6 +18,9 @@ extern void prism_wake_at_commit(void);
 /* Wake this database's maintainer now (a publisher waits for a segment). Does nothing when there is none. Cannot throw. */
 extern void prism_wake_maintainer(void);
 
+/* A delayed message was committed: wake this database's scheduler, or the manager, which starts one. Cannot throw. */
+extern void prism_wake_scheduler(void);
+
 /* Transaction callbacks, called by prism.c: after the log's. */
 extern void prism_wake_pre_commit(void);
 extern void prism_wake_pre_prepare(void);

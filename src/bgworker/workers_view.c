@@ -120,6 +120,7 @@ prism_worker_kind_name(PrismWorkerKind kind)
 		[PRISM_MANAGER] = "manager",
 		[PRISM_MAINTAINER] = "maintainer",
 		[PRISM_FORWARDER] = "forwarder",
+		[PRISM_SCHEDULER] = "scheduler",
 	};
 
 	return names[kind];

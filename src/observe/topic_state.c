@@ -11,6 +11,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "store/counter.h"
+#include "store/delay.h"
 #include "store/log.h"
 #include "store/topic.h"
 
@@ -34,6 +35,8 @@ enum
 	STATE_LAST_PUBLISH,
 	STATE_COMMITTING_PID,
 	STATE_COMMITTING_SINCE,
+	STATE_DELAYED,
+	STATE_NEXT_DUE,
 	STATE_COLUMNS
 };
 
@@ -78,6 +81,8 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	int64		messages;
 	int64		bytes;
 	TimestampTz last_publish;
+	TimestampTz next_due;
+	bool		known;
 
 	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(prism_log_earliest(topic)), true);
 	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), true);
@@ -94,6 +99,10 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	committing = prism_counter_oldest(counter, &oldest);
 	put(values, nulls, STATE_COMMITTING_PID, Int32GetDatum(oldest.pid), committing);
 	put(values, nulls, STATE_COMMITTING_SINCE, TimestampTzGetDatum(oldest.since), committing);
+
+	known = prism_delay_shared_waiting(topic, &messages, &next_due);
+	put(values, nulls, STATE_DELAYED, Int64GetDatum(messages), known);
+	put(values, nulls, STATE_NEXT_DUE, TimestampTzGetDatum(next_due), known && next_due != DT_NOEND);
 }
 
 /* Without preload, and on a standby, what is in shared memory is NULL. */

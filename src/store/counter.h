@@ -52,6 +52,19 @@ typedef struct PrismInFlight
 	int			pid;
 } PrismInFlight;
 
+/* Delayed messages (delay.h): times and numbers that publishers, the scheduler and views share. */
+typedef struct PrismCounterDelay
+{
+	/* of the journal */
+	TimestampTz look_at;		/* who commits a message that is due earlier wakes the scheduler */
+	int64		needed_from;	/* what lies below is in no state that counts */
+	bool		known;			/* what follows is told of all topics of this database */
+
+	/* of each other topic, as of the scheduler's last look */
+	int64		waiting;		/* messages */
+	TimestampTz next_due;		/* of the first of them; DT_NOEND: there are none */
+} PrismCounterDelay;
+
 typedef struct PrismCounter
 {
 	/* identity: set when the slot is taken, under the table's LWLock */
@@ -74,6 +87,7 @@ typedef struct PrismCounter
 	int			jump_count;		/* all ever; the last PRISM_JUMPS_KEPT are kept */
 	int			jumps_saved;	/* of these, written to prism.jump */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	PrismCounterDelay delay;
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
 	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */

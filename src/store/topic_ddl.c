@@ -62,6 +62,9 @@ is_taken(int32 id)
 	snprintf(name, sizeof(name), "topic_%d_mark", id);
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
+	snprintf(name, sizeof(name), "delayed_%d", id);
+	if (OidIsValid(get_relname_relid(name, schema)))
+		return true;
 	snprintf(name, sizeof(name), "namespace_%d", id);
 	return OidIsValid(get_relname_relid(name, schema));
 }

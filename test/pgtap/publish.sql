@@ -40,7 +40,7 @@ SELECT throws_ok($$ SELECT prism.publish('pgtap-publish', 'x', headers => '{"a":
 SELECT throws_ok($$ SELECT prism.publish('pgtap-publish', 'x', repeat('k', 65537)) $$, '22023', 'key is too long', 'a key over the limit');
 SELECT throws_ok($$ SELECT prism.publish('pgtap-small', repeat('x', 1001)) $$, '54000', 'payload is too large for topic "pgtap-small"', 'a payload over the limit');
 SELECT throws_ok($$ SELECT prism.publish('pgtap-publish', 'x', namespace => 'pgtap-small') $$, '42704', NULL, 'a topic of another namespace');
-SELECT throws_ok($$ SELECT prism.publish('pgtap-publish', 'x', deliver_at => now()) $$, '0A000', NULL, 'delayed delivery is not there yet');
+SELECT throws_ok($$ SELECT prism.publish('pgtap-publish', 'x', deliver_at => 'infinity') $$, '22023', 'deliver_at must be a finite time', 'a time that never comes');
 SELECT throws_ok($$ SELECT prism.publish_batch('pgtap-publish', '{1,2}'::jsonb[], '{k}') $$, '2202E', 'arrays of publish_batch differ in length', 'arrays of different length');
 
 -- What was refused has left nothing

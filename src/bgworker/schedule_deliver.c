@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_deliver.c
+ *	  The scheduler's way out: what is due goes into its topic's log.
+ *
+ * Lines of buckets, and what is due already when it comes out of the journal,
+ * are merged by due time; among equals the journal's order, that of the
+ * commits, decides.
+ *
+ * src/bgworker/schedule_deliver.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "guc.h"
+#include "bgworker/scheduler.h"
+#include "pattern/pattern.h"
+
+#include "access/detoast.h"
+#include "lib/binaryheap.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* What one turn publishes: readers of its topics wait for its commit. */
+#define DELIVER_MESSAGES_MAX 1000
+#define DELIVER_BYTES_MAX (8 * 1024 * 1024)
+/* How soon a topic that is being dropped is looked at again. */
+#define BUSY_RETRY_MS 200
+
+/* What is merged, and the next message of it. */
+typedef struct Source
+{
+	PrismDelayLine *line;		/* NULL: the ready messages */
+	PrismDelayScan *scan;
+	int			ready_at;		/* number of the ready message */
+	int32		topic_id;
+	PrismDelayPlace place;
+	PrismMessage message;
+} Source;
+
+static binaryheap *open_sources(PrismTurn *turn, List **sources);
+static void add_source(PrismTurn *turn, List **sources, PrismDelayLine *line);
+static bool advance(PrismTurn *turn, Source *source);
+static bool deliver_first(PrismTurn *turn, Source *source, List **left);
+static bool set_aside(PrismTurn *turn, Source *source, List **left);
+static void publish(PrismTurn *turn, PrismTopic *topic, const PrismMessage *message);
+static void close_sources(PrismTurn *turn, List *sources, List **left);
+
+void
+prism_turn_deliver(PrismTurn *turn)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->mcxt);
+	List	   *sources = NIL;
+	List	   *left = NIL;		/* ready messages that this turn does not publish */
+	binaryheap *heap = open_sources(turn, &sources);
+	ListCell   *cell;
+
+	turn->bytes = 0;
+	while (!binaryheap_empty(heap))
+	{
+		Source	   *source = (Source *) DatumGetPointer(binaryheap_first(heap));
+
+		CHECK_FOR_INTERRUPTS();
+		if (turn->moved >= DELIVER_MESSAGES_MAX || turn->bytes >= DELIVER_BYTES_MAX)
+		{
+			turn->more = true;
+			break;
+		}
+		if (deliver_first(turn, source, &left))
+			binaryheap_replace_first(heap, PointerGetDatum(source));
+		else
+			(void) binaryheap_remove_first(heap);
+	}
+	close_sources(turn, sources, &left);
+
+	/* now that nothing is being read: they may go into a line that was */
+	foreach(cell, left)
+	{
+		PrismReadyMessage *ready = lfirst(cell);
+
+		(void) prism_turn_place(turn, ready->topic_id, ready->place, &ready->message, true);
+	}
+	MemoryContextSwitchTo(caller_cxt);
+}
+
+/* ---------- sources ---------- */
+
+static int
+compare_ready(const void *a, const void *b)
+{
+	const PrismReadyMessage *left = a;
+	const PrismReadyMessage *right = b;
+
+	if (prism_delay_is_before(left->place, right->place))
+		return -1;
+	return prism_delay_is_before(right->place, left->place) ? 1 : 0;
+}
+
+/* The earliest is the largest: it is on top. */
+static int
+compare_sources(Datum a, Datum b, void *arg)
+{
+	const Source *left = (Source *) DatumGetPointer(a);
+	const Source *right = (Source *) DatumGetPointer(b);
+
+	if (prism_delay_is_before(left->place, right->place))
+		return 1;
+	return prism_delay_is_before(right->place, left->place) ? -1 : 0;
+}
+
+static binaryheap *
+open_sources(PrismTurn *turn, List **sources)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+	binaryheap *heap;
+	ListCell   *cell;
+
+	hash_seq_init(&status, turn->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		if (line->next_due <= turn->now && line->held_until <= turn->now)
+			add_source(turn, sources, line);
+	}
+	if (turn->ready_count > 0)
+	{
+		qsort(turn->ready, turn->ready_count, sizeof(PrismReadyMessage), compare_ready);
+		add_source(turn, sources, NULL);
+	}
+
+	heap = binaryheap_allocate(list_length(*sources) + 1, compare_sources, NULL);
+	foreach(cell, *sources)
+	{
+		if (advance(turn, lfirst(cell)))
+			binaryheap_add_unordered(heap, PointerGetDatum(lfirst(cell)));
+	}
+	binaryheap_build(heap);
+	return heap;
+}
+
+static void
+add_source(PrismTurn *turn, List **sources, PrismDelayLine *line)
+{
+	Source	   *source = palloc0(sizeof(Source));
+
+	source->line = line;
+	source->ready_at = -1;
+	if (line != NULL)
+	{
+		source->topic_id = line->topic_id;
+		source->scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
+	}
+	*sources = lappend(*sources, source);
+}
+
+/* Go to the source's next message that is due. False: it has none. */
+static bool
+advance(PrismTurn *turn, Source *source)
+{
+	if (source->line == NULL)
+	{
+		if (++source->ready_at >= turn->ready_count)
+			return false;
+		source->topic_id = turn->ready[source->ready_at].topic_id;
+		source->place = turn->ready[source->ready_at].place;
+		source->message = turn->ready[source->ready_at].message;
+		return true;
+	}
+	if (!prism_delay_scan_next(source->scan, &source->place, &source->message))
+	{
+		Assert(source->line->waiting == 0);
+		source->line->next_due = DT_NOEND;
+		return false;
+	}
+	source->line->next_due = source->place.due_at;
+	return source->place.due_at <= turn->now;
+}
+
+static void
+close_sources(PrismTurn *turn, List *sources, List **left)
+{
+	ListCell   *cell;
+
+	foreach(cell, sources)
+	{
+		Source	   *source = lfirst(cell);
+
+		if (source->scan != NULL)
+			prism_delay_scan_close(source->scan);
+		if (source->line == NULL)
+			for (int i = source->ready_at; i < turn->ready_count; i++)
+				*left = lappend(*left, &turn->ready[i]);
+	}
+}
+
+/* ---------- publishing ---------- */
+
+/* False: the source has no more for this turn. */
+static bool
+deliver_first(PrismTurn *turn, Source *source, List **left)
+{
+	PrismTarget *target = prism_turn_target(turn, source->topic_id);
+
+	if (target->state == PRISM_TARGET_HERE && !target->publishes)
+	{
+		/* one is left for the journal */
+		if (turn->publishes >= prism_max_topics_per_transaction - 1)
+		{
+			turn->more = true;
+			return set_aside(turn, source, left);
+		}
+		target->publishes = true;
+		turn->publishes++;
+	}
+	if (target->state == PRISM_TARGET_BUSY)
+	{
+		if (source->line != NULL)
+			source->line->held_until = TimestampTzPlusMilliseconds(turn->now, BUSY_RETRY_MS);
+		return set_aside(turn, source, left);
+	}
+
+	turn->changed = true;
+	if (target->state == PRISM_TARGET_GONE && source->line != NULL)
+	{
+		/* what it still has goes with the bucket */
+		source->line->waiting = 0;
+		source->line->next_due = DT_NOEND;
+		source->line->changed = true;
+		return false;
+	}
+	if (target->state == PRISM_TARGET_HERE)
+		publish(turn, target->topic, &source->message);
+	if (source->line != NULL)
+	{
+		source->line->done = source->place;
+		source->line->waiting--;
+		source->line->changed = true;
+	}
+	return advance(turn, source);
+}
+
+/* Not in this turn: a line stays as it is, the ready ones behind have a turn of their own. */
+static bool
+set_aside(PrismTurn *turn, Source *source, List **left)
+{
+	if (source->line != NULL)
+		return false;
+	*left = lappend(*left, &turn->ready[source->ready_at]);
+	return advance(turn, source);
+}
+
+/* Its time in the log is that of its delivery: retention and seeking by time go by it. */
+static void
+publish(PrismTurn *turn, PrismTopic *topic, const PrismMessage *message)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->message_cxt);
+	PrismMessage copy = *message;
+
+	copy.created_at = turn->now;
+	prism_message_inline(&copy);
+	turn->bytes += prism_message_bytes(&copy);
+	prism_chain_publish(topic, &copy);
+	turn->moved++;
+	MemoryContextSwitchTo(caller_cxt);
+	MemoryContextReset(turn->message_cxt);
+}

@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_sort.c
+ *	  The scheduler's way in: from the journal into buckets.
+ *
+ * src/bgworker/schedule_sort.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "bgworker/scheduler.h"
+#include "store/log.h"
+
+#include "access/detoast.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+/* What one turn reads of the journal: a bound for its time, its memory and its transaction. */
+#define SORT_MESSAGES_MAX 2000
+#define SORT_BYTES_MAX (4 * 1024 * 1024)
+
+typedef struct OpenWriter
+{
+	int32		bucket_id;
+	PrismDelayWriter *writer;
+} OpenWriter;
+
+static bool sort_message(PrismTurn *turn, PrismMessage *message);
+static void make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message);
+static Datum inlined(Datum value);
+static PrismDelayBucket *choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span);
+static PrismDelayBucket *make_bucket(PrismTurn *turn, PrismDelaySpan span);
+static PrismDelayWriter *writer_for(PrismTurn *turn, int32 bucket_id);
+
+void
+prism_turn_sort(PrismTurn *turn)
+{
+	PrismReader *reader = prism_reader_open(turn->journal, turn->state->position);
+	int64		position = -1;
+	PrismMessage message;
+	int			count = 0;
+
+	/* the reader keeps what it has open in the context in which it is called */
+	while (position < 0 && prism_reader_next(reader, &message))
+	{
+		MemoryContext caller_cxt = MemoryContextSwitchTo(turn->message_cxt);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!sort_message(turn, &message))
+			position = message.offset;	/* again in the next turn */
+		else if (++count == SORT_MESSAGES_MAX || turn->bytes > SORT_BYTES_MAX)
+			position = prism_reader_position(reader);
+		MemoryContextSwitchTo(caller_cxt);
+		MemoryContextReset(turn->message_cxt);
+	}
+	if (position >= 0)
+		turn->more = true;
+	turn->state->position = position >= 0 ? position : prism_reader_position(reader);
+	prism_reader_close(reader);
+}
+
+/* False: it has to wait for the next turn. */
+static bool
+sort_message(PrismTurn *turn, PrismMessage *message)
+{
+	PrismDelayEntry entry;
+
+	if (prism_delay_peek(message, &entry) == PRISM_DELAY_STATE)
+		return true;
+	prism_delay_unseal(message);
+	if (entry.due_at <= turn->now)
+		make_ready(turn, &entry, message);
+	else if (!prism_turn_place(turn, entry.topic_id, (PrismDelayPlace) {entry.due_at, message->offset}, message, false))
+		return false;
+	turn->bytes += prism_message_bytes(message);
+	turn->changed = true;
+	return true;
+}
+
+static void
+make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->mcxt);
+	PrismReadyMessage *ready;
+
+	if (turn->ready == NULL)
+		turn->ready = palloc(SORT_MESSAGES_MAX * sizeof(PrismReadyMessage));
+	ready = &turn->ready[turn->ready_count++];
+	ready->topic_id = entry->topic_id;
+	ready->place = (PrismDelayPlace) {entry->due_at, message->offset};
+	ready->message = *message;
+	prism_message_inline(&ready->message);
+	MemoryContextSwitchTo(caller_cxt);
+}
+
+/* detoast_external_attr() hands back what is not out of line. */
+static Datum
+inlined(Datum value)
+{
+	struct varlena *given = (struct varlena *) DatumGetPointer(value);
+	struct varlena *fetched = detoast_external_attr(given);
+
+	return fetched != given ? PointerGetDatum(fetched) : datumCopy(value, false, -1);
+}
+
+void
+prism_message_inline(PrismMessage *message)
+{
+	if (message->has_key)
+		message->key = inlined(message->key);
+	if (message->has_headers)
+		message->headers = inlined(message->headers);
+	if (message->has_payload)
+		message->payload = inlined(message->payload);
+}
+
+int64
+prism_message_bytes(const PrismMessage *message)
+{
+	return (message->has_key ? toast_datum_size(message->key) : 0) +
+		(message->has_headers ? toast_datum_size(message->headers) : 0) +
+		(message->has_payload ? toast_datum_size(message->payload) : 0);
+}
+
+/* ---------- placing ---------- */
+
+bool
+prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, const PrismMessage *message, bool must)
+{
+	PrismDelaySpan span = prism_delay_span(place.due_at, turn->now);
+	PrismDelayBucket *bucket;
+	PrismDelayLine *line;
+
+	if (prism_turn_target(turn, topic_id)->state == PRISM_TARGET_GONE)
+		return true;			/* and its messages with it */
+	bucket = choose_bucket(turn, topic_id, place, span);
+	if (bucket == NULL)
+	{
+		if (turn->bucket_made && !must)
+			return false;
+		bucket = make_bucket(turn, span);
+	}
+	prism_delay_writer_put(writer_for(turn, bucket->bucket_id), topic_id, place, message);
+
+	line = prism_delay_state_line(turn->state, bucket->bucket_id, topic_id);
+	line->waiting++;
+	line->changed = true;
+	line->next_due = Min(line->next_due, place.due_at);
+	turn->changed = true;
+	return true;
+}
+
+/*
+ * A bucket of the span in which the topic's line has not passed the place.  It
+ * has where the clock was set back: then the span gets another bucket.
+ */
+static PrismDelayBucket *
+choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span)
+{
+	ListCell   *cell;
+
+	foreach(cell, *turn->buckets)
+	{
+		PrismDelayBucket *bucket = lfirst(cell);
+		PrismDelayLine *line;
+
+		if (bucket->span.from != span.from || bucket->span.to != span.to)
+			continue;
+		line = prism_delay_state_find(turn->state, bucket->bucket_id, topic_id);
+		if (line == NULL || prism_delay_is_before(line->done, place))
+			return bucket;
+	}
+	return NULL;
+}
+
+static PrismDelayBucket *
+make_bucket(PrismTurn *turn, PrismDelaySpan span)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->state->mcxt);
+	PrismDelayBucket *bucket = palloc(sizeof(PrismDelayBucket));
+
+	bucket->span = span;
+	bucket->bucket_id = prism_delay_bucket_create(span);
+	*turn->buckets = lappend(*turn->buckets, bucket);
+	MemoryContextSwitchTo(caller_cxt);
+	turn->bucket_made = true;
+	return bucket;
+}
+
+static PrismDelayWriter *
+writer_for(PrismTurn *turn, int32 bucket_id)
+{
+	MemoryContext caller_cxt;
+	OpenWriter *open;
+	ListCell   *cell;
+
+	foreach(cell, turn->writers)
+	{
+		open = lfirst(cell);
+		if (open->bucket_id == bucket_id)
+			return open->writer;
+	}
+	caller_cxt = MemoryContextSwitchTo(turn->mcxt);
+	open = palloc(sizeof(OpenWriter));
+	open->bucket_id = bucket_id;
+	open->writer = prism_delay_writer_open(bucket_id);
+	turn->writers = lappend(turn->writers, open);
+	MemoryContextSwitchTo(caller_cxt);
+	return open->writer;
+}
+
+void
+prism_turn_close_writers(PrismTurn *turn)
+{
+	ListCell   *cell;
+
+	foreach(cell, turn->writers)
+		prism_delay_writer_close(((OpenWriter *) lfirst(cell))->writer);
+	turn->writers = NIL;
+}

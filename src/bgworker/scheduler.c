@@ -1,0 +1,419 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.c
+ *	  Delivers delayed messages when they are due.
+ *
+ * A turn is one transaction: it reads the journal on, publishes what is due and
+ * records how far it has come (store/delay.h).  Between turns the process
+ * sleeps until the next message is due; a publisher that commits an earlier one
+ * wakes it.  Messages of the distant future wait in the journal a moment, so
+ * that many of them are sorted at once.
+ *
+ * Turns commit asynchronously: what a crash takes back is done again, and what
+ * has left the server was flushed before (store/log.h).
+ *
+ * The process exists while messages wait or buckets do (manager.c).  It is not the
+ * maintainer, whose DDL would hold up deliveries.
+ *
+ * src/bgworker/scheduler.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/scheduler.h"
+#include "bgworker/worker.h"
+#include "store/log.h"
+
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* How long messages may lie in the journal unsorted, unless they are due before. */
+#define SORT_INTERVAL_MS 100
+/* Repairs what a lost wake-up or a clock that was set forward would leave; longer when nothing waits. */
+#define REPAIR_MS 10000
+#define IDLE_REPAIR_MS 60000
+
+/* What the process knows between turns. */
+typedef struct Scheduler
+{
+	PrismDelayState *state;		/* NULL: to be loaded */
+	List	   *buckets;		/* of PrismDelayBucket, in the state's memory context */
+	bool		in_turn;		/* still set when the next turn begins: this one failed */
+	int32		journal_id;
+	TimestampTz first_unsorted; /* the earliest that may lie in the journal; DT_NOEND: none does */
+	TimestampTz sort_at;		/* when the journal has to be read at the latest */
+	TimestampTz look_at;		/* when the next turn has something to do */
+} Scheduler;
+
+static bool take_turn(void *arg);
+static void move_messages(Scheduler *scheduler, PrismTurn *turn);
+static void load(Scheduler *scheduler, PrismTurn *turn);
+static void forget(Scheduler *scheduler);
+static void check_lines(Scheduler *scheduler);
+static void find_first(PrismDelayLine *line);
+static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
+static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
+static TimestampTz next_due(Scheduler *scheduler);
+static TimestampTz next_end(const Scheduler *scheduler, TimestampTz now);
+static void retire_buckets(Scheduler *scheduler, PrismTurn *turn);
+static bool is_over(Scheduler *scheduler, const PrismDelayBucket *bucket, TimestampTz now);
+static void forget_lines(Scheduler *scheduler, int32 bucket_id);
+static void show_all(Scheduler *scheduler, PrismTurn *turn);
+static void show(Scheduler *scheduler, PrismTurn *turn);
+static void wait_for_next(const Scheduler *scheduler);
+
+void
+prism_scheduler_main(Datum main_arg)
+{
+	Scheduler	scheduler = {0};
+
+	prism_worker_enter(main_arg);
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	for (;;)
+	{
+		if (!prism_run_step(take_turn, &scheduler))
+			wait_for_next(&scheduler);
+	}
+}
+
+static bool
+take_turn(void *arg)
+{
+	Scheduler  *scheduler = arg;
+	PrismTurn	turn = {.mcxt = prism_step_mcxt()};
+
+	if (scheduler->in_turn)
+		forget(scheduler);
+	scheduler->in_turn = true;
+
+	prism_worker_begin("moving delayed messages");
+	turn.journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	if (turn.journal != NULL)
+		move_messages(scheduler, &turn);
+	else
+		scheduler->look_at = DT_NOEND;
+	prism_worker_commit();
+
+	if (turn.changed)
+		prism_delay_state_committed(scheduler->state, scheduler->journal_id);
+	scheduler->in_turn = false;
+	return turn.more;
+}
+
+static void
+move_messages(Scheduler *scheduler, PrismTurn *turn)
+{
+	PrismDelayNews news;
+
+	turn->message_cxt = AllocSetContextCreate(turn->mcxt, "prism delayed message", ALLOCSET_DEFAULT_SIZES);
+	prism_delay_take_news(turn->journal, &news);
+	turn->now = GetCurrentTimestamp();
+	if (scheduler->state == NULL)
+		load(scheduler, turn);
+	turn->state = scheduler->state;
+	turn->buckets = &scheduler->buckets;
+	prism_delay_share_needed(turn->journal, prism_delay_state_needed_from(turn->state));
+
+	hear_news(scheduler, turn, &news);
+	if (Min(scheduler->sort_at, next_due(scheduler)) <= turn->now)
+	{
+		prism_turn_sort(turn);
+		if (!turn->more)
+		{
+			/* messages of who is still committing come with news of their own, and those behind with them */
+			scheduler->sort_at = DT_NOEND;
+			if (turn->state->position >= news.next)
+				scheduler->first_unsorted = DT_NOEND;
+		}
+		prism_turn_deliver(turn);
+		prism_turn_close_writers(turn);
+	}
+	retire_buckets(scheduler, turn);
+	if (turn->changed)
+		prism_delay_state_append(turn->state, turn->journal);
+	show(scheduler, turn);
+
+	scheduler->look_at = Min(next_due(scheduler), Min(scheduler->sort_at, next_end(scheduler, turn->now)));
+	/* nobody needs to wake us for what we shall see by ourselves in a moment, if all is seen that was told */
+	if ((scheduler->first_unsorted == DT_NOEND || scheduler->sort_at != DT_NOEND) &&
+		scheduler->look_at <= TimestampTzPlusMilliseconds(turn->now, SORT_INTERVAL_MS))
+		prism_delay_look_at(turn->journal, scheduler->look_at);
+}
+
+/* ---------- loading ---------- */
+
+/* A failed transaction leaves the state in memory ahead of the one on disk. */
+static void
+forget(Scheduler *scheduler)
+{
+	if (scheduler->state != NULL)
+		prism_delay_state_free(scheduler->state);
+	scheduler->state = NULL;
+	scheduler->buckets = NIL;
+}
+
+static void
+load(Scheduler *scheduler, PrismTurn *turn)
+{
+	PrismDelayState *state = prism_delay_state_load(turn->journal);
+	MemoryContext caller_cxt;
+
+	if (state == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("the journal of delayed messages says nowhere how far they are"),
+				errhint("It does when a restore that is under way has come to its end; else restore it from a backup."));
+	MemoryContextSetParent(state->mcxt, TopMemoryContext);
+	scheduler->state = state;
+	scheduler->journal_id = turn->journal->topic_id;
+	caller_cxt = MemoryContextSwitchTo(state->mcxt);
+	scheduler->buckets = prism_delay_buckets();
+	MemoryContextSwitchTo(caller_cxt);
+	check_lines(scheduler);
+	show_all(scheduler, turn);
+
+	/* nobody told us what is in the journal already */
+	scheduler->first_unsorted = scheduler->sort_at = turn->now;
+}
+
+/* The state, the catalogue and the buckets belong together; a restore brings them one after the other. */
+static void
+check_lines(Scheduler *scheduler)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		if (has_bucket(scheduler, line->bucket_id))
+			find_first(line);
+		else if (line->waiting == 0)
+			hash_search(scheduler->state->lines, line, HASH_REMOVE, NULL);
+		else
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("bucket %d of delayed messages is not in the catalogue", line->bucket_id),
+					errhint("It is when a restore that is under way has come to its end; else restore it from a backup."));
+	}
+}
+
+static void
+find_first(PrismDelayLine *line)
+{
+	PrismDelayScan *scan;
+	PrismDelayPlace place;
+	PrismMessage message;
+
+	if (line->waiting == 0)
+		return;
+	scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
+	if (!prism_delay_scan_next(scan, &place, &message))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("bucket %d of delayed messages lacks " INT64_FORMAT " messages of topic %d",
+					   line->bucket_id, line->waiting, line->topic_id));
+	line->next_due = place.due_at;
+	prism_delay_scan_close(scan);
+}
+
+static bool
+has_bucket(const Scheduler *scheduler, int32 bucket_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, scheduler->buckets)
+		if (((PrismDelayBucket *) lfirst(cell))->bucket_id == bucket_id)
+			return true;
+	return false;
+}
+
+/* ---------- when to look ---------- */
+
+static void
+hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news)
+{
+	scheduler->first_unsorted = Min(scheduler->first_unsorted, news->first_due);
+	if (news->first_due != DT_NOEND)
+		scheduler->sort_at = Min(scheduler->sort_at,
+								 Min(scheduler->first_unsorted,
+									 TimestampTzPlusMilliseconds(turn->now, SORT_INTERVAL_MS)));
+}
+
+/* Of what is in buckets. */
+static TimestampTz
+next_due(Scheduler *scheduler)
+{
+	TimestampTz first = DT_NOEND;
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+		first = Min(first, Max(line->next_due, line->held_until));
+	return first;
+}
+
+/* When the next bucket can be retired. One that has ended and is not retired waits for its messages. */
+static TimestampTz
+next_end(const Scheduler *scheduler, TimestampTz now)
+{
+	TimestampTz first = DT_NOEND;
+	ListCell   *cell;
+
+	foreach(cell, scheduler->buckets)
+	{
+		TimestampTz end = ((PrismDelayBucket *) lfirst(cell))->span.to;
+
+		if (end > now)
+			first = Min(first, end);
+	}
+	return first;
+}
+
+/* The latch knows whole milliseconds only. */
+static void
+wait_for_next(const Scheduler *scheduler)
+{
+	int64		left_us = scheduler->look_at - GetCurrentTimestamp();
+
+	if (scheduler->in_turn)
+		prism_worker_wait(REPAIR_MS, PGINVALID_SOCKET); /* it failed: the back-off decides */
+	else if (scheduler->look_at == DT_NOEND)
+		prism_worker_wait(IDLE_REPAIR_MS, PGINVALID_SOCKET);
+	else if (left_us >= 1000)
+		prism_worker_wait(Min(left_us / 1000, REPAIR_MS), PGINVALID_SOCKET);
+	else if (left_us > 0)
+		pg_usleep(left_us);
+}
+
+/* ---------- buckets that are past ---------- */
+
+static void
+retire_buckets(Scheduler *scheduler, PrismTurn *turn)
+{
+	ListCell   *cell;
+
+	foreach(cell, scheduler->buckets)
+	{
+		PrismDelayBucket *bucket = lfirst(cell);
+
+		if (!is_over(scheduler, bucket, turn->now))
+			continue;
+		prism_delay_bucket_retire(bucket->bucket_id);
+		forget_lines(scheduler, bucket->bucket_id);
+		scheduler->buckets = foreach_delete_current(scheduler->buckets, cell);
+		turn->changed = true;
+	}
+}
+
+static bool
+is_over(Scheduler *scheduler, const PrismDelayBucket *bucket, TimestampTz now)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+
+	if (bucket->span.to > now && bucket->span.to != DT_NOEND)
+		return false;
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		if (line->bucket_id == bucket->bucket_id && line->waiting > 0)
+		{
+			hash_seq_term(&status);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+forget_lines(Scheduler *scheduler, int32 bucket_id)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+		if (line->bucket_id == bucket_id)
+			hash_search(scheduler->state->lines, line, HASH_REMOVE, NULL);
+}
+
+/* ---------- for views ---------- */
+
+PrismTarget *
+prism_turn_target(PrismTurn *turn, int32 topic_id)
+{
+	MemoryContext caller_cxt;
+	PrismTarget *target;
+	ListCell   *cell;
+	bool		busy;
+
+	foreach(cell, turn->targets)
+	{
+		target = lfirst(cell);
+		if (target->topic_id == topic_id)
+			return target;
+	}
+	caller_cxt = MemoryContextSwitchTo(turn->mcxt);
+	target = palloc0(sizeof(PrismTarget));
+	target->topic_id = topic_id;
+	target->next_due = DT_NOEND;
+	target->topic = prism_topic_try_id(topic_id, &busy);
+	target->state = target->topic != NULL ? PRISM_TARGET_HERE : busy ? PRISM_TARGET_BUSY : PRISM_TARGET_GONE;
+	turn->targets = lappend(turn->targets, target);
+	MemoryContextSwitchTo(caller_cxt);
+	return target;
+}
+
+/* After a start: those of which nothing waits, too. */
+static void
+show_all(Scheduler *scheduler, PrismTurn *turn)
+{
+	ListCell   *cell;
+
+	foreach(cell, prism_topic_names())
+	{
+		PrismTopic *topic = prism_topic_try(lfirst(cell));
+
+		if (topic != NULL)
+			(void) prism_turn_target(turn, topic->topic_id);
+	}
+	prism_delay_share_known(turn->journal);
+}
+
+/* Of the topics that this turn has met. */
+static void
+show(Scheduler *scheduler, PrismTurn *turn)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+	ListCell   *cell;
+
+	if (turn->targets == NIL)
+		return;
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		foreach(cell, turn->targets)
+		{
+			PrismTarget *target = lfirst(cell);
+
+			if (target->topic_id != line->topic_id)
+				continue;
+			target->waiting += line->waiting;
+			target->next_due = Min(target->next_due, line->next_due);
+			break;
+		}
+	}
+	foreach(cell, turn->targets)
+	{
+		PrismTarget *target = lfirst(cell);
+
+		if (target->state == PRISM_TARGET_HERE)
+			prism_delay_share_waiting(target->topic, target->waiting, target->next_due);
+	}
+}

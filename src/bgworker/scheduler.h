@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.h
+ *	  Delayed messages on their way: between scheduler.c and schedule.c.
+ *
+ * src/bgworker/scheduler.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SCHEDULER_H
+#define PRISM_SCHEDULER_H
+
+#include "store/delay.h"
+#include "store/delay_bucket.h"
+#include "store/delay_state.h"
+
+/* A topic that is met in a turn. */
+typedef enum PrismTargetState
+{
+	PRISM_TARGET_HERE,
+	PRISM_TARGET_BUSY,			/* somebody is dropping it and may think better of it */
+	PRISM_TARGET_GONE
+} PrismTargetState;
+
+typedef struct PrismTarget
+{
+	int32		topic_id;
+	PrismTargetState state;
+	PrismTopic *topic;
+	bool		publishes;		/* this turn publishes to it */
+
+	/* for views, at the end of the turn */
+	int64		waiting;
+	TimestampTz next_due;
+} PrismTarget;
+
+/* A message of the journal that is due already when it is read. */
+typedef struct PrismReadyMessage
+{
+	int32		topic_id;
+	PrismDelayPlace place;
+	PrismMessage message;
+} PrismReadyMessage;
+
+/* One transaction of the scheduler. */
+typedef struct PrismTurn
+{
+	PrismDelayState *state;
+	List	  **buckets;		/* of PrismDelayBucket, in the state's memory context */
+	PrismTopic *journal;
+	TimestampTz now;			/* taken before the journal's end: whoever committed before it is read */
+	MemoryContext mcxt;			/* of this turn */
+	MemoryContext message_cxt;	/* of one message */
+
+	List	   *targets;		/* of PrismTarget */
+	int			publishes;		/* how many of them do */
+	List	   *writers;		/* open buckets */
+	PrismReadyMessage *ready;
+	int			ready_count;
+	bool		bucket_made;
+	int			moved;			/* messages published */
+	int64		bytes;			/* read, and published */
+
+	bool		more;			/* a bound ended the turn, not the lack of work */
+	bool		changed;		/* the state has to be recorded */
+} PrismTurn;
+
+/* Read the journal on: what is due is made ready, the other messages go to their buckets. */
+extern void prism_turn_sort(PrismTurn *turn);
+
+/* Publish what is due, of buckets and of the journal together, in the order of time. */
+extern void prism_turn_deliver(PrismTurn *turn);
+
+/* A topic of this turn, looked up once. */
+extern PrismTarget *prism_turn_target(PrismTurn *turn, int32 topic_id);
+
+/*
+ * Put a message into the bucket of its time.  False, with nothing done: it
+ * needs a new bucket, this turn has made one, and the message can wait ('must'
+ * says that it cannot).
+ */
+extern bool prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place,
+							 const PrismMessage *message, bool must);
+
+/* Copy key, headers and payload into the current memory context, none out of line; what is compressed stays so. */
+extern void prism_message_inline(PrismMessage *message);
+
+/* The bytes of the three as they are stored. */
+extern int64 prism_message_bytes(const PrismMessage *message);
+
+/* Close what this turn has open for filling. */
+extern void prism_turn_close_writers(PrismTurn *turn);
+
+#endif							/* PRISM_SCHEDULER_H */

@@ -1,0 +1,284 @@
+/*-------------------------------------------------------------------------
+ *
+ * delay.c
+ *	  Delayed messages: the journal, and what publishers and the scheduler share.
+ *
+ * src/store/delay.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/counter.h"
+#include "store/delay.h"
+#include "store/delay_bucket.h"
+#include "store/delay_state.h"
+#include "store/log.h"
+
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* "p-2147483648,-9223372036854775808,k" */
+#define ENVELOPE_BYTES 48
+
+/* The journal takes what the topics take, which checked it. */
+#define RECORD_BYTES_MAX PG_INT32_MAX
+
+void		(*prism_delay_wake) (void) = NULL;
+
+/* What this transaction has delayed; a rolled back savepoint leaves its time: one wake-up for nothing. */
+static PrismCounter *journal_counter = NULL;
+static TimestampTz first_due = DT_NOEND;
+
+/* The first record of a journal is a state: without any, a restore is still under way. */
+void
+prism_delay_ensure(void)
+{
+	if (prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
+		return;
+	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX);
+	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
+}
+
+/* ---------- the journal ---------- */
+
+/* The key of a record: what it is, where the message goes, when, and whether its own key follows. */
+static text *
+seal_key(PrismDelayKind kind, const PrismDelayEntry *entry, const PrismMessage *message)
+{
+	char		envelope[ENVELOPE_BYTES];
+	int			envelope_bytes = snprintf(envelope, sizeof(envelope), "%c%d," INT64_FORMAT ",%c",
+										  kind, entry->topic_id, entry->due_at,
+										  message->has_key ? 'k' : '-');
+	text	   *own = message->has_key ? DatumGetTextPP(message->key) : NULL;
+	int			own_bytes = own != NULL ? VARSIZE_ANY_EXHDR(own) : 0;
+	text	   *key = palloc(VARHDRSZ + envelope_bytes + own_bytes);
+
+	SET_VARSIZE(key, VARHDRSZ + envelope_bytes + own_bytes);
+	memcpy(VARDATA(key), envelope, envelope_bytes);
+	if (own_bytes > 0)
+		memcpy(VARDATA(key) + envelope_bytes, VARDATA_ANY(own), own_bytes);
+	return key;
+}
+
+void
+prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *message)
+{
+	PrismDelayEntry entry = {topic->topic_id, due_at};
+	PrismMessage record = *message;
+	PrismTopic *journal;
+
+	prism_require_preload();
+	journal = prism_topic_lookup(PRISM_DELAY_TOPIC, true);
+	if (journal == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("this database has no store for delayed messages"),
+				errhint("prism.apply() makes it: apply the namespace again."));
+	record.key = PointerGetDatum(seal_key(PRISM_DELAY_PUBLISH, &entry, message));
+	record.has_key = true;
+	prism_log_append(journal, &record);
+	pfree(DatumGetPointer(record.key));
+	journal_counter = journal->counter;
+	first_due = Min(first_due, due_at);
+}
+
+/* Where the own key begins. */
+static int
+read_envelope(const PrismMessage *record, text *key, PrismDelayEntry *entry, bool *has_key)
+{
+	char		envelope[ENVELOPE_BYTES];
+	long long	due_at;
+	int			bytes;
+	char		flag;
+
+	text_to_cstring_buffer(key, envelope, sizeof(envelope));
+	if (sscanf(envelope, "p%d,%lld,%c%n", &entry->topic_id, &due_at, &flag, &bytes) != 3)
+		elog(ERROR, "record " INT64_FORMAT " of topic \"%s\" is damaged", record->offset, PRISM_DELAY_TOPIC);
+	entry->due_at = due_at;
+	*has_key = flag == 'k';
+	return bytes;
+}
+
+PrismDelayKind
+prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry)
+{
+	text	   *key = DatumGetTextPP(record->key);
+	PrismDelayKind kind = *VARDATA_ANY(key);
+	bool		has_key;
+
+	if (kind != PRISM_DELAY_STATE)
+		(void) read_envelope(record, key, entry, &has_key);
+	if (PointerGetDatum(key) != record->key)
+		pfree(key);
+	return kind;
+}
+
+void
+prism_delay_unseal(PrismMessage *record)
+{
+	text	   *key = DatumGetTextPP(record->key);
+	PrismDelayEntry entry;
+	int			envelope_bytes = read_envelope(record, key, &entry, &record->has_key);
+
+	record->key = PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(key) + envelope_bytes,
+														   VARSIZE_ANY_EXHDR(key) - envelope_bytes));
+}
+
+/* ---------- what waits ---------- */
+
+/* A message for the topic (0: any) is in the journal and not yet in a bucket. */
+static bool
+is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
+{
+	PrismReader *reader = prism_reader_open(journal, from);
+	PrismMessage message;
+	bool		found = false;
+
+	while (!found && prism_reader_next(reader, &message))
+	{
+		PrismDelayEntry entry;
+
+		CHECK_FOR_INTERRUPTS();
+		found = prism_delay_peek(&message, &entry) == PRISM_DELAY_PUBLISH &&
+			(topic_id == 0 || entry.topic_id == topic_id);
+	}
+	prism_reader_close(reader);
+	return found;
+}
+
+static bool
+is_waiting(PrismTopic *journal, int32 topic_id)
+{
+	PrismDelayState *state = prism_delay_state_load(journal);
+	bool		waits;
+
+	if (state == NULL)
+		return topic_id == 0;	/* the scheduler says what is missing */
+	waits = prism_delay_state_waiting(state, topic_id) || is_unsorted(journal, state->position, topic_id);
+	prism_delay_state_free(state);
+	return waits;
+}
+
+bool
+prism_delay_waiting(int32 topic_id)
+{
+	PrismTopic *journal = prism_topic_lookup(PRISM_DELAY_TOPIC, true);
+
+	return journal != NULL && is_waiting(journal, topic_id);
+}
+
+bool
+prism_delay_has_work(void)
+{
+	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC);
+
+	if (journal == NULL)
+		return false;
+	if (prism_delay_buckets() != NIL || is_waiting(journal, 0))
+		return true;
+	prism_delay_share_known(journal);
+	return false;
+}
+
+/* ---------- shared memory ---------- */
+
+/* An end of any kind may let others be seen that have committed behind it. */
+void
+prism_delay_end(bool committed)
+{
+	PrismCounter *counter = journal_counter;
+	bool		wake;
+
+	if (counter == NULL)
+		return;
+	SpinLockAcquire(&counter->mutex);
+	wake = first_due < counter->delay.look_at;
+	if (wake)
+		counter->delay.look_at = first_due;
+	SpinLockRelease(&counter->mutex);
+	journal_counter = NULL;
+	first_due = DT_NOEND;
+	if (wake && prism_delay_wake != NULL)
+		prism_delay_wake();
+}
+
+void
+prism_delay_take_news(PrismTopic *journal, PrismDelayNews *news)
+{
+	PrismCounter *counter = journal->counter;
+
+	SpinLockAcquire(&counter->mutex);
+	news->first_due = counter->delay.look_at;
+	news->next = counter->next;
+	counter->delay.look_at = DT_NOEND;
+	SpinLockRelease(&counter->mutex);
+}
+
+/* Unless somebody has told us something since. */
+void
+prism_delay_look_at(PrismTopic *journal, TimestampTz at)
+{
+	PrismCounter *counter = journal->counter;
+
+	SpinLockAcquire(&counter->mutex);
+	if (counter->delay.look_at == DT_NOEND)
+		counter->delay.look_at = at;
+	SpinLockRelease(&counter->mutex);
+}
+
+void
+prism_delay_share_needed(PrismTopic *journal, int64 needed_from)
+{
+	SpinLockAcquire(&journal->counter->mutex);
+	journal->counter->delay.needed_from = needed_from;
+	SpinLockRelease(&journal->counter->mutex);
+}
+
+int64
+prism_delay_needed_from(PrismTopic *journal)
+{
+	int64		needed_from;
+
+	SpinLockAcquire(&journal->counter->mutex);
+	needed_from = journal->counter->delay.needed_from;
+	SpinLockRelease(&journal->counter->mutex);
+	return needed_from;
+}
+
+void
+prism_delay_share_waiting(PrismTopic *topic, int64 waiting, TimestampTz next_due)
+{
+	SpinLockAcquire(&topic->counter->mutex);
+	topic->counter->delay.waiting = waiting;
+	topic->counter->delay.next_due = next_due;
+	SpinLockRelease(&topic->counter->mutex);
+}
+
+void
+prism_delay_share_known(PrismTopic *journal)
+{
+	SpinLockAcquire(&journal->counter->mutex);
+	journal->counter->delay.known = true;
+	SpinLockRelease(&journal->counter->mutex);
+}
+
+bool
+prism_delay_shared_waiting(PrismTopic *topic, int64 *waiting, TimestampTz *next_due)
+{
+	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	bool		known = true;	/* without a journal none waits */
+
+	if (journal != NULL)
+	{
+		SpinLockAcquire(&journal->counter->mutex);
+		known = journal->counter->delay.known;
+		SpinLockRelease(&journal->counter->mutex);
+		prism_topic_release(journal);
+	}
+	SpinLockAcquire(&topic->counter->mutex);
+	*waiting = topic->counter->delay.waiting;
+	*next_due = topic->counter->delay.next_due;
+	SpinLockRelease(&topic->counter->mutex);
+	return known;
+}

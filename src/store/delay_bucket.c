@@ -1,0 +1,380 @@
+/*-------------------------------------------------------------------------
+ *
+ * delay_bucket.c
+ *	  Buckets of delayed messages.
+ *
+ * src/store/delay_bucket.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/delay_bucket.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/skey.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "nodes/execnodes.h"
+#include "replication/origin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* Columns of a bucket. */
+enum
+{
+	BUCKET_TOPIC_ID = 1,
+	BUCKET_DUE_AT,
+	BUCKET_SEQUENCE,
+	BUCKET_ID,
+	BUCKET_KEY,
+	BUCKET_HEADERS,
+	BUCKET_PAYLOAD,
+	BUCKET_COLUMNS = BUCKET_PAYLOAD
+};
+
+/* Columns of its index. */
+enum
+{
+	INDEX_TOPIC_ID = 1,
+	INDEX_DUE_AT,
+	INDEX_SEQUENCE
+};
+
+/* How long spans are for what is due so far ahead; later still: one for all. */
+static const struct
+{
+	int64		ahead;
+	int64		length;
+}			levels[] =
+{
+	{USECS_PER_DAY, USECS_PER_HOUR},
+	{60 * USECS_PER_DAY, USECS_PER_DAY},
+	{1800 * USECS_PER_DAY, 30 * USECS_PER_DAY},
+};
+
+PrismDelaySpan
+prism_delay_span(TimestampTz due_at, TimestampTz now)
+{
+	for (int i = 0; i < (int) lengthof(levels); i++)
+	{
+		if (due_at - now < levels[i].ahead)
+		{
+			TimestampTz from = due_at - due_at % levels[i].length;
+
+			return (PrismDelaySpan)
+			{
+				from, from + levels[i].length
+			};
+		}
+	}
+	return (PrismDelaySpan)
+	{
+		DT_NOBEGIN, DT_NOEND
+	};
+}
+
+/* ---------- the catalogue ---------- */
+
+static void
+run(const char *statement, int parameters, Oid *types, Datum *values)
+{
+	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+List *
+prism_delay_buckets(void)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	List	   *buckets = NIL;
+
+	SPI_connect();
+	run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket ORDER BY bucket_id", 0, NULL, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	columns = SPI_tuptable->tupdesc;
+		PrismDelayBucket *bucket = MemoryContextAlloc(caller_cxt, sizeof(*bucket));
+		MemoryContext spi_cxt;
+		bool		isnull;
+
+		bucket->bucket_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
+		bucket->span.from = DatumGetTimestampTz(SPI_getbinval(row, columns, 2, &isnull));
+		bucket->span.to = DatumGetTimestampTz(SPI_getbinval(row, columns, 3, &isnull));
+		spi_cxt = MemoryContextSwitchTo(caller_cxt);
+		buckets = lappend(buckets, bucket);
+		MemoryContextSwitchTo(spi_cxt);
+	}
+	SPI_finish();
+	return buckets;
+}
+
+static char *
+bucket_name(char *name, int32 bucket_id)
+{
+	snprintf(name, NAMEDATALEN, "delayed_%d", bucket_id);
+	return name;
+}
+
+static char *
+index_name(char *name, int32 bucket_id)
+{
+	snprintf(name, NAMEDATALEN, "delayed_%d_due", bucket_id);
+	return name;
+}
+
+/* Rows are only ever inserted and go with the table: no vacuum after inserts, no truncation. */
+int32
+prism_delay_bucket_create(PrismDelaySpan span)
+{
+	int32		bucket_id = prism_next_object_id();
+	char		table[NAMEDATALEN];
+	char		index[NAMEDATALEN];
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int32GetDatum(bucket_id), TimestampTzGetDatum(span.from), TimestampTzGetDatum(span.to)
+	};
+	PrismIdentity identity = prism_enter_owner();
+
+	bucket_name(table, bucket_id);
+	index_name(index, bucket_id);
+	SPI_connect();
+	run(psprintf("CREATE TABLE prism_log.%s ("
+				 "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
+				 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+				 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
+		0, NULL, NULL);
+	run(psprintf("CREATE UNIQUE INDEX %s ON prism_log.%s (topic_id, due_at, sequence) WITH (deduplicate_items = off)",
+				 index, table), 0, NULL, NULL);
+	run("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
+		lengthof(types), types, values);
+	CommandCounterIncrement();
+	SPI_finish();
+	prism_leave_owner(identity);
+
+	prism_depend_on_extension(RelationRelationId,
+							  get_relname_relid(table, get_namespace_oid("prism_log", false)));
+	CommandCounterIncrement();
+	return bucket_id;
+}
+
+void
+prism_delay_bucket_retire(int32 bucket_id)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(bucket_id);
+
+	SPI_connect();
+	run("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", 1, &type, &value);
+	SPI_finish();
+}
+
+/* A row and its table come, and are seen, together. */
+bool
+prism_delay_bucket_drop_retired(void)
+{
+	bool		dropped = false;
+
+	SPI_connect();
+	run("SELECT c.oid, c.relname FROM pg_catalog.pg_class c"
+		" WHERE c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace"
+		" AND c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relname OPERATOR(pg_catalog.~) '^delayed_[0-9]+$'"
+		" AND NOT EXISTS (SELECT FROM prism.delay_bucket b"
+		" WHERE ('delayed_' OPERATOR(pg_catalog.||) b.bucket_id) OPERATOR(pg_catalog.=) c.relname::pg_catalog.text)"
+		" ORDER BY 1", 0, NULL, NULL);
+	for (uint64 i = 0; i < SPI_processed && !dropped; i++)
+	{
+		bool		isnull;
+		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+
+		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+			continue;
+		run(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL);
+		dropped = true;
+	}
+	SPI_finish();
+	return dropped;
+}
+
+/* ---------- opening ---------- */
+
+/* A restore makes the table first, fills it, and makes the index last. */
+static Relation
+open_bucket(int32 bucket_id, LOCKMODE mode, Oid *index_relid)
+{
+	Oid			schema = get_namespace_oid("prism_log", false);
+	char		name[NAMEDATALEN];
+	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
+
+	*index_relid = get_relname_relid(index_name(name, bucket_id), schema);
+	if (!OidIsValid(relid) || !OidIsValid(*index_relid))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("a table of delayed messages is missing or has no index: prism_log.delayed_%d", bucket_id),
+				errhint("It is made by a restore that is still under way; else restore it from a backup."));
+	return table_open(relid, mode);
+}
+
+/* ---------- filling ---------- */
+
+struct PrismDelayWriter
+{
+	Relation	table;
+	ResultRelInfo *target;
+	EState	   *estate;
+	TupleTableSlot *slot;
+};
+
+PrismDelayWriter *
+prism_delay_writer_open(int32 bucket_id)
+{
+	PrismDelayWriter *writer = palloc(sizeof(PrismDelayWriter));
+	Oid			index_relid;
+
+	writer->table = open_bucket(bucket_id, RowExclusiveLock, &index_relid);
+	writer->estate = CreateExecutorState();
+	writer->slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->table), &TTSOpsHeapTuple);
+	writer->target = makeNode(ResultRelInfo);
+	InitResultRelInfo(writer->target, writer->table, 0, NULL, 0);
+	ExecOpenIndices(writer->target, false);
+	return writer;
+}
+
+/* As in the log, the rows are marked as nothing to replicate. */
+void
+prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, PrismDelayPlace place,
+					   const PrismMessage *message)
+{
+	Datum		values[BUCKET_COLUMNS];
+	bool		nulls[BUCKET_COLUMNS] = {false};
+	RepOriginId caller_origin = replorigin_session_origin;
+
+	values[BUCKET_TOPIC_ID - 1] = Int32GetDatum(topic_id);
+	values[BUCKET_DUE_AT - 1] = TimestampTzGetDatum(place.due_at);
+	values[BUCKET_SEQUENCE - 1] = Int64GetDatum(place.sequence);
+	values[BUCKET_ID - 1] = UUIDPGetDatum(&message->id);
+	values[BUCKET_KEY - 1] = message->key;
+	values[BUCKET_HEADERS - 1] = message->headers;
+	values[BUCKET_PAYLOAD - 1] = message->payload;
+	nulls[BUCKET_KEY - 1] = !message->has_key;
+	nulls[BUCKET_HEADERS - 1] = !message->has_headers;
+	nulls[BUCKET_PAYLOAD - 1] = !message->has_payload;
+	ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(writer->table), values, nulls), writer->slot, true);
+
+	replorigin_session_origin = DoNotReplicateId;
+	PG_TRY();
+	{
+		ExecSimpleRelationInsert(writer->target, writer->estate, writer->slot);
+	}
+	PG_FINALLY();
+	{
+		replorigin_session_origin = caller_origin;
+	}
+	PG_END_TRY();
+	ExecClearTuple(writer->slot);
+	ResetPerTupleExprContext(writer->estate);
+}
+
+void
+prism_delay_writer_close(PrismDelayWriter *writer)
+{
+	ExecCloseIndices(writer->target);
+	ExecDropSingleTupleTableSlot(writer->slot);
+	FreeExecutorState(writer->estate);
+	table_close(writer->table, NoLock);
+	pfree(writer);
+}
+
+/* ---------- reading ---------- */
+
+struct PrismDelayScan
+{
+	Relation	table;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData keys[2];
+	ScanKeyData place[2];		/* members of the second key */
+};
+
+/* topic_id = topic AND (due_at, sequence) > place: one descent, however many are due at the same time. */
+static void
+set_keys(PrismDelayScan *scan, int32 topic_id, PrismDelayPlace behind)
+{
+	ScanKey		row = &scan->keys[1];
+
+	ScanKeyInit(&scan->keys[0], INDEX_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	ScanKeyEntryInitialize(&scan->place[0], SK_ROW_MEMBER, INDEX_DUE_AT, BTGreaterStrategyNumber,
+						   InvalidOid, InvalidOid, F_TIMESTAMPTZ_CMP, TimestampTzGetDatum(behind.due_at));
+	ScanKeyEntryInitialize(&scan->place[1], SK_ROW_MEMBER | SK_ROW_END, INDEX_SEQUENCE, BTGreaterStrategyNumber,
+						   InvalidOid, InvalidOid, F_BTINT8CMP, Int64GetDatum(behind.sequence));
+	memset(row, 0, sizeof(*row));
+	row->sk_flags = SK_ROW_HEADER;
+	row->sk_attno = INDEX_DUE_AT;
+	row->sk_strategy = BTGreaterStrategyNumber;
+	row->sk_argument = PointerGetDatum(scan->place);
+}
+
+PrismDelayScan *
+prism_delay_scan_open(int32 bucket_id, int32 topic_id, PrismDelayPlace behind)
+{
+	PrismDelayScan *scan = palloc(sizeof(PrismDelayScan));
+	Oid			index_relid;
+
+	scan->table = open_bucket(bucket_id, AccessShareLock, &index_relid);
+	scan->index = index_open(index_relid, AccessShareLock);
+	scan->slot = table_slot_create(scan->table, NULL);
+	scan->scan = prism_index_beginscan(scan->table, scan->index, SnapshotSelf, lengthof(scan->keys));
+	set_keys(scan, topic_id, behind);
+	index_rescan(scan->scan, scan->keys, lengthof(scan->keys), NULL, 0);
+	return scan;
+}
+
+bool
+prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage *message)
+{
+	Datum	   *values = scan->slot->tts_values;
+	bool	   *nulls = scan->slot->tts_isnull;
+
+	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		return false;
+	slot_getallattrs(scan->slot);
+	place->due_at = DatumGetTimestampTz(values[BUCKET_DUE_AT - 1]);
+	place->sequence = DatumGetInt64(values[BUCKET_SEQUENCE - 1]);
+	memset(message, 0, sizeof(*message));
+	message->id = *DatumGetUUIDP(values[BUCKET_ID - 1]);
+	message->has_key = !nulls[BUCKET_KEY - 1];
+	message->has_headers = !nulls[BUCKET_HEADERS - 1];
+	message->has_payload = !nulls[BUCKET_PAYLOAD - 1];
+	message->key = values[BUCKET_KEY - 1];
+	message->headers = values[BUCKET_HEADERS - 1];
+	message->payload = values[BUCKET_PAYLOAD - 1];
+	return true;
+}
+
+void
+prism_delay_scan_close(PrismDelayScan *scan)
+{
+	index_endscan(scan->scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	index_close(scan->index, AccessShareLock);
+	table_close(scan->table, AccessShareLock);
+	pfree(scan);
+}

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * delay_state.h
+ *	  How far the scheduler is: in the journal, and in each bucket.
+ *
+ * A line is what one bucket holds for one topic.  It is delivered in the order
+ * of due times, so a place in it (due time, and among equals the position in
+ * the journal) says what has been delivered.
+ *
+ * The state is written to the journal itself, by the transaction that moves
+ * messages: a record tells the lines that have changed, every so often all of
+ * them.  It is rebuilt from the last full record and those behind it.
+ *
+ * src/store/delay_state.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_DELAY_STATE_H
+#define PRISM_DELAY_STATE_H
+
+#include "store/topic.h"
+
+#include "utils/hsearch.h"
+
+typedef struct PrismDelayPlace
+{
+	TimestampTz due_at;
+	int64		sequence;		/* position in the journal */
+} PrismDelayPlace;
+
+/* Before every message. */
+#define PRISM_DELAY_FIRST_PLACE ((PrismDelayPlace) {DT_NOBEGIN, 0})
+
+static inline bool
+prism_delay_is_before(PrismDelayPlace a, PrismDelayPlace b)
+{
+	return a.due_at != b.due_at ? a.due_at < b.due_at : a.sequence < b.sequence;
+}
+
+typedef struct PrismDelayLine
+{
+	/* hash key; must be first */
+	int32		bucket_id;
+	int32		topic_id;
+
+	PrismDelayPlace done;		/* everything up to here has been delivered */
+	int64		waiting;		/* messages behind it */
+	bool		changed;		/* since the last record */
+
+	/* the scheduler's own, in no record */
+	TimestampTz next_due;		/* of the first message that waits; DT_NOEND: there is none */
+	TimestampTz held_until;		/* its topic is being dropped: not before */
+} PrismDelayLine;
+
+typedef struct PrismDelayState
+{
+	MemoryContext mcxt;
+	int64		position;		/* in the journal: what lies below is delivered or in a bucket */
+	HTAB	   *lines;			/* of PrismDelayLine */
+	int64		full_at;		/* position of the last full record */
+	int			records;		/* behind it */
+} PrismDelayState;
+
+/* The first record of a new journal, in this transaction. */
+extern void prism_delay_state_begin(PrismTopic *journal);
+
+/* As of the last record that is settled, in a memory context of its own below the current one; NULL: the journal has none. */
+extern PrismDelayState *prism_delay_state_load(PrismTopic *journal);
+extern void prism_delay_state_free(PrismDelayState *state);
+
+/* Find a line, or make it. */
+extern PrismDelayLine *prism_delay_state_line(PrismDelayState *state, int32 bucket_id, int32 topic_id);
+extern PrismDelayLine *prism_delay_state_find(PrismDelayState *state, int32 bucket_id, int32 topic_id);
+
+/* Messages of the topic (0: any) wait in buckets. */
+extern bool prism_delay_state_waiting(PrismDelayState *state, int32 topic_id);
+
+/* Append a record of what has changed; when this transaction fails, load the state anew. */
+extern void prism_delay_state_append(PrismDelayState *state, PrismTopic *journal);
+
+/* The transaction of the last append has committed. */
+extern void prism_delay_state_committed(PrismDelayState *state, int32 journal_id);
+
+/* What lies below in the journal is not needed to load the state. */
+extern int64 prism_delay_state_needed_from(const PrismDelayState *state);
+
+#endif							/* PRISM_DELAY_STATE_H */
