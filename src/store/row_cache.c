@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "compat.h"
 #include "store/row_cache.h"
 
 #include "utils/memutils.h"
