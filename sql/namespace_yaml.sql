@@ -95,16 +95,34 @@ SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {batch_size: 0}}]}');
 SELECT pg_temp.refused('{name: a, observability: {trace_patterns: 1}}');
 
+-- How messages are kept: times and sizes have units, and what says nothing without another need is not ignored.
+SELECT config, pg_temp.refused('{name: a, needs: {retention: ' || config || '}}')
+FROM unnest(ARRAY['30days', '30 days', '90d', '10GB', '10 GiB', 'forever', '{time: 30days, size: 10GB}', '{time: forever, size: 1MB}', '{size: 1GB}',
+    '30', '30dayz', '-1d', '0s', '10ms', '40000 days', '0GB', '1.5GB', '', '~', '[30days, 10GB]', 'always', '99999999999999999999d',
+    '{time: 10GB}', '{size: 30days}', '{size: 30}', '{tiem: 30days}', '{time: [1d]}']) WITH ORDINALITY AS c(config, i) ORDER BY i;
+SELECT pg_temp.refused('{name: a, needs: {durability: weak}}');
+SELECT pg_temp.refused('{name: a, needs: {durability: true}}');
+SELECT pg_temp.refused('{name: a, needs: {replay: true}}');
+SELECT pg_temp.refused('{name: a, needs: {ordered: yes}}');
+SELECT pg_temp.refused(E'name: a\npattern: durable-queue\nneeds:\n  durability: relaxed');
+SELECT pg_temp.refused(E'name: a\nneeds: {durability: strong}\npatterns:\n  - {type: wal, enabled: false}');
+SELECT pg_temp.refused(E'name: a\nneeds: {ordered: true}\nconsumers:\n  - {group: g, ordering: none}');
+SELECT pg_temp.refused('{name: a, needs: {retain: always}}');
+SELECT pg_temp.refused(E'name: a\nneeds:\n  max_backlog: 1000');
+SELECT pg_temp.refused(E'name: a\nneeds:\n  retain: time\n  max_backlog: 1000');
+SELECT pg_temp.refused(E'name: a\nneeds:\n  retain: consumers\n  on_full: reject');
+SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 0}}');
+SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 10GB}}');
+SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 1000, on_full: stop}}');
+SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 1000, on_full: reject}}');
+
 -- Known from the RFC, but not in this version.
 SELECT pg_temp.refused(E'name: a\npatterns:\n  - type: claim-check\n    threshold: 1MB');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox}, {type: tiered-storage}]}');
-SELECT pg_temp.refused('{name: a, patterns: [wal]}');
 SELECT pg_temp.refused('{name: a, patterns: [outbux]}');
 SELECT pg_temp.refused('{name: a, client_api: reader}');
-SELECT pg_temp.refused('{name: a, pattern: durable-queue}');
 SELECT pg_temp.refused('{name: a, backend: redis}');
-SELECT pg_temp.refused('{name: a, needs: {retention: 30 days}}');
-SELECT pg_temp.refused('{name: a, needs: {durability: strong}}');
+SELECT pg_temp.refused('{name: a, needs: {write_rps: 5000}}');
 SELECT pg_temp.refused('{name: a, needs: {max_message_size: 5GB}}');
 SELECT pg_temp.refused('{name: a, cdc: {enabled: true}}');
 SELECT pg_temp.refused('{name: a, cache: {backend: redis}}');

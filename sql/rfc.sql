@@ -1,4 +1,34 @@
--- The RFC's YAML runs as written. Pattern 3, transactional messaging:
+-- The RFC's YAML runs as written. Pattern 1, the durable operation log:
+SELECT * FROM prism.apply($$
+# Declare what you need - Prism handles the rest
+namespaces:
+  - name: order-processing
+    pattern: durable-queue      # What pattern you need
+
+    # Tell Prism what guarantees you need
+    needs:
+      durability: strong        # → Prism adds WAL with fsync
+      replay: enabled           # → Prism keeps committed log for replay
+      retention: 30days         # → Prism retains WAL for 30 days
+      ordered: true             # → Prism guarantees order
+$$);
+SELECT namespace, action, detail FROM prism.plan($$
+namespaces:
+  - name: order-processing
+    pattern: durable-queue
+    needs: {durability: strong, replay: enabled, retention: 30days, ordered: true}
+$$);
+-- Its client code: publish, consume, acknowledge what worked.
+BEGIN;
+SELECT prism.publish('order-processing', '{"order_id": 12345, "amount": 99.99, "status": "pending"}'::jsonb) IS NOT NULL AS published;
+COMMIT;
+SELECT first, last FROM prism.last_position();
+SELECT convert_from(payload, 'UTF8') AS payload, prism.ack(m) FROM prism.consume('order-processing', 'orders') AS m;
+-- It can be replayed.
+SELECT "position", convert_from(payload, 'UTF8') AS payload FROM prism.read('order-processing');
+SELECT prism.drop_namespace('order-processing');
+
+-- Pattern 3, transactional messaging:
 SELECT * FROM prism.apply($$
 namespaces:
   - name: order-processing

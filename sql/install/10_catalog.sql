@@ -32,11 +32,14 @@ CREATE TABLE prism.topic (
     name              text NOT NULL UNIQUE,
     segment_messages  bigint NOT NULL,
     message_bytes_max bigint NOT NULL,
-    created_at        timestamptz NOT NULL
+    created_at        timestamptz NOT NULL,
+    policy            jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
+
+COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/topic_policy.h); what is not there is as by default';
 
 CREATE TABLE prism.segment (
     topic_id       integer NOT NULL,

@@ -78,9 +78,9 @@ backoff_option(FunctionCallInfo fcinfo, int argument, PrismGroupOptions *options
 
 /* Arguments from 'first' on: ordering, max_attempts, lease, max_in_flight, backoff. */
 static PrismGroupOptions
-options_arguments(FunctionCallInfo fcinfo, int first)
+options_arguments(FunctionCallInfo fcinfo, int first, const PrismTopic *topic)
 {
-	PrismGroupOptions options = prism_group_options_default;
+	PrismGroupOptions options = prism_group_options_of(&topic->policy);
 
 	if (!PG_ARGISNULL(first))
 	{
@@ -112,7 +112,7 @@ prism_create_group(PG_FUNCTION_ARGS)
 
 	prism_require_writable("prism.create_group()");
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.create_group()");
-	options = options_arguments(fcinfo, 3);
+	options = options_arguments(fcinfo, 3, topic);
 	prism_group_create(topic, name, prism_position_argument(topic, start, "start"), &options);
 	PG_RETURN_VOID();
 }

@@ -266,7 +266,13 @@ describe(const PrismNamespace *namespace)
 	initStringInfo(&text);
 	appendStringInfo(&text, "topic %s", namespace->topic);
 	foreach(cell, namespace->patterns)
-		appendStringInfo(&text, " -> %s", ((PrismChosenPattern *) lfirst(cell))->pattern->name);
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		appendStringInfo(&text, " -> %s", chosen->pattern->name);
+		if (chosen->needed)
+			appendStringInfo(&text, " (%s)", chosen->reason);
+	}
 	appendStringInfo(&text, " -> %s", namespace->backend->name);
 	if (prism_namespace_has_sink(namespace))
 		appendStringInfo(&text, " topic %s", namespace->target);

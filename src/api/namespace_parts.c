@@ -41,7 +41,7 @@ static char *consumers_difference(const PrismNamespaceWork *work);
 static void make_consumers(PrismNamespaceWork *work);
 static char *table_difference(const PrismNamespaceWork *work);
 static void make_table(PrismNamespaceWork *work);
-static int32 find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max);
+static int32 find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max, char **policy);
 static bool same_text(const char *a, const char *b);
 static char *table_state(const char *table, const char *topic);
 
@@ -85,18 +85,18 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	if (work->stored == NULL)
 		return;
 	work->topic_name = work->stored->topic;
-	work->topic_id = find_topic(work->namespace_id, work->topic_name, &work->message_bytes_max);
+	work->topic_id = find_topic(work->namespace_id, work->topic_name, &work->message_bytes_max, &work->policy);
 }
 
 static int32
-find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max)
+find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max, char **policy)
 {
 	Oid			types[] = {INT4OID, TEXTOID};
 	Datum		values[] = {Int32GetDatum(namespace_id), CStringGetTextDatum(name)};
 	int32		topic_id = 0;
 	bool		isnull;
 
-	prism_run_as_owner("SELECT topic_id, message_bytes_max FROM prism.topic"
+	prism_run_as_owner("SELECT topic_id, message_bytes_max, policy FROM prism.topic"
 					   " WHERE namespace_id = $1 AND name = $2", lengthof(types), types, values);
 	if (SPI_processed > 0)
 	{
@@ -104,6 +104,7 @@ find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max)
 
 		topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
 		*message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		*policy = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return topic_id;
@@ -118,30 +119,36 @@ topic_difference(const PrismNamespaceWork *work)
 		return psprintf("its topic is called \"%s\"", work->topic_name);
 	if (work->message_bytes_max != work->wanted->message_bytes_max)
 		return psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max);
+	if (!same_text(work->policy, prism_topic_policy_text(&work->wanted->policy)))
+		return psprintf("its topic's policy is %s", work->policy);
 	return NULL;
 }
 
-/* Dead letters follow their topic's name. */
+/* Dead letters follow their topic's name, and are kept as long. */
 static void
 make_topic(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
+	char	   *policy = prism_topic_policy_text(&wanted->policy);
+	char	   *former_policy;
 	int64		bytes_max;
 	int32		dead_letters;
 
 	if (work->topic_id == 0)
 		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
-											wanted->message_bytes_max);
+											wanted->message_bytes_max, policy);
 	else
 	{
-		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max);
+		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
 		dead_letters = find_topic(work->namespace_id,
-								  psprintf("%s" DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max);
+								  psprintf("%s" DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max, &former_policy);
 		if (dead_letters != 0)
-			prism_topic_alter(dead_letters, psprintf("%s" DEAD_LETTER_SUFFIX, wanted->topic), bytes_max);
+			prism_topic_alter(dead_letters, psprintf("%s" DEAD_LETTER_SUFFIX, wanted->topic), bytes_max,
+							  prism_topic_policy_of_dead_letters(&wanted->policy));
 	}
 	work->topic_name = wanted->topic;
 	work->message_bytes_max = wanted->message_bytes_max;
+	work->policy = policy;
 }
 
 /* ---------- segments ---------- */

@@ -26,6 +26,7 @@ typedef struct PrismNamespaceWork
 	int32		topic_id;		/* 0: there is no topic yet */
 	char	   *topic_name;		/* of the existing topic */
 	int64		message_bytes_max;	/* likewise */
+	char	   *policy;			/* likewise */
 } PrismNamespaceWork;
 
 typedef struct PrismNamespacePart

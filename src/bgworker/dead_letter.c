@@ -39,7 +39,8 @@ dead_letter_topic(const PrismTopic *origin)
 	topic = prism_topic_lookup(name, true);
 	if (topic == NULL)
 	{
-		(void) prism_topic_create(name, origin->namespace_id, origin->message_bytes_max);
+		(void) prism_topic_create(name, origin->namespace_id, origin->message_bytes_max,
+								  prism_topic_policy_of_dead_letters(&origin->policy));
 		topic = prism_topic_lookup(name, false);
 	}
 	return topic;

@@ -29,6 +29,8 @@ static void add_boolean(StringInfo json, const char *key, bool value);
 static void add_patterns(StringInfo json, const PrismNamespace *namespace);
 static void add_backend(StringInfo json, const PrismNamespace *namespace);
 static void add_consumers(StringInfo json, const PrismNamespace *namespace);
+static void add_log_needs(StringInfo json, const PrismNamespace *namespace);
+static void add_need(StringInfo json, const PrismNamespace *namespace, const char *need);
 static char *joined_brokers(const PrismNamespace *namespace);
 static char *normalise(const char *json);
 static void run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected);
@@ -49,6 +51,7 @@ prism_namespace_config(const PrismNamespace *namespace)
 	add_text(&json, "consistency", namespace->strong ? "strong" : "eventual");
 	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
 	add_integer(&json, "max_message_size", namespace->message_bytes_max);
+	add_log_needs(&json, namespace);
 	add_boolean(&json, "trace_patterns", namespace->trace_patterns);
 	add_boolean(&json, "pattern_metrics", namespace->pattern_metrics);
 	appendStringInfoChar(&json, '}');
@@ -116,6 +119,34 @@ add_consumers(StringInfo json, const PrismNamespace *namespace)
 		appendStringInfoChar(json, '}');
 	}
 	appendStringInfoChar(json, ']');
+}
+
+/* What is not needed is left to the server's settings and the session's, so it has no value to fill in. */
+static void
+add_log_needs(StringInfo json, const PrismNamespace *namespace)
+{
+	const PrismTopicPolicy *policy = &namespace->policy;
+
+	add_need(json, namespace, "durability");
+	add_need(json, namespace, "replay");
+	add_need(json, namespace, "ordered");
+	if (policy->retention_ms == PRISM_RETENTION_FOREVER)
+		add_text(json, "retention", "forever");
+	else if (policy->retention_ms != PRISM_RETENTION_DEFAULT)
+		add_integer(json, "retention_ms", policy->retention_ms);
+	add_integer(json, "retention_bytes", policy->retention_bytes);
+	add_need(json, namespace, "retain");
+	add_integer(json, "max_backlog", policy->backlog_max);
+	add_need(json, namespace, "on_full");
+}
+
+static void
+add_need(StringInfo json, const PrismNamespace *namespace, const char *need)
+{
+	const PrismYaml *value = namespace->needs != NULL ? prism_yaml_get(namespace->needs, need) : NULL;
+
+	if (value != NULL)
+		add_text(json, need, value->text);
 }
 
 char *

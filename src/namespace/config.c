@@ -23,9 +23,10 @@
 #define DEFAULT_API "pubsub"
 
 const PrismApi prism_apis[] = {
-	{"queue", PRISM_API_QUEUE},
-	{"pubsub", PRISM_API_PUBSUB},
-	{"transact", PRISM_API_TRANSACT},
+	{"queue", PRISM_API_QUEUE, false},
+	{"durable-queue", PRISM_API_QUEUE, true},
+	{"pubsub", PRISM_API_PUBSUB, false},
+	{"transact", PRISM_API_TRANSACT, false},
 };
 const int	prism_api_count = lengthof(prism_apis);
 
@@ -38,7 +39,8 @@ static void read_backend(PrismNamespace *namespace, const PrismYaml *backend);
 static void read_queue_options(PrismNamespace *namespace, const PrismYaml *backend);
 static void read_outbox(PrismNamespace *namespace, const PrismYaml *patterns);
 static void read_consumers(PrismNamespace *namespace, const PrismYaml *consumers);
-static char *consumer_config(const PrismYaml *consumer);
+static char *consumer_config(const PrismNamespace *namespace, const PrismYaml *consumer);
+static const char *consumer_ordering(const PrismNamespace *namespace, const PrismYaml *consumer);
 static void check_outbox_database(const PrismYaml *database);
 static void check_table_name(const PrismYaml *table);
 static void check_distinct(List *namespaces);
@@ -201,6 +203,8 @@ read_needs(PrismNamespace *namespace, const PrismYaml *needs)
 	const PrismYaml *option;
 
 	namespace->message_bytes_max = namespace->backend->message_bytes_max;
+	namespace->needs = needs;
+	prism_needs_read_log(namespace, needs);
 	if (needs == NULL)
 		return;
 
@@ -224,6 +228,24 @@ read_needs(PrismNamespace *namespace, const PrismYaml *needs)
 				errdetail("Messages of more than " INT64_FORMAT " bytes need it; \"%s\" are " INT64_FORMAT " bytes.",
 						  PRISM_MESSAGE_BYTES_LIMIT, option->text, namespace->message_bytes_max),
 				errhint("Use at most 1GB for now."));
+}
+
+/* NULL: as by default. */
+static const char *
+consumer_ordering(const PrismNamespace *namespace, const PrismYaml *consumer)
+{
+	const PrismYaml *ordering = prism_yaml_get(consumer, "ordering");
+
+	if (ordering == NULL)
+		return namespace->policy.unordered ? "none" : NULL;
+	if (strcmp(ordering->text, "none") == 0 && namespace->needs != NULL &&
+		prism_yaml_is(namespace->needs, "ordered", "true") != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("consumer cannot do without order " PRISM_AT, prism_at(ordering)),
+				errdetail("\"needs.ordered\" is true."),
+				errhint("Remove \"ordering: none\", or the need."));
+	return ordering->text;
 }
 
 /* The outbox's options, whether written flat or under "config". */
@@ -287,7 +309,7 @@ read_consumers(PrismNamespace *namespace, const PrismYaml *consumers)
 					errmsg("consumer has no group " PRISM_AT, prism_at(map)),
 					errhint("Add \"group: ...\" to it: the name that prism.consume() is called with."));
 		consumer->group = consumer->place->text;
-		consumer->config = consumer_config(map);
+		consumer->config = consumer_config(namespace, map);
 		foreach(other, namespace->consumers)
 			if (strcmp(((PrismConsumer *) lfirst(other))->group, consumer->group) == 0)
 				ereport(ERROR,
@@ -300,16 +322,17 @@ read_consumers(PrismNamespace *namespace, const PrismYaml *consumers)
 
 /* As it is stored in prism.consumer_group: only what is given, times in microseconds. */
 static char *
-consumer_config(const PrismYaml *consumer)
+consumer_config(const PrismNamespace *namespace, const PrismYaml *consumer)
 {
 	static const char *const integers[] = {"max_attempts", "max_in_flight"};
-	const PrismYaml *option = prism_yaml_get(consumer, "ordering");
+	const char *ordering = consumer_ordering(namespace, consumer);
+	const PrismYaml *option;
 	StringInfoData json;
 	ListCell   *cell;
 
 	initStringInfo(&json);
-	if (option != NULL)
-		appendStringInfo(&json, ", \"ordering\": \"%s\"", option->text);
+	if (ordering != NULL)
+		appendStringInfo(&json, ", \"ordering\": \"%s\"", ordering);
 	for (int i = 0; i < (int) lengthof(integers); i++)
 	{
 		option = prism_yaml_get(consumer, integers[i]);

@@ -26,13 +26,15 @@ typedef struct PrismApi
 {
 	const char *name;			/* as written in YAML */
 	uint32		api;			/* PRISM_API_* */
+	bool		durable;		/* what was published must not be lost: durability is strong */
 } PrismApi;
 
 /* A link of the chain, and why it is there. */
 typedef struct PrismChosenPattern
 {
 	const PrismPattern *pattern;
-	const char *reason;			/* for plan() */
+	const char *reason;			/* for people */
+	bool		needed;			/* nobody has named it */
 	const PrismYaml *place;		/* where the reason stands */
 } PrismChosenPattern;
 
@@ -71,11 +73,13 @@ typedef struct PrismNamespace
 	int			replication;	/* 0: not given */
 
 	/* needs */
+	const PrismYaml *needs;		/* the map, or NULL */
 	bool		strong;			/* consistency */
 	const PrismYaml *consistency_place;
 	bool		exactly_once;
 	const PrismYaml *delivery_place;
 	int64		message_bytes_max;
+	PrismTopicPolicy policy;	/* of its topic */
 
 	List	   *consumers;		/* PrismConsumer */
 
@@ -92,6 +96,9 @@ extern const int prism_api_count;
 
 /* config.c: read and check a configuration; the result is a list of PrismNamespace. */
 extern List *prism_namespaces_read(const char *text, Size bytes);
+
+/* log_needs.c: the topic's policy; 'needs' may be NULL. */
+extern void prism_needs_read_log(PrismNamespace *namespace, const PrismYaml *needs);
 
 /* needs.c: complete the chain with what the needs ask for. */
 extern void prism_needs_select(PrismNamespace *namespace, const PrismYaml *patterns);

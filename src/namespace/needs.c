@@ -17,7 +17,7 @@ typedef const PrismYaml *(*NeedTest) (const PrismNamespace *namespace);
 typedef struct NeedRule
 {
 	NeedTest	test;
-	const char *reason;			/* as plan() says it */
+	const char *reason;			/* as people read it */
 	const char *pattern;
 } NeedRule;
 
@@ -34,6 +34,48 @@ needs_exactly_once(const PrismNamespace *namespace)
 }
 
 static const PrismYaml *
+is_durable(const PrismNamespace *namespace)
+{
+	return namespace->api->durable ? namespace->api_place : NULL;
+}
+
+static const PrismYaml *
+need_is(const PrismNamespace *namespace, const char *need, const char *word)
+{
+	return namespace->needs != NULL ? prism_yaml_is(namespace->needs, need, word) : NULL;
+}
+
+static const PrismYaml *
+needs_durability(const PrismNamespace *namespace)
+{
+	return need_is(namespace, "durability", "strong");
+}
+
+static const PrismYaml *
+needs_replay(const PrismNamespace *namespace)
+{
+	return need_is(namespace, "replay", "enabled");
+}
+
+static const PrismYaml *
+needs_retention(const PrismNamespace *namespace)
+{
+	return namespace->needs != NULL ? prism_yaml_get(namespace->needs, "retention") : NULL;
+}
+
+static const PrismYaml *
+needs_consumers(const PrismNamespace *namespace)
+{
+	return need_is(namespace, "retain", "consumers");
+}
+
+static const PrismYaml *
+needs_order(const PrismNamespace *namespace)
+{
+	return need_is(namespace, "ordered", "true");
+}
+
+static const PrismYaml *
 leaves_database(const PrismNamespace *namespace)
 {
 	return prism_namespace_has_sink(namespace) ? namespace->backend_place : NULL;
@@ -41,6 +83,12 @@ leaves_database(const PrismNamespace *namespace)
 
 /* In the order of the chain.  Sizes that need a claim check are refused in config.c until it exists. */
 static const NeedRule rules[] = {
+	{is_durable, "client_api is durable-queue", "wal"},
+	{needs_durability, "needs.durability is strong", "wal"},
+	{needs_replay, "needs.replay is enabled", "wal"},
+	{needs_retention, "needs.retention is given", "wal"},
+	{needs_consumers, "needs.retain is consumers", "wal"},
+	{needs_order, "needs.ordered is true", "wal"},
 	{needs_strong, "needs.consistency is strong", "outbox"},
 	{needs_exactly_once, "needs.delivery_guarantee is exactly_once", "outbox"},
 	{leaves_database, "its messages leave the database", "outbox"},
@@ -72,7 +120,7 @@ add_named(PrismNamespace *namespace, const PrismYaml *patterns)
 
 		if (!prism_pattern_enabled(lfirst(cell)))
 			continue;
-		chosen = palloc(sizeof(*chosen));
+		chosen = palloc0(sizeof(*chosen));
 		chosen->pattern = prism_pattern_find(type->text);
 		chosen->reason = "named in patterns";
 		chosen->place = type;
@@ -82,7 +130,7 @@ add_named(PrismNamespace *namespace, const PrismYaml *patterns)
 	}
 }
 
-/* Unless it is there already; a need for what was switched off is a contradiction. */
+/* Once, with all that it is needed for; a need for what was switched off is a contradiction. */
 static void
 add_needed(PrismNamespace *namespace, const NeedRule *rule, const PrismYaml *patterns)
 {
@@ -90,8 +138,14 @@ add_needed(PrismNamespace *namespace, const NeedRule *rule, const PrismYaml *pat
 	ListCell   *cell;
 
 	foreach(cell, namespace->patterns)
-		if (strcmp(((PrismChosenPattern *) lfirst(cell))->pattern->name, rule->pattern) == 0)
-			return;
+	{
+		chosen = lfirst(cell);
+		if (strcmp(chosen->pattern->name, rule->pattern) != 0)
+			continue;
+		if (chosen->needed)
+			chosen->reason = psprintf("%s, %s", chosen->reason, rule->reason);
+		return;
+	}
 
 	if (patterns != NULL)
 		foreach(cell, patterns->items)
@@ -111,6 +165,7 @@ add_needed(PrismNamespace *namespace, const NeedRule *rule, const PrismYaml *pat
 	chosen = palloc(sizeof(*chosen));
 	chosen->pattern = prism_pattern_find(rule->pattern);
 	chosen->reason = rule->reason;
+	chosen->needed = true;
 	chosen->place = rule->test(namespace);
 	if (chosen->pattern == NULL)
 		elog(ERROR, "pattern \"%s\" has no entry", rule->pattern);

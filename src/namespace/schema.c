@@ -67,12 +67,17 @@ static const PrismKey keys[] = {
 	KEY_OF("needs", "delivery_guarantee", WORD, "delivery guarantee"),
 	RANGE("needs", "max_message_size", SIZE, 1, PG_INT64_MAX),
 	RANGE("needs", "message_size", SIZE, 1, PG_INT64_MAX), /* the RFC's other word for it */
-	LATER("needs", "durability", "wal"),
-	LATER("needs", "replay", "wal"),
-	LATER("needs", "ordered", "wal"),
+	KEY_OF("needs", "durability", WORD, "durability"),
+	KEY_OF("needs", "replay", WORD, "replay"),
+	KEY("needs", "ordered", BOOLEAN),
+	KEY_OF("needs", "retention", RETENTION, "retention"),
+	KEY("retention", "time", RETENTION_TIME),
+	RANGE("retention", "size", SIZE, 1, PG_INT64_MAX),
+	KEY_OF("needs", "retain", WORD, "retain"),
+	RANGE("needs", "max_backlog", INTEGER, 1, PG_INT64_MAX),
+	KEY_OF("needs", "on_full", WORD, "on_full"),
 	LATER("needs", "write_rps", "wal"),
 	LATER("needs", "throughput", "wal"),
-	LATER("needs", "retention", "tiered-storage"),
 	LATER("needs", "storage_backend", "claim-check"),
 	LATER("needs", "cleanup", "claim-check"),
 	LATER("needs", "audit", "event-store"),
@@ -93,11 +98,11 @@ static const PrismKey keys[] = {
 /* The words of list "pattern" are those of the registry of patterns. */
 static const PrismWord words[] = {
 	{"client API", "queue", true},
+	{"client API", "durable-queue", true},
 	{"client API", "pubsub", true},
 	{"client API", "transact", true},
 	{"client API", "reader", false},
 	{"client API", "cache", false},
-	{"client API", "durable-queue", false},
 
 	{"backend", "postgres", true},
 	{"backend", "memory", true},
@@ -115,6 +120,14 @@ static const PrismWord words[] = {
 	{"consistency", "eventual", true},
 	{"delivery guarantee", "at_least_once", true},
 	{"delivery guarantee", "exactly_once", true},
+	{"durability", "strong", true},
+	{"durability", "relaxed", true},
+	{"replay", "enabled", true},
+	{"replay", "disabled", true},
+	{"retain", "time", true},
+	{"retain", "consumers", true},
+	{"on_full", "warn", true},
+	{"on_full", "reject", true},
 	{NULL, NULL, false}
 };
 
@@ -253,6 +266,12 @@ check_value(const PrismKey *key, const PrismYaml *value)
 {
 	switch (key->type)
 	{
+		case PRISM_KEY_RETENTION:
+			if (value->kind == PRISM_YAML_MAP)
+				check_map(value, key->target, NULL);
+			else
+				check_scalar(key, value);
+			break;
 		case PRISM_KEY_MAP:
 			if (value->kind != PRISM_YAML_MAP)
 				report_wrong_value(key, value);
@@ -307,10 +326,19 @@ check_scalar(const PrismKey *key, const PrismYaml *value)
 		case PRISM_KEY_INTERVAL_LIST:
 			good = prism_parse_interval(value->text, &number);
 			break;
+		case PRISM_KEY_RETENTION_TIME:
+			good = prism_parse_retention_time(value->text, &number);
+			break;
+		case PRISM_KEY_RETENTION:
+			/* a number without a unit could be either */
+			good = !prism_parse_integer(value->text, &number) &&
+				(prism_parse_retention_time(value->text, &number) ||
+				 (prism_parse_size(value->text, &number) && number > 0));
+			break;
 		default:
 			elog(ERROR, "key \"%s\" is not a scalar", key->name);
 	}
-	if (key->type != PRISM_KEY_BOOLEAN && (number < key->minimum || number > key->maximum))
+	if (key->maximum > 0 && (number < key->minimum || number > key->maximum))
 		good = false;
 	if (!good)
 		report_wrong_value(key, value);
@@ -477,6 +505,10 @@ expectation(const PrismKey *key)
 		case PRISM_KEY_INTERVAL_LIST:
 			return psprintf("a list of times such as 100ms, 5s or 1min, from %d ms to %s each",
 							(int) key->minimum, longest(key));
+		case PRISM_KEY_RETENTION:
+			return "a time such as 30days, a size such as 10GB, forever, or a map with time and size";
+		case PRISM_KEY_RETENTION_TIME:
+			return "a time such as 30days, from 1 second to 36500 days, or forever";
 		case PRISM_KEY_TEXT_LIST:
 			return "a list of text";
 		case PRISM_KEY_MAP:

@@ -20,6 +20,8 @@ typedef enum PrismKeyType
 	PRISM_KEY_INTEGER,			/* minimum .. maximum */
 	PRISM_KEY_SIZE,				/* bytes, minimum .. maximum */
 	PRISM_KEY_INTERVAL,			/* milliseconds, minimum .. maximum */
+	PRISM_KEY_RETENTION,		/* a time or a size, or a map with both, whose keys are the target's */
+	PRISM_KEY_RETENTION_TIME,
 	PRISM_KEY_TEXT_LIST,
 	PRISM_KEY_INTERVAL_LIST,	/* each minimum .. maximum milliseconds */
 	PRISM_KEY_MAP,				/* whose keys are those of the map named by the target */
@@ -56,6 +58,9 @@ extern bool prism_yaml_boolean(const PrismYaml *node);
 extern int64 prism_yaml_integer(const PrismYaml *node);
 extern int64 prism_yaml_interval_ms(const PrismYaml *node);
 
+/* The value of a key when it is this word, or NULL. */
+extern const PrismYaml *prism_yaml_is(const PrismYaml *map, const char *key, const char *word);
+
 /* The value of a key or of the RFC's second word for it, or NULL; both at once contradict or repeat. */
 extern const PrismYaml *prism_yaml_one_of(const PrismYaml *map, const char *key, const char *synonym);
 
@@ -67,5 +72,7 @@ extern bool prism_pattern_enabled(const PrismYaml *pattern);
 extern bool prism_parse_size(const char *text, int64 *bytes);
 extern bool prism_parse_interval(const char *text, int64 *ms);
 extern bool prism_parse_integer(const char *text, int64 *number);
+/* How long messages are kept: milliseconds, -1 for "forever". */
+extern bool prism_parse_retention_time(const char *text, int64 *ms);
 
 #endif							/* PRISM_SCHEMA_H */

@@ -52,6 +52,9 @@ static const Unit interval_units[] = {
 	{NULL, 0}
 };
 
+#define RETENTION_MS_MIN SECOND
+#define RETENTION_MS_MAX (36500 * DAY)
+
 static const Unit no_units[] = {{"", 1}, {NULL, 0}};
 
 /* Digits, perhaps spaces, a unit.  No sign, no fraction: neither has a use here. */
@@ -92,4 +95,15 @@ bool
 prism_parse_integer(const char *text, int64 *number)
 {
 	return parse_quantity(text, no_units, number);
+}
+
+bool
+prism_parse_retention_time(const char *text, int64 *ms)
+{
+	if (strcmp(text, "forever") == 0)
+	{
+		*ms = -1;
+		return true;
+	}
+	return prism_parse_interval(text, ms) && *ms >= RETENTION_MS_MIN && *ms <= RETENTION_MS_MAX;
 }

@@ -36,6 +36,14 @@ prism_yaml_interval_ms(const PrismYaml *node)
 	return ms;
 }
 
+const PrismYaml *
+prism_yaml_is(const PrismYaml *map, const char *key, const char *word)
+{
+	const PrismYaml *value = prism_yaml_get(map, key);
+
+	return value != NULL && strcmp(value->text, word) == 0 ? value : NULL;
+}
+
 PrismYaml *
 prism_pattern_option(const PrismYaml *pattern, const char *key)
 {

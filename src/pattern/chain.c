@@ -3,8 +3,9 @@
  * chain.c
  *	  The chain of patterns that a message passes on its way to the log.
  *
- * Of the patterns that stand before the outbox none is built yet, so each
- * chain is the outbox alone; chains are made here and nowhere else.
+ * Of the patterns that stand before the outbox only the wal is built, and it
+ * passes everything on, so each chain is the outbox alone; chains are made here
+ * and nowhere else.
  *
  * src/pattern/chain.c
  *

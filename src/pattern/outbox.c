@@ -18,10 +18,13 @@ outbox_publish(PrismLink *link, PrismMessage *message)
 	prism_log_append(link->topic, message);
 }
 
+static const char *const after[] = {"wal", NULL};
+
 const PrismPattern prism_pattern_outbox = {
 	.name = "outbox",
 	.version = "1.0.0",
 	.built = true,
 	.apis = PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT,
+	.after = after,
 	.process_publish = outbox_publish,
 };

@@ -38,7 +38,7 @@ typedef struct PrismPattern
 	bool		built;			/* false: known from the RFC, refused by apply */
 	uint32		apis;			/* PRISM_API_* it may serve */
 	uint32		roles;			/* PRISM_ROLE_* it needs from back ends, beyond the queue */
-	const char *const *after;	/* patterns that may stand before it, ended by NULL; NULL: any */
+	const char *const *after;	/* patterns that may stand before it, ended by NULL; NULL: none, it comes first */
 
 	/* in the caller's transaction: no network; what is put into message must live as long as it */
 	void		(*process_publish) (PrismLink *link, PrismMessage *message);
@@ -60,5 +60,6 @@ extern void prism_chain_publish(PrismTopic *topic, PrismMessage *message);
 extern void prism_link_publish(PrismLink *link, PrismMessage *message);
 
 extern const PrismPattern prism_pattern_outbox;
+extern const PrismPattern prism_pattern_wal;
 
 #endif							/* PRISM_PATTERN_H */

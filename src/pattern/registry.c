@@ -24,11 +24,6 @@ static const PrismPattern claim_check = {
 	.roles = PRISM_ROLE_OBJECT,
 	.after = before_claim_check,
 };
-static const PrismPattern wal = {
-	.name = "wal",
-	.version = "0",
-	.apis = MESSAGING,
-};
 static const PrismPattern cdc = {
 	.name = "cdc",
 	.version = "0",
@@ -59,7 +54,7 @@ static const PrismPattern projection = {
 };
 
 static const PrismPattern *const patterns[] = {
-	&prism_pattern_outbox, &claim_check, &wal, &cdc, &cache,
+	&prism_pattern_outbox, &prism_pattern_wal, &claim_check, &cdc, &cache,
 	&tiered_storage, &event_store, &projection, NULL
 };
 

@@ -404,6 +404,9 @@ make_blocks(List *topics)
 					errcode(ERRCODE_UNDEFINED_OBJECT),
 					errmsg("extension \"prism\" was made anew in this transaction, after it published"),
 					errhint("Publish in a transaction of its own."));
+		/* for this commit alone, and only up to the local disk: whether a standby is waited for stays the session's */
+		if (pending->topic->policy.synchronous)
+			ForceSyncCommit();
 		prism_pending_seal(pending);
 		blocks[block_count].pending = pending;
 		blocks[block_count].counter = pending->topic->counter;

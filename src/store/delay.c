@@ -15,6 +15,7 @@
 #include "store/delay_state.h"
 #include "store/log.h"
 
+#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -36,7 +37,7 @@ prism_delay_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
 		return;
-	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX);
+	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}");
 	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
 }
 
@@ -77,6 +78,9 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 				errhint("prism.apply() makes it: apply the namespace again."));
 	record.key = PointerGetDatum(seal_key(PRISM_DELAY_PUBLISH, &entry, message));
 	record.has_key = true;
+	/* the journal makes no promise of its own; a savepoint that is rolled back leaves a flush too many */
+	if (topic->policy.synchronous)
+		ForceSyncCommit();
 	prism_log_append(journal, &record);
 	pfree(DatumGetPointer(record.key));
 	journal_counter = journal->counter;

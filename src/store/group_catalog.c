@@ -258,7 +258,9 @@ find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, Pri
 		lock_name(topic->topic_id, name, AccessExclusiveLock);
 		if (!prism_group_find_row(topic->topic_id, name, row))
 		{
-			insert_row(topic->topic_id, name, prism_log_earliest(topic), &prism_group_options_default, row);
+			PrismGroupOptions options = prism_group_options_of(&topic->policy);
+
+			insert_row(topic->topic_id, name, prism_log_earliest(topic), &options, row);
 			return true;
 		}
 		unlock_name(topic->topic_id, name, AccessExclusiveLock);

@@ -23,6 +23,16 @@ const PrismGroupOptions prism_group_options_default = {
 	.backoff_us = {1 * USECS_PER_SEC, 10 * USECS_PER_SEC, 60 * USECS_PER_SEC}
 };
 
+PrismGroupOptions
+prism_group_options_of(const PrismTopicPolicy *policy)
+{
+	PrismGroupOptions options = prism_group_options_default;
+
+	if (policy->unordered)
+		options.ordering = PRISM_ORDERING_NONE;
+	return options;
+}
+
 static const char *const ordering_names[] = {
 	[PRISM_ORDERING_KEY] = "key",
 	[PRISM_ORDERING_NONE] = "none",

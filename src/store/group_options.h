@@ -16,6 +16,8 @@
 
 #include "postgres.h"
 
+#include "store/topic_policy.h"
+
 #include "datatype/timestamp.h"
 
 /* What a message waits for. */
@@ -44,6 +46,8 @@ typedef struct PrismGroupOptions
 } PrismGroupOptions;
 
 extern const PrismGroupOptions prism_group_options_default;
+/* Those of a topic's groups that say nothing else. */
+extern PrismGroupOptions prism_group_options_of(const PrismTopicPolicy *policy);
 
 /* "key", "none", "strict". False: no such ordering. */
 extern const char *prism_ordering_name(PrismOrdering ordering);

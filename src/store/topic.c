@@ -49,7 +49,9 @@ enum
 	TOPIC_NAMESPACE_ID,
 	TOPIC_NAME,
 	TOPIC_SEGMENT_MESSAGES,
-	TOPIC_MESSAGE_BYTES_MAX
+	TOPIC_MESSAGE_BYTES_MAX,
+	TOPIC_CREATED_AT,
+	TOPIC_POLICY
 };
 
 /* Columns of prism.namespace. */
@@ -291,6 +293,8 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 		DatumGetInt64(heap_getattr(tuple, TOPIC_SEGMENT_MESSAGES, descriptor, &isnull));
 	topic->message_bytes_max =
 		DatumGetInt64(heap_getattr(tuple, TOPIC_MESSAGE_BYTES_MAX, descriptor, &isnull));
+	prism_topic_policy_read(&topic->policy,
+							DatumGetJsonbP(heap_getattr(tuple, TOPIC_POLICY, descriptor, &isnull)));
 }
 
 /* The name of a topic's namespace; empty for prism's own topics. */

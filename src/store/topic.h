@@ -12,6 +12,8 @@
 
 #include "prism.h"
 
+#include "store/topic_policy.h"
+
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
@@ -31,6 +33,7 @@ typedef struct PrismTopic
 	Oid			mark_relid;		/* prism_log.topic_<id>_mark; its lock is the topic's lock */
 	int64		segment_messages;
 	int64		message_bytes_max;
+	PrismTopicPolicy policy;
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
 	bool		valid;
@@ -93,12 +96,14 @@ extern void prism_topic_check_namespace(const PrismTopic *topic, const char *nam
 extern void prism_topic_check_name(const char *name);
 
 /*
- * Make a topic: catalogue row, counter, first two segments.  Runs as the
- * extension's owner; visible to others at commit.  Returns the topic's id.
+ * Make a topic: catalogue row, counter, first two segments.  'policy' is a text
+ * as topic_policy.h makes it.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
  */
-extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max);
+extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max,
+								const char *policy);
 /* Change what may change. */
-extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max);
+extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
+							  const char *policy);
 
 /* Wait for those who use any topic, and keep others out: before the extension is dropped. */
 extern void prism_topic_lock_all(void);

@@ -101,21 +101,21 @@ create_mark(int32 topic_id)
 }
 
 int32
-prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max)
+prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy)
 {
 	int32		topic_id = prism_next_object_id();
 	PrismIdentity identity = prism_enter_owner();
 	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID};
 	Datum		values[] = {
 		Int32GetDatum(topic_id), Int32GetDatum(namespace_id), CStringGetTextDatum(name),
-		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max)
+		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max), CStringGetTextDatum(policy)
 	};
-	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', '\0'};
+	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', '\0'};
 
 	SPI_connect();
-	run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at)"
-		" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp())",
+	run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
+		" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
 		lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
@@ -129,16 +129,17 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 }
 
 void
-prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max)
+prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, const char *policy)
 {
 	PrismIdentity identity = prism_enter_owner();
-	Oid			types[] = {INT4OID, TEXTOID, INT8OID};
+	Oid			types[] = {INT4OID, TEXTOID, INT8OID, TEXTOID};
 	Datum		values[] = {
-		Int32GetDatum(topic_id), CStringGetTextDatum(name), Int64GetDatum(message_bytes_max)
+		Int32GetDatum(topic_id), CStringGetTextDatum(name), Int64GetDatum(message_bytes_max),
+		CStringGetTextDatum(policy)
 	};
 
 	SPI_connect();
-	run("UPDATE prism.topic SET name = $2, message_bytes_max = $3 WHERE topic_id OPERATOR(pg_catalog.=) $1",
+	run("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id OPERATOR(pg_catalog.=) $1",
 		lengthof(types), types, values, NULL);
 	SPI_finish();
 	prism_leave_owner(identity);
