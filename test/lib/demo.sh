@@ -17,10 +17,64 @@ demo() {
 		-c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' -c 'CREATE DATABASE demo'
 	rm -f "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -f "$PROJECT/test/lib/demo.sql"
+	demo_queue
 	[ -z "$kafka" ] || demo_kafka
 	no_crash "$PRISM_STATE/demo/server.log" || die "a process of the server crashed: $PRISM_STATE/demo/server.log"
 	say ""
 	step "stopping what was started; \"./dev psql\" starts it again and gives you a shell, \"./dev clean\" removes it"
+}
+
+# Two consumers of one group, one of which is killed in its work, and a replay.
+demo_queue() {
+	say ""
+	say "STEP 6  Two workers share a queue. What a worker has taken, nobody else gets; the messages of one customer"
+	say "        go to one worker at a time, in order: parcels 5 and 6 wait for what worker 1 has. It is killed in the"
+	say "        middle of its transaction: its messages and its work go back together, and worker 2 does them."
+	say ""
+	"$PG_BIN/psql" -X -q -d demo -v ON_ERROR_STOP=1 -f "$PROJECT/test/lib/demo_queue.sql"
+	worker_start 1
+	worker_start 2
+	local ship="WITH taken AS (SELECT m.*, prism.ack(m) FROM prism.consume('parcels', 'shipping', 3) AS m)
+    INSERT INTO shipped SELECT convert_from(payload, 'UTF8'), key, :'worker', attempt FROM taken RETURNING *;"
+	worker_ask 1 'BEGIN;'
+	worker_ask 1 "$ship"
+	worker_ask 2 'BEGIN;'
+	worker_ask 2 "$ship"
+	worker_ask 2 'COMMIT;'
+	say "        ... kill -9 of worker 1"
+	say ""
+	kill -s KILL "${WORKER_PID[1]}"
+	wait "${WORKER_PID[1]}" 2>/dev/null || true
+	worker_ask 2 "CALL prism.wait('parcels', 'shipping', '10 s');"
+	worker_ask 2 "${ship/, 3)/)}"
+	worker_ask 2 "SELECT count(*) AS shipped, count(DISTINCT parcel) AS different FROM shipped;"
+	say "STEP 7  A group can begin again wherever it likes: seek, and the same messages come in the same order."
+	say ""
+	worker_ask 2 "SELECT prism.seek('parcels', 'shipping', 'earliest');"
+	worker_ask 2 "SELECT m.position, m.key, convert_from(m.payload, 'UTF8') AS payload, prism.ack(m) FROM prism.consume('parcels', 'shipping') AS m;"
+	exec {WORKER_IN[2]}>&-
+	wait "${WORKER_PID[2]}"
+}
+
+declare -A WORKER_PID=() WORKER_IN=() WORKER_OUT=()
+
+# worker_start NUMBER: a session of its own, a psql between two pipes.
+worker_start() {
+	local in out pipes=$PRISM_STATE/demo/worker$1
+	rm -f "$pipes.in" "$pipes.out"
+	mkfifo "$pipes.in" "$pipes.out"
+	"$PG_BIN/psql" -X -q -d demo -P footer=off -v ON_ERROR_STOP=1 -v worker="worker $1" <"$pipes.in" >"$pipes.out" 2>&1 9>&- &
+	WORKER_PID[$1]=$!
+	exec {in}>"$pipes.in" {out}<"$pipes.out"
+	WORKER_IN[$1]=$in WORKER_OUT[$1]=$out
+}
+
+# worker_ask NUMBER STATEMENT: shows the statement and its result.
+worker_ask() {
+	local line
+	sed "s/^/worker $1: /" <<<"$2"
+	printf '%s\n\\echo end of answer\n' "$2" >&"${WORKER_IN[$1]}"
+	while IFS= read -r line <&"${WORKER_OUT[$1]}" && [ "$line" != 'end of answer' ]; do say "$line"; done
 }
 
 demo_kafka() {
@@ -32,7 +86,7 @@ demo_kafka() {
 	touch "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -v broker="$broker" -f "$PROJECT/test/lib/demo_kafka.sql"
 	say ""
-	say "STEP 8  The same records, read from the broker at $broker by kcat, which knows nothing of prism:"
+	say "STEP 10  The same records, read from the broker at $broker by kcat, which knows nothing of prism:"
 	say ""
 	read_back "$broker" shipments 3
 	say ""

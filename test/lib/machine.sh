@@ -30,7 +30,7 @@ install_packages() {
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q >"$PRISM_STATE/apt.log" 2>&1 &&
-		apt-get install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}" >>"$PRISM_STATE/apt.log" 2>&1 ||
+		apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "${missing[@]}" >>"$PRISM_STATE/apt.log" 2>&1 ||
 		{ tail -n 40 "$PRISM_STATE/apt.log" >&2; die "apt-get failed"; }
 }
 
