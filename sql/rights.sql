@@ -38,6 +38,7 @@ SELECT CASE
     WHEN type = 'uuid'::regtype THEN quote_literal('00000000-0000-0000-0000-000000000000')
     WHEN type = to_regtype('prism.message') THEN quote_literal('(rights_mine,0,00000000-0000-0000-0000-000000000000,k,{},x,2000-01-01,1,g,1)')
     WHEN type = 'text'::regtype THEN quote_literal('x')
+    WHEN type = 'regprocedure'::regtype THEN quote_literal('version()')
     WHEN type = 'oid'::regtype THEN quote_literal('pg_foreign_server'::regclass::oid)
     ELSE 'NULL'
 END || '::' || format_type(type, NULL)

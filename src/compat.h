@@ -19,6 +19,8 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
@@ -91,7 +93,7 @@ prism_my_local_xid(void)
 
 /* Settings that a worker must not inherit and that older versions do not know. */
 #if PG_VERSION_NUM >= 170000
-#define PRISM_NEWER_WORKER_SETTINGS {"transaction_timeout", "0"},
+#define PRISM_NEWER_WORKER_SETTINGS {"transaction_timeout", "0", false},
 #else
 #define PRISM_NEWER_WORKER_SETTINGS
 #endif
@@ -126,13 +128,36 @@ prism_json_is_valid(char *json, int length)
 	return pg_parse_json(lexer, &nullSemAction) == JSON_SUCCESS;
 }
 
+/* 16 made one function of many. */
 static inline bool
-prism_foreign_server_allows(Oid server, Oid role, AclMode mode)
+prism_object_allows(Oid class_id, Oid object, Oid role, AclMode mode)
 {
 #if PG_VERSION_NUM >= 160000
-	return object_aclcheck(ForeignServerRelationId, server, role, mode) == ACLCHECK_OK;
+	return object_aclcheck(class_id, object, role, mode) == ACLCHECK_OK;
 #else
-	return pg_foreign_server_aclcheck(server, role, mode) == ACLCHECK_OK;
+	switch (class_id)
+	{
+		case DatabaseRelationId:
+			return pg_database_aclcheck(object, role, mode) == ACLCHECK_OK;
+		case ForeignServerRelationId:
+			return pg_foreign_server_aclcheck(object, role, mode) == ACLCHECK_OK;
+		case NamespaceRelationId:
+			return pg_namespace_aclcheck(object, role, mode) == ACLCHECK_OK;
+		case ProcedureRelationId:
+			return pg_proc_aclcheck(object, role, mode) == ACLCHECK_OK;
+	}
+	elog(ERROR, "no privileges on objects of class %u are asked for", class_id);
+#endif
+}
+
+/* May 'member' SET ROLE 'role'?  Before 16 every member may. */
+static inline bool
+prism_member_can_set_role(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(member, role);
+#else
+	return is_member_of_role(member, role);
 #endif
 }
 

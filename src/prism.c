@@ -15,6 +15,7 @@
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/group.h"
+#include "store/handler.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -56,6 +57,8 @@ request_shmem(void)
 	RequestNamedLWLockTranche("prism_topic", 1);
 	RequestAddinShmemSpace(prism_group_shmem_size());
 	RequestNamedLWLockTranche(PRISM_GROUP_TRANCHE, prism_group_lwlocks());
+	RequestAddinShmemSpace(prism_handler_shmem_size());
+	RequestNamedLWLockTranche(PRISM_HANDLER_TRANCHE, 1);
 	RequestAddinShmemSpace(prism_worker_shmem_size());
 	RequestNamedLWLockTranche(PRISM_WORKER_TRANCHE, PRISM_WORKER_LOCKS);
 	RequestAddinShmemSpace(prism_sink_shmem_size());
@@ -70,6 +73,7 @@ start_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	prism_counter_shmem_init();
 	prism_group_shmem_init();
+	prism_handler_shmem_init();
 	prism_worker_shmem_init();
 	prism_sink_shmem_init();
 	LWLockRelease(AddinShmemInitLock);

@@ -63,6 +63,7 @@ extern PGDLLEXPORT void prism_manager_main(Datum main_arg);
 extern PGDLLEXPORT void prism_maintainer_main(Datum main_arg);
 extern PGDLLEXPORT void prism_forwarder_main(Datum main_arg);
 extern PGDLLEXPORT void prism_scheduler_main(Datum main_arg);
+extern PGDLLEXPORT void prism_handler_main(Datum main_arg);
 
 /* True when this library was loaded by shared_preload_libraries. */
 extern bool prism_preloaded;

@@ -81,6 +81,21 @@ CREATE TABLE prism.consumer_group (
 COMMENT ON TABLE prism.consumer_group IS 'Consumer groups and where they began';
 COMMENT ON COLUMN prism.consumer_group.start_from IS 'the position at which the group was made; its progress is in the progress log';
 
+CREATE TABLE prism.handler (
+    group_id        integer NOT NULL PRIMARY KEY,
+    topic_id        integer NOT NULL,
+    function_schema name NOT NULL,
+    function_name   name NOT NULL,
+    takes_batch     boolean NOT NULL,
+    role            name NOT NULL,
+    batch_size      integer NOT NULL,
+    timeout_ms      integer NOT NULL,
+    created_at      timestamptz NOT NULL
+);
+COMMENT ON TABLE prism.handler IS 'Functions that workers call with the messages of a group: by name, so that a dump carries them';
+COMMENT ON COLUMN prism.handler.takes_batch IS 'its argument is prism.message[]; false: prism.message';
+COMMENT ON COLUMN prism.handler.role IS 'as whom it is called';
+
 SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.namespace', '');
@@ -89,3 +104,4 @@ SELECT pg_catalog.pg_extension_config_dump('prism.segment', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.jump', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.sink', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.consumer_group', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.handler', '');

@@ -26,6 +26,8 @@ JOIN (VALUES
     ('consume', 'EXECUTE', 'create_group'),
     ('consume', 'EXECUTE', 'drop_group'),
     ('consume', 'EXECUTE', 'seek'),
+    ('consume', 'EXECUTE', 'on'),
+    ('consume', 'EXECUTE', 'off'),
 
     ('read',    'EXECUTE', 'read'),
 
@@ -41,6 +43,7 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'version'),
     ('any',     'EXECUTE', 'outbox_messages'),
     ('any',     'EXECUTE', 'group_states'),
+    ('any',     'EXECUTE', 'handler_states'),
     ('any',     'EXECUTE', 'sink_states'),
     ('any',     'EXECUTE', 'topic_states'),
     ('any',     'EXECUTE', 'worker_slots'),
@@ -49,6 +52,7 @@ JOIN (VALUES
     ('any',     'SELECT',  'namespaces'),
     ('any',     'SELECT',  'topics'),
     ('any',     'SELECT',  'groups'),
+    ('any',     'SELECT',  'handlers'),
     ('any',     'SELECT',  'sinks'),
     ('any',     'SELECT',  'metrics'),
     ('any',     'SELECT',  'status')) AS o(privilege, needs, name)
@@ -62,6 +66,6 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA prism, prism_log FROM PUBLIC;
 
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
-GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.group_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
+GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
+GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.group_states(), prism.handler_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
     TO pg_monitor;

@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "api/message.h"
+#include "bgworker/wakeup.h"
 #include "store/log.h"
 
 #include "access/xlog.h"
@@ -132,6 +133,7 @@ prism_drop_group(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("topic \"%s\" has no consumer group \"%s\"", topic->name, name),
 				errhint("prism.groups lists those that exist."));
+	prism_wake_at_commit();		/* its handler goes along */
 	PG_RETURN_VOID();
 }
 

@@ -38,6 +38,17 @@ static const char forwarders_query[] =
 " CASE WHEN f.oid IS NULL THEN s.config OPERATOR(pg_catalog.->) 'brokers' END"
 " ORDER BY 1, 2";
 
+/*
+ * One row a role that has handlers.  A role that cannot connect would make
+ * process after process fail: prism.handlers says why there is none.
+ */
+static const char roles_query[] =
+"SELECT DISTINCT r.oid FROM prism.handler h"
+" JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) h.role"
+" WHERE r.rolcanlogin AND NOT r.rolsuper"
+" AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database()::pg_catalog.text, 'CONNECT')"
+" ORDER BY 1";
+
 typedef struct WantedWorkers
 {
 	PrismWorkerIdentity *identities;
@@ -104,35 +115,45 @@ version_agrees(void)
 	return agrees;
 }
 
+static PrismWorkerIdentity *
+want(WantedWorkers *wanted, PrismWorkerKind kind)
+{
+	PrismWorkerIdentity *identity = &wanted->identities[wanted->count++];
+
+	identity->kind = kind;
+	identity->database = MyDatabaseId;
+	return identity;
+}
+
 static WantedWorkers
 read_wanted(void)
 {
-	WantedWorkers wanted;
+	WantedWorkers wanted = {0};
+	bool		isnull;
 	bool		delayed;
 
+	/* maintainer and scheduler, and what the queries bring */
+	wanted.identities = MemoryContextAllocZero(prism_step_mcxt(),
+											   (2 + 2 * prism_worker_slots_max()) * sizeof(*wanted.identities));
+	(void) want(&wanted, PRISM_MAINTAINER);
 	prism_worker_begin("reading which workers are wanted");
 	delayed = prism_delay_has_work();
 	if (SPI_execute(forwarders_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prism.sink");
-	wanted.count = SPI_processed + 1 + (delayed ? 1 : 0);
-	wanted.identities = MemoryContextAllocZero(prism_step_mcxt(), wanted.count * sizeof(*wanted.identities));
-	wanted.identities[0].kind = PRISM_MAINTAINER;
-	wanted.identities[0].database = MyDatabaseId;
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		PrismWorkerIdentity *forwarder = &wanted.identities[i + 1];
-		bool		isnull;
+		PrismWorkerIdentity *forwarder = want(&wanted, PRISM_FORWARDER);
 
-		forwarder->kind = PRISM_FORWARDER;
-		forwarder->database = MyDatabaseId;
 		forwarder->server = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 		forwarder->sink_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
 	}
 	if (delayed)
-	{
-		wanted.identities[wanted.count - 1].kind = PRISM_SCHEDULER;
-		wanted.identities[wanted.count - 1].database = MyDatabaseId;
-	}
+		(void) want(&wanted, PRISM_SCHEDULER);
+	if (SPI_execute(roles_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
+		elog(ERROR, "could not read prism.handler");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		want(&wanted, PRISM_HANDLER_WORKER)->role =
+			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
 	prism_worker_commit();
 	return wanted;
 }

@@ -418,6 +418,29 @@ prism_worker_wake(PrismWorkerKind kind, Oid database)
 	return woken;
 }
 
+/* Under the lock. */
+static void
+nudge_slot(PrismWorkerSlot *slot)
+{
+	slot->retry_at = 0;
+	slot->try_at_once = true;
+	wake_slot(slot);
+}
+
+void
+prism_worker_nudge(PrismWorkerKind kind, Oid database)
+{
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
+		PrismWorkerSlot *slot = &shared->slots[i];
+
+		if (slot->state != PRISM_WORKER_FREE && slot->identity.kind == kind && slot->identity.database == database)
+			nudge_slot(slot);
+	}
+	LWLockRelease(shared_lock);
+}
+
 void
 prism_worker_wake_database(Oid database)
 {
@@ -426,11 +449,8 @@ prism_worker_wake_database(Oid database)
 	{
 		PrismWorkerSlot *slot = &shared->slots[i];
 
-		if (slot->state == PRISM_WORKER_FREE || (OidIsValid(database) && slot->identity.database != database))
-			continue;
-		slot->retry_at = 0;
-		slot->try_at_once = true;
-		wake_slot(slot);
+		if (slot->state != PRISM_WORKER_FREE && (!OidIsValid(database) || slot->identity.database == database))
+			nudge_slot(slot);
 	}
 	LWLockRelease(shared_lock);
 }
@@ -488,7 +508,8 @@ find_slot(const PrismWorkerIdentity *identity)
 			slot->identity.kind == identity->kind &&
 			slot->identity.database == identity->database &&
 			slot->identity.server == identity->server &&
-			slot->identity.sink_id == identity->sink_id)
+			slot->identity.sink_id == identity->sink_id &&
+			slot->identity.role == identity->role)
 			return slot;
 	}
 	return NULL;

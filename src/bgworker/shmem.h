@@ -38,7 +38,8 @@ typedef enum PrismWorkerKind
 	PRISM_MANAGER,
 	PRISM_MAINTAINER,
 	PRISM_FORWARDER,
-	PRISM_SCHEDULER
+	PRISM_SCHEDULER,
+	PRISM_HANDLER_WORKER
 } PrismWorkerKind;
 
 /*
@@ -47,6 +48,8 @@ typedef enum PrismWorkerKind
  * A forwarder serves the sinks of one foreign server ('server'), or, when that
  * is InvalidOid, the sinks without a server whose back end and endpoint are
  * those of sink 'sink_id' (the smallest number among them).
+ *
+ * A handler worker serves the handlers of a role; its session is that role's.
  */
 typedef struct PrismWorkerIdentity
 {
@@ -54,6 +57,7 @@ typedef struct PrismWorkerIdentity
 	Oid			database;
 	Oid			server;
 	int32		sink_id;
+	Oid			role;
 } PrismWorkerIdentity;
 
 typedef enum PrismWorkerState
@@ -121,6 +125,9 @@ extern bool prism_worker_attach(int slot_number, uint32 generation);
 
 /* Wake workers of a kind in a database (InvalidOid: the launcher). False: none of them has a process. Cannot throw. */
 extern bool prism_worker_wake(PrismWorkerKind kind, Oid database);
+
+/* The same for those that back off: what they failed on may have been changed. Cannot throw. */
+extern void prism_worker_nudge(PrismWorkerKind kind, Oid database);
 
 /* A database's configuration changed (InvalidOid: the server's): all its workers look again, those that back off as well. Cannot throw. */
 extern void prism_worker_wake_database(Oid database);

@@ -9,7 +9,8 @@
  * and come back afterwards, if the database is still there.
  *
  * That the extension itself comes, changes or goes is seen by the object access
- * hook, whatever command does it.
+ * hook, whatever command does it; so are changes of functions and roles, which
+ * may be what a handler waits for.
  *
  * src/bgworker/utility.c
  *
@@ -26,6 +27,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -244,6 +246,10 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		else if (access == OAT_POST_ALTER)
 			prism_wake_at_commit();
 	}
+	else if (class_id == AuthIdRelationId)
+		prism_wake_roles_changed();
+	else if (class_id == ProcedureRelationId)
+		prism_wake_functions_changed();
 	else if ((class_id == ForeignServerRelationId || class_id == UserMappingRelationId) &&
 			 OidIsValid(prism_extension_oid()))
 		prism_wake_servers_changed();

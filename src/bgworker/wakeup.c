@@ -18,6 +18,7 @@
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
 #include "store/group.h"
+#include "store/handler.h"
 #include "store/sink.h"
 
 #include "fmgr.h"
@@ -32,12 +33,16 @@ PG_FUNCTION_INFO_V1(prism_wake_workers);
 static bool wake_wanted = false;	/* prism's configuration changed */
 static bool extension_dropped = false;
 static bool servers_changed = false;
+static bool functions_changed = false;
+static bool roles_changed = false;
 static bool relations_restored = false;
 static bool databases_changed = false;
 static Oid	held_database = InvalidOid;
 static bool held_is_dropped = false;
 /* Committed, and the invalidations not yet sent. */
 static bool wake_when_told = false;
+static bool wake_handlers_when_told = false;
+static bool wake_all_when_told = false;
 /* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
 static bool forget_topics = false;
 
@@ -81,6 +86,18 @@ void
 prism_wake_servers_changed(void)
 {
 	servers_changed = true;
+}
+
+void
+prism_wake_functions_changed(void)
+{
+	functions_changed = true;
+}
+
+void
+prism_wake_roles_changed(void)
+{
+	roles_changed = true;
 }
 
 void
@@ -135,6 +152,8 @@ prism_wake_end(bool committed)
 	if (committed && wake_wanted && prism_preloaded)
 		prism_database_look_at(MyDatabaseId);
 	wake_when_told = committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded;
+	wake_handlers_when_told = committed && functions_changed && prism_preloaded;
+	wake_all_when_told = committed && roles_changed && prism_preloaded;
 	if (OidIsValid(held_database))
 		prism_database_release(held_database);
 	else if (committed && databases_changed)
@@ -142,6 +161,7 @@ prism_wake_end(bool committed)
 
 	wake_wanted = extension_dropped = forget_topics = false;
 	servers_changed = relations_restored = databases_changed = false;
+	functions_changed = roles_changed = false;
 	held_database = InvalidOid;
 	held_is_dropped = false;
 }
@@ -150,10 +170,13 @@ prism_wake_end(bool committed)
 void
 prism_wake_told(void)
 {
-	if (!wake_when_told)
-		return;
-	wake_when_told = false;
-	prism_worker_wake_database(MyDatabaseId);
+	if (wake_all_when_told)
+		prism_worker_wake_database(InvalidOid);		/* roles belong to all databases */
+	else if (wake_when_told)
+		prism_worker_wake_database(MyDatabaseId);
+	else if (wake_handlers_when_told)
+		prism_worker_nudge(PRISM_HANDLER_WORKER, MyDatabaseId);
+	wake_all_when_told = wake_when_told = wake_handlers_when_told = false;
 }
 
 static void
@@ -162,4 +185,5 @@ forget_database(Oid database)
 	prism_counter_forget(database, InvalidOid);
 	prism_sink_forget(database, 0);
 	prism_group_forget(database, 0);
+	prism_handler_forget(database);
 }

@@ -35,6 +35,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -42,22 +43,30 @@
 #define MEMORY_CHECK_MS 1000
 
 /* What a database or a role may set for sessions and a worker must not inherit. */
-static const char *const worker_settings[][2] = {
-	{"search_path", "pg_catalog"},
-	{"statement_timeout", "0"},
-	{"lock_timeout", "0"},
-	{"idle_in_transaction_session_timeout", "0"},
-	{"idle_session_timeout", "0"},
-	{"default_transaction_isolation", "read committed"},
-	{"default_transaction_read_only", "off"},
-	{"default_transaction_deferrable", "off"},
-	{"synchronous_commit", "on"},
-	{"row_security", "off"},
-	{"session_replication_role", "origin"},
-	{"default_table_access_method", "heap"},
-	{"role", "none"},
+static const struct
+{
+	const char *name;
+	const char *value;
+	bool		for_users;		/* the session's own value is meant for functions of users that a worker calls */
+}			worker_settings[] = {
+	{"search_path", "pg_catalog", true},
+	{"statement_timeout", "0", false},
+	{"lock_timeout", "0", true},
+	{"idle_in_transaction_session_timeout", "0", false},
+	{"idle_session_timeout", "0", false},
+	{"default_transaction_isolation", "read committed", false},
+	{"default_transaction_read_only", "off", false},
+	{"default_transaction_deferrable", "off", false},
+	{"synchronous_commit", "on", true},
+	{"row_security", "off", true},
+	{"session_replication_role", "origin", true},
+	{"default_table_access_method", "heap", true},
+	{"role", "none", false},
 	PRISM_NEWER_WORKER_SETTINGS
 };
+
+/* What the session would have had. */
+static char *session_settings[lengthof(worker_settings)];
 
 static double
 random_fraction(void)
@@ -73,6 +82,7 @@ static PrismBackoff backoff = {.clock = &prism_real_clock};
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
 static MemoryContext step_mcxt = NULL;
 static uint64 reloads = 0;
+static uint64 nudges = 0;
 static long stats_due_ms = 0;	/* statistics wait to be sent; 0: none */
 static PrismIdentity session_identity;
 
@@ -116,16 +126,21 @@ connect_to_database(void)
 	if (identity->kind == PRISM_LAUNCHER)
 		BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	else
-		BackgroundWorkerInitializeConnectionByOid(identity->database, InvalidOid, 0);
+		BackgroundWorkerInitializeConnectionByOid(identity->database, identity->role, 0);
 
 	for (int i = 0; i < (int) lengthof(worker_settings); i++)
-		SetConfigOption(worker_settings[i][0], worker_settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	{
+		if (worker_settings[i].for_users)
+			session_settings[i] = MemoryContextStrdup(TopMemoryContext,
+													  GetConfigOption(worker_settings[i].name, false, false));
+		SetConfigOption(worker_settings[i].name, worker_settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+	}
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
 }
 
 /* ---------------- steps ---------------- */
 
-/* The only PG_CATCH of workers: an error ends the step, not the worker. */
+/* An error ends the step, not the worker. */
 bool
 prism_run_step(bool (*step) (void *arg), void *arg)
 {
@@ -199,18 +214,20 @@ own_memory_kb(void)
 }
 
 /*
- * Leave everything as it was before the step.  AbortOutOfAnyTransaction() does
- * nothing outside of a transaction, so what a step may hold there is let go by hand.
+ * Leave everything as it was before the error.  AbortOutOfAnyTransaction() does
+ * nothing outside of a transaction, so what may be held there is let go by hand.
  */
-static void
-recover(void)
+static ErrorData *
+undo(bool of_worker)
 {
 	ErrorData  *error;
 
-	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(step_mcxt);	/* we are in ErrorContext */
 	error = CopyErrorData();
-	report(error);
+	if (error->message == NULL)
+		error->message = "missing error text";
+	if (of_worker)
+		report(error);
 	FlushErrorState();
 
 	pgstat_report_wait_end();
@@ -219,11 +236,68 @@ recover(void)
 	AbortOutOfAnyTransaction();
 	replorigin_session_origin = InvalidRepOriginId;
 	MemoryContextSwitchTo(step_mcxt);
+	return error;
+}
 
-	prism_worker_change(PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
-						error->message != NULL ? error->message : "missing error text");
+static void
+recover(void)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	error = undo(true);
+	prism_worker_change(PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff), error->message);
 	prism_worker_activity(NULL);
 	RESUME_INTERRUPTS();
+}
+
+ErrorData *
+prism_worker_attempt(void (*attempt) (void *arg), void *arg)
+{
+	ErrorData  *volatile error = NULL;
+
+	Assert(!IsTransactionState());
+	PG_TRY();
+	{
+		attempt(arg);
+		Assert(!IsTransactionState());
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		error = undo(false);
+		prism_worker_activity(NULL);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+ErrorData *
+prism_worker_try(void (*part) (void *arg), void *arg)
+{
+	MemoryContext caller_mcxt = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller_mcxt);
+	PG_TRY();
+	{
+		part(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller_mcxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller_mcxt);
+	CurrentResourceOwner = caller_owner;
+	return error;
 }
 
 /* The cause of an error is its code and its message before numbers and names were put in. */
@@ -309,6 +383,7 @@ prism_worker_attend(void)
 	if (prism_my_worker->try_at_once)
 	{
 		prism_my_worker->try_at_once = false;
+		nudges++;
 		backoff.retry_at = 0;
 	}
 	if (prism_my_worker->identity.kind != PRISM_LAUNCHER &&
@@ -320,6 +395,12 @@ uint64
 prism_worker_reloads(void)
 {
 	return reloads;
+}
+
+uint64
+prism_worker_nudges(void)
+{
+	return nudges;
 }
 
 void
@@ -334,6 +415,13 @@ prism_worker_leave(int code)
 void
 prism_worker_begin(const char *activity)
 {
+	prism_worker_begin_session(activity);
+	session_identity = prism_enter_owner();
+}
+
+void
+prism_worker_begin_session(const char *activity)
+{
 	prism_worker_activity(activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -346,7 +434,7 @@ prism_worker_begin(const char *activity)
 	prism_check_version();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	session_identity = prism_enter_owner();
+	GetUserIdAndSecContext(&session_identity.user, &session_identity.security_context);
 }
 
 void
@@ -358,6 +446,16 @@ prism_worker_commit(void)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(step_mcxt);
 	prism_worker_activity(NULL);
+}
+
+/* Whatever the function sets afterwards, the end of the nest level takes back as well. */
+void
+prism_worker_session_settings(void)
+{
+	for (int i = 0; i < (int) lengthof(worker_settings); i++)
+		if (session_settings[i] != NULL)
+			(void) set_config_option(worker_settings[i].name, session_settings[i], PGC_SUSET, PGC_S_SESSION,
+									 GUC_ACTION_SAVE, true, 0, false);
 }
 
 MemoryContext

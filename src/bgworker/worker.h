@@ -59,6 +59,9 @@ extern void prism_worker_attend(void);
 /* Grows with each reload of the settings. */
 extern uint64 prism_worker_reloads(void);
 
+/* Grows when somebody changed what the worker may have failed on. */
+extern uint64 prism_worker_nudges(void);
+
 /*
  * A transaction of a worker, as the extension's owner, with a snapshot and SPI
  * connected.  Holds the extension, so it cannot be dropped meanwhile; leaves the process
@@ -67,6 +70,23 @@ extern uint64 prism_worker_reloads(void);
  */
 extern void prism_worker_begin(const char *activity);
 extern void prism_worker_commit(void);
+
+/*
+ * The same as the session's own user, for workers that are not prism's owner
+ * (handlers): what they do is checked as anybody's.  Ended likewise.
+ */
+extern void prism_worker_begin_session(const char *activity);
+
+/* Give the settings back to the session that prism_worker_enter() took from it; within a GUC nest level. */
+extern void prism_worker_session_settings(void);
+
+/*
+ * For code that may fail without being the worker's fault.  An attempt comes
+ * outside of transactions, and whatever is open after an error is rolled back;
+ * a try comes inside of one and is a savepoint of it.  NULL: it went well.
+ */
+extern ErrorData *prism_worker_attempt(void (*attempt) (void *arg), void *arg);
+extern ErrorData *prism_worker_try(void (*part) (void *arg), void *arg);
 
 /* The memory context of this step: current outside of transactions; what outlives a commit is made in it. */
 extern MemoryContext prism_step_mcxt(void);

@@ -17,7 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define WORKERS_COLUMNS 10
+#define WORKERS_COLUMNS 11
 
 PG_FUNCTION_INFO_V1(prism_workers);
 
@@ -78,6 +78,8 @@ put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot)
 	nulls[9] = hint == NULL;
 	if (hint != NULL)
 		values[9] = CStringGetTextDatum(hint);
+	values[10] = ObjectIdGetDatum(slot->identity.role);
+	nulls[10] = !OidIsValid(slot->identity.role);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -121,6 +123,7 @@ prism_worker_kind_name(PrismWorkerKind kind)
 		[PRISM_MAINTAINER] = "maintainer",
 		[PRISM_FORWARDER] = "forwarder",
 		[PRISM_SCHEDULER] = "scheduler",
+		[PRISM_HANDLER_WORKER] = "handler",
 	};
 
 	return names[kind];

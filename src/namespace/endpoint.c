@@ -149,7 +149,7 @@ prism_server_check(const PrismNamespace *namespace)
 					   server->servername, namespace->backend->name, prism_at(namespace->server_place)),
 				errdetail("Its wrapper is \"%s\"; \"%s\" is needed.",
 						  GetForeignDataWrapper(server->fdwid)->fdwname, wrapper));
-	if (!prism_foreign_server_allows(server->serverid, GetUserId(), ACL_USAGE))
+	if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied for foreign server %s", server->servername),

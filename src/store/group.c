@@ -487,6 +487,12 @@ prism_group_lease_us(const PrismGroupRef *ref)
 	return ref->group->options.lease_us;
 }
 
+int32
+prism_group_number(const PrismGroupRef *ref)
+{
+	return ref->group_id;
+}
+
 bool
 prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 {

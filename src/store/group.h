@@ -81,6 +81,7 @@ extern PrismGroupRef *prism_group_open(PrismTopic *topic, const char *name, Pris
 /* The group has not been dropped since it was opened. */
 extern bool prism_group_is_current(const PrismGroupRef *ref);
 extern const char *prism_group_name(const PrismGroupRef *ref);
+extern int32 prism_group_number(const PrismGroupRef *ref);
 
 /* Every group of this database: its topic's number and its name. */
 typedef struct PrismGroupName
@@ -91,7 +92,7 @@ typedef struct PrismGroupName
 
 extern List *prism_group_list(void);
 
-/* Make a group that begins at 'start'; 42710 when it is there. Drop one: false when it was not there. */
+/* Make a group that begins at 'start'; 42710 when it is there. Drop one, with its handler: false when it was not there. */
 extern void prism_group_create(PrismTopic *topic, const char *name, int64 start,
 							   const PrismGroupOptions *options);
 extern bool prism_group_drop(PrismTopic *topic, const char *name);
@@ -142,6 +143,9 @@ extern bool prism_group_ready(PrismGroupRef *ref);
 extern void prism_group_prepare_sleep(PrismTopic *topic);
 extern bool prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until);
 extern void prism_group_cancel_sleep(void);
+
+/* For those who are woken by a latch: no lease or delay of the group ends before. */
+extern TimestampTz prism_group_next_due(PrismGroupRef *ref);
 
 /* ---------- acknowledging ---------- */
 

@@ -16,6 +16,7 @@
  */
 #include "prism.h"
 #include "store/group_shared.h"
+#include "store/handler.h"
 #include "store/log.h"
 
 #include "access/genam.h"
@@ -382,6 +383,7 @@ prism_group_drop(PrismTopic *topic, const char *name)
 	catalog = table_open(catalog_relid(), RowExclusiveLock);
 	CatalogTupleDelete(catalog, &search.tuple->t_self);
 	table_close(catalog, NoLock);
+	(void) prism_handler_delete(row.group_id);
 	prism_group_note_dropped(row.group_id);
 	prism_catalog_changed();
 	return true;

@@ -106,7 +106,7 @@ prism_group_end_seeks(bool committed)
 		seek->group->records = 0;
 		seek->group->starved = false;
 		prism_group_unlock(seek->group);
-		ConditionVariableBroadcast(&seek->counter->published);
+		prism_counter_wake(seek->counter);
 	}
 	seeks = NULL;
 }

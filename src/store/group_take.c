@@ -533,6 +533,17 @@ prism_group_prepare_sleep(PrismTopic *topic)
 	ConditionVariablePrepareToSleep(&topic->counter->published);
 }
 
+TimestampTz
+prism_group_next_due(PrismGroupRef *ref)
+{
+	TimestampTz due;
+
+	prism_group_lock(ref, LW_SHARED);
+	due = ref->group->window->next_deadline;
+	prism_group_unlock(ref->group);
+	return due;
+}
+
 bool
 prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until)
 {
@@ -543,11 +554,7 @@ prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until)
 	if (now >= until)
 		return false;
 	if (ref != NULL)
-	{
-		prism_group_lock(ref, LW_SHARED);
-		wake_at = Min(wake_at, ref->group->window->next_deadline);
-		prism_group_unlock(ref->group);
-	}
+		wake_at = Min(wake_at, prism_group_next_due(ref));
 	wait_ms = TimestampDifferenceMilliseconds(now, wake_at);
 	wait_ms = Max(1, Min(wait_ms, SLEEP_MAX_MS));
 	(void) ConditionVariableTimedSleep(&topic->counter->published, wait_ms, PG_WAIT_EXTENSION);

@@ -444,12 +444,17 @@ privilege_name(PrismPrivilege privilege)
 }
 
 bool
-prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
+prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role)
 {
 	if (!OidIsValid(topic->rights_relid))
-		return superuser() || GetUserId() == prism_owner();
-	return pg_class_aclcheck(topic->rights_relid, GetUserId(),
-							 privilege_mode(privilege)) == ACLCHECK_OK;
+		return superuser_arg(role) || role == prism_owner();
+	return pg_class_aclcheck(topic->rights_relid, role, privilege_mode(privilege)) == ACLCHECK_OK;
+}
+
+bool
+prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
+{
+	return prism_topic_allows_role(topic, privilege, GetUserId());
 }
 
 bool

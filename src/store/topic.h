@@ -82,6 +82,7 @@ extern List *prism_topic_names(void);
 
 /* Does the current user hold the privilege?  Superusers and the extension's owner do. */
 extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);
+extern bool prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role);
 
 /* Is the current user shown that the topic exists?  Any privilege will do, and the right to read all statistics. */
 extern bool prism_topic_is_visible(const PrismTopic *topic);

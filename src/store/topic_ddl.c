@@ -150,7 +150,7 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 static void
 delete_rows(int32 topic_id)
 {
-	static const char *const tables[] = {"consumer_group", "sink", "jump", "segment", "topic"};
+	static const char *const tables[] = {"handler", "consumer_group", "sink", "jump", "segment", "topic"};
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 

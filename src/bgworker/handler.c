@@ -1,0 +1,429 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  The process that calls the handlers of one role.
+ *
+ * Its session belongs to that role, and it consumes as everybody does: takes a
+ * batch, calls the function, acknowledges, all in one transaction.  So what the
+ * function did to the database and the position of its group are one, and the
+ * process may die at any instruction.
+ *
+ * The handlers have their turns one after the other, a batch each; a call is
+ * bounded in time, so none can keep the others from theirs.  A batch that fails
+ * is undone and handed over again one message at a time.  What fails alone
+ * rests for a while, or becomes a dead letter, as the group's options say.
+ *
+ * src/bgworker/handler.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/handler.h"
+#include "bgworker/worker.h"
+#include "store/counter.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* A lost wake-up is found after this time. */
+#define REPAIR_MS 5000
+/* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
+#define LEASE_FACTOR 2
+#define LEASE_EXTRA_MS 60000
+
+typedef struct Handler
+{
+	PrismHandler *row;
+	PrismHandlerSlot *slot;
+	PrismCounter *counter;		/* that wakes us; a hint outside of transactions: its topic may be dropped */
+	PrismBackoff backoff;
+	PrismReportLimit report;
+	int64		singly_until;	/* a batch up to here failed: its messages come alone; 0: none did */
+	TimestampTz due;			/* look for messages then; DT_NOEND: when woken */
+} Handler;
+
+typedef struct HandlerWorker
+{
+	MemoryContext mcxt;			/* what was loaded */
+	bool		loaded;
+	bool		look_around;	/* something woke us: perhaps the catalogue */
+	uint64		generation;		/* of the catalogue when it was loaded */
+	int			count;
+	Handler    *handlers;
+	int			turn;			/* who had the last one */
+} HandlerWorker;
+
+static HandlerWorker worker;
+
+static bool serve(void *arg);
+static void load(void);
+static void take_turn(Handler *handler);
+
+/* ---------- the process ---------- */
+
+/* Nobody serves them for now. */
+static void
+leave_handlers(int code, Datum arg)
+{
+	for (int i = 0; i < worker.count; i++)
+		prism_handler_leave(worker.handlers[i].row->group_id);
+}
+
+static long
+timeout_ms(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long		timeout = REPAIR_MS;
+
+	for (int i = 0; i < worker.count; i++)
+	{
+		const Handler *handler = &worker.handlers[i];
+		long		backoff_ms = prism_backoff_remaining_ms(&handler->backoff);
+
+		if (backoff_ms > 0)
+			timeout = Min(timeout, backoff_ms);
+		else if (handler->due != DT_NOEND)
+			timeout = Min(timeout, Max(1, TimestampDifferenceMilliseconds(now, handler->due)));
+	}
+	return timeout;
+}
+
+/* Who was told to try at once does so, whatever has failed. */
+static void
+wake_handlers(void)
+{
+	static uint64 nudges_seen = 0;
+	bool		nudged = nudges_seen != prism_worker_nudges();
+
+	nudges_seen = prism_worker_nudges();
+	worker.look_around = true;
+	for (int i = 0; i < worker.count; i++)
+	{
+		worker.handlers[i].due = 0;
+		if (nudged)
+			worker.handlers[i].backoff.retry_at = 0;
+	}
+}
+
+void
+prism_handler_main(Datum main_arg)
+{
+	prism_worker_enter(main_arg);
+	prism_handler_call_init();
+	before_shmem_exit(leave_handlers, (Datum) 0);
+	for (;;)
+	{
+		if (prism_run_step(serve, NULL))
+			continue;
+		prism_worker_wait(timeout_ms(), PGINVALID_SOCKET);
+		wake_handlers();
+	}
+}
+
+/* ---------- what there is ---------- */
+
+static Handler *
+find_handler(int32 group_id)
+{
+	for (int i = 0; i < worker.count; i++)
+		if (worker.handlers[i].row->group_id == group_id)
+			return &worker.handlers[i];
+	return NULL;
+}
+
+/* What is known of a handler that was there before; the wait after a failure is over, as something was changed. */
+static void
+init_handler(Handler *handler, PrismHandler *row)
+{
+	const Handler *former = find_handler(row->group_id);
+	int64		broken_call;
+
+	*handler = (Handler) {.backoff.clock = &prism_real_clock, .report.clock = &prism_real_clock};
+	if (former != NULL)
+		*handler = *former;
+	handler->row = row;
+	handler->due = 0;
+	handler->backoff.retry_at = 0;
+	handler->slot = prism_handler_attach(row->group_id);
+	if (handler->slot == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("too many handlers"),
+				errhint("Raise prism.max_groups and restart the server."));
+	if (former != NULL)
+		return;
+	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
+	broken_call = prism_handler_broken_call(handler->slot);
+	if (broken_call < 0)
+		return;
+	handler->singly_until = broken_call + 1;
+	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, "the process ended during a call");
+}
+
+/* In a transaction. */
+static void
+read_handlers(void)
+{
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "prism handlers", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_cxt = MemoryContextSwitchTo(mcxt);
+	const char *role = GetUserNameFromId(GetSessionUserId(), true);
+	List	   *rows = role != NULL ? prism_handler_list(role) : NIL;
+	Handler    *handlers = palloc0((list_length(rows) + 1) * sizeof(Handler));
+	MemoryContext former_cxt = worker.mcxt;
+	int			count = 0;
+	ListCell   *cell;
+
+	prism_handler_sweep(prism_handler_list(NULL));
+	foreach(cell, rows)
+		init_handler(&handlers[count++], lfirst(cell));
+	/* each subscribes again when it has its turn */
+	for (int i = 0; i < worker.count; i++)
+		if (worker.handlers[i].counter != NULL)
+			prism_counter_unsubscribe(worker.handlers[i].counter);
+	worker.mcxt = mcxt;
+	worker.handlers = handlers;
+	worker.count = count;
+	MemoryContextSwitchTo(caller_cxt);
+	if (former_cxt != NULL)
+		MemoryContextDelete(former_cxt);
+}
+
+/* First what we know, then what there is: a change in between is found later, not lost. */
+static void
+load(void)
+{
+	bool		none = false;
+
+	worker.look_around = false;
+	prism_worker_begin_session("reads the catalogue");
+	if (!worker.loaded || worker.generation != prism_catalog_generation())
+	{
+		worker.generation = prism_catalog_generation();
+		read_handlers();
+		worker.loaded = true;
+		none = worker.count == 0;
+	}
+	prism_worker_commit();
+	if (none)
+		prism_worker_leave(0);
+}
+
+/* ---------- turns ---------- */
+
+static Handler *
+next_handler(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < worker.count; i++)
+	{
+		Handler    *handler;
+
+		worker.turn = (worker.turn + 1) % worker.count;
+		handler = &worker.handlers[worker.turn];
+		if (handler->due <= now && prism_backoff_remaining_ms(&handler->backoff) == 0)
+			return handler;
+	}
+	return NULL;
+}
+
+static bool
+serve(void *arg)
+{
+	Handler    *handler;
+
+	if (!worker.loaded || worker.look_around)
+		load();
+	handler = next_handler();
+	if (handler == NULL)
+		return false;
+	take_turn(handler);
+	return true;
+}
+
+/* ---------- failures ---------- */
+
+static void
+report_failure(Handler *handler, const ErrorData *error, const char *what)
+{
+	const char *text = error->message_id != NULL ? error->message_id : error->message;
+	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);
+	int64		times;
+
+	if (prism_report_decide(&handler->report, cause, &times) == PRISM_REPORT_NOTHING)
+		return;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("handler %s of consumer group \"%s\" failed: %s",
+				   prism_handler_function(handler->row), handler->row->group_name, error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			errcontext("%s", what),
+			errhint("prism.handlers shows how it stands (failure " INT64_FORMAT " of this kind since the last report).", times),
+			errhidestmt(true));
+}
+
+/* The whole handler waits. */
+static void
+back_off(Handler *handler, PrismHandlerState state, const char *error)
+{
+	prism_handler_change(handler->slot, state, prism_backoff_fail(&handler->backoff), error);
+}
+
+/* No message is to blame: the server had no room, or was being stopped. */
+static bool
+is_fault_of_server(int sqlstate)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
+		(category == ERRCODE_OPERATOR_INTERVENTION && sqlstate != ERRCODE_QUERY_CANCELED);
+}
+
+/* A call failed and is undone; the transaction is as it was before. */
+static void
+call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *batch, const ErrorData *error)
+{
+	int64		last = batch->positions[batch->count - 1];
+
+	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+	report_failure(handler, error, batch->count > 1 ? "a batch, whose messages are tried one by one" : "a single message");
+	if (is_fault_of_server(error->sqlerrcode))
+	{
+		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
+		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+		return;
+	}
+	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, error->message);
+	if (batch->count > 1)
+	{
+		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
+		handler->singly_until = last + 1;
+	}
+	/* a single message stays leased: it comes again when that ends, as its group's options say */
+}
+
+/* ---------- one turn ---------- */
+
+typedef struct Turn
+{
+	Handler    *handler;
+	int			count;			/* messages with which the function was called; 0: it was not */
+	int64		last;			/* the last one's position */
+	bool		failed;			/* it failed, and is undone */
+	bool		leave;			/* the role cannot be served any more */
+} Turn;
+
+static PrismDelivery *
+take(Handler *handler, PrismGroupRef *group)
+{
+	int			max = handler->singly_until > 0 ? 1 : handler->row->batch_size;
+	int64		lease_ms = LEASE_FACTOR * (int64) handler->row->timeout_ms + LEASE_EXTRA_MS;
+
+	return prism_group_take(group, max, lease_ms * 1000);
+}
+
+static void
+handle_batch(Turn *turn, PrismGroupRef *group, PrismHandlerBatch *batch)
+{
+	Handler    *handler = turn->handler;
+	ErrorData  *error;
+
+	turn->count = batch->count;
+	turn->last = batch->positions[batch->count - 1];
+	if (batch->positions[0] >= handler->singly_until)
+		handler->singly_until = 0;
+	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, NULL);
+	prism_handler_begin_call(handler->slot, turn->last);
+	error = prism_handler_call(handler->row, batch);
+	prism_handler_end_call(handler->slot);
+	prism_handler_count(handler->slot, PRISM_HANDLER_CALLS, 1);
+	if (error == NULL)
+		(void) prism_group_ack(group, batch->positions, NULL, batch->count);
+	else
+	{
+		turn->failed = true;
+		call_failed(handler, group, batch, error);
+	}
+}
+
+/* Everything of a turn that can be undone, in one transaction. */
+static void
+turn_transaction(void *arg)
+{
+	Turn	   *turn = arg;
+	Handler    *handler = turn->handler;
+	const PrismHandler *row = handler->row;
+	const PrismHandlerFault *fault;
+	PrismHandlerBatch batch = {0};
+	PrismTopic *topic;
+	bool		busy;
+
+	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
+	handler->due = DT_NOEND;
+	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
+	if (topic == NULL)
+		worker.look_around = true;	/* it was changed under us, or is being dropped */
+	else if ((fault = prism_handler_check(row, topic)) != NULL)
+	{
+		back_off(handler, PRISM_HANDLER_FAILED, fault->message);
+		turn->leave = fault->of_role;
+	}
+	else
+	{
+		PrismGroupRef *group = prism_group_open(topic, row->group_name, PRISM_GROUP_REFUSE);
+		PrismDelivery *delivery;
+
+		/* before the look: what comes after it wakes us */
+		handler->counter = topic->counter;
+		prism_counter_subscribe(handler->counter);
+		delivery = take(handler, group);
+		prism_handler_read(row, delivery, &batch);
+		prism_delivery_close(delivery);
+		if (batch.count > 0)
+		{
+			handler->due = 0;
+			handle_batch(turn, group, &batch);
+		}
+		else
+		{
+			handler->singly_until = 0;
+			handler->due = prism_group_next_due(group);
+		}
+	}
+	prism_worker_commit();
+}
+
+static void
+take_turn(Handler *handler)
+{
+	Turn		turn = {.handler = handler};
+	ErrorData  *error = prism_worker_attempt(turn_transaction, &turn);
+
+	if (error != NULL)
+	{
+		/* the transaction could not be committed, or not even begun */
+		report_failure(handler, error, "the transaction of a batch");
+		prism_handler_end_call(handler->slot);
+		prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+		if (turn.count > 1)
+			handler->singly_until = turn.last + 1;
+		handler->due = 0;
+		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+		return;
+	}
+	if (turn.leave)
+		prism_worker_leave(0);	/* the manager knows when there is work for the role again */
+	if (turn.count > 0)
+		prism_handler_discard_session();
+	if (turn.count > 0 && !turn.failed)
+		prism_handler_count(handler->slot, PRISM_HANDLER_MESSAGES, turn.count);
+	if (prism_backoff_remaining_ms(&handler->backoff) > 0)
+		return;
+	prism_backoff_reset(&handler->backoff);
+	if (turn.count == 0)
+		prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
+}

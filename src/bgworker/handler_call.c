@@ -1,0 +1,193 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_call.c
+ *	  A batch of messages, and the call of a user's function with it.
+ *
+ * The function is the only foreign code in a worker.  It runs in a session
+ * whose user is the handler's role, so there is nobody else that RESET ROLE or
+ * RESET SESSION AUTHORIZATION could lead to, and deferred triggers are the
+ * role's own as well.  It finds the settings that the role's sessions begin
+ * with; what it sets is taken back after the call.
+ *
+ * src/bgworker/handler_call.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/handler.h"
+#include "bgworker/worker.h"
+#include "store/message_row.h"
+
+#include <signal.h>
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/prepare.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/portal.h"
+#include "utils/timeout.h"
+#include "utils/typcache.h"
+
+/* A function that catches its cancellation and goes on is given so much more time, then the process ends. */
+#define OVERDUE_FACTOR 2
+#define OVERDUE_MS 1000
+
+static TimeoutId overdue_timeout;
+
+/* ---------- reading ---------- */
+
+static Datum
+make_message(TupleDesc descriptor, PrismMessageRow *row)
+{
+	return HeapTupleGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
+}
+
+void
+prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch)
+{
+	TupleDesc	descriptor = lookup_rowtype_tupdesc_copy(prism_handler_argument_type(false), -1);
+	int			room = prism_delivery_count(delivery) + 1;
+	Size		bytes = 0;
+	PrismTopic *topic = prism_topic_lookup_id(handler->topic_id, false);
+	PrismMessageRow row;
+	PrismMessage message;
+	int			attempt;
+
+	batch->lease_id = prism_delivery_lease(delivery);
+	batch->count = 0;
+	batch->positions = palloc(room * sizeof(int64));
+	batch->messages = palloc(room * sizeof(Datum));
+	prism_message_row_init(&row, topic->name, handler->group_name, batch->lease_id);
+	while (bytes < PRISM_HANDLER_BATCH_BYTES && prism_delivery_next(delivery, &message, &attempt))
+	{
+		prism_message_row_fill(&row, &message, attempt);
+		batch->positions[batch->count] = message.offset;
+		batch->messages[batch->count++] = make_message(descriptor, &row);
+		if (message.has_payload)
+			bytes += VARSIZE_ANY(DatumGetPointer(message.payload));
+	}
+	prism_delivery_return_rest(delivery);
+}
+
+/* ---------- time-outs ---------- */
+
+/* In a signal handler. An error could be caught, the end of the process cannot. */
+static void
+end_overdue(void)
+{
+	kill(MyProcPid, SIGTERM);
+}
+
+void
+prism_handler_call_init(void)
+{
+	overdue_timeout = RegisterTimeout(USER_TIMEOUT, end_overdue);
+}
+
+static void
+start_clock(int timeout_ms)
+{
+	enable_timeout_after(STATEMENT_TIMEOUT, timeout_ms);
+	enable_timeout_after(overdue_timeout, OVERDUE_FACTOR * timeout_ms + OVERDUE_MS);
+}
+
+/* A cancellation that comes at the last moment has nothing left to cancel. */
+static void
+stop_clock(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	disable_timeout(overdue_timeout, false);
+	QueryCancelPending = false;
+}
+
+/* ---------- calling ---------- */
+
+typedef struct Call
+{
+	const PrismHandler *handler;
+	const PrismHandlerBatch *batch;
+} Call;
+
+static Datum
+batch_array(const PrismHandlerBatch *batch)
+{
+	return PointerGetDatum(construct_array(batch->messages, batch->count, prism_handler_argument_type(false),
+										   -1, false, TYPALIGN_DOUBLE));
+}
+
+static void
+execute(const Call *call)
+{
+	Oid			type = prism_handler_argument_type(call->handler->takes_batch);
+	const char *statement = psprintf("SELECT %s($1)", prism_handler_function(call->handler));
+	SPIPlanPtr	plan = SPI_prepare(statement, 1, &type);
+	int			calls = call->handler->takes_batch ? 1 : call->batch->count;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(SPI_result));
+	for (int i = 0; i < calls; i++)
+	{
+		Datum		argument = call->handler->takes_batch ? batch_array(call->batch) : call->batch->messages[i];
+
+		if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "SPI failed on \"%s\"", statement);
+		SPI_freetuptable(SPI_tuptable);
+	}
+}
+
+/* What the function left for the end of the transaction is its fault as well, and found out while it can be undone. */
+static void
+fire_deferred_triggers(void)
+{
+	ConstraintsSetStmt statement = {.type = T_ConstraintsSetStmt, .constraints = NIL, .deferred = false};
+
+	AfterTriggerSetState(&statement);
+}
+
+static void
+call_function(void *arg)
+{
+	const Call *call = arg;
+	int			nest_level = NewGUCNestLevel();
+
+	start_clock(call->handler->timeout_ms);
+	prism_worker_session_settings();
+	SPI_connect();
+	execute(call);
+	fire_deferred_triggers();
+	SPI_finish();
+	AtEOXact_GUC(false, nest_level);
+}
+
+ErrorData *
+prism_handler_call(const PrismHandler *handler, const PrismHandlerBatch *batch)
+{
+	Call		call = {handler, batch};
+	ErrorData  *error = prism_worker_try(call_function, &call);
+
+	stop_clock();
+	return error;
+}
+
+/* ---------- afterwards ---------- */
+
+void
+prism_handler_discard_session(void)
+{
+	StartTransactionCommand();
+	PortalHashTableDeleteAll();
+	DropAllPreparedStatements();
+	LockReleaseAll(USER_LOCKMETHOD, true);
+	ResetTempTableNamespace();
+	ResetSequenceCaches();
+	CommitTransactionCommand();
+}

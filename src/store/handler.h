@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.h
+ *	  Handlers: SQL functions that a worker calls with the messages of a consumer group.
+ *
+ * What a handler is stands in prism.handler, by names, so that a dump carries
+ * it.  How it fares stands in shared memory, one slot a handler, written by the
+ * one worker that serves it.
+ *
+ * Files: handler.c slots; handler_catalog.c prism.handler; handler_check.c
+ * whether a handler can be called.
+ *
+ * src/store/handler.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_HANDLER_H
+#define PRISM_HANDLER_H
+
+#include "store/topic.h"
+
+#include "nodes/pg_list.h"
+
+#define PRISM_HANDLER_TRANCHE "prism_handler"
+#define PRISM_HANDLER_ERROR_BYTES 512
+#define PRISM_HANDLER_BATCH_MAX 10000
+
+/* A row of prism.handler. */
+typedef struct PrismHandler
+{
+	int32		group_id;		/* a group has one handler at most */
+	int32		topic_id;
+	const char *group_name;
+	const char *function_schema;
+	const char *function_name;
+	bool		takes_batch;	/* prism.message[]; false: prism.message */
+	const char *role;
+	int			batch_size;
+	int			timeout_ms;		/* for the calls of one batch */
+} PrismHandler;
+
+/* ---------- prism.handler ---------- */
+
+/* All handlers (role NULL), or those of a role, in the current memory context. Those whose group is gone are left out. */
+extern List *prism_handler_list(const char *role);
+
+/* 42710 when the group has one, 42704 when the group was dropped meanwhile. */
+extern void prism_handler_insert(const PrismHandler *handler);
+
+/* The group's handler goes; false: it has none. */
+extern bool prism_handler_delete(int32 group_id);
+
+/* ---------- can it be called? ---------- */
+
+typedef struct PrismHandlerFault
+{
+	int			sqlstate;
+	const char *message;
+	const char *hint;			/* NULL: none */
+	bool		of_role;		/* none of its handlers can be called */
+} PrismHandlerFault;
+
+/* NULL: it can, by the role and with the rights that it has now. In the current memory context. */
+extern const PrismHandlerFault *prism_handler_check(const PrismHandler *handler, const PrismTopic *topic);
+
+/* The type that a handler takes: prism.message, or the array of it. */
+extern Oid	prism_handler_argument_type(bool takes_batch);
+
+/* For people, and for calls: schema and name, quoted where they must be. */
+extern const char *prism_handler_function(const PrismHandler *handler);
+
+/* ---------- how it fares ---------- */
+
+typedef enum PrismHandlerState
+{
+	PRISM_HANDLER_STARTING,		/* no process serves it */
+	PRISM_HANDLER_WAITING,		/* for messages */
+	PRISM_HANDLER_RUNNING,
+	PRISM_HANDLER_BACKOFF,		/* a passing fault; tried again at retry_at */
+	PRISM_HANDLER_FAILED		/* cannot be called: see prism_handler_check() */
+} PrismHandlerState;
+
+typedef enum PrismHandlerCounter
+{
+	PRISM_HANDLER_CALLS,
+	PRISM_HANDLER_MESSAGES,		/* processed */
+	PRISM_HANDLER_FAILURES,		/* calls that failed */
+	PRISM_HANDLER_COUNTERS
+} PrismHandlerCounter;
+
+/* A copy of a slot. */
+typedef struct PrismHandlerStatus
+{
+	PrismHandlerState state;
+	TimestampTz since;
+	TimestampTz retry_at;		/* 0: none */
+	TimestampTz error_at;		/* 0: never */
+	char		error[PRISM_HANDLER_ERROR_BYTES];	/* the last one */
+	int64		counters[PRISM_HANDLER_COUNTERS];	/* since the server started */
+} PrismHandlerStatus;
+
+typedef struct PrismHandlerSlot PrismHandlerSlot;
+
+/* Called by prism.c's shared memory hooks; one LWLock of PRISM_HANDLER_TRANCHE is requested there. */
+extern Size prism_handler_shmem_size(void);
+extern void prism_handler_shmem_init(void);
+
+/* Find or take the slot of a handler of this database; NULL: all are in use. */
+extern PrismHandlerSlot *prism_handler_attach(int32 group_id);
+
+/* Free the slots of a database. Cannot throw. */
+extern void prism_handler_forget(Oid database);
+
+/* Free this database's slots of handlers that are not in the list of all. */
+extern void prism_handler_sweep(const List *handlers);
+
+/* The one place where a handler's state changes.  error NULL: the last text stays. Cannot throw. */
+extern void prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state,
+								 TimestampTz retry_at, const char *error);
+extern void prism_handler_count(PrismHandlerSlot *slot, PrismHandlerCounter counter, int64 more);
+
+/*
+ * A call is under way with messages up to a position.  When the process ends
+ * meanwhile, the next one finds that out: broken_call() answers once, -1: there
+ * is no such call.
+ */
+extern void prism_handler_begin_call(PrismHandlerSlot *slot, int64 last);
+extern void prism_handler_end_call(PrismHandlerSlot *slot);
+extern int64 prism_handler_broken_call(PrismHandlerSlot *slot);
+
+/* Its process ends: nobody serves it for now. */
+extern void prism_handler_leave(int32 group_id);
+
+/* False: nobody has served it since the server started. */
+extern bool prism_handler_status(int32 group_id, PrismHandlerStatus *status);
+extern const char *prism_handler_state_name(PrismHandlerState state);
+
+#endif							/* PRISM_HANDLER_H */

@@ -1,0 +1,173 @@
+# Around handlers everything may go while they work: the function, rights, the group, the role, the namespace, the
+# extension, the database. And a dump carries them, to another server with other oids.
+# timeout: 300
+use PrismTest;
+
+my $node = prism_node('main');
+sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+
+sub handler_is
+{
+	my ($condition, $database) = @_;
+	return wait_for_value($node, "SELECT $condition FROM prism.handlers WHERE consumer_group = 'g'", 't', $database);
+}
+
+sub handler_processes
+{
+	my ($database) = @_;
+	return "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handler' AND datname = '" . ($database // 'postgres') . "'";
+}
+
+# A function whose calls last as long as somebody holds the lock 42.
+my $slow = q{
+	CREATE OR REPLACE FUNCTION work(messages prism.message[]) RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_advisory_xact_lock_shared(42);
+		INSERT INTO done SELECT m."position" FROM unnest(messages) AS m;
+	END $$;
+};
+my $setup = qq{
+	GRANT CREATE ON SCHEMA public TO app;
+	SELECT prism.apply('name: t');
+	SELECT prism.grant('t', 'consume', 'app');
+	SET ROLE app;
+	CREATE TABLE done (p bigint);
+	$slow
+	SELECT prism.on('t', 'g', 'work(prism.message[])', batch_size => 5);
+};
+
+sub publish
+{
+	my ($count, $database) = @_;
+	return sql("SELECT count(prism.publish('t', 'x')) FROM generate_series(1, $count)", $database);
+}
+
+# Calls begin to wait when this is held: they are under way.
+sub hold_calls
+{
+	my ($database) = @_;
+	my $holder = $node->background_psql($database // 'postgres', on_error_stop => 0);
+	$holder->query_safe('SELECT pg_advisory_lock(42)');
+	publish(7, $database);
+	wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handler' AND wait_event_type = 'Lock'}, 1);
+	return $holder;
+}
+
+sql('CREATE ROLE app LOGIN');
+sql($setup);
+handler_is(q{state = 'waiting'});
+publish(20);
+handler_is('messages_total = 20');
+
+# The function goes while it is called, and comes back.
+my $holder = hold_calls();
+sql('DROP FUNCTION work(prism.message[])');
+$holder->quit;
+handler_is(q{state = 'failed' AND error LIKE 'function public.work(prism.message[]) does not exist'});
+pass('without its function a handler says so');
+publish(1);
+sql("SET ROLE app; $slow");
+handler_is('lag_messages = 0 AND state = \'waiting\'');
+is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '28|28', 'with its function it goes on, and nothing is lost');
+
+# Rights go and come back.
+sql(q{SELECT prism.revoke('t', 'consume', 'app')});
+publish(1);
+handler_is(q{state = 'failed' AND error LIKE 'role "app" has no right to consume%' AND retry_at IS NOT NULL});
+sql(q{SELECT prism.grant('t', 'consume', 'app')});
+handler_is(q{lag_messages = 0 AND state = 'waiting'});
+pass('rights are those of the moment');
+sql('ALTER ROLE app SUPERUSER');
+publish(1);
+handler_is(q{state = 'failed' AND error LIKE 'handlers do not run as superuser%' AND lag_messages = 1});
+sql('ALTER ROLE app NOSUPERUSER');
+handler_is(q{lag_messages = 0});
+pass('a role that has become a superuser is not served');
+
+# Settings: off and on.
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, handler_processes(), 0);
+is(sql(q{SELECT state FROM prism.handlers}), 'starting', 'without processes nobody serves it');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, handler_processes(), 1);
+
+# prism.off() while a call is under way: it ends as it would have, then the process goes.
+$holder = hold_calls();
+sql(q{SELECT prism.off('t', 'g')});
+$holder->quit;
+wait_for_value($node, handler_processes(), 0);
+is(sql(q{SELECT count(*), count(DISTINCT p) FROM done}), sql(q{SELECT position || '|' || position FROM prism.groups WHERE consumer_group = 'g'}),
+	'what was done and where the group stands agree');
+sql(q{SELECT prism.on('t', 'g', 'work(prism.message[])', role => 'app', batch_size => 3)});
+handler_is('lag_messages = 0');
+is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '37|37', 'the next handler goes on there');
+
+# The group goes while a call is under way: nothing of that call stays.
+$holder = hold_calls();
+sql(q{SELECT prism.drop_group('t', 'g')});
+$holder->quit;
+wait_for_value($node, handler_processes(), 0);
+is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '37|37', 'a call whose group was dropped is undone');
+
+# The role.
+sql(q{SELECT prism.create_group('t', 'g', 'latest'); SELECT prism.on('t', 'g', 'work(prism.message[])', role => 'app')});
+wait_for_value($node, handler_processes(), 1);
+sql('REASSIGN OWNED BY app TO postgres; DROP OWNED BY app; DROP ROLE app');
+publish(1);
+handler_is(q{state = 'failed' AND error LIKE 'role "app" does not exist'});
+pass('a role that was dropped is named');
+wait_for_value($node, handler_processes(), 0);
+sql(q{SELECT prism.off('t', 'g')});
+sql(q{SELECT prism.drop_namespace('t')});
+sql('DROP TABLE done; DROP FUNCTION work(prism.message[])');
+
+# A namespace: dropping it waits for the transaction that uses its topic, as for everybody's.
+sql('CREATE ROLE app LOGIN');
+sql($setup);
+$holder = hold_calls();
+my $dropper = $node->background_psql('postgres');
+$dropper->query_until(qr/dropping/, "\\echo dropping\nSELECT prism.drop_namespace('t', true);\n");
+wait_for_value($node, q{SELECT wait_event_type FROM pg_stat_activity WHERE query = 'SELECT prism.drop_namespace(''t'', true);'}, 'Lock');
+$holder->quit;
+$dropper->quit;
+wait_for_value($node, handler_processes(), 0);
+is(sql('SELECT count(*) FROM prism.handler'), 0, 'a namespace takes its handlers along');
+is(sql('SELECT count(*) FROM done'), 5, 'after the call that was under way');
+
+# The extension and the database, each with a call under way that would last for long: it is ended.
+for my $what ([ postgres => 'DROP EXTENSION prism CASCADE' ], [ other => 'DROP DATABASE other' ])
+{
+	my ($database, $statement) = @$what;
+	if ($database eq 'other')
+	{
+		sql('CREATE DATABASE other');
+		sql('CREATE EXTENSION prism', $database);
+	}
+	sql("DROP TABLE IF EXISTS done; $setup", $database);
+	$holder = hold_calls($database);
+	# the holder of the lock would be in the way of DROP DATABASE himself; by now the call waits for a longer one
+	$holder->quit if $database eq 'other';
+	my $status = $node->psql('postgres', $statement, stderr => \my $error);
+	is($status, 0, $statement) or diag($error);
+	$holder->quit if $database ne 'other';
+	wait_for_value($node, handler_processes($database), 0);
+}
+
+# A dump carries handlers by name. The restored one goes on where the original stood.
+sql('DROP TABLE done; CREATE EXTENSION prism');
+sql($setup);
+publish(10);
+handler_is('messages_total = 10');
+my $dump = $node->basedir . '/handler.dump';
+system_or_bail('pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres'));
+sql('CREATE DATABASE copy');
+system_or_bail('pg_restore', '-d', $node->connstr('copy'), $dump);
+isnt(sql(q{SELECT 'work(prism.message[])'::regprocedure::oid}, 'copy'), sql(q{SELECT 'work(prism.message[])'::regprocedure::oid}),
+	'the function has another oid there');
+publish(5, 'copy');
+handler_is('lag_messages = 0 AND messages_total = 5', 'copy');
+is(sql('SELECT count(*), count(DISTINCT p) FROM done', 'copy'), '15|15', 'the restored handler went on');
+is(sql('SELECT count(*) FROM done'), 10, 'the original was not concerned');
+done_testing();
