@@ -94,6 +94,7 @@ refuse_prepare(void)
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("cannot PREPARE a transaction that has made or dropped topics"),
 				errhint("Commit it in one phase."));
+	prism_log_pre_commit();		/* with nothing to write, it keeps later callbacks from publishing */
 }
 
 /*
@@ -113,6 +114,9 @@ on_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_PREPARE:
 			refuse_prepare();
 			prism_wake_pre_prepare();
+			break;
+		case XACT_EVENT_PREPARE:
+			prism_log_end(false);
 			break;
 		case XACT_EVENT_COMMIT:
 			prism_group_end(true);

@@ -465,9 +465,9 @@ prism_log_pre_commit(void)
 	MemoryContext caller;
 	bool		snapshot;
 
+	prism_pending_sealed = true;
 	if (!prism_log_has_pending())
 		return;
-	prism_pending_sealed = true;
 	caller = MemoryContextSwitchTo(TopTransactionContext);
 	make_blocks(prism_pending_topics());
 	if (block_count > 0)

@@ -126,6 +126,12 @@ my ($status, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
 	COMMIT;});
 like($err, qr/55000: cannot publish while the transaction is committing/, 'who publishes in a later commit callback is refused');
 like($err, qr/HINT:  Load prism before the library/, 'with a hint');
+($status, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
+	BEGIN;
+	SET LOCAL commit_fault.statement = $$SELECT prism.publish('window', 'too late')$$;
+	SELECT txid_current();
+	COMMIT;});
+like($err, qr/55000: cannot publish while the transaction is committing/, 'also in a transaction that had published nothing');
 is(new_messages(), '', 'and the transaction with it');
 
 # Refused behind the registration: positions are used up, nothing else.
