@@ -22,6 +22,9 @@ JOIN (VALUES
 
     ('consume', 'EXECUTE', 'consume'),
     ('consume', 'EXECUTE', 'ack'),
+    ('consume', 'EXECUTE', 'nack'),
+    ('consume', 'EXECUTE', 'reject'),
+    ('consume', 'EXECUTE', 'extend'),
     ('consume', 'EXECUTE', 'wait'),
     ('consume', 'EXECUTE', 'create_group'),
     ('consume', 'EXECUTE', 'drop_group'),

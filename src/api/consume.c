@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * consume.c
- *	  prism.consume() and prism.ack().
+ *	  prism.consume().
  *
  * In FROM, consume() hands over all its rows at once; in a SELECT list, where
  * an executor may stop early (LIMIT, a cursor), it returns them one by one and
@@ -17,27 +17,20 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(prism_consume);
-PG_FUNCTION_INFO_V1(prism_ack_message);
-PG_FUNCTION_INFO_V1(prism_ack_positions);
 
 /* consume() sleeps with a snapshot, which holds back VACUUM: not for long. */
 #define WAIT_US_MAX (60 * USECS_PER_SEC)
 
 /* With a filter, so many messages are looked at before what is wanted of them is counted again. */
 #define FILTER_LOOK_MAX 1024
-
-/* A lease id that is no one's: zero would mean "this session's". */
-#define NO_LEASE (-1)
 
 /* ---------- prism.consume() ---------- */
 
@@ -138,6 +131,7 @@ typedef struct Round
 {
 	int			handed;
 	bool		starved;		/* messages wait, and the window has no room for them */
+	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
 	TimestampTz passed_over_at; /* messages are passed over since then; 0: none was */
 } Round;
 
@@ -168,6 +162,7 @@ take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowRec
 
 		taken = prism_delivery_count(delivery);
 		round.starved = prism_delivery_starved(delivery);
+		round.buried = round.buried || prism_delivery_buried(delivery);
 		round.handed += hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver,
 								  &passed_over);
 		prism_delivery_close(delivery);
@@ -199,7 +194,7 @@ consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 		for (;;)
 		{
 			round = take_round(arguments, round.passed_over_at, receiver);
-			if (round.handed > 0 || is_at_its_bound(&round) ||
+			if (round.handed > 0 || round.buried || is_at_its_bound(&round) ||
 				!prism_group_sleep(arguments->topic, arguments->group,
 								   Min(arguments->wait_until, look_until(arguments, &round))))
 				break;
@@ -336,86 +331,4 @@ prism_consume(PG_FUNCTION_ARGS)
 		(result->allowedModes & SFRM_ValuePerCall) != 0)
 		return consume_one_by_one(fcinfo);
 	return consume_at_once(fcinfo);
-}
-
-/* ---------- prism.ack() ---------- */
-
-static PrismGroupRef *
-ack_group(text *topic, text *group)
-{
-	PrismTopic *found;
-
-	prism_require_writable("prism.ack()");
-	return prism_group_argument(topic, group, PRISM_GROUP_REFUSE, "prism.ack()", &found);
-}
-
-Datum
-prism_ack_message(PG_FUNCTION_ARGS)
-{
-	PrismMessageLease lease;
-	PrismGroupRef *group;
-
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("message must not be null"));
-	lease = prism_message_lease(PG_GETARG_HEAPTUPLEHEADER(0));
-	if (lease.lease_id == 0)
-		lease.lease_id = NO_LEASE;
-	group = ack_group(lease.topic, lease.group);
-	PG_RETURN_INT64(prism_group_ack(group, &lease.position, &lease.lease_id, 1));
-}
-
-/* A copy of an argument of type bigint[]; NULL when the array is. */
-static int64 *
-bigint_array(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
-{
-	ArrayType  *array;
-	Datum	   *values;
-	bool	   *nulls;
-	int64	   *copy;
-
-	*count = 0;
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	array = PG_GETARG_ARRAYTYPE_P(argument);
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				errmsg("%s must have one dimension", name));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not contain nulls", name));
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &values, &nulls, count);
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, ((Size) *count + 1) * sizeof(int64));
-	for (int i = 0; i < *count; i++)
-		copy[i] = DatumGetInt64(values[i]);
-	return copy;
-}
-
-/* Arguments: topic, consumer_group, positions, lease_ids. */
-Datum
-prism_ack_positions(PG_FUNCTION_ARGS)
-{
-	text	   *topic = prism_required_text(fcinfo, 0, "topic");
-	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
-	int			position_count;
-	int			lease_count;
-	int64	   *positions = bigint_array(fcinfo, 2, "positions", &position_count);
-	int64	   *lease_ids = bigint_array(fcinfo, 3, "lease_ids", &lease_count);
-
-	if (positions == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("positions must not be null"));
-	if (lease_ids != NULL && lease_count != position_count)
-		ereport(ERROR,
-				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				errmsg("positions and lease_ids differ in length"),
-				errdetail("There are %d positions and %d lease ids.", position_count, lease_count));
-	for (int i = 0; i < lease_count; i++)
-		lease_ids[i] = lease_ids[i] != 0 ? lease_ids[i] : NO_LEASE;
-	PG_RETURN_INT64(prism_group_ack(ack_group(topic, group), positions, lease_ids, position_count));
 }

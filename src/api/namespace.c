@@ -17,6 +17,7 @@
 #include "api/namespace_parts.h"
 #include "bgworker/wakeup.h"
 #include "namespace/namespace.h"
+#include "store/dead_letter.h"
 #include "store/delay.h"
 #include "store/progress.h"
 #include "store/topic.h"
@@ -31,8 +32,6 @@
 PG_FUNCTION_INFO_V1(prism_apply);
 PG_FUNCTION_INFO_V1(prism_plan);
 PG_FUNCTION_INFO_V1(prism_drop_namespace);
-
-#define LONGEST_DEAD_LETTER_SUFFIX ".dlq"
 
 #define CONTROL_CHARACTERS \
 	"\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024" \
@@ -158,7 +157,7 @@ check_names(const PrismNamespace *wanted)
 	check_name(wanted->name, wanted->place);
 	check_name(wanted->topic, wanted->topic_place);
 	check_name(wanted->target, wanted->backend_place);
-	check_name(psprintf("%s" LONGEST_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
+	check_name(psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
 }
 
 /* The topic's own check repeats the name as it is; control characters must not come into the log that way. */

@@ -11,6 +11,7 @@
 #include "prism.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
+#include "store/dead_letter.h"
 #include "store/group.h"
 #include "store/segment_repair.h"
 #include "store/sink.h"
@@ -26,8 +27,6 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
-
-#define DEAD_LETTER_SUFFIX ".dlq"
 
 static char *rights_difference(const PrismNamespaceWork *work);
 static void make_rights(PrismNamespaceWork *work);
@@ -141,9 +140,9 @@ make_topic(PrismNamespaceWork *work)
 	{
 		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
 		dead_letters = find_topic(work->namespace_id,
-								  psprintf("%s" DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max, &former_policy);
+								  psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max, &former_policy);
 		if (dead_letters != 0)
-			prism_topic_alter(dead_letters, psprintf("%s" DEAD_LETTER_SUFFIX, wanted->topic), bytes_max,
+			prism_topic_alter(dead_letters, psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), bytes_max,
 							  prism_topic_policy_of_dead_letters(&wanted->policy));
 	}
 	work->topic_name = wanted->topic;

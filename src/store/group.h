@@ -17,8 +17,10 @@
  * made, altered, dropped; group_options.c what a group wants; group_catalog.c
  * prism.consumer_group; group_state.c progress records, rebuilding and
  * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
- * for a later delivery; group_ack.c acknowledgements and the end of
- * transactions; group_seek.c moving a group.
+ * for a later delivery; group_lease.c leases, until when and of whom;
+ * group_ack.c what ends them, and the end of transactions; group_dead.c dead
+ * letters; group_attempts.c what the progress log says of attempts; group_seek.c
+ * moving a group.
  *
  * src/store/group.h
  *
@@ -147,14 +149,27 @@ extern void prism_group_cancel_sleep(void);
 /* For those who are woken by a latch: no lease or delay of the group ends before. */
 extern TimestampTz prism_group_next_due(PrismGroupRef *ref);
 
-/* ---------- acknowledging ---------- */
+/* A dead letter was made of a message that came to its last attempt: it waits for this transaction's commit. */
+extern bool prism_delivery_buried(const PrismDelivery *delivery);
+
+/* ---------- ending leases ---------- */
 
 /*
- * Acknowledge at the commit of this transaction.  lease_ids NULL: leases of
- * this session.  Returns how many were unfinished until now; 55000, naming the
- * positions, when some lease is not held any more.
+ * At the commit of this transaction: acknowledge; give up for a time
+ * (delay_us -1: the group's back-off), in the last attempt for good; reject.
+ * lease_ids NULL: leases of this session.  Return how many were unfinished, or
+ * not given up, until now; 55000, naming the positions, when some lease is not
+ * held any more.
  */
 extern int	prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count);
+extern int	prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
+							 int64 delay_us, const char *reason);
+extern int	prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
+							   const char *reason);
+
+/* Let leases end so much later than now: at once, whatever becomes of this transaction. */
+extern int	prism_group_extend(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
+							   int64 lease_us);
 
 /* ---------- seen from outside ---------- */
 

@@ -1,14 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * group_ack.c
- *	  Acknowledgements, and what the end of a transaction means for a group.
+ *	  What ends leases: acknowledged, given up, rejected.
  *
- * An acknowledgement is checked when it is made and remembered; at pre-commit
- * its entries turn from leased to acking, which never expires, and one record
- * is appended to the progress log; the COMMIT callback finishes them.  So an
- * acknowledgement that waits in COMMIT cannot lose its lease, and what a
+ * A verb is checked when it is called and remembered; at pre-commit the entries
+ * turn from leased to acking, which never expires, and records are appended to
+ * the progress log; the COMMIT callback finishes them, or gives them back.  So
+ * an acknowledgement that waits in COMMIT cannot lose its lease, and what a
  * callback has to do was resolved before: it takes locks and stores, nothing
  * else.
+ *
+ * What is rejected, or given up in its last attempt, becomes a dead letter:
+ * published in the same transaction, at once, and finished with it.
  *
  * src/store/group_ack.c
  *
@@ -18,42 +21,27 @@
 #include "store/group_shared.h"
 
 #include "access/xact.h"
-#include "common/pg_prng.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Acknowledgements checked under one hold of the lock. */
-#define ACK_CHUNK 256
 /* A group's records until it writes a checkpoint, from which the next restart can start. */
 #define RECORDS_A_CHECKPOINT 1000
 /* Positions that an error names. */
 #define POSITIONS_NAMED_MAX 10
 
-/* What a (sub)transaction was handed out. */
-typedef struct Taking
-{
-	struct Taking *next;
-	PrismGroup *group;
-	uint32		generation;
-	PrismCounter *counter;		/* whose sleepers hear of what goes back */
-	int64		lease_id;
-	int			nest_level;
-	uint32		since;			/* the window's look that took the first of them */
-	int64		first;			/* offsets under this lease lie in first .. last */
-	int64		last;
-} Taking;
-
 typedef struct Ack
 {
 	int64		offset;
 	int64		lease_id;
+	TimestampTz due;			/* given up: not to be handed out before */
 	int			nest_level;
+	bool		finishes;		/* acknowledged or rejected; false: given up */
 	bool		acking;			/* its entry is in that state for us */
 } Ack;
 
-/* Acknowledgements of one group, by ascending offset. */
+/* Those of one group, by ascending offset. */
 typedef struct AckList
 {
 	struct AckList *next;
@@ -61,6 +49,7 @@ typedef struct AckList
 	uint32		generation;
 	uint32		epoch;			/* of the window when acking began */
 	bool		checkpoint;		/* it is our turn to write one */
+	bool		nacks;			/* some are given up */
 	int32		group_id;
 	char	   *name;
 	PrismCounter *counter;
@@ -69,121 +58,13 @@ typedef struct AckList
 	int			capacity;
 } AckList;
 
-/* Both live in TopTransactionContext. */
-static Taking *takings = NULL;
+/* They live in TopTransactionContext. */
 static AckList *ack_lists = NULL;
 
 /* Pre-commit is over: an acknowledgement would come too late. */
 static bool sealed = false;
 
-/* ---------- leases ---------- */
-
-/* Random, so that a lease id that was mixed up or made up is found out. */
-static int64
-new_lease_id(void)
-{
-	static pg_prng_state dice;
-	static bool seeded = false;
-	int64		id;
-
-	if (!seeded)
-	{
-		if (!pg_prng_strong_seed(&dice))
-			ereport(ERROR,
-					errcode(ERRCODE_INTERNAL_ERROR),
-					errmsg("could not generate a lease id"));
-		seeded = true;
-	}
-	do
-	{
-		id = (int64) (pg_prng_uint64(&dice) & PG_INT64_MAX);
-	} while (id == 0);
-	return id;
-}
-
-static Taking *
-find_taking(PrismGroupRef *ref, int nest_level)
-{
-	for (Taking *taking = takings; taking != NULL; taking = taking->next)
-	{
-		if (taking->group == ref->group && taking->generation == ref->generation &&
-			taking->nest_level == nest_level)
-			return taking;
-	}
-	return NULL;
-}
-
-/* With what all levels of the transaction have. */
-static PrismHolder
-holder_of(const Taking *own)
-{
-	PrismHolder holder = {.lease_id = own->lease_id,.session = prism_group_session(),.first = PG_INT64_MAX};
-
-	for (const Taking *taking = takings; taking != NULL; taking = taking->next)
-	{
-		if (taking->group != own->group || taking->generation != own->generation || taking->last < 0)
-			continue;
-		if (holder.first == PG_INT64_MAX || (int32) (taking->since - holder.since) < 0)
-			holder.since = taking->since;
-		holder.first = Min(holder.first, taking->first);
-	}
-	return holder;
-}
-
-PrismHolder
-prism_group_holder(PrismGroupRef *ref)
-{
-	int			nest_level = GetCurrentTransactionNestLevel();
-	Taking	   *taking = find_taking(ref, nest_level);
-
-	if (taking == NULL)
-	{
-		int64		lease_id = new_lease_id();
-
-		taking = MemoryContextAllocZero(TopTransactionContext, sizeof(Taking));
-		taking->group = ref->group;
-		taking->generation = ref->generation;
-		taking->counter = ref->topic->counter;
-		taking->lease_id = lease_id;
-		taking->nest_level = nest_level;
-		taking->first = PG_INT64_MAX;
-		taking->last = -1;
-		taking->next = takings;
-		takings = taking;
-	}
-	return holder_of(taking);
-}
-
-void
-prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, const PrismTaken *taken, int count)
-{
-	Taking	   *taking = find_taking(ref, GetCurrentTransactionNestLevel());
-
-	if (taking->last < 0)
-		taking->since = ref->group->window->look;
-	taking->first = Min(taking->first, taken[0].offset);
-	taking->last = Max(taking->last, taken[count - 1].offset);
-	*holder = holder_of(taking);
-}
-
-/* In a callback: only locks, stores and latches. */
-static void
-give_back(Taking *taking)
-{
-	int			count;
-
-	if (taking->last < taking->first || !prism_group_lock_if(taking->group, taking->generation))
-		return;
-	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id,
-								   GetCurrentTimestamp());
-	prism_group_unlock(taking->group);
-	if (count > 0)
-		prism_counter_wake(taking->counter);
-}
-
 /* ---------- acknowledging ---------- */
-
-pg_noreturn static void refuse(const char *group_name, const int64 *positions, int count);
 
 static AckList *
 ack_list(PrismGroupRef *ref)
@@ -241,22 +122,8 @@ place_of(const AckList *list, int64 offset)
 	return low;
 }
 
-/* False: it is in the list already. Room was reserved. */
-static bool
-add_ack(AckList *list, int64 offset, int64 lease_id)
-{
-	int			place = place_of(list, offset);
-
-	if (place < list->count && list->acks[place].offset == offset)
-		return false;
-	memmove(&list->acks[place + 1], &list->acks[place], (list->count - place) * sizeof(Ack));
-	list->acks[place] = (Ack) {offset, lease_id, GetCurrentTransactionNestLevel(), false};
-	list->count++;
-	return true;
-}
-
-static void
-refuse(const char *group_name, const int64 *positions, int count)
+void
+prism_group_refuse(const char *verb, const char *group_name, const int64 *positions, int count)
 {
 	StringInfoData named;
 
@@ -267,19 +134,116 @@ refuse(const char *group_name, const int64 *positions, int count)
 		appendStringInfo(&named, " and %d more", count - POSITIONS_NAMED_MAX);
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("cannot acknowledge messages whose lease is not held"),
+			errmsg("cannot %s messages whose lease is not held", verb),
 			errdetail("Consumer group \"%s\", positions: %s.", group_name, named.data),
 			errhint("The lease ended and another consumer got the message, or it was never handed out, or it was finished too long ago to tell. Undo the work; if it happens often, ask for a longer lease."));
 }
 
-/* Check up to ACK_CHUNK of them; what is refused is added to 'lost'. Returns how many are new. */
-static int
-ack_chunk(PrismGroupRef *ref, AckList *list, const int64 *positions, const int64 *lease_ids,
-		  int count, int64 *lost, int *lost_count)
+/* A place for another one, which was reserved. */
+static Ack *
+insert_ack(AckList *list, int place)
+{
+	Ack		   *ack = &list->acks[place];
+
+	memmove(ack + 1, ack, (list->count - place) * sizeof(Ack));
+	list->count++;
+	return ack;
+}
+
+/* A verb, with all that it was called with. */
+typedef struct Verb
+{
+	const char *name;			/* for errors */
+	bool		nack;
+	bool		reject;
+	int64		delay_us;		/* nack; -1: the group's back-off */
+	const char *reason;			/* nack, reject; may be NULL */
+	TimestampTz now;
+} Verb;
+
+/* What a chunk came to. */
+typedef struct Chunk
+{
+	int			settled;		/* new in the list */
+	int			lost_count;
+	int64		lost[PRISM_POSITIONS_CHUNK];
+	int			dead_count;
+	PrismDead	dead[PRISM_POSITIONS_CHUNK];
+} Chunk;
+
+/* The same of a message that is in the list already. */
+static void
+settle_again(const Ack *ack, const Verb *verb, Chunk *chunk)
+{
+	/* who gave it up may give it up again, not finish it: others will process it */
+	if (!ack->finishes && !verb->nack)
+		chunk->lost[chunk->lost_count++] = ack->offset;
+}
+
+/* Under the slot's lock; room in the list was reserved. */
+static void
+settle(PrismGroup *group, AckList *list, const PrismEntry *entry, const Verb *verb, Chunk *chunk)
+{
+	const PrismGroupOptions *options = &group->options;
+	int			place = place_of(list, entry->offset);
+	bool		last = options->max_attempts > 0 && entry->attempt >= options->max_attempts;
+	int64		delay_us = verb->delay_us >= 0 ? verb->delay_us : prism_group_backoff(options, entry->attempt);
+	Ack		   *ack = &list->acks[place];
+
+	if (place < list->count && ack->offset == entry->offset)
+	{
+		settle_again(ack, verb, chunk);
+		return;
+	}
+	ack = insert_ack(list, place);
+	*ack = (Ack)
+	{
+		.offset = entry->offset,
+		.lease_id = entry->lease_id,
+		.due = verb->now + delay_us,
+		.nest_level = GetCurrentTransactionNestLevel(),
+		.finishes = !verb->nack || last
+	};
+	list->nacks = list->nacks || verb->nack;
+	chunk->settled++;
+	if (verb->reject || (verb->nack && last))
+		chunk->dead[chunk->dead_count++] = (PrismDead)
+	{
+		.offset = entry->offset,
+		.attempts = entry->attempt,
+		.first_failure = prism_window_first_failure(entry),
+		.last_failure = verb->now
+	};
+}
+
+void
+prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dead, int count)
+{
+	AckList    *list = ack_list(ref);
+
+	reserve(list, count);
+	for (int i = 0; i < count; i++)
+	{
+		Ack		   *ack = insert_ack(list, place_of(list, dead[i].offset));
+
+		*ack = (Ack)
+		{
+			.offset = dead[i].offset,
+			.lease_id = lease_id,
+			.nest_level = GetCurrentTransactionNestLevel(),
+			.finishes = true
+		};
+	}
+}
+
+/* Check up to PRISM_POSITIONS_CHUNK of them. */
+static void
+settle_chunk(PrismGroupRef *ref, AckList *list, const int64 *positions, const int64 *lease_ids,
+			 int count, const Verb *verb, Chunk *chunk)
 {
 	PrismWindow *window = ref->group->window;
-	int			acknowledged = 0;
 
+	chunk->settled = chunk->lost_count = chunk->dead_count = 0;
 	prism_group_lock(ref, LW_SHARED);
 	for (int i = 0; i < count; i++)
 	{
@@ -288,46 +252,73 @@ ack_chunk(PrismGroupRef *ref, AckList *list, const int64 *positions, const int64
 		switch (prism_window_lease(window, positions[i], holder))
 		{
 			case PRISM_LEASE_HELD:
-				if (add_ack(list, positions[i], prism_window_find(window, positions[i])->lease_id))
-					acknowledged++;
+				settle(ref->group, list, prism_window_find(window, positions[i]), verb, chunk);
 				break;
 			case PRISM_LEASE_FINISHED:
 				break;
 			case PRISM_LEASE_NACKED:
+				if (!verb->nack)
+					chunk->lost[chunk->lost_count++] = positions[i];
+				break;
 			case PRISM_LEASE_LOST:
-				lost[(*lost_count)++] = positions[i];
+				chunk->lost[chunk->lost_count++] = positions[i];
 				break;
 		}
 	}
 	prism_group_unlock(ref->group);
-	return acknowledged;
+}
+
+static int
+settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count, const Verb *verb)
+{
+	AckList    *list = ack_list(ref);
+	Chunk		chunk;
+	int			settled = 0;
+
+	if (sealed)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("cannot %s messages while the transaction commits", verb->name));
+	for (int done = 0; done < count; done += PRISM_POSITIONS_CHUNK)
+	{
+		int			size = Min(count - done, PRISM_POSITIONS_CHUNK);
+
+		CHECK_FOR_INTERRUPTS();
+		reserve(list, size);
+		settle_chunk(ref, list, positions + done, lease_ids != NULL ? lease_ids + done : NULL,
+					 size, verb, &chunk);
+		if (chunk.lost_count > 0)
+			prism_group_refuse(verb->name, ref->name, chunk.lost, chunk.lost_count);
+		prism_group_write_dead_letters(ref, chunk.dead, chunk.dead_count, verb->reason);
+		settled += chunk.settled;
+	}
+	return settled;
 }
 
 int
 prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count)
 {
-	AckList    *list = ack_list(ref);
-	int64		lost[ACK_CHUNK];
-	int			acknowledged = 0;
+	Verb		verb = {.name = "acknowledge"};
 
-	if (sealed)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("cannot acknowledge while the transaction commits"));
-	for (int done = 0; done < count; done += ACK_CHUNK)
-	{
-		int			chunk = Min(count - done, ACK_CHUNK);
-		int			lost_count = 0;
+	return settle_all(ref, positions, lease_ids, count, &verb);
+}
 
-		CHECK_FOR_INTERRUPTS();
-		reserve(list, chunk);
-		acknowledged += ack_chunk(ref, list, positions + done,
-								  lease_ids != NULL ? lease_ids + done : NULL,
-								  chunk, lost, &lost_count);
-		if (lost_count > 0)
-			refuse(ref->name, lost, lost_count);
-	}
-	return acknowledged;
+int
+prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
+				 int64 delay_us, const char *reason)
+{
+	Verb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = GetCurrentTimestamp()};
+
+	return settle_all(ref, positions, lease_ids, count, &verb);
+}
+
+int
+prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
+				   const char *reason)
+{
+	Verb		verb = {.name = "reject",.reject = true,.reason = reason,.now = GetCurrentTimestamp()};
+
+	return settle_all(ref, positions, lease_ids, count, &verb);
 }
 
 /* ---------- at pre-commit ---------- */
@@ -341,16 +332,40 @@ add_range(PrismRange *ranges, int *count, int64 from, int64 to)
 		ranges[(*count)++] = (PrismRange) {from, to};
 }
 
+/* What pre-commit writes of one list. */
+typedef struct Settled
+{
+	PrismRange *ranges;			/* finished */
+	int			range_count;
+	PrismAttempt *attempts;		/* given up */
+	int			attempt_count;
+} Settled;
+
+static void
+begin_settling(Ack *ack, PrismWindow *window, PrismEntry *entry, Settled *settled)
+{
+	if (ack->finishes)
+		add_range(settled->ranges, &settled->range_count, prism_window_range_start(window, entry), ack->offset + 1);
+	else
+	{
+		PrismAttempt attempt = prism_window_attempt(entry);
+
+		attempt.due = ack->due;
+		settled->attempts[settled->attempt_count++] = attempt;
+	}
+	prism_window_begin_ack(window, entry);
+	ack->acking = true;
+}
+
 /*
- * Turn the list's entries to acking; returns how many ranges are finished with
- * them.  Whoever lost a lease since the check, or sees another transaction
- * acknowledge under the same one, fails here, before anything is written.
+ * Turn the list's entries to acking.  Whoever lost a lease since the check, or
+ * sees another transaction end the same one, fails here, before anything is
+ * written.
  */
-static int
-begin_acking(AckList *list, PrismRange *ranges)
+static void
+begin_list(AckList *list, Settled *settled)
 {
 	PrismWindow *window = list->group->window;
-	int			count = 0;
 	Ack		   *lost = NULL;
 
 	if (!prism_group_lock_if(list->group, list->generation))
@@ -359,17 +374,11 @@ begin_acking(AckList *list, PrismRange *ranges)
 	{
 		Ack		   *ack = &list->acks[i];
 		PrismHolder holder = {.lease_id = ack->lease_id};
-		PrismEntry *entry;
 
-		if (prism_window_lease(window, ack->offset, holder) != PRISM_LEASE_HELD)
-		{
+		if (prism_window_lease(window, ack->offset, holder) == PRISM_LEASE_HELD)
+			begin_settling(ack, window, prism_window_find(window, ack->offset), settled);
+		else
 			lost = ack;
-			continue;
-		}
-		entry = prism_window_find(window, ack->offset);
-		prism_window_begin_ack(window, entry);
-		ack->acking = true;
-		add_range(ranges, &count, prism_window_range_start(window, entry), ack->offset + 1);
 	}
 	list->epoch = list->group->epoch;
 	list->checkpoint = ++list->group->records >= RECORDS_A_CHECKPOINT;
@@ -377,8 +386,25 @@ begin_acking(AckList *list, PrismRange *ranges)
 		list->group->records = 0;
 	prism_group_unlock(list->group);
 	if (lost != NULL)
-		refuse(list->name, &lost->offset, 1);
-	return count;
+		prism_group_refuse(lost->finishes ? "acknowledge" : "give up", list->name, &lost->offset, 1);
+}
+
+static void
+append_list(AckList *list)
+{
+	Settled		settled = {0};
+
+	settled.ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismRange));
+	if (list->nacks)
+		settled.attempts = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismAttempt));
+	begin_list(list, &settled);
+	if (settled.range_count > 0)
+		prism_group_append_finished(list->group_id, list->epoch, settled.ranges, settled.range_count);
+	if (settled.attempt_count > 0)
+		prism_group_append_attempts(list->group_id, list->epoch, settled.attempts, settled.attempt_count);
+	pfree(settled.ranges);
+	if (settled.attempts != NULL)
+		pfree(settled.attempts);
 }
 
 void
@@ -386,18 +412,13 @@ prism_group_pre_commit(void)
 {
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{
-		PrismRange *ranges;
-		int			count;
-
 		if (list->count == 0)
 			continue;
-		ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismRange));
-		count = begin_acking(list, ranges);
-		prism_group_append_finished(list->group_id, list->epoch, ranges, count);
-		pfree(ranges);
+		append_list(list);
 		if (list->checkpoint)
 			prism_group_checkpoint(list->group_id);
 	}
+	prism_group_append_leases();
 	prism_group_append_seeks();
 	sealed = true;
 }
@@ -405,7 +426,7 @@ prism_group_pre_commit(void)
 bool
 prism_group_has_work(void)
 {
-	return takings != NULL || ack_lists != NULL || prism_group_has_seeks() || prism_group_has_changes();
+	return prism_group_has_leases() || ack_lists != NULL || prism_group_has_seeks() || prism_group_has_changes();
 }
 
 /* ---------- the end: cannot throw ---------- */
@@ -414,6 +435,7 @@ static void
 end_acks(AckList *list, bool committed)
 {
 	PrismWindow *window = list->group->window;
+	TimestampTz now = list->nacks ? GetCurrentTimestamp() : 0;
 	int32		available;
 	bool		wake;
 
@@ -430,12 +452,15 @@ end_acks(AckList *list, bool committed)
 		entry = prism_window_find(window, list->acks[i].offset);
 		if (entry == NULL || entry->state != PRISM_ENTRY_ACKING)
 			continue;
-		if (committed)
+		if (!committed)
+			prism_window_undo_ack(window, entry);
+		else if (list->acks[i].finishes)
 			prism_window_finish(window, entry);
 		else
-			prism_window_undo_ack(window, entry);
+			prism_window_nack(window, entry, list->acks[i].due, now);
 	}
-	wake = list->group->starved || window->counts[PRISM_ENTRY_AVAILABLE] > available;
+	/* sleepers also have to know when what was given up is due */
+	wake = list->group->starved || list->nacks || window->counts[PRISM_ENTRY_AVAILABLE] > available;
 	list->group->starved = false;
 	prism_group_unlock(list->group);
 	if (wake)
@@ -447,14 +472,10 @@ prism_group_end(bool committed)
 {
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 		end_acks(list, committed);
+	prism_group_end_leases(committed);
 	if (!committed)
-	{
-		for (Taking *taking = takings; taking != NULL; taking = taking->next)
-			give_back(taking);
 		prism_group_abort_reader();
-	}
 	ack_lists = NULL;
-	takings = NULL;
 	sealed = false;
 	prism_group_end_seeks(committed);
 	prism_group_end_changes(committed);
@@ -463,13 +484,12 @@ prism_group_end(bool committed)
 void
 prism_group_subcommit(int nest_level)
 {
-	for (Taking *taking = takings; taking != NULL; taking = taking->next)
-		taking->nest_level = Min(taking->nest_level, nest_level - 1);
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{
 		for (int i = 0; i < list->count; i++)
 			list->acks[i].nest_level = Min(list->acks[i].nest_level, nest_level - 1);
 	}
+	prism_group_subend_leases(nest_level, true);
 	prism_group_subend_seeks(nest_level, true);
 	prism_group_subend_changes(nest_level, true);
 }
@@ -477,19 +497,8 @@ prism_group_subcommit(int nest_level)
 void
 prism_group_subabort(int nest_level)
 {
-	Taking	  **link = &takings;
-
 	prism_group_abort_reader();
-	while (*link != NULL)
-	{
-		if ((*link)->nest_level < nest_level)
-		{
-			link = &(*link)->next;
-			continue;
-		}
-		give_back(*link);
-		*link = (*link)->next;
-	}
+	prism_group_subend_leases(nest_level, false);
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{
 		int			kept = 0;

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "store/counter.h"
 #include "store/group.h"
+#include "store/group_attempts.h"
 #include "store/group_options.h"
 #include "store/group_ranges.h"
 #include "store/group_window.h"
@@ -138,6 +139,8 @@ extern void prism_group_start(PrismGroupRef *ref);
 extern void prism_group_rebuild(PrismGroupRef *ref);
 /* A full record of a loaded group, in this transaction. */
 extern void prism_group_checkpoint(int32 group_id);
+/* What is to be known of unfinished messages after a restart. */
+extern void prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count);
 extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
 
 /* ---------- group_seek.c: called by those of group_ack.c ---------- */
@@ -159,11 +162,41 @@ typedef struct PrismArrival
 
 extern PrismArrival prism_group_arrival(const PrismMessage *message);
 
-/* ---------- group_ack.c ---------- */
+/* ---------- group_lease.c: the callbacks are called by those of group_ack.c ---------- */
 
 /* The lease of this (sub)transaction; what it takes goes back when it rolls back. */
 extern PrismHolder prism_group_holder(PrismGroupRef *ref);
-/* The lease was given these, in ascending order, which the holder has then. Cannot throw; the slot's lock is held since. */
-extern void prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, const PrismTaken *taken, int count);
+/*
+ * The lease was given offsets first .. last, 'repeated' of which are to be
+ * written down if it keeps them; the holder knows of it then.  Cannot throw; the
+ * slot's lock is held since they were taken.
+ */
+extern void prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, int64 first, int64 last, int repeated);
+
+extern bool prism_group_has_leases(void);
+extern void prism_group_append_leases(void);	/* at pre-commit */
+extern void prism_group_end_leases(bool committed);	/* cannot throw */
+extern void prism_group_subend_leases(int nest_level, bool committed);	/* cannot throw */
+
+/* ---------- group_ack.c ---------- */
+
+/* Positions that are checked under one hold of the lock. */
+#define PRISM_POSITIONS_CHUNK 256
+
+/* 55000: the positions' leases are not held. The verb takes "messages" as its object. */
+pg_noreturn extern void prism_group_refuse(const char *verb, const char *group_name,
+										   const int64 *positions, int count);
+
+/* These, under the lease, are finished when the transaction commits. */
+extern void prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dead, int count);
+
+/* ---------- group_dead.c ---------- */
+
+/* Publish them in this transaction, which finishes them; ascending or not. */
+extern void prism_group_write_dead_letters(PrismGroupRef *ref, const PrismDead *dead, int count,
+										   const char *reason);
+
+/* Take those whose attempts are used up, and do it with them; returns how many. */
+extern int	prism_group_bury_exhausted(PrismGroupRef *ref);
 
 #endif							/* PRISM_GROUP_SHARED_H */

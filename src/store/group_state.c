@@ -30,6 +30,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #define RECORD_VERSION 1
 
@@ -40,15 +41,9 @@
 typedef enum RecordType
 {
 	RECORD_FINISHED = 'F',		/* epoch, count, ranges */
-	RECORD_CHECKPOINT = 'C'		/* epoch, covers, base, read_end, count, (offset, attempt) of unfinished ones */
+	RECORD_CHECKPOINT = 'C',	/* epoch, covers, base, read_end, count, (offset, attempt) of unfinished ones */
+	RECORD_ATTEMPTS = 'A'		/* epoch, count, (offset, attempt, due, first failure) of unfinished ones */
 } RecordType;
-
-/* An unfinished message whose attempts are known. */
-typedef struct Attempt
-{
-	int64		offset;
-	uint16		attempt;
-} Attempt;
 
 /* What the log says about a group. */
 typedef struct ReplayedState
@@ -58,8 +53,7 @@ typedef struct ReplayedState
 	int64		covers;			/* of the last checkpoint: the log below is not needed; -1: there was none */
 	int			records;		/* since then */
 	PrismRanges finished;
-	Attempt    *attempts;		/* of the last checkpoint, ascending */
-	int			attempt_count;
+	PrismAttempts attempts;
 } ReplayedState;
 
 /* ---------- writing ---------- */
@@ -92,7 +86,7 @@ prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *rang
 
 static void
 append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
-				  const Attempt *attempts, int count)
+				  const PrismAttempt *attempts, int count)
 {
 	StringInfoData record;
 
@@ -110,6 +104,24 @@ append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 
 	pfree(record.data);
 }
 
+void
+prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_ATTEMPTS, group_id, epoch);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, attempts[i].offset);
+		pq_sendint16(&record, attempts[i].attempt);
+		pq_sendint64(&record, attempts[i].due);
+		pq_sendint32(&record, attempts[i].first_failed);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
+}
+
 /* ---------- reading ---------- */
 
 static void
@@ -119,8 +131,7 @@ init_state(ReplayedState *state, int32 group_id, int64 start_from)
 	state->epoch = 0;
 	state->covers = -1;
 	state->records = 0;
-	state->attempts = NULL;
-	state->attempt_count = 0;
+	prism_attempts_init(&state->attempts);
 	prism_ranges_init(&state->finished, start_from);
 }
 
@@ -135,7 +146,7 @@ enter_epoch(ReplayedState *state, uint32 epoch)
 		state->covers = -1;
 		state->finished.floor = 0;
 		state->finished.count = 0;
-		state->attempt_count = 0;
+		state->attempts.count = state->attempts.settled = 0;
 	}
 	return epoch == state->epoch;
 }
@@ -167,18 +178,34 @@ replay_checkpoint(ReplayedState *state, StringInfo record)
 	state->covers = Max(state->covers, covers);
 	state->records = 0;
 	prism_ranges_add(&state->finished, 0, base);
-	if (state->attempts != NULL)
-		pfree(state->attempts);
-	state->attempts = palloc_array(Attempt, count + 1);
-	state->attempt_count = count;
 	for (int i = 0; i < count; i++)
 	{
-		state->attempts[i].offset = pq_getmsgint64(record);
-		state->attempts[i].attempt = pq_getmsgint(record, 2);
-		prism_ranges_add(&state->finished, from, state->attempts[i].offset);
-		from = state->attempts[i].offset + 1;
+		PrismAttempt attempt = {.offset = pq_getmsgint64(record)};
+
+		attempt.attempt = pq_getmsgint(record, 2);
+		prism_ranges_add(&state->finished, from, attempt.offset);
+		from = attempt.offset + 1;
+		if (attempt.attempt > 0)
+			prism_attempts_add(&state->attempts, &attempt, &state->finished);
 	}
 	prism_ranges_add(&state->finished, from, read_end);
+}
+
+static void
+replay_attempts(ReplayedState *state, StringInfo record)
+{
+	int			count = pq_getmsgint(record, 4);
+
+	state->records++;
+	for (int i = 0; i < count; i++)
+	{
+		PrismAttempt attempt = {.offset = pq_getmsgint64(record)};
+
+		attempt.attempt = pq_getmsgint(record, 2);
+		attempt.due = pq_getmsgint64(record);
+		attempt.first_failed = pq_getmsgint(record, 4);
+		prism_attempts_add(&state->attempts, &attempt, &state->finished);
+	}
 }
 
 static void
@@ -193,6 +220,9 @@ replay_record(ReplayedState *state, RecordType type, StringInfo record)
 			break;
 		case RECORD_CHECKPOINT:
 			replay_checkpoint(state, record);
+			break;
+		case RECORD_ATTEMPTS:
+			replay_attempts(state, record);
 			break;
 	}
 }
@@ -269,9 +299,20 @@ read_gap(PrismTopic *topic, int64 from, int64 to, Unfinished *unfinished)
 	prism_reader_close(reader);
 }
 
-static void
-read_unfinished(PrismTopic *topic, const PrismRanges *finished, Unfinished *unfinished)
+/* Where the window begins to read ahead: behind all that the log has something to say of. */
+static int64
+known_end(const ReplayedState *state)
 {
+	const PrismAttempts *attempts = &state->attempts;
+	int64		end = prism_ranges_end(&state->finished);
+
+	return attempts->count > 0 ? Max(end, attempts->items[attempts->count - 1].offset + 1) : end;
+}
+
+static void
+read_unfinished(PrismTopic *topic, const ReplayedState *state, Unfinished *unfinished)
+{
+	const PrismRanges *finished = &state->finished;
 	int64		from = finished->floor;
 
 	for (int i = 0; i < finished->count; i++)
@@ -279,41 +320,28 @@ read_unfinished(PrismTopic *topic, const PrismRanges *finished, Unfinished *unfi
 		read_gap(topic, from, finished->ranges[i].from, unfinished);
 		from = finished->ranges[i].to;
 	}
-}
-
-static uint16
-attempts_of(const ReplayedState *state, int64 offset)
-{
-	int			low = 0;
-	int			high = state->attempt_count;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-
-		if (state->attempts[middle].offset < offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < state->attempt_count && state->attempts[low].offset == offset
-		? state->attempts[low].attempt : 0;
+	read_gap(topic, from, known_end(state), unfinished);
 }
 
 /* Under the slot's lock. */
 static void
 fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unfinished)
 {
+	TimestampTz now = GetCurrentTimestamp();
+
 	prism_window_reset(group->window, state->finished.floor);
 	for (int i = 0; i < unfinished->count; i++)
 	{
 		const PrismArrival *arrival = &unfinished->arrivals[i];
 		PrismEntry *entry = prism_window_add(group->window, arrival->offset, arrival->created_at,
 											 arrival->key_hash);
+		const PrismAttempt *known = prism_attempts_find(&state->attempts, arrival->offset);
 
-		entry->attempt = attempts_of(state, arrival->offset);
+		if (known != NULL)
+			prism_window_restore(group->window, entry, known->attempt, known->due, known->first_failed, now);
 	}
-	prism_window_read_to(group->window, prism_ranges_end(&state->finished));
+	prism_window_doubt(group->window);
+	prism_window_read_to(group->window, known_end(state));
 	group->records = state->records;
 	group->epoch = state->epoch;
 	group->ready = true;
@@ -345,8 +373,9 @@ replay_into_window(PrismGroupRef *ref)
 	Unfinished	unfinished = {.capacity = 64};
 
 	replay_group(ref, &state);
+	prism_attempts_settle(&state.attempts, &state.finished);
 	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);
-	read_unfinished(ref->topic, &state.finished, &unfinished);
+	read_unfinished(ref->topic, &state, &unfinished);
 	if (unfinished.count > prism_group_window)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -404,11 +433,32 @@ prism_group_rebuild(PrismGroupRef *ref)
 
 /* ---------- checkpoints ---------- */
 
+/* What the checkpoint's own list of attempts does not tell of an entry. */
+static bool
+has_failed(const PrismAttempt *attempt)
+{
+	return attempt->due != 0 || attempt->first_failed != 0;
+}
+
+static void
+append_failures(int32 group_id, uint32 epoch, PrismAttempt *attempts, int count)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (has_failed(&attempts[i]))
+			attempts[kept++] = attempts[i];
+	}
+	if (kept > 0)
+		prism_group_append_attempts(group_id, epoch, attempts, kept);
+}
+
 /* Copy the unfinished entries of a loaded group; false: it is not loaded. 'covers' was taken before. */
 static bool
 checkpoint_window(int32 group_id, int64 covers)
 {
-	Attempt    *attempts = palloc_array(Attempt, prism_group_window);
+	PrismAttempt *attempts = palloc_array(PrismAttempt, prism_group_window);
 	PrismGroup *group = prism_group_lock_loaded(group_id);
 	uint32		epoch;
 	int64		base;
@@ -422,10 +472,11 @@ checkpoint_window(int32 group_id, int64 covers)
 	read_end = group->window->read_end;
 	for (PrismEntry *entry = prism_window_first(group->window); entry != NULL;
 		 entry = prism_window_after(group->window, entry))
-		attempts[count++] = (Attempt) {entry->offset, entry->attempt};
+		attempts[count++] = prism_window_attempt(entry);
 	prism_group_unlock(group);
 
 	append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
+	append_failures(group_id, epoch, attempts, count);
 	pfree(attempts);
 	return true;
 }
@@ -441,10 +492,13 @@ static void
 checkpoint_replayed(ReplayedState *state, int64 covers)
 {
 	append_checkpoint(state->group_id, state->epoch, covers, state->finished.floor,
-					  state->finished.floor, state->attempts, 0);
+					  state->finished.floor, NULL, 0);
 	if (state->finished.count > 0)
 		prism_group_append_finished(state->group_id, state->epoch,
 									state->finished.ranges, state->finished.count);
+	prism_attempts_settle(&state->attempts, &state->finished);
+	if (state->attempts.count > 0)
+		prism_group_append_attempts(state->group_id, state->epoch, state->attempts.items, state->attempts.count);
 }
 
 void

@@ -47,6 +47,8 @@ struct PrismDelivery
 	int			wanted;
 	int			taken_count;
 	bool		starved;
+	bool		exhausted;		/* there are messages whose attempts are used up */
+	bool		buried;			/* dead letters were made of such */
 	int			next;
 
 	int64		read_end;		/* of the window, when the last message was taken */
@@ -96,10 +98,13 @@ take_available(PrismDelivery *delivery, TimestampTz deadline)
 	int			missing = delivery->wanted - delivery->taken_count;
 	int			count = prism_window_take(group->window, Min(missing, in_flight_room(group)),
 										  delivery->holder, deadline, taken);
+	int			repeated = 0;
 
 	if (count > 0)
 	{
-		prism_group_note_taken(delivery->ref, &delivery->holder, taken, count);
+		for (int i = 0; i < count; i++)
+			repeated += taken[i].repeated;
+		prism_group_note_taken(delivery->ref, &delivery->holder, taken[0].offset, taken[count - 1].offset, repeated);
 	}
 	delivery->taken_count += count;
 	delivery->read_end = group->window->read_end;
@@ -295,6 +300,7 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 		prism_window_expire(group->window, now);
 		take_available(delivery, now + lease_us);
 		waiting = group->window->counts[PRISM_ENTRY_WAITING];
+		delivery->exhausted = group->window->counts[PRISM_ENTRY_EXHAUSTED] > 0;
 		step = next_step(ref, delivery->taken_count == delivery->wanted, delivery->taken_count > 0,
 						 stable, &from, &room);
 		prism_group_unlock(group);
@@ -323,8 +329,22 @@ prism_group_take(PrismGroupRef *ref, int max, int64 lease_us)
 
 	prism_rows_use(ref->topic);
 	fill_delivery(delivery, max, lease_us);
+	if (delivery->exhausted)
+		delivery->buried = prism_group_bury_exhausted(ref) > 0;
+	/* what waited for them may come along */
+	if (delivery->buried && delivery->taken_count == 0)
+	{
+		delivery->holder = prism_group_holder(ref);
+		fill_delivery(delivery, max, lease_us);
+	}
 	MemoryContextSwitchTo(caller);
 	return delivery;
+}
+
+bool
+prism_delivery_buried(const PrismDelivery *delivery)
+{
+	return delivery->buried;
 }
 
 int
@@ -360,7 +380,8 @@ prism_group_ready(PrismGroupRef *ref)
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, GetCurrentTimestamp());
-		available = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0 && in_flight_room(group) > 0;
+		available = group->window->counts[PRISM_ENTRY_EXHAUSTED] > 0 ||
+			(group->window->counts[PRISM_ENTRY_AVAILABLE] > 0 && in_flight_room(group) > 0);
 		step = next_step(ref, available, available, stable, &from, &room);
 		prism_group_unlock(group);
 

@@ -163,17 +163,23 @@ prism_window_first(PrismWindow *window)
 	return window->used > 0 ? entry_at(window, 0) : NULL;
 }
 
+static PrismEntry *
+unfinished_from(PrismWindow *window, int32 index)
+{
+	for (; index < window->used; index++)
+	{
+		PrismEntry *entry = entry_at(window, index);
+
+		if (entry->state != PRISM_ENTRY_FINISHED)
+			return entry;
+	}
+	return NULL;
+}
+
 PrismEntry *
 prism_window_after(PrismWindow *window, PrismEntry *entry)
 {
-	for (int32 index = index_of(window, entry) + 1; index < window->used; index++)
-	{
-		PrismEntry *next = entry_at(window, index);
-
-		if (next->state != PRISM_ENTRY_FINISHED)
-			return next;
-	}
-	return NULL;
+	return unfinished_from(window, index_of(window, entry) + 1);
 }
 
 /* The first index in [low, high) whose entry has an offset not below 'offset', or high. */
@@ -215,6 +221,12 @@ find_between(PrismWindow *window, int32 low, int32 high, int64 offset)
 	if (index == high || entry_at(window, index)->offset != offset)
 		return NULL;
 	return entry_at(window, index);
+}
+
+PrismEntry *
+prism_window_from(PrismWindow *window, int64 offset)
+{
+	return unfinished_from(window, search(window, 0, window->used, offset));
 }
 
 PrismEntry *
@@ -395,7 +407,7 @@ prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 
 int
 prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
-							TimestampTz deadline, PrismTaken *taken)
+							TimestampTz deadline, PrismDead *dead)
 {
 	int			count = 0;
 
@@ -404,8 +416,16 @@ prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
 	{
 		PrismEntry *entry = entry_at(window, index);
 
-		if (entry->state == PRISM_ENTRY_EXHAUSTED)
-			taken[count++] = lease(window, entry, holder, deadline);
+		if (entry->state != PRISM_ENTRY_EXHAUSTED)
+			continue;
+		dead[count++] = (PrismDead)
+		{
+			.offset = entry->offset,
+			.attempts = entry->attempt,
+			.first_failure = prism_window_first_failure(entry),
+			.last_failure = entry->deadline
+		};
+		(void) lease(window, entry, holder, deadline);
 	}
 	return count;
 }
@@ -542,6 +562,18 @@ prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampTz due, Times
 	fail(entry, now);
 	entry->flags |= PRISM_ENTRY_NACKED;
 	prism_window_restore(window, entry, entry->attempt, due, entry->first_failed, now);
+}
+
+PrismAttempt
+prism_window_attempt(const PrismEntry *entry)
+{
+	return (PrismAttempt)
+	{
+		.offset = entry->offset,
+		.due = entry->state == PRISM_ENTRY_DELAYED ? entry->deadline : 0,
+		.first_failed = entry->first_failed,
+		.attempt = entry->attempt
+	};
 }
 
 TimestampTz

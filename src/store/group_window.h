@@ -25,6 +25,7 @@
 #ifndef PRISM_GROUP_WINDOW_H
 #define PRISM_GROUP_WINDOW_H
 
+#include "store/group_attempts.h"
 #include "store/group_options.h"
 
 typedef enum PrismEntryState
@@ -111,6 +112,15 @@ typedef struct PrismTaken
 	bool		repeated;		/* handed out before, perhaps */
 } PrismTaken;
 
+/* An entry whose attempts are used up. */
+typedef struct PrismDead
+{
+	int64		offset;
+	int			attempts;
+	TimestampTz first_failure;	/* 0: not known */
+	TimestampTz last_failure;
+} PrismDead;
+
 extern Size prism_window_bytes(int32 size);
 extern void prism_window_init(PrismWindow *window, int32 size);
 
@@ -126,6 +136,9 @@ extern int64 prism_window_base(const PrismWindow *window);
 /* Entries that are not finished, and how many more the window can hold. */
 extern int32 prism_window_unfinished(const PrismWindow *window);
 extern int32 prism_window_room(const PrismWindow *window);
+
+/* The first unfinished entry from an offset on, or NULL. */
+extern PrismEntry *prism_window_from(PrismWindow *window, int64 offset);
 
 /* The oldest unfinished entry, or NULL; the unfinished one behind 'entry', or NULL. */
 extern PrismEntry *prism_window_first(PrismWindow *window);
@@ -160,7 +173,7 @@ extern int	prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 
 /* Lease exhausted entries, to make dead letters of them; no new attempt. */
 extern int	prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
-										TimestampTz deadline, PrismTaken *taken);
+										TimestampTz deadline, PrismDead *dead);
 
 /* Take back what this lease still holds of the offsets first .. last; returns how many. */
 extern int	prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id,
@@ -179,6 +192,9 @@ extern void prism_window_begin_ack(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_undo_ack(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_finish(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampTz due, TimestampTz now);
+
+/* What is to be known of the entry after a restart. */
+extern PrismAttempt prism_window_attempt(const PrismEntry *entry);
 
 /* When the entry first failed; 0: never. */
 extern TimestampTz prism_window_first_failure(const PrismEntry *entry);

@@ -19,7 +19,7 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE published (n bigint);
 	CREATE TABLE effect (n bigint, attempt int);
 	SELECT prism.apply('name: work');
-	SELECT prism.create_group('work', 'g');
+	SELECT prism.create_group('work', 'g', ordering => 'none', max_attempts => 0);
 });
 
 # Scripts for psql: transactions of each way to publish and to consume, in random order.

@@ -214,15 +214,15 @@ random_give_back(PrismWindow *window)
 static bool
 random_bury(PrismWindow *window)
 {
-	PrismTaken	taken[4];
-	int			count = prism_window_take_exhausted(window, 4, (PrismHolder) {.lease_id = 9}, model_clock + 1000, taken);
+	PrismDead	dead[4];
+	int			count = prism_window_take_exhausted(window, 4, (PrismHolder) {.lease_id = 9}, model_clock + 1000, dead);
 
 	for (int i = 0; i < count; i++)
 	{
-		if (model_state(taken[i].offset) != PRISM_ENTRY_EXHAUSTED)
+		if (model_state(dead[i].offset) != PRISM_ENTRY_EXHAUSTED)
 			return false;
-		finish(window, taken[i].offset);
-		model[taken[i].offset].state = MODEL_FINISHED;
+		finish(window, dead[i].offset);
+		model[dead[i].offset].state = MODEL_FINISHED;
 	}
 	return true;
 }

@@ -350,7 +350,7 @@ test_attempts(void)
 {
 	static const uint32 keys[] = {7, 7};
 	PrismWindow *window = new_ordered_window(PRISM_ORDERING_KEY, 2, keys, lengthof(keys));
-	PrismTaken	taken;
+	PrismDead	dead;
 
 	ok(takes(window, alice, 1, "0"), "the first attempt");
 	prism_window_begin_ack(window, prism_window_find(window, 0));
@@ -363,9 +363,9 @@ test_attempts(void)
 	prism_window_expire(window, 9 * USECS_PER_SEC);
 	ok(window->counts[PRISM_ENTRY_EXHAUSTED] == 1 && takes(window, alice, 9, ""), "with its attempts used up it is handed out no more, and its key waits");
 	ok(prism_window_lease(window, 0, bob) == PRISM_LEASE_HELD, "a late acknowledgement is still good");
-	ok(prism_window_take_exhausted(window, 9, alice, 99 * USECS_PER_SEC, &taken) == 1 && taken.offset == 0 && taken.attempt == 2,
-	   "but to become a dead letter");
-	ok(prism_window_first_failure(prism_window_find(window, 0)) == 3 * USECS_PER_SEC, "of which it is known when it failed first");
+	ok(prism_window_take_exhausted(window, 9, alice, 99 * USECS_PER_SEC, &dead) == 1 && dead.offset == 0 && dead.attempts == 2
+	   && dead.first_failure == 3 * USECS_PER_SEC && dead.last_failure == 9 * USECS_PER_SEC,
+	   "but to become a dead letter, of which it is known when it failed first and last");
 	prism_window_give_back(window, 0, 0, alice.lease_id, 10 * USECS_PER_SEC);
 	ok(window->counts[PRISM_ENTRY_EXHAUSTED] == 1, "and if not, it is to become one later");
 	prism_window_configure(window, PRISM_ORDERING_KEY, 3);

@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_dead.c
+ *	  Messages that a group gives up for good become dead letters.
+ *
+ * Rejected ones, and those given up in their last attempt, in the transaction
+ * that does so.  Those whose last lease ended, or was rolled back, in that of
+ * whoever consumes next: nobody else is there to do it.
+ *
+ * src/store/group_dead.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "store/dead_letter.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+
+#include "miscadmin.h"
+#include "utils/timestamp.h"
+
+/* So many at a time: there are few, or something is very wrong. */
+#define BURY_MAX 100
+
+static bool
+read_message(PrismTopic *topic, int64 offset, PrismReader **reader, PrismMessage *message)
+{
+	*reader = prism_reader_open(topic, offset);
+	return prism_reader_next(*reader, message) && message->offset == offset;
+}
+
+static void
+write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
+{
+	PrismDeadLetter letter = {
+		.group = ref->name,
+		.reason = reason != NULL ? reason : psprintf("given up in attempt %d", dead->attempts),
+		.attempts = dead->attempts,
+		.first_failure = dead->first_failure != 0 ? dead->first_failure : dead->last_failure,
+		.last_failure = dead->last_failure
+	};
+	PrismReader *reader;
+	PrismMessage message;
+
+	if (read_message(ref->topic, dead->offset, &reader, &message))
+		prism_dead_letter_append(ref->topic, &message, &letter);
+	else
+		ereport(WARNING,
+				errcode(ERRCODE_NO_DATA),
+				errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before it became a dead letter",
+					   dead->offset, ref->topic->name));
+	prism_reader_close(reader);
+}
+
+void
+prism_group_write_dead_letters(PrismGroupRef *ref, const PrismDead *dead, int count, const char *reason)
+{
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		write_dead_letter(ref, &dead[i], reason);
+	}
+}
+
+int
+prism_group_bury_exhausted(PrismGroupRef *ref)
+{
+	PrismHolder holder = prism_group_holder(ref);
+	PrismDead	dead[BURY_MAX];
+	int			count;
+
+	prism_group_lock(ref, LW_EXCLUSIVE);
+	count = prism_window_take_exhausted(ref->group->window, BURY_MAX, holder,
+										GetCurrentTimestamp() + ref->group->options.lease_us, dead);
+	if (count > 0)
+		prism_group_note_taken(ref, &holder, dead[0].offset, dead[count - 1].offset, 0);
+	prism_group_unlock(ref->group);
+
+	prism_group_finish_dead(ref, holder.lease_id, dead, count);
+	for (int i = 0; i < count; i++)
+		write_dead_letter(ref, &dead[i], psprintf("not acknowledged, and attempt %d was the last", dead[i].attempts));
+	return count;
+}
