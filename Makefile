@@ -4,7 +4,7 @@
 # PGXS builds one MODULE_big a makefile, so the second has its own and this one recurses into it.
 
 EXTENSION = prism
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
 MODULE_big = prism
 OBJS = $(patsubst %.c,%.o,$(filter-out $(BACKEND_SOURCES),$(wildcard src/*.c src/*/*.c)))
 # What of src/backend belongs to the other library (src/backend/Makefile says the same).

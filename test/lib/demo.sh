@@ -12,9 +12,10 @@ demo() {
 	set_up
 	step "starting a server with prism preloaded, in $PRISM_STATE/demo"
 	stop_demo
+	rm -rf "${PRISM_STATE:?}/demo/data"	# an older build may have made it
 	cluster_start demo || die "the demo's server did not start"
 	"$PG_BIN/psql" -X -q -d postgres -v ON_ERROR_STOP=1 \
-		-c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS demo WITH (FORCE)' -c 'CREATE DATABASE demo'
+		-c 'CREATE DATABASE demo'
 	rm -f "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -f "$PROJECT/test/lib/demo.sql"
 	demo_queue
