@@ -100,4 +100,7 @@ typedef struct PrismIdentity
 extern PrismIdentity prism_enter_owner(void);
 extern void prism_leave_owner(PrismIdentity identity);
 
+/* Run one statement, connected to SPI; its rows stay in SPI_tuptable.  nulls: as of SPI_execute_with_args(). */
+extern void prism_spi_run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
+
 #endif							/* PRISM_H */

@@ -1,7 +1,7 @@
 -- Publishing: src/api/publish.c.
 
 CREATE FUNCTION prism.version() RETURNS text
-    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'prism_version';
 COMMENT ON FUNCTION prism.version() IS 'Version of the loaded library';
 

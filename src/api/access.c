@@ -298,9 +298,7 @@ void
 prism_run_as_owner(const char *statement, int parameters, Oid *types, Datum *values)
 {
 	PrismIdentity identity = prism_enter_owner();
-	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
 
+	prism_spi_run(statement, parameters, types, values, NULL);
 	prism_leave_owner(identity);
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
 }

@@ -88,15 +88,6 @@ prism_delay_span(TimestampTz due_at, TimestampTz now)
 
 /* ---------- the catalogue ---------- */
 
-static void
-run(const char *statement, int parameters, Oid *types, Datum *values)
-{
-	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
-}
-
 List *
 prism_delay_buckets(void)
 {
@@ -104,7 +95,7 @@ prism_delay_buckets(void)
 	List	   *buckets = NIL;
 
 	SPI_connect();
-	run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket ORDER BY bucket_id", 0, NULL, NULL);
+	prism_spi_run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket ORDER BY bucket_id", 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -154,16 +145,16 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	bucket_name(table, bucket_id);
 	index_name(index, bucket_id);
 	SPI_connect();
-	run(psprintf("CREATE TABLE prism_log.%s ("
-				 "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
-				 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
-				 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
-				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
-		0, NULL, NULL);
-	run(psprintf("CREATE UNIQUE INDEX %s ON prism_log.%s (topic_id, due_at, sequence) WITH (deduplicate_items = off)",
-				 index, table), 0, NULL, NULL);
-	run("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
-		lengthof(types), types, values);
+	prism_spi_run(psprintf("CREATE TABLE prism_log.%s ("
+						   "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
+						   " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+						   " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+						   " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
+				  0, NULL, NULL, NULL);
+	prism_spi_run(psprintf("CREATE UNIQUE INDEX %s ON prism_log.%s (topic_id, due_at, sequence) WITH (deduplicate_items = off)",
+						   index, table), 0, NULL, NULL, NULL);
+	prism_spi_run("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
+				  lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
 	SPI_finish();
 	prism_leave_owner(identity);
@@ -181,7 +172,7 @@ prism_delay_bucket_retire(int32 bucket_id)
 	Datum		value = Int32GetDatum(bucket_id);
 
 	SPI_connect();
-	run("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", 1, &type, &value);
+	prism_spi_run("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", 1, &type, &value, NULL);
 	SPI_finish();
 }
 
@@ -192,12 +183,12 @@ prism_delay_bucket_drop_retired(void)
 	bool		dropped = false;
 
 	SPI_connect();
-	run("SELECT c.oid, c.relname FROM pg_catalog.pg_class c"
-		" WHERE c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace"
-		" AND c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relname OPERATOR(pg_catalog.~) '^delayed_[0-9]+$'"
-		" AND NOT EXISTS (SELECT FROM prism.delay_bucket b"
-		" WHERE ('delayed_' OPERATOR(pg_catalog.||) b.bucket_id) OPERATOR(pg_catalog.=) c.relname::pg_catalog.text)"
-		" ORDER BY 1", 0, NULL, NULL);
+	prism_spi_run("SELECT c.oid, c.relname FROM pg_catalog.pg_class c"
+				  " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace"
+				  " AND c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relname OPERATOR(pg_catalog.~) '^delayed_[0-9]+$'"
+				  " AND NOT EXISTS (SELECT FROM prism.delay_bucket b"
+				  " WHERE ('delayed_' OPERATOR(pg_catalog.||) b.bucket_id) OPERATOR(pg_catalog.=) c.relname::pg_catalog.text)"
+				  " ORDER BY 1", 0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed && !dropped; i++)
 	{
 		bool		isnull;
@@ -206,7 +197,7 @@ prism_delay_bucket_drop_retired(void)
 
 		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
 			continue;
-		run(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL);
+		prism_spi_run(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL, NULL);
 		dropped = true;
 	}
 	SPI_finish();

@@ -95,10 +95,8 @@ run(const char *statement, const Surroundings *here, const pg_uuid_t *id)
 		Int64GetDatum(here->system_identifier), ObjectIdGetDatum(here->database),
 		Int32GetDatum((int32) here->timeline), Int64GetDatum(here->inode), UUIDPGetDatum(id)
 	};
-	int			result = SPI_execute_with_args(statement, lengthof(types), types, values, NULL, false, 0);
 
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+	prism_spi_run(statement, lengthof(types), types, values, NULL);
 }
 
 static void

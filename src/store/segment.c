@@ -230,15 +230,6 @@ prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 /* ---------- making and dropping ---------- */
 
 static void
-run(const char *statement)
-{
-	int			result = SPI_execute(statement, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
-}
-
-static void
 register_segment(int32 topic_id, int64 segment_number)
 {
 	Oid			types[] = {INT4OID, INT8OID};
@@ -267,16 +258,18 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	 * compressed by publish(), outside of the commit; they stay in the row as
 	 * long as it fits a page, as a log is read in order.
 	 */
-	run(psprintf("CREATE TABLE prism_log.%s ("
-				 "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
-				 " messages integer NOT NULL, id pg_catalog.uuid NOT NULL,"
-				 " key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
-				 " USING heap WITH (toast_tuple_target = %d,"
-				 " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
-				 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)",
-				 name, (int) TOAST_TUPLE_TARGET_MAIN));
-	run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
-				 name, name));
+	prism_spi_run(psprintf("CREATE TABLE prism_log.%s ("
+						   "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
+						   " messages integer NOT NULL, id pg_catalog.uuid NOT NULL,"
+						   " key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+						   " USING heap WITH (toast_tuple_target = %d,"
+						   " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+						   " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)",
+						   name, (int) TOAST_TUPLE_TARGET_MAIN),
+				  0, NULL, NULL, NULL);
+	prism_spi_run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
+						   name, name),
+				  0, NULL, NULL, NULL);
 	register_segment(topic->topic_id, segment_number);
 	CommandCounterIncrement();
 	SPI_finish();
@@ -297,7 +290,7 @@ prism_segment_drop(int32 topic_id, int64 segment_number)
 	PrismIdentity identity = prism_enter_owner();
 
 	SPI_connect();
-	run(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)));
+	prism_spi_run(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)), 0, NULL, NULL, NULL);
 	SPI_execute_with_args("DELETE FROM prism.segment WHERE topic_id OPERATOR(pg_catalog.=) $1"
 						  " AND segment_number OPERATOR(pg_catalog.=) $2",
 						  lengthof(types), types, values, NULL, false, 0);

@@ -20,11 +20,9 @@ static void
 run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
 {
 	PrismIdentity identity = prism_enter_owner();
-	int			result = SPI_execute_with_args(statement, parameters, types, values, nulls, false, 0);
 
+	prism_spi_run(statement, parameters, types, values, nulls);
 	prism_leave_owner(identity);
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
 }
 
 PrismSinkRow *

@@ -31,16 +31,6 @@
 /* Segments of a new topic: the current one and one ahead. */
 #define NEW_TOPIC_SEGMENTS 2
 
-/* Run one statement as the extension's owner; parameters are (topic id, ...). */
-static void
-run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
-{
-	int			result = SPI_execute_with_args(statement, parameters, types, values, nulls, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
-}
-
 void
 prism_depend_on_extension(Oid classid, Oid objectid)
 {
@@ -91,9 +81,9 @@ create_mark(int32 topic_id)
 	Oid			relid;
 
 	snprintf(name, sizeof(name), "topic_%d_mark", topic_id);
-	run(psprintf("CREATE SEQUENCE prism_log.%s MINVALUE 0 START WITH %u", name,
-				 GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1)),
-		0, NULL, NULL, NULL);
+	prism_spi_run(psprintf("CREATE SEQUENCE prism_log.%s MINVALUE 0 START WITH %u", name,
+						   GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1)),
+				  0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	relid = get_relname_relid(name, get_namespace_oid("prism_log", false));
 	prism_depend_on_extension(RelationRelationId, relid);
@@ -114,9 +104,9 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', '\0'};
 
 	SPI_connect();
-	run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
-		" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
-		lengthof(types), types, values, nulls);
+	prism_spi_run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
+				  " VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
+				  lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
 		prism_segment_create(&topic, number);
@@ -139,8 +129,8 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 	};
 
 	SPI_connect();
-	run("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id OPERATOR(pg_catalog.=) $1",
-		lengthof(types), types, values, NULL);
+	prism_spi_run("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id OPERATOR(pg_catalog.=) $1",
+				  lengthof(types), types, values, NULL);
 	SPI_finish();
 	prism_leave_owner(identity);
 	prism_catalog_changed();
@@ -155,8 +145,8 @@ delete_rows(int32 topic_id)
 	Datum		value = Int32GetDatum(topic_id);
 
 	for (int i = 0; i < (int) lengthof(tables); i++)
-		run(psprintf("DELETE FROM prism.%s WHERE topic_id OPERATOR(pg_catalog.=) $1", tables[i]),
-			1, &type, &value, NULL);
+		prism_spi_run(psprintf("DELETE FROM prism.%s WHERE topic_id OPERATOR(pg_catalog.=) $1", tables[i]),
+					  1, &type, &value, NULL);
 }
 
 void
@@ -174,7 +164,7 @@ prism_topic_drop(int32 topic_id)
 	SPI_connect();
 	while ((number = prism_segment_next(topic_id, number + 1)) >= 0)
 		prism_segment_drop(topic_id, number);
-	run(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
+	prism_spi_run(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
 	delete_rows(topic_id);
 	SPI_finish();
 
