@@ -43,7 +43,7 @@ SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
-         WHEN k.rank = 1 OR g.full_group IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         WHEN k.rank = 1 OR g.full_group IS NOT NULL OR h.failing_group IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
@@ -59,6 +59,8 @@ SELECT
          THEN 'Readers wait for process ' || c.committing_pid || ', which is committing: for a synchronous standby, or as it published very much. See pg_stat_activity.'
          WHEN g.full_group IS NOT NULL
          THEN 'Consumer group ' || g.full_group || ' gets nothing new, as it has as many unfinished messages as prism.group_window allows: acknowledge them, or raise it and restart the server.'
+         WHEN h.failing_group IS NOT NULL
+         THEN 'The handler of consumer group ' || h.failing_group || ' is in trouble: prism.handlers says why.'
     END AS hint
 FROM prism.visible_namespace v
 JOIN prism.namespace n USING (namespace_id)
@@ -86,7 +88,10 @@ LEFT JOIN LATERAL (
     LIMIT 1) k ON true
 CROSS JOIN LATERAL (
     SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group
-    FROM prism.group_states() s WHERE s.topic = t.name) g;
+    FROM prism.group_states() s WHERE s.topic = t.name) g
+CROSS JOIN LATERAL (
+    SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
+    FROM prism.handler_states() s WHERE s.topic = t.name) h;
 COMMENT ON VIEW prism.status IS
 'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; sink_state: as in prism.sinks, NULL without a sink; last_error: of the sink, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
@@ -118,6 +123,9 @@ WITH outbox AS (
 ), consumer AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', g.consumer_group) AS labels, g.*
     FROM prism.group_states() g JOIN topic t ON t.topic = g.topic
+), handler AS (
+    SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', h.consumer_group, 'handler', h.handler) AS labels, h.*
+    FROM prism.handler_states() h JOIN topic t ON t.topic = h.topic
 ), worker AS (
     SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', w.database, 'server', w.server, 'sink_id', w.sink_id::text)) AS labels, w.*
     FROM prism.workers w
@@ -157,8 +165,13 @@ WITH outbox AS (
     UNION ALL SELECT 47, 'prism_group_lag_seconds', labels, lag_seconds, 'gauge', 'Age of the oldest message that the consumer group has not finished.' FROM consumer
     UNION ALL SELECT 48, 'prism_group_in_flight', labels, in_flight, 'gauge', 'Messages handed out and not finished.' FROM consumer
 
-    UNION ALL SELECT 50, 'prism_worker_up', labels, (state = 'running')::int, 'gauge', '1 when the worker is running.' FROM worker
-    UNION ALL SELECT 51, 'prism_worker_restarts_total', labels, restarts, 'counter', 'Processes started for the worker after the first.' FROM worker
+    UNION ALL SELECT 50, 'prism_handler_up', labels, (state IN ('waiting', 'running'))::int, 'gauge', '1 when the handler waits for messages or processes some.' FROM handler
+    UNION ALL SELECT 51, 'prism_handler_calls_total', labels, calls_total, 'counter', 'Transactions in which the handler was called.' FROM handler
+    UNION ALL SELECT 52, 'prism_handler_messages_total', labels, messages_total, 'counter', 'Messages that the handler has processed.' FROM handler
+    UNION ALL SELECT 53, 'prism_handler_failures_total', labels, failures_total, 'counter', 'Calls of the handler that failed.' FROM handler
+
+    UNION ALL SELECT 60, 'prism_worker_up', labels, (state = 'running')::int, 'gauge', '1 when the worker is running.' FROM worker
+    UNION ALL SELECT 61, 'prism_worker_restarts_total', labels, restarts, 'counter', 'Processes started for the worker after the first.' FROM worker
 )
 SELECT name, labels, value, type, help FROM sample WHERE value IS NOT NULL ORDER BY place, labels;
 COMMENT ON VIEW prism.metrics IS

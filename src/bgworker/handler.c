@@ -30,6 +30,8 @@
 
 /* A lost wake-up is found after this time. */
 #define REPAIR_MS 5000
+/* How long a message that failed alone rests. */
+#define BACKOFF_OF_GROUP (-1)
 /* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
 #define LEASE_FACTOR 2
 #define LEASE_EXTRA_MS 60000
@@ -303,7 +305,8 @@ call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *bat
 		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
 		handler->singly_until = last + 1;
 	}
-	/* a single message stays leased: it comes again when that ends, as its group's options say */
+	else
+		(void) prism_group_nack(group, batch->positions, NULL, batch->count, BACKOFF_OF_GROUP, error->message);
 }
 
 /* ---------- one turn ---------- */
@@ -342,7 +345,7 @@ handle_batch(Turn *turn, PrismGroupRef *group, PrismHandlerBatch *batch)
 	prism_handler_end_call(handler->slot);
 	prism_handler_count(handler->slot, PRISM_HANDLER_CALLS, 1);
 	if (error == NULL)
-		(void) prism_group_ack(group, batch->positions, NULL, batch->count);
+		(void) prism_group_ack_rest(group, batch->positions, batch->count);
 	else
 	{
 		turn->failed = true;
@@ -382,17 +385,13 @@ turn_transaction(void *arg)
 		prism_counter_subscribe(handler->counter);
 		delivery = take(handler, group);
 		prism_handler_read(row, delivery, &batch);
-		prism_delivery_close(delivery);
 		if (batch.count > 0)
-		{
-			handler->due = 0;
 			handle_batch(turn, group, &batch);
-		}
 		else
-		{
 			handler->singly_until = 0;
-			handler->due = prism_group_next_due(group);
-		}
+		/* dead letters of the take itself may have made room for others, once they are committed */
+		handler->due = batch.count > 0 || prism_delivery_buried(delivery) ? 0 : prism_group_next_due(group);
+		prism_delivery_close(delivery);
 	}
 	prism_worker_commit();
 }

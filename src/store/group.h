@@ -162,6 +162,8 @@ extern bool prism_delivery_buried(const PrismDelivery *delivery);
  * held any more.
  */
 extern int	prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count);
+/* For who was handed out all of them in this transaction: acknowledge those that it has not given up. */
+extern int	prism_group_ack_rest(PrismGroupRef *ref, const int64 *positions, int count);
 extern int	prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 							 int64 delay_us, const char *reason);
 extern int	prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,

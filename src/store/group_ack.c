@@ -156,6 +156,7 @@ typedef struct Verb
 	const char *name;			/* for errors */
 	bool		nack;
 	bool		reject;
+	bool		spares_nacked;	/* what was given up stays so */
 	int64		delay_us;		/* nack; -1: the group's back-off */
 	const char *reason;			/* nack, reject; may be NULL */
 	TimestampTz now;
@@ -176,7 +177,7 @@ static void
 settle_again(const Ack *ack, const Verb *verb, Chunk *chunk)
 {
 	/* who gave it up may give it up again, not finish it: others will process it */
-	if (!ack->finishes && !verb->nack)
+	if (!ack->finishes && !verb->nack && !verb->spares_nacked)
 		chunk->lost[chunk->lost_count++] = ack->offset;
 }
 
@@ -301,6 +302,14 @@ prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_i
 	Verb		verb = {.name = "acknowledge"};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
+}
+
+int
+prism_group_ack_rest(PrismGroupRef *ref, const int64 *positions, int count)
+{
+	Verb		verb = {.name = "acknowledge",.spares_nacked = true};
+
+	return settle_all(ref, positions, NULL, count, &verb);
 }
 
 int

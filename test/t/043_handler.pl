@@ -3,6 +3,8 @@
 # timeout: 400
 use PrismTest;
 
+use File::Basename qw(dirname);
+
 my $node = prism_node('main');
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
@@ -35,6 +37,42 @@ is(sql('SELECT count(*), count(DISTINCT n), max(batch), min("user"), min("sessio
 wait_for_handler('projection', q{state = 'waiting' AND lag_messages = 0});
 is(sql(q{SELECT kind, role, state FROM prism.workers WHERE kind = 'handler'}), 'handler|app|running', 'one worker serves the role');
 
+# The README's example, as it stands there.
+my ($chapter) = slurp_file(dirname(__FILE__) . '/../../README.md') =~ /^## Handlers\n(.*?)^## /ms;
+my ($example) = $chapter =~ /^```sql\n(.*?)^```/ms;
+sql("SELECT prism.create_group('orders', 'revenue', 'latest')");
+sql($example);
+sql(q{SELECT count(prism.publish('orders', jsonb_build_object('n', 100 + n, 'cents', n), key => 'c' || n % 2)) FROM generate_series(1, 100) AS n});
+wait_for_handler('revenue', 'messages_total = 100');
+is(sql(q{SELECT string_agg(customer || ' ' || cents, ', ' ORDER BY customer) FROM revenue}), 'c0 2550, c1 2500', 'the README\'s projection is right');
+is(sql(q{SELECT string_agg(role, ' ' ORDER BY role) FROM prism.workers WHERE kind = 'handler' AND state = 'running'}), 'app reporting', 'another role has another process');
+sql(q{SELECT prism.drop_group('orders', 'revenue')});
+
+# A commit wakes the worker, and so does a consumer that gives something back: one that looked every few seconds would
+# need more than a minute for this.
+sql(q{
+	SET ROLE app;
+	CREATE FUNCTION ignore(messages prism.message[]) RETURNS void LANGUAGE sql AS '';
+	SELECT prism.on('other', 'prompt', 'ignore(prism.message[])');
+});
+my $started = time;
+my $consumer = $node->background_psql('postgres');
+for my $i (1 .. 10)
+{
+	$consumer->query_safe('BEGIN');
+	$consumer->query_safe(q{SELECT prism.publish('other', 'x')});
+	$consumer->query_safe('COMMIT');
+	wait_for_handler('prompt', 'lag_messages = 0');
+	# takes it before the worker does, or finds nothing: either way the worker has to hear of it
+	$consumer->query_safe('BEGIN');
+	sql(q{SELECT prism.publish('other', 'x')});
+	$consumer->query_safe(q{SELECT count(*) FROM prism.consume('other', 'prompt')});
+	$consumer->query_safe('ROLLBACK');
+	wait_for_handler('prompt', 'lag_messages = 0');
+}
+$consumer->quit;
+cmp_ok(time - $started, '<', 40, 'what becomes available is called for at once');
+
 # Exactly once, whatever dies. A second group takes each message by itself; both keep what they saw.
 sql(q{
 	SET ROLE app;
@@ -47,7 +85,7 @@ sql(q{
 });
 wait_for_handler('single', 'lag_messages = 0');
 
-my $n = 100;
+my $n = 200;
 my $all = sub { sql(qq{SELECT string_agg(concat_ws(' ', count, count_distinct, sum), ', ') FROM (SELECT count(*), count(DISTINCT n) AS count_distinct, sum(n) FROM $_[0]) s}) };
 for my $way ('worker', 'worker', 'crash', 'immediate', 'fast', 'crash')
 {

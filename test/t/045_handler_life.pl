@@ -3,7 +3,7 @@
 # timeout: 300
 use PrismTest;
 
-my $node = prism_node('main');
+my $node = prism_node('main', streaming => 1);
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 
 sub handler_is
@@ -58,6 +58,9 @@ sql($setup);
 handler_is(q{state = 'waiting'});
 publish(20);
 handler_is('messages_total = 20');
+is(sql(q{SELECT string_agg(name || ' ' || value, ', ' ORDER BY name) FROM prism.metrics WHERE name IN ('prism_handler_up', 'prism_handler_messages_total', 'prism_handler_failures_total')}),
+	'prism_handler_failures_total 0, prism_handler_messages_total 20, prism_handler_up 1', 'its metrics');
+is(sql('SELECT state FROM prism.status'), 'ok', 'all is well');
 
 # The function goes while it is called, and comes back.
 my $holder = hold_calls();
@@ -65,6 +68,8 @@ sql('DROP FUNCTION work(prism.message[])');
 $holder->quit;
 handler_is(q{state = 'failed' AND error LIKE 'function public.work(prism.message[]) does not exist'});
 pass('without its function a handler says so');
+is(sql(q{SELECT state, hint FROM prism.status}), 'warn|The handler of consumer group g is in trouble: prism.handlers says why.', 'prism.status points there');
+is(sql(q{SELECT value FROM prism.metrics WHERE name = 'prism_handler_up'}), 0, 'and a monitor sees it');
 publish(1);
 sql("SET ROLE app; $slow");
 handler_is('lag_messages = 0 AND state = \'waiting\'');
@@ -170,4 +175,20 @@ publish(5, 'copy');
 handler_is('lag_messages = 0 AND messages_total = 5', 'copy');
 is(sql('SELECT count(*), count(DISTINCT p) FROM done', 'copy'), '15|15', 'the restored handler went on');
 is(sql('SELECT count(*) FROM done'), 10, 'the original was not concerned');
+
+# A standby calls nobody; promoted, it goes on where the primary stood.
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+publish(10);
+handler_is('messages_total = 20');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'prism %'}), 0, 'a standby has no workers');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM prism.handlers'), 0, 'and shows no handlers, as nothing is known of them there');
+$node->stop('immediate');
+$standby->promote;
+$standby->safe_psql('postgres', q{SELECT count(prism.publish('t', 'x')) FROM generate_series(1, 5)});
+wait_for_value($standby, q{SELECT lag_messages = 0 AND messages_total = 5 FROM prism.handlers});
+is($standby->safe_psql('postgres', 'SELECT count(*), count(DISTINCT p) FROM done'), '25|25', 'promoted, it goes on');
 done_testing();
