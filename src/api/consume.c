@@ -190,12 +190,12 @@ consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 		round = take_round(arguments, 0, receiver);
 	else
 	{
-		prism_group_prepare_sleep(arguments->topic);
 		for (;;)
 		{
+			prism_group_prepare_sleep(arguments->topic, arguments->group);
 			round = take_round(arguments, round.passed_over_at, receiver);
 			if (round.handed > 0 || round.buried || is_at_its_bound(&round) ||
-				!prism_group_sleep(arguments->topic, arguments->group,
+				!prism_group_sleep(prism_group_next_due(arguments->group),
 								   Min(arguments->wait_until, look_until(arguments, &round))))
 				break;
 			CHECK_FOR_INTERRUPTS();

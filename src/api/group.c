@@ -139,26 +139,41 @@ prism_drop_group(PG_FUNCTION_ARGS)
 
 /* ---------- prism.wait() ---------- */
 
-/* A group that does not exist yet would begin at the earliest message. */
+/* Is this session to come for a message? If not, *look_at says when to look again at the latest. */
 static bool
-something_waits(PrismTopic *topic, PrismGroupRef *group)
+called(PrismTopic *topic, PrismGroupRef *group, TimestampTz *look_at)
 {
-	if (group != NULL)
-		return prism_group_ready(group);
-	return prism_log_earliest(topic) < prism_log_stable(topic);
+	/* a group that does not exist yet would begin at the earliest message */
+	if (group == NULL)
+	{
+		*look_at = DT_NOEND;
+		return prism_log_earliest(topic) < prism_log_stable(topic);
+	}
+	if (prism_group_call(group))
+		return true;
+	*look_at = prism_group_look_at(group);
+	return false;
 }
 
-/* One look, with a snapshot for the time being. */
+/*
+ * One look, with a snapshot for the time being.  The topic's lock is held no
+ * longer than that: who sleeps for a day must not hold up who drops the topic.
+ */
 static bool
-look(text *topic_name, text *group_name, PrismTopic **topic, PrismGroupRef **group)
+look(text *topic_name, const char *group_name, TimestampTz *look_at)
 {
 	bool		push = !ActiveSnapshotSet();
+	PrismTopic *topic;
+	PrismGroupRef *group;
 	bool		found;
 
 	if (push)
 		PushActiveSnapshot(GetTransactionSnapshot());
-	*group = prism_group_argument(topic_name, group_name, PRISM_GROUP_IGNORE, "prism.wait()", topic);
-	found = something_waits(*topic, *group);
+	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.wait()");
+	group = prism_group_open(topic, group_name, PRISM_GROUP_IGNORE);
+	prism_group_prepare_sleep(topic, group);
+	found = called(topic, group, look_at);
+	prism_topic_release(topic);
 	if (push)
 		PopActiveSnapshot();
 	InvalidateCatalogSnapshot();
@@ -173,19 +188,17 @@ look(text *topic_name, text *group_name, PrismTopic **topic, PrismGroupRef **gro
 Datum
 prism_wait(PG_FUNCTION_ARGS)
 {
-	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
-	text	   *group_name = prism_required_text(fcinfo, 1, "consumer_group");
+	text	   *topic = prism_required_text(fcinfo, 0, "topic");
+	char	   *group = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
 	int64		timeout_us = prism_interval_argument(fcinfo, 2, "timeout", 0, WAIT_US_MAX);
 	TimestampTz until = GetCurrentTimestamp() + timeout_us;
+	TimestampTz look_at;
 	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic;
-	PrismTopic *topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.wait()");
-	PrismGroupRef *group;
 
 	if (!atomic)
 		ForgetPortalSnapshots();
-	prism_group_prepare_sleep(topic);
-	while (!look(topic_name, group_name, &topic, &group) && prism_group_sleep(topic, group, until))
+	while (!look(topic, group, &look_at) && prism_group_sleep(look_at, until))
 		CHECK_FOR_INTERRUPTS();
 	prism_group_cancel_sleep();
 	if (!atomic)

@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "store/counter.h"
+#include "store/group.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -86,6 +87,7 @@ prism_counter_shmem_init(void)
 			SpinLockInit(&table->slots[i].mutex);
 			ConditionVariableInit(&table->slots[i].extended);
 			ConditionVariableInit(&table->slots[i].published);
+			pg_atomic_init_u32(&table->slots[i].sleepers, 0);
 			ConditionVariableInit(&table->slots[i].segments_changed);
 		}
 	}
@@ -94,7 +96,7 @@ prism_counter_shmem_init(void)
 		memset(in_flight_pool, 0, pool_size());
 }
 
-/* Everything but the lock and the condition variables, which sleepers of the former owner may still look at. */
+/* Everything but the lock, the condition variables and the count of who sleeps on them: those of the former owner may still do. */
 static void
 reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 {
@@ -172,7 +174,11 @@ prism_counter_forget(Oid database, Oid mark_relid)
 
 		if (slot->database == database && database != InvalidOid &&
 			(mark_relid == InvalidOid || slot->mark_relid == mark_relid))
+		{
 			slot->database = InvalidOid;
+			/* those who wait for a message shall learn that none will come */
+			ConditionVariableBroadcast(&slot->published);
+		}
 	}
 	LWLockRelease(table->lock);
 }
@@ -305,7 +311,13 @@ wake_readers(PrismCounter *counter, const int *subscribers)
 		if (subscribers[i] != 0)
 			SetLatch(&ProcGlobal->allProcs[subscribers[i] - 1].procLatch);
 	}
+	/* who falls asleep counts himself before he looks at what we have changed */
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&counter->sleepers) == 0)
+		return;
+	pg_read_barrier();
 	ConditionVariableBroadcast(&counter->published);
+	prism_group_wake(counter);
 }
 
 void

@@ -24,6 +24,7 @@
 
 #include "access/xlogdefs.h"
 #include "lib/ilist.h"
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/spin.h"
 
@@ -91,6 +92,7 @@ typedef struct PrismCounter
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
 	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */
+	pg_atomic_uint32 sleepers;	/* who waits for that, or for a group of the topic */
 	ConditionVariable segments_changed; /* the maintainer made a segment */
 } PrismCounter;
 

@@ -93,6 +93,7 @@ prism_group_shmem_init(void)
 		group->window = (PrismWindow *) (windows + i * window_size());
 		prism_window_init(group->window, prism_group_window);
 		ConditionVariableInit(&group->changed);
+		ConditionVariableInit(&group->available);
 	}
 }
 
@@ -131,8 +132,11 @@ free_slot(PrismGroup *slot)
 	slot->generation++;
 	slot->ready = false;
 	slot->reader = 0;
+	slot->counter = NULL;
+	slot->called = 0;
 	LWLockRelease(slot->lock);
 	ConditionVariableBroadcast(&slot->changed);
+	ConditionVariableBroadcast(&slot->available);
 }
 
 /* A free slot, or one that is only looked at and makes way. Under the table's lock, exclusively. */
@@ -203,6 +207,17 @@ find_or_take_slot(const PrismGroupRow *row, bool look, uint32 *generation)
 	}
 	LWLockRelease(table->lock);
 	return slot;
+}
+
+/* Without a lock: who waits has announced the counter before he looked for messages. */
+void
+prism_group_wake(PrismCounter *counter)
+{
+	for (int i = 0; i < table->size; i++)
+	{
+		if (table->slots[i].counter == counter)
+			ConditionVariableSignal(&table->slots[i].available);
+	}
 }
 
 /* Free the slots of databases that have been dropped. */

@@ -17,10 +17,10 @@
  * made, altered, dropped; group_options.c what a group wants; group_catalog.c
  * prism.consumer_group; group_state.c progress records, rebuilding and
  * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
- * for a later delivery; group_lease.c leases, until when and of whom;
- * group_ack.c what ends them, and the end of transactions; group_dead.c dead
- * letters; group_attempts.c what the progress log says of attempts; group_seek.c
- * moving a group.
+ * for a later delivery; group_wait.c consumers that sleep; group_lease.c
+ * leases, until when and of whom; group_ack.c what ends them, and the end of
+ * transactions; group_dead.c dead letters; group_attempts.c what the progress
+ * log says of attempts; group_seek.c moving a group.
  *
  * src/store/group.h
  *
@@ -134,20 +134,35 @@ extern void prism_delivery_close(PrismDelivery *delivery);
 /* The same for single messages of a lease, whose delivery may be closed. Cannot throw. */
 extern void prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id);
 
-/* Is there a message to take? Reads ahead to find out. */
-extern bool prism_group_ready(PrismGroupRef *ref);
+/* How many messages could be taken now; reads ahead to find one. */
+extern int	prism_group_available(PrismGroupRef *ref);
 
 /*
- * Sleep until something may have become available for the group (NULL: for any
- * group of the topic), or 'until'; false: that time has come.  Prepare before
- * the check that precedes the first sleep, cancel after the last.
+ * Sleeping until a message may have become available for the group (NULL: for
+ * any group of the topic).
+ *
+ * Prepare before the check that precedes a sleep, again when it is another
+ * group's; cancel after the last one: that wakes the next who waits, so nobody
+ * keeps a wake-up to himself.  Errors cancel by themselves.  The topic's lock is
+ * needed to prepare, not to sleep.
  */
-extern void prism_group_prepare_sleep(PrismTopic *topic);
-extern bool prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until);
-extern void prism_group_cancel_sleep(void);
-
-/* For those who are woken by a latch: no lease or delay of the group ends before. */
+extern void prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref);
+/* Sleep until woken, or 'look_at', or a few seconds have passed; false, at once: 'until' has come. */
+extern bool prism_group_sleep(TimestampTz look_at, TimestampTz until);
+extern void prism_group_cancel_sleep(void);	/* cannot throw */
+/* No lease or delay of the group ends before: when to look though nobody wakes us. */
 extern TimestampTz prism_group_next_due(PrismGroupRef *ref);
+
+/*
+ * Shall this session, which waits, be told to come?  True for as many sessions
+ * as there are messages, until they come or are not expected any more.
+ */
+extern bool prism_group_call(PrismGroupRef *ref);
+/* When to ask that again, at the latest. */
+extern TimestampTz prism_group_look_at(PrismGroupRef *ref);
+
+/* A message of the topic may have become available: wake one who waits, of each group. Cannot throw. */
+extern void prism_group_wake(struct PrismCounter *counter);
 
 /* A dead letter was made of a message that came to its last attempt: it waits for this transaction's commit. */
 extern bool prism_delivery_buried(const PrismDelivery *delivery);

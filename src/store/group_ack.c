@@ -483,7 +483,10 @@ prism_group_end(bool committed)
 		end_acks(list, committed);
 	prism_group_end_leases(committed);
 	if (!committed)
+	{
 		prism_group_abort_reader();
+		prism_group_cancel_sleep();
+	}
 	ack_lists = NULL;
 	sealed = false;
 	prism_group_end_seeks(committed);
@@ -507,6 +510,7 @@ void
 prism_group_subabort(int nest_level)
 {
 	prism_group_abort_reader();
+	prism_group_cancel_sleep();
 	prism_group_subend_leases(nest_level, false);
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{

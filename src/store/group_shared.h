@@ -45,6 +45,11 @@ typedef struct PrismGroup
 	uint32		epoch;			/* progress records of another epoch do not count (seek) */
 	PrismGroupOptions options;
 	ConditionVariable changed;	/* reading ahead or rebuilding has ended */
+
+	PrismCounter *counter;		/* of the topic, once somebody has waited for the group */
+	ConditionVariable available;	/* there may be a message: one of those who wait for it is woken */
+	int			called;			/* sessions that were told of one and have not come yet */
+	TimestampTz called_until;	/* ... and after that are not expected any more */
 	PrismWindow *window;
 } PrismGroup;
 
@@ -161,6 +166,11 @@ typedef struct PrismArrival
 } PrismArrival;
 
 extern PrismArrival prism_group_arrival(const PrismMessage *message);
+
+/* ---------- group_wait.c ---------- */
+
+/* Somebody has looked for messages, and left some: wake the next one. */
+extern void prism_group_took(PrismGroupRef *ref, bool left);
 
 /* ---------- group_lease.c: the callbacks are called by those of group_ack.c ---------- */
 

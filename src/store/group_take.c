@@ -20,12 +20,10 @@
 #include "access/detoast.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 /* Read ahead at least so many: spares consumers of single messages the turn as reader. */
 #define READ_AHEAD_MIN 64
@@ -33,8 +31,6 @@
 #define READ_AHEAD_MAX 4096
 /* Rows that are nearer than this are reached by scanning on, not by a new scan. */
 #define SCAN_ON_MAX 32
-/* Repairs a lost wake-up. */
-#define SLEEP_MAX_MS 5000
 
 struct PrismDelivery
 {
@@ -51,7 +47,8 @@ struct PrismDelivery
 	bool		buried;			/* dead letters were made of such */
 	int			next;
 
-	int64		read_end;		/* of the window, when the last message was taken */
+	bool		left;			/* there were more to take */
+	int64		read_end;		/* of the window, at that time */
 
 	PrismReader *reader;
 	PrismMessage row;			/* what the reader returned last */
@@ -107,6 +104,7 @@ take_available(PrismDelivery *delivery, TimestampTz deadline)
 		prism_group_note_taken(delivery->ref, &delivery->holder, taken[0].offset, taken[count - 1].offset, repeated);
 	}
 	delivery->taken_count += count;
+	delivery->left = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0;
 	delivery->read_end = group->window->read_end;
 }
 
@@ -284,19 +282,22 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	PrismGroupRef *ref = delivery->ref;
 	PrismGroup *group = ref->group;
 	bool		again = false;
+	int64		stable;
 
 	delivery->wanted = Min(max, group->window->size);
 	delivery->taken = palloc(delivery->wanted * sizeof(PrismTaken));
 	do
 	{
-		int64		stable = prism_log_stable(ref->topic);
 		TimestampTz now = GetCurrentTimestamp();
 		int			waiting;
 		int64		from;
 		int			room;
 		Step		step;
 
+		stable = prism_log_stable(ref->topic);
 		prism_group_lock(ref, LW_EXCLUSIVE);
+		if (!again && group->called > 0)
+			group->called--;
 		prism_window_expire(group->window, now);
 		take_available(delivery, now + lease_us);
 		waiting = group->window->counts[PRISM_ENTRY_WAITING];
@@ -319,6 +320,7 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	} while (delivery->taken_count < delivery->wanted);
 	if (again)
 		sort_taken(delivery);
+	prism_group_took(ref, delivery->left || delivery->read_end < stable);
 }
 
 PrismDelivery *
@@ -365,24 +367,24 @@ prism_delivery_starved(const PrismDelivery *delivery)
 	return delivery->starved;
 }
 
-bool
-prism_group_ready(PrismGroupRef *ref)
+int
+prism_group_available(PrismGroupRef *ref)
 {
 	PrismGroup *group = ref->group;
 
 	for (;;)
 	{
 		int64		stable = prism_log_stable(ref->topic);
-		bool		available;
+		int			available;
 		int64		from;
 		int			room;
 		Step		step;
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, GetCurrentTimestamp());
-		available = group->window->counts[PRISM_ENTRY_EXHAUSTED] > 0 ||
-			(group->window->counts[PRISM_ENTRY_AVAILABLE] > 0 && in_flight_room(group) > 0);
-		step = next_step(ref, available, available, stable, &from, &room);
+		available = Min(group->window->counts[PRISM_ENTRY_AVAILABLE], in_flight_room(group)) +
+			group->window->counts[PRISM_ENTRY_EXHAUSTED];
+		step = next_step(ref, available > 0, available > 0, stable, &from, &room);
 		prism_group_unlock(group);
 
 		if (step == STEP_DONE)
@@ -544,46 +546,4 @@ prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 
 		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
 	prism_group_unlock(ref->group);
 	prism_counter_wake(ref->topic->counter);
-}
-
-/* ---------- sleeping ---------- */
-
-void
-prism_group_prepare_sleep(PrismTopic *topic)
-{
-	ConditionVariablePrepareToSleep(&topic->counter->published);
-}
-
-TimestampTz
-prism_group_next_due(PrismGroupRef *ref)
-{
-	TimestampTz due;
-
-	prism_group_lock(ref, LW_SHARED);
-	due = ref->group->window->next_deadline;
-	prism_group_unlock(ref->group);
-	return due;
-}
-
-bool
-prism_group_sleep(PrismTopic *topic, PrismGroupRef *ref, TimestampTz until)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz wake_at = until;
-	long		wait_ms;
-
-	if (now >= until)
-		return false;
-	if (ref != NULL)
-		wake_at = Min(wake_at, prism_group_next_due(ref));
-	wait_ms = TimestampDifferenceMilliseconds(now, wake_at);
-	wait_ms = Max(1, Min(wait_ms, SLEEP_MAX_MS));
-	(void) ConditionVariableTimedSleep(&topic->counter->published, wait_ms, PG_WAIT_EXTENSION);
-	return true;
-}
-
-void
-prism_group_cancel_sleep(void)
-{
-	ConditionVariableCancelSleep();
 }
