@@ -18,6 +18,7 @@ CREATE FUNCTION "One by one"(prism.message) RETURNS void LANGUAGE sql AS '';
 CREATE FUNCTION counts(prism.message[]) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
 CREATE FUNCTION rows(prism.message) RETURNS SETOF void LANGUAGE sql AS '';
 CREATE FUNCTION two(prism.message, integer DEFAULT 1) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION many(VARIADIC prism.message[]) RETURNS void LANGUAGE sql AS '';
 CREATE FUNCTION texts(text[]) RETURNS void LANGUAGE sql AS '';
 CREATE PROCEDURE commits(prism.message) LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
 CREATE FUNCTION pg_temp.mine(prism.message) RETURNS void LANGUAGE sql AS '';
@@ -69,6 +70,7 @@ SELECT prism.on('handler-test', 'd', 1::oid::regprocedure, role => 'regress_pris
 SELECT prism.on('handler-test', 'd', 'counts(prism.message[])', role => 'regress_prism_handler');
 SELECT prism.on('handler-test', 'd', 'rows(prism.message)', role => 'regress_prism_handler');
 SELECT prism.on('handler-test', 'd', 'two(prism.message, integer)', role => 'regress_prism_handler');
+SELECT prism.on('handler-test', 'd', 'many(prism.message[])', role => 'regress_prism_handler');
 SELECT prism.on('handler-test', 'd', 'texts(text[])', role => 'regress_prism_handler');
 SELECT prism.on('handler-test', 'd', 'commits(prism.message)', role => 'regress_prism_handler');
 SELECT prism.on('handler-test', 'd', 'pg_temp.mine(prism.message)', role => 'regress_prism_handler');

@@ -128,7 +128,7 @@ prism_on(PG_FUNCTION_ARGS)
 				errcode(fault->sqlstate),
 				errmsg_internal("%s", fault->message),
 				fault->hint != NULL ? errhint("%s", fault->hint) : 0);
-	prism_handler_insert(&handler);
+	prism_handler_insert(group, &handler);
 	prism_wake_at_commit();
 	PG_RETURN_VOID();
 }
@@ -146,7 +146,7 @@ prism_off(PG_FUNCTION_ARGS)
 
 	prism_require_writable("prism.off()");
 	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_REFUSE, "prism.off()", &topic);
-	if (!prism_handler_delete(prism_group_number(group)))
+	if (!prism_handler_remove(group))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("consumer group \"%s\" of topic \"%s\" has no handler", prism_group_name(group), topic->name),

@@ -25,6 +25,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -71,7 +72,7 @@ static void
 leave_handlers(int code, Datum arg)
 {
 	for (int i = 0; i < worker.count; i++)
-		prism_handler_leave(worker.handlers[i].row->group_id);
+		prism_handler_detach(worker.handlers[i].row->group_id, false);
 }
 
 static long
@@ -115,6 +116,8 @@ prism_handler_main(Datum main_arg)
 {
 	prism_worker_enter(main_arg);
 	prism_handler_call_init();
+	/* its commits are the role's */
+	SetConfigOption("synchronous_commit", prism_worker_session_setting("synchronous_commit"), PGC_SUSET, PGC_S_OVERRIDE);
 	before_shmem_exit(leave_handlers, (Datum) 0);
 	for (;;)
 	{
@@ -136,8 +139,11 @@ find_handler(int32 group_id)
 	return NULL;
 }
 
-/* What is known of a handler that was there before; the wait after a failure is over, as something was changed. */
-static void
+/*
+ * What is known of a handler that was there before; the wait after a failure
+ * is over, as something was changed.  False: it finds no place.
+ */
+static bool
 init_handler(Handler *handler, PrismHandler *row)
 {
 	const Handler *former = find_handler(row->group_id);
@@ -149,28 +155,60 @@ init_handler(Handler *handler, PrismHandler *row)
 	handler->row = row;
 	handler->due = 0;
 	handler->backoff.retry_at = 0;
+	if (former != NULL)
+		return true;
+
 	handler->slot = prism_handler_attach(row->group_id);
 	if (handler->slot == NULL)
-		ereport(ERROR,
+	{
+		ereport(LOG,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("too many handlers"),
+				errmsg("no free place for the handler of consumer group \"%s\"", row->group_name),
 				errhint("Raise prism.max_groups and restart the server."));
-	if (former != NULL)
-		return;
+		return false;
+	}
 	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
 	broken_call = prism_handler_broken_call(handler->slot);
-	if (broken_call < 0)
-		return;
-	handler->singly_until = broken_call + 1;
-	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
-	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, "the process ended during a call");
+	if (broken_call >= 0)
+	{
+		handler->singly_until = broken_call + 1;
+		prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+		prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, "the process ended during a call");
+	}
+	return true;
+}
+
+static bool
+is_listed(const List *rows, int32 group_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		if (((PrismHandler *) lfirst(cell))->group_id == group_id)
+			return true;
+	return false;
+}
+
+/* Each subscribes again when it has its turn. */
+static void
+let_go(const List *rows)
+{
+	for (int i = 0; i < worker.count; i++)
+	{
+		const Handler *handler = &worker.handlers[i];
+
+		if (handler->counter != NULL)
+			prism_counter_unsubscribe(handler->counter);
+		if (!is_listed(rows, handler->row->group_id))
+			prism_handler_detach(handler->row->group_id, true);
+	}
 }
 
 /* In a transaction. */
 static void
 read_handlers(void)
 {
-	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "prism handlers", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext mcxt = AllocSetContextCreate(prism_step_mcxt(), "prism handlers", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller_cxt = MemoryContextSwitchTo(mcxt);
 	const char *role = GetUserNameFromId(GetSessionUserId(), true);
 	List	   *rows = role != NULL ? prism_handler_list(role) : NIL;
@@ -179,13 +217,11 @@ read_handlers(void)
 	int			count = 0;
 	ListCell   *cell;
 
-	prism_handler_sweep(prism_handler_list(NULL));
 	foreach(cell, rows)
-		init_handler(&handlers[count++], lfirst(cell));
-	/* each subscribes again when it has its turn */
-	for (int i = 0; i < worker.count; i++)
-		if (worker.handlers[i].counter != NULL)
-			prism_counter_unsubscribe(worker.handlers[i].counter);
+		if (init_handler(&handlers[count], lfirst(cell)))
+			count++;
+	let_go(rows);
+	MemoryContextSetParent(mcxt, TopMemoryContext);
 	worker.mcxt = mcxt;
 	worker.handlers = handlers;
 	worker.count = count;
@@ -198,19 +234,19 @@ read_handlers(void)
 static void
 load(void)
 {
-	bool		none = false;
-
 	worker.look_around = false;
 	prism_worker_begin_session("reads the catalogue");
 	if (!worker.loaded || worker.generation != prism_catalog_generation())
 	{
-		worker.generation = prism_catalog_generation();
+		uint64		generation = prism_catalog_generation();
+
+		worker.loaded = false;
 		read_handlers();
+		worker.generation = generation;
 		worker.loaded = true;
-		none = worker.count == 0;
 	}
 	prism_worker_commit();
-	if (none)
+	if (worker.count == 0)
 		prism_worker_leave(0);
 }
 

@@ -448,6 +448,15 @@ prism_worker_commit(void)
 	prism_worker_activity(NULL);
 }
 
+const char *
+prism_worker_session_setting(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(worker_settings); i++)
+		if (strcmp(worker_settings[i].name, name) == 0 && session_settings[i] != NULL)
+			return session_settings[i];
+	elog(ERROR, "setting \"%s\" was not kept", name);
+}
+
 /* Whatever the function sets afterwards, the end of the nest level takes back as well. */
 void
 prism_worker_session_settings(void)

@@ -26,6 +26,7 @@ struct PrismHandlerSlot
 	/* under the table's lock */
 	Oid			database;		/* InvalidOid: free */
 	int32		group_id;
+	int			pid;			/* who serves it; 0: nobody does */
 
 	slock_t		mutex;			/* for what follows */
 	int64		call_last;		/* position up to which a call is under way; -1: none is */
@@ -79,13 +80,11 @@ find_slot(Oid database, int32 group_id)
 	return NULL;
 }
 
-PrismHandlerSlot *
-prism_handler_attach(int32 group_id)
+static PrismHandlerSlot *
+find_or_take_slot(int32 group_id)
 {
-	PrismHandlerSlot *slot;
+	PrismHandlerSlot *slot = find_slot(MyDatabaseId, group_id);
 
-	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_slot(MyDatabaseId, group_id);
 	if (slot == NULL && (slot = find_slot(InvalidOid, 0)) != NULL)
 	{
 		memset(&slot->status, 0, sizeof(slot->status));
@@ -94,8 +93,63 @@ prism_handler_attach(int32 group_id)
 		slot->group_id = group_id;
 		slot->database = MyDatabaseId;
 	}
-	LWLockRelease(table->lock);
+	if (slot != NULL)
+		slot->pid = MyProcPid;
 	return slot;
+}
+
+/* A slot that a process has is not freed under it, whatever the list says: it may be older than the handler. */
+static void
+free_gone(const List *handlers)
+{
+	for (int i = 0; i < table->slot_count; i++)
+	{
+		PrismHandlerSlot *slot = &table->slots[i];
+		bool		wanted = slot->database != MyDatabaseId || slot->pid != 0;
+		ListCell   *cell;
+
+		foreach(cell, handlers)
+			wanted = wanted || ((PrismHandler *) lfirst(cell))->group_id == slot->group_id;
+		if (!wanted)
+			slot->database = InvalidOid;
+	}
+}
+
+PrismHandlerSlot *
+prism_handler_attach(int32 group_id)
+{
+	PrismHandlerSlot *slot;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	slot = find_or_take_slot(group_id);
+	LWLockRelease(table->lock);
+	if (slot == NULL)
+	{
+		List	   *handlers = prism_handler_list(NULL);
+
+		LWLockAcquire(table->lock, LW_EXCLUSIVE);
+		free_gone(handlers);
+		slot = find_or_take_slot(group_id);
+		LWLockRelease(table->lock);
+	}
+	return slot;
+}
+
+void
+prism_handler_detach(int32 group_id, bool gone)
+{
+	PrismHandlerSlot *slot;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	slot = find_slot(MyDatabaseId, group_id);
+	if (slot != NULL)
+	{
+		slot->pid = 0;
+		prism_handler_change(slot, PRISM_HANDLER_STARTING, 0, NULL);
+		if (gone)
+			slot->database = InvalidOid;
+	}
+	LWLockRelease(table->lock);
 }
 
 void
@@ -107,24 +161,6 @@ prism_handler_forget(Oid database)
 	for (int i = 0; i < table->slot_count; i++)
 		if (table->slots[i].database == database)
 			table->slots[i].database = InvalidOid;
-	LWLockRelease(table->lock);
-}
-
-void
-prism_handler_sweep(const List *handlers)
-{
-	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < table->slot_count; i++)
-	{
-		PrismHandlerSlot *slot = &table->slots[i];
-		bool		wanted = slot->database != MyDatabaseId;
-		ListCell   *cell;
-
-		foreach(cell, handlers)
-			wanted = wanted || ((PrismHandler *) lfirst(cell))->group_id == slot->group_id;
-		if (!wanted)
-			slot->database = InvalidOid;
-	}
 	LWLockRelease(table->lock);
 }
 
@@ -188,18 +224,6 @@ int64
 prism_handler_broken_call(PrismHandlerSlot *slot)
 {
 	return exchange_call(slot, -1);
-}
-
-void
-prism_handler_leave(int32 group_id)
-{
-	PrismHandlerSlot *slot;
-
-	LWLockAcquire(table->lock, LW_SHARED);
-	slot = find_slot(MyDatabaseId, group_id);
-	if (slot != NULL)
-		prism_handler_change(slot, PRISM_HANDLER_STARTING, 0, NULL);
-	LWLockRelease(table->lock);
 }
 
 /* ---------- seen from outside ---------- */

@@ -17,7 +17,7 @@
 #ifndef PRISM_HANDLER_H
 #define PRISM_HANDLER_H
 
-#include "store/topic.h"
+#include "store/group.h"
 
 #include "nodes/pg_list.h"
 
@@ -45,9 +45,10 @@ typedef struct PrismHandler
 extern List *prism_handler_list(const char *role);
 
 /* 42710 when the group has one, 42704 when the group was dropped meanwhile. */
-extern void prism_handler_insert(const PrismHandler *handler);
+extern void prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler);
 
-/* The group's handler goes; false: it has none. */
+/* The group's handler goes; false: it has none. The second for who drops the group, and holds the lock of its name. */
+extern bool prism_handler_remove(const PrismGroupRef *ref);
 extern bool prism_handler_delete(int32 group_id);
 
 /* ---------- can it be called? ---------- */
@@ -105,14 +106,17 @@ typedef struct PrismHandlerSlot PrismHandlerSlot;
 extern Size prism_handler_shmem_size(void);
 extern void prism_handler_shmem_init(void);
 
-/* Find or take the slot of a handler of this database; NULL: all are in use. */
+/*
+ * Find or take the slot of a handler of this database, for this process; NULL:
+ * all are in use.  The slot of a handler that is gone is freed by the process
+ * that has it, or, when there was none, by who finds no free one.
+ */
 extern PrismHandlerSlot *prism_handler_attach(int32 group_id);
+/* Its process ends, and the slot waits for the next one; or the handler is gone, and the slot is free. */
+extern void prism_handler_detach(int32 group_id, bool gone);
 
 /* Free the slots of a database. Cannot throw. */
 extern void prism_handler_forget(Oid database);
-
-/* Free this database's slots of handlers that are not in the list of all. */
-extern void prism_handler_sweep(const List *handlers);
 
 /* The one place where a handler's state changes.  error NULL: the last text stays. Cannot throw. */
 extern void prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state,
@@ -127,9 +131,6 @@ extern void prism_handler_count(PrismHandlerSlot *slot, PrismHandlerCounter coun
 extern void prism_handler_begin_call(PrismHandlerSlot *slot, int64 last);
 extern void prism_handler_end_call(PrismHandlerSlot *slot);
 extern int64 prism_handler_broken_call(PrismHandlerSlot *slot);
-
-/* Its process ends: nobody serves it for now. */
-extern void prism_handler_leave(int32 group_id);
 
 /* False: nobody has served it since the server started. */
 extern bool prism_handler_status(int32 group_id, PrismHandlerStatus *status);

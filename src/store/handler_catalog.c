@@ -3,9 +3,9 @@
  * handler_catalog.c
  *	  The rows of prism.handler.
  *
- * Whoever writes them, or drops a group, holds ShareRowExclusiveLock on the
- * table until the end of the transaction: so a handler of a group that is being
- * dropped is either seen and goes along, or is not made.
+ * Whoever writes a row holds the lock of its group's name until the end of the
+ * transaction, as does who drops the group: so a handler of a group that is
+ * being dropped is either seen and goes along, or is not made.
  *
  * src/store/handler_catalog.c
  *
@@ -109,7 +109,7 @@ prism_handler_list(const char *role)
 	return handlers;
 }
 
-/* ---------- writing; under the table's lock ---------- */
+/* ---------- writing; under the lock of the group's name ---------- */
 
 static bool
 find_row(Relation catalog, int32 group_id, ItemPointer tid)
@@ -138,14 +138,15 @@ name_value(Datum *value, const char *text)
 }
 
 void
-prism_handler_insert(const PrismHandler *handler)
+prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 {
-	Relation	catalog = open_catalog(ShareRowExclusiveLock);
+	Relation	catalog = open_catalog(RowExclusiveLock);
 	Datum		values[HANDLER_COLUMNS];
 	bool		nulls[HANDLER_COLUMNS] = {false};
 	PrismGroupRow group;
 	ItemPointerData tid;
 
+	prism_group_lock_name(ref);
 	if (!prism_group_find_row(handler->topic_id, handler->group_name, &group) ||
 		group.group_id != handler->group_id)
 		prism_group_dropped(handler->group_name);
@@ -170,9 +171,16 @@ prism_handler_insert(const PrismHandler *handler)
 }
 
 bool
+prism_handler_remove(const PrismGroupRef *ref)
+{
+	prism_group_lock_name(ref);
+	return prism_handler_delete(prism_group_number(ref));
+}
+
+bool
 prism_handler_delete(int32 group_id)
 {
-	Relation	catalog = open_catalog(ShareRowExclusiveLock);
+	Relation	catalog = open_catalog(RowExclusiveLock);
 	ItemPointerData tid;
 	bool		found = find_row(catalog, group_id, &tid);
 

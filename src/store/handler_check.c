@@ -110,6 +110,9 @@ check_function(const PrismHandler *handler)
 	memcpy(&function, GETSTRUCT(tuple), offsetof(FormData_pg_proc, proargtypes));
 	ReleaseSysCache(tuple);
 
+	if (OidIsValid(function.provariadic))
+		return make_fault(ERRCODE_INVALID_FUNCTION_DEFINITION, psprintf("%s is variadic", shown),
+						  "A handler takes its messages as one array.");
 	if (function.prokind != PROKIND_FUNCTION || function.proretset || function.prorettype != VOIDOID)
 		return make_fault(ERRCODE_INVALID_FUNCTION_DEFINITION,
 						  psprintf("%s is not a function that returns void", shown),

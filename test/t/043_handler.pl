@@ -35,6 +35,8 @@ wait_for_handler('projection', 'messages_total = 100');
 is(sql('SELECT count(*), count(DISTINCT n), max(batch), min("user"), min("session"), min(path) FROM projection'),
 	'100|100|10|app|app|"$user", public', 'each message once, in batches, as the role and with its settings');
 wait_for_handler('projection', q{state = 'waiting' AND lag_messages = 0});
+is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handler' AND xact_start IS NULL AND backend_xmin IS NULL}), 1,
+	'while it waits it holds no transaction and no snapshot');
 is(sql(q{SELECT kind, role, state FROM prism.workers WHERE kind = 'handler'}), 'handler|app|running', 'one worker serves the role');
 
 # The README's example, as it stands there.
