@@ -43,6 +43,12 @@ CALL prism.wait('order-test', 'few', '10 ms');
 SELECT prism.ack('order-test', 'few', '{1}');
 SELECT "position" FROM prism.consume('order-test', 'few');
 
+-- What prism.groups tells of it.
+SELECT consumer_group, ordering, in_flight, available, consumers, oldest_unacknowledged_seconds BETWEEN 0.000001 AND 600 AS held
+  FROM prism.groups WHERE topic = 'order-test' ORDER BY 1;
+SELECT prism.create_group('order-test', 'idle');
+SELECT ordering, in_flight, consumers, oldest_unacknowledged_seconds FROM prism.groups WHERE topic = 'order-test' AND consumer_group = 'idle';
+
 -- Kept is what differs from the defaults.
 SELECT prism.create_group('order-test', 'all', 'latest', 'strict', 3, '1 min', 10, '{100 ms,1 day}');
 SELECT prism.create_group('order-test', 'none', backoff => '{}', max_attempts => 0);

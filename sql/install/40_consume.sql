@@ -75,7 +75,8 @@ COMMENT ON FUNCTION prism.read(text, bigint, integer) IS
 
 CREATE FUNCTION prism.group_states(
     OUT topic text, OUT consumer_group text, OUT "position" bigint, OUT in_flight integer, OUT available integer,
-    OUT delayed integer, OUT lag_messages bigint, OUT lag_seconds double precision, OUT window_full boolean
+    OUT delayed integer, OUT lag_messages bigint, OUT lag_seconds double precision, OUT window_full boolean,
+    OUT ordering text, OUT oldest_unacknowledged_seconds double precision, OUT consumers integer
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_group_states';
@@ -84,7 +85,7 @@ COMMENT ON FUNCTION prism.group_states() IS
 
 CREATE VIEW prism.groups WITH (security_barrier) AS
     SELECT g.topic, g.consumer_group, g."position", g.in_flight, g.available, g.delayed,
-           g.lag_messages, g.lag_seconds, g.window_full
+           g.lag_messages, g.lag_seconds, g.window_full, g.ordering, g.oldest_unacknowledged_seconds, g.consumers
     FROM prism.group_states() AS g;
 COMMENT ON VIEW prism.groups IS
-'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and not handed out (available), delayed, lag in messages and as the age of the oldest unfinished one, and whether prism.group_window is used up. NULL on a standby, and for a group that found no place in prism.max_groups.';
+'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and held by nobody (available, those included that wait for an earlier one of their key), delayed, lag in messages and as the age of the oldest unfinished one, whether prism.group_window is used up, the ordering, the age of the oldest message that is handed out and not acknowledged (0: none is), and how many sessions hold messages (consumers; those of a pooler''s clients count as one, that which has ended until its leases do). NULL on a standby, and for a group that found no place in prism.max_groups.';

@@ -1,4 +1,4 @@
--- What ends or extends leases beside prism.ack(): src/api/acknowledge.c.
+-- What ends or extends leases beside prism.ack(), and dead letters: src/api/acknowledge.c, redrive.c.
 
 CREATE FUNCTION prism.nack(message prism.message, delay interval DEFAULT '0', reason text DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -42,3 +42,9 @@ CREATE FUNCTION prism.extend(
     AS 'MODULE_PATHNAME', 'prism_extend_positions';
 COMMENT ON FUNCTION prism.extend(text, text, bigint[], bigint[], interval) IS
 'The same for messages by their positions; returns how many were not finished before. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. Errors: as prism.extend(prism.message, interval); 2202E arrays of different length.';
+
+CREATE FUNCTION prism.redrive(topic text, positions bigint[] DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_redrive';
+COMMENT ON FUNCTION prism.redrive(text, bigint[]) IS
+'Publishes dead letters of a topic, those of <topic>.dlq, to the topic again, and returns how many: with the same key and payload, without the dead_letter_ headers, as new messages with ids of their own, for all consumer groups and sinks. positions: in <topic>.dlq; NULL: all, up to prism.group_window of them in one transaction, with a NOTICE when more are left. The dead letters stay readable; prism.redrive() consumes them as consumer group prism.redrive, so none is redriven twice: those that were, or that another session redrives, and positions of none do not count. Whoever acknowledges them as that group leaves them where they are for good. Errors: 22004 NULL; 42704 unknown topic, or a topic of dead letters itself; 42501 no right to administer; 53400 a position behind more dead letters than prism.group_window; 25006 read-only transaction or standby.';

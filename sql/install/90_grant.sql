@@ -42,6 +42,7 @@ JOIN (VALUES
     ('admin',   'EXECUTE', 'pause'),
     ('admin',   'EXECUTE', 'resume'),
     ('admin',   'EXECUTE', 'skip'),
+    ('admin',   'EXECUTE', 'redrive'),
 
     ('any',     'EXECUTE', 'version'),
     ('any',     'EXECUTE', 'outbox_messages'),

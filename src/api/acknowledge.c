@@ -13,11 +13,8 @@
 #include "prism.h"
 #include "api/message.h"
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(prism_ack_message);
 PG_FUNCTION_INFO_V1(prism_ack_positions);
@@ -41,35 +38,6 @@ typedef struct Leases
 	int64		one_position;	/* room for a single one */
 	int64		one_lease_id;
 } Leases;
-
-/* A copy of an argument of type bigint[]; NULL when the array is. */
-static int64 *
-bigint_array(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
-{
-	ArrayType  *array;
-	Datum	   *values;
-	bool	   *nulls;
-	int64	   *copy;
-
-	*count = 0;
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	array = PG_GETARG_ARRAYTYPE_P(argument);
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				errmsg("%s must have one dimension", name));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not contain nulls", name));
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &values, &nulls, count);
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, ((Size) *count + 1) * sizeof(int64));
-	for (int i = 0; i < *count; i++)
-		copy[i] = DatumGetInt64(values[i]);
-	return copy;
-}
 
 static PrismGroupRef *
 group_of(text *topic, text *group, const char *function)
@@ -107,8 +75,8 @@ position_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases
 	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
 	int			lease_count;
 
-	leases->positions = bigint_array(fcinfo, 2, "positions", &leases->count);
-	leases->lease_ids = bigint_array(fcinfo, 3, "lease_ids", &lease_count);
+	leases->positions = prism_bigint_array_argument(fcinfo, 2, "positions", &leases->count);
+	leases->lease_ids = prism_bigint_array_argument(fcinfo, 3, "lease_ids", &lease_count);
 	if (leases->positions == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

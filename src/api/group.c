@@ -220,6 +220,9 @@ enum
 	STATE_LAG_MESSAGES,
 	STATE_LAG_SECONDS,
 	STATE_WINDOW_FULL,
+	STATE_ORDERING,
+	STATE_OLDEST_UNACKNOWLEDGED,
+	STATE_CONSUMERS,
 	STATE_COLUMNS
 };
 
@@ -231,24 +234,31 @@ may_see(const PrismTopic *topic)
 		prism_topic_allows(topic, PRISM_ADMIN);
 }
 
+/* In seconds; of nothing 0. */
+static double
+age(TimestampTz since)
+{
+	return since != 0 ? Max(0, (GetCurrentTimestamp() - since) / (double) USECS_PER_SEC) : 0;
+}
+
 /* False: there is nothing to tell. */
 static bool
 fill_state(PrismGroupRef *group, Datum *values)
 {
 	PrismGroupStatus status;
-	double		lag_seconds = 0;
 
 	if (group == NULL || !prism_group_status(group, &status))
 		return false;
-	if (status.oldest != 0)
-		lag_seconds = Max(0, (GetCurrentTimestamp() - status.oldest) / (double) USECS_PER_SEC);
 	values[STATE_POSITION] = Int64GetDatum(status.position);
 	values[STATE_IN_FLIGHT] = Int32GetDatum(status.in_flight);
 	values[STATE_AVAILABLE] = Int32GetDatum(status.available);
 	values[STATE_DELAYED] = Int32GetDatum(status.delayed);
 	values[STATE_LAG_MESSAGES] = Int64GetDatum(status.lag_messages);
-	values[STATE_LAG_SECONDS] = Float8GetDatum(lag_seconds);
+	values[STATE_LAG_SECONDS] = Float8GetDatum(age(status.oldest));
 	values[STATE_WINDOW_FULL] = BoolGetDatum(status.full);
+	values[STATE_ORDERING] = CStringGetTextDatum(prism_ordering_name(status.ordering));
+	values[STATE_OLDEST_UNACKNOWLEDGED] = Float8GetDatum(age(status.oldest_held));
+	values[STATE_CONSUMERS] = Int32GetDatum(status.consumers);
 	return true;
 }
 

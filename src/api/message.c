@@ -14,8 +14,11 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/typcache.h"
 
 /* ---------- what a message says of its lease ---------- */
@@ -111,6 +114,34 @@ prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 				errmsg("%s must be greater than zero", name),
 				errdetail("It is %d.", count));
 	return count;
+}
+
+int64 *
+prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
+{
+	ArrayType  *array;
+	Datum	   *values;
+	bool	   *nulls;
+	int64	   *copy;
+
+	*count = 0;
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	array = PG_GETARG_ARRAYTYPE_P(argument);
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				errmsg("%s must have one dimension", name));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("%s must not contain nulls", name));
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &values, &nulls, count);
+	copy = MemoryContextAllocHuge(CurrentMemoryContext, ((Size) *count + 1) * sizeof(int64));
+	for (int i = 0; i < *count; i++)
+		copy[i] = DatumGetInt64(values[i]);
+	return copy;
 }
 
 void

@@ -48,6 +48,9 @@ extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, cons
  */
 extern int64 prism_position_argument(PrismTopic *topic, const char *text, const char *name);
 
+/* A copy of an argument of type bigint[], without NULLs (22004), of one dimension (2202E); NULL when the array is. */
+extern int64 *prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count);
+
 /* 22023 unless it is greater than zero. */
 extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 

@@ -426,18 +426,6 @@ prism_group_check_name(const char *name)
 				errdetail("It has %zu bytes; a name has 1 to %d.", length, PRISM_GROUP_NAME_MAX));
 }
 
-/* When the first message from 'from' on was published; 0: there is none. */
-static TimestampTz
-first_created_at(PrismTopic *topic, int64 from)
-{
-	PrismReader *reader = prism_reader_open(topic, from);
-	PrismMessage message;
-	TimestampTz created_at = prism_reader_next(reader, &message) ? message.created_at : 0;
-
-	prism_reader_close(reader);
-	return created_at;
-}
-
 static PrismGroupRef *
 find_ref(PrismTopic *topic, const char *name)
 {
@@ -506,33 +494,4 @@ int32
 prism_group_number(const PrismGroupRef *ref)
 {
 	return ref->group_id;
-}
-
-bool
-prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
-{
-	PrismWindow *window = ref->group->window;
-	int64		stable = prism_log_stable(ref->topic);
-	PrismEntry *oldest;
-	int64		unread;
-
-	if (!prism_group_lock_if(ref->group, ref->generation))
-		return false;
-	status->position = prism_window_base(window);
-	status->read_end = window->read_end;
-	status->available = window->counts[PRISM_ENTRY_AVAILABLE] + window->counts[PRISM_ENTRY_WAITING] +
-		window->counts[PRISM_ENTRY_EXHAUSTED];
-	status->in_flight = window->counts[PRISM_ENTRY_LEASED] + window->counts[PRISM_ENTRY_ACKING];
-	status->delayed = window->counts[PRISM_ENTRY_DELAYED];
-	status->lag_messages = prism_window_unfinished(window);
-	status->full = prism_window_room(window) == 0;
-	oldest = prism_window_first(window);
-	status->oldest = oldest != NULL ? oldest->created_at : 0;
-	prism_group_unlock(ref->group);
-
-	unread = prism_counter_distance(ref->topic->counter, status->read_end, Max(stable, status->read_end));
-	status->lag_messages += unread;
-	if (status->oldest == 0 && unread > 0)
-		status->oldest = first_created_at(ref->topic, status->read_end);
-	return true;
 }

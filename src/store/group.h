@@ -17,10 +17,11 @@
  * made, altered, dropped; group_options.c what a group wants; group_catalog.c
  * prism.consumer_group; group_state.c progress records, rebuilding and
  * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
- * for a later delivery; group_wait.c consumers that sleep; group_lease.c
- * leases, until when and of whom; group_ack.c what ends them, and the end of
- * transactions; group_dead.c dead letters; group_attempts.c what the progress
- * log says of attempts; group_seek.c moving a group.
+ * for a later delivery; group_wait.c consumers that sleep; group_status.c how a
+ * group stands; group_lease.c leases, until when and of whom; group_ack.c what
+ * ends them, and the end of transactions; group_dead.c dead letters;
+ * group_attempts.c what the progress log says of attempts; group_seek.c moving a
+ * group.
  *
  * src/store/group.h
  *
@@ -194,11 +195,14 @@ typedef struct PrismGroupStatus
 {
 	int64		position;		/* everything below is finished */
 	int64		read_end;		/* everything below has been read ahead */
+	PrismOrdering ordering;
 	int			available;		/* read ahead, nobody has it */
 	int			in_flight;		/* leased or being acknowledged */
 	int			delayed;
 	int64		lag_messages;	/* unfinished and not yet read */
 	TimestampTz oldest;			/* when the oldest unfinished message was published; 0: there is none */
+	TimestampTz oldest_held;	/* when the oldest one in flight was published; 0: none is */
+	int			consumers;		/* sessions that hold messages */
 	bool		full;			/* the window has no room for what waits */
 } PrismGroupStatus;
 

@@ -1,0 +1,59 @@
+-- prism.redrive(): dead letters go back to where they came from, each once.
+SELECT action FROM prism.apply('{name: redrive-test, consumers: [{group: work, max_attempts: 1}]}');
+-- No dead letters yet.
+SELECT prism.redrive('redrive-test');
+SELECT count(prism.publish('redrive-test', jsonb_build_object('n', n), 'k' || n, '{"from": "test"}')) FROM generate_series(0, 3) AS n;
+SELECT prism.publish('redrive-test', NULL::jsonb, 'tombstone') IS NOT NULL AS published;
+SELECT count(prism.reject(m, 'bad')) FROM prism.consume('redrive-test', 'work') AS m;
+SELECT count(*) FROM prism.read('redrive-test.dlq');
+
+-- A rollback leaves them where they are.
+BEGIN;
+SELECT prism.redrive('redrive-test');
+ROLLBACK;
+SELECT count(*) FROM prism.read('redrive-test') WHERE "position" > 4;
+-- One of them, with what does not exist.
+SELECT prism.redrive('redrive-test', '{2,77,-1}');
+SELECT prism.redrive('redrive-test', '{2}');
+SELECT prism.redrive('redrive-test', '{}');
+SELECT "position", attempt, key, convert_from(payload, 'UTF8') AS payload, headers, id = (SELECT id FROM prism.read('redrive-test', 2, 1)) AS same_id
+  FROM prism.consume('redrive-test', 'work') AS m WHERE prism.ack(m) = 1;
+-- The others; none twice.
+SELECT prism.redrive('redrive-test');
+SELECT prism.redrive('redrive-test');
+SELECT "position", key, convert_from(payload, 'UTF8') AS payload, headers FROM prism.consume('redrive-test', 'work');
+SELECT topic, consumer_group, "position", lag_messages FROM prism.groups WHERE consumer_group = 'prism.redrive';
+SELECT prism.reject('redrive-test', 'work', '{6}', reason => 'bad again');
+SELECT headers ->> 'dead_letter_position' AS "position", headers ->> 'dead_letter_reason' AS reason FROM prism.read('redrive-test.dlq', 5);
+-- The name is that of the origin.
+SELECT prism.redrive('redrive-test.dlq');
+SELECT prism.redrive('nowhere');
+SELECT prism.redrive(NULL);
+SELECT prism.redrive('redrive-test', '{1,NULL}');
+SELECT prism.redrive('redrive-test', '{{1}}');
+BEGIN READ ONLY;
+SELECT prism.redrive('redrive-test');
+ROLLBACK;
+-- More than one window of them.
+SELECT count(prism.publish('redrive-test', n::text)) FROM generate_series(1, 4200) AS n;
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-test', 'many', 4096) AS m;
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-test', 'many', 4096) AS m;
+SELECT max("position") AS last FROM prism.read('redrive-test.dlq', 4000, 10000) \gset
+SELECT prism.redrive('redrive-test', ARRAY[:last]);
+SELECT prism.redrive('redrive-test');
+SELECT prism.redrive('redrive-test', ARRAY[:last]);
+SELECT prism.redrive('redrive-test') + 4096 + 1 = :last - 4 AS all_of_them;
+SELECT prism.redrive('redrive-test');
+
+-- For administrators.
+CREATE ROLE redrive_test_role;
+SELECT prism.grant('redrive-test', 'consume', 'redrive_test_role');
+SET ROLE redrive_test_role;
+SELECT prism.redrive('redrive-test');
+RESET ROLE;
+SELECT prism.grant('redrive-test', 'admin', 'redrive_test_role');
+SET ROLE redrive_test_role;
+SELECT prism.redrive('redrive-test');
+RESET ROLE;
+SELECT prism.drop_namespace('redrive-test', true) IS NOT NULL AS dropped;
+DROP ROLE redrive_test_role;

@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * redrive.c
+ *	  prism.redrive(): dead letters go back to where they came from.
+ *
+ * It consumes the dead letters as a consumer group of its own and publishes
+ * them in the transaction that acknowledges them: so nothing is redriven twice,
+ * and what is left is the group's lag.
+ *
+ * src/api/redrive.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "api/message.h"
+#include "api/publish.h"
+#include "store/dead_letter.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(prism_redrive);
+
+#define REDRIVE_GROUP "prism.redrive"
+
+/* What one call is about, and what came of it. */
+typedef struct Redrive
+{
+	PrismTopic *origin;
+	PrismGroupRef *group;
+	int64	   *wanted;			/* ascending; NULL: all */
+	int			wanted_count;
+	int64	   *done;
+	int			done_count;
+	int64	   *passed;			/* taken, but not wanted */
+	int			passed_count;
+} Redrive;
+
+/* NULL: the topic has no dead letters. */
+static PrismTopic *
+dead_letters_of(const PrismTopic *origin)
+{
+	PrismTopic *letters = prism_topic_lookup(prism_dead_letter_topic_name(origin->name), true);
+	int			stem = (int) strlen(origin->name) - (int) strlen(PRISM_DEAD_LETTER_SUFFIX);
+
+	if (letters == NULL && stem > 0 && strcmp(origin->name + stem, PRISM_DEAD_LETTER_SUFFIX) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic \"%s\" has no dead letters of its own", origin->name),
+				errhint("Name the topic that its messages come from: \"%.*s\".", stem, origin->name));
+	return letters;
+}
+
+/* One message is as good as another, and as often as it takes. */
+static PrismGroupRef *
+redrive_group(PrismTopic *letters)
+{
+	PrismGroupOptions options = prism_group_options_default;
+	PrismGroupOptions found;
+
+	options.ordering = PRISM_ORDERING_NONE;
+	options.max_attempts = 0;
+	if (!prism_group_find_options(letters->topic_id, REDRIVE_GROUP, &found))
+		prism_group_set_options(letters, REDRIVE_GROUP, &options);
+	return prism_group_open(letters, REDRIVE_GROUP, PRISM_GROUP_REFUSE);
+}
+
+static int
+compare_positions(const void *left, const void *right)
+{
+	int64		a = *(const int64 *) left;
+	int64		b = *(const int64 *) right;
+
+	return a < b ? -1 : a > b;
+}
+
+static bool
+is_wanted(const Redrive *redrive, int64 position)
+{
+	return redrive->wanted == NULL ||
+		bsearch(&position, redrive->wanted, redrive->wanted_count, sizeof(int64), compare_positions) != NULL;
+}
+
+static void
+publish_again(const Redrive *redrive, const PrismMessage *letter)
+{
+	Jsonb	   *headers = letter->has_headers ? prism_dead_letter_strip(DatumGetJsonbP(letter->headers)) : NULL;
+
+	(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES,
+						 letter->has_payload ? PG_DETOAST_DATUM_PACKED(letter->payload) : NULL,
+						 letter->has_key ? DatumGetTextPP(letter->key) : NULL, headers);
+}
+
+static void
+take_and_publish(Redrive *redrive)
+{
+	PrismDelivery *delivery = prism_group_take(redrive->group, PG_INT32_MAX, PRISM_LEASE_US_MAX);
+	int64		lease_id = prism_delivery_lease(delivery);
+	int			count = prism_delivery_count(delivery);
+	PrismMessage letter;
+	int			attempt;
+
+	redrive->done = palloc((count + 1) * sizeof(int64));
+	redrive->passed = palloc((count + 1) * sizeof(int64));
+	while (prism_delivery_next(delivery, &letter, &attempt))
+	{
+		if (!is_wanted(redrive, letter.offset))
+		{
+			redrive->passed[redrive->passed_count++] = letter.offset;
+			continue;
+		}
+		publish_again(redrive, &letter);
+		redrive->done[redrive->done_count++] = letter.offset;
+	}
+	prism_delivery_close(delivery);
+	prism_group_untake(redrive->group, redrive->passed, redrive->passed_count, lease_id);
+	(void) prism_group_ack(redrive->group, redrive->done, NULL, redrive->done_count);
+}
+
+/* The window holds so many unfinished dead letters, and shows none behind them. */
+static void
+tell_of_rest(const Redrive *redrive)
+{
+	PrismGroupStatus status;
+
+	if (!prism_group_status(redrive->group, &status) || !status.full)
+		return;
+	if (redrive->wanted != NULL && redrive->wanted_count > 0 &&
+		redrive->wanted[redrive->wanted_count - 1] >= status.read_end)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("position " INT64_FORMAT " is behind more dead letters than prism.group_window allows to look at",
+					   redrive->wanted[redrive->wanted_count - 1]),
+				errhint("Redrive earlier ones, or acknowledge them as consumer group \"%s\" to leave them where they are.",
+						REDRIVE_GROUP));
+	if (redrive->wanted == NULL && status.lag_messages > status.in_flight)
+		ereport(NOTICE,
+				errmsg("more dead letters are left"),
+				errdetail("One transaction redrives as many as prism.group_window holds."),
+				errhint("Commit, and call prism.redrive() again."));
+}
+
+/* Arguments: topic, positions. */
+Datum
+prism_redrive(PG_FUNCTION_ARGS)
+{
+	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
+	Redrive		redrive = {.wanted = NULL};
+	PrismTopic *letters;
+
+	prism_require_writable("prism.redrive()");
+	redrive.origin = prism_topic_argument(topic_name, PRISM_ADMIN, "prism.redrive()");
+	redrive.wanted = prism_bigint_array_argument(fcinfo, 1, "positions", &redrive.wanted_count);
+	letters = dead_letters_of(redrive.origin);
+	if (letters == NULL)
+		PG_RETURN_INT64(0);
+	if (redrive.wanted != NULL)
+		qsort(redrive.wanted, redrive.wanted_count, sizeof(int64), compare_positions);
+	redrive.group = redrive_group(letters);
+	take_and_publish(&redrive);
+	tell_of_rest(&redrive);
+	PG_RETURN_INT64(redrive.done_count);
+}

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_status.c
+ *	  How a consumer group stands, for prism.groups.
+ *
+ * Costs at most a look at each entry of its window, never one at messages.
+ *
+ * src/store/group_status.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "guc.h"
+#include "store/group_shared.h"
+#include "store/log.h"
+
+/* When the first message from 'from' on was published; 0: there is none. */
+static TimestampTz
+first_created_at(PrismTopic *topic, int64 from)
+{
+	PrismReader *reader = prism_reader_open(topic, from);
+	PrismMessage message;
+	TimestampTz created_at = prism_reader_next(reader, &message) ? message.created_at : 0;
+
+	prism_reader_close(reader);
+	return created_at;
+}
+
+/* What only the entries tell: which sessions have some, and since when the oldest of them is there. */
+typedef struct Held
+{
+	uint32	   *sessions;		/* of each entry that is held */
+	int			count;
+	TimestampTz oldest;
+} Held;
+
+/* Under the slot's lock. */
+static void
+look_at_held(PrismWindow *window, Held *held)
+{
+	for (PrismEntry *entry = prism_window_first(window); entry != NULL;
+		 entry = prism_window_after(window, entry))
+	{
+		if (entry->state != PRISM_ENTRY_LEASED && entry->state != PRISM_ENTRY_ACKING)
+			continue;
+		if (held->count == 0)
+			held->oldest = entry->created_at;
+		held->sessions[held->count++] = entry->session;
+	}
+}
+
+static int
+compare_sessions(const void *left, const void *right)
+{
+	uint32		a = *(const uint32 *) left;
+	uint32		b = *(const uint32 *) right;
+
+	return a < b ? -1 : a > b;
+}
+
+static int
+distinct_sessions(Held *held)
+{
+	int			distinct = 0;
+
+	qsort(held->sessions, held->count, sizeof(uint32), compare_sessions);
+	for (int i = 0; i < held->count; i++)
+		distinct += i == 0 || held->sessions[i] != held->sessions[i - 1];
+	return distinct;
+}
+
+bool
+prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
+{
+	PrismWindow *window = ref->group->window;
+	int64		stable = prism_log_stable(ref->topic);
+	Held		held = {.sessions = palloc(prism_group_window * sizeof(uint32))};
+	PrismEntry *oldest;
+	int64		unread;
+
+	if (!prism_group_lock_if(ref->group, ref->generation))
+	{
+		pfree(held.sessions);
+		return false;
+	}
+	status->ordering = ref->group->options.ordering;
+	status->position = prism_window_base(window);
+	status->read_end = window->read_end;
+	status->available = window->counts[PRISM_ENTRY_AVAILABLE] + window->counts[PRISM_ENTRY_WAITING] +
+		window->counts[PRISM_ENTRY_EXHAUSTED];
+	status->in_flight = window->counts[PRISM_ENTRY_LEASED] + window->counts[PRISM_ENTRY_ACKING];
+	status->delayed = window->counts[PRISM_ENTRY_DELAYED];
+	status->lag_messages = prism_window_unfinished(window);
+	status->full = prism_window_room(window) == 0;
+	oldest = prism_window_first(window);
+	status->oldest = oldest != NULL ? oldest->created_at : 0;
+	look_at_held(window, &held);
+	prism_group_unlock(ref->group);
+
+	status->oldest_held = held.oldest;
+	status->consumers = distinct_sessions(&held);
+	pfree(held.sessions);
+
+	unread = prism_counter_distance(ref->topic->counter, status->read_end, Max(stable, status->read_end));
+	status->lag_messages += unread;
+	if (status->oldest == 0 && unread > 0)
+		status->oldest = first_created_at(ref->topic, status->read_end);
+	return true;
+}
