@@ -39,6 +39,7 @@ typedef struct Ack
 	int			nest_level;
 	bool		finishes;		/* acknowledged or rejected; false: given up */
 	bool		acking;			/* its entry is in that state for us */
+	const char *verb;			/* for an error at pre-commit */
 } Ack;
 
 /* Those of one group, by ascending offset. */
@@ -203,7 +204,8 @@ settle(PrismGroup *group, AckList *list, const PrismEntry *entry, const Verb *ve
 		.lease_id = entry->lease_id,
 		.due = verb->now + delay_us,
 		.nest_level = GetCurrentTransactionNestLevel(),
-		.finishes = !verb->nack || last
+		.finishes = !verb->nack || last,
+		.verb = verb->name
 	};
 	list->nacks = list->nacks || verb->nack;
 	chunk->settled++;
@@ -232,7 +234,8 @@ prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dea
 			.offset = dead[i].offset,
 			.lease_id = lease_id,
 			.nest_level = GetCurrentTransactionNestLevel(),
-			.finishes = true
+			.finishes = true,
+			.verb = "reject"
 		};
 	}
 }
@@ -395,7 +398,7 @@ begin_list(AckList *list, Settled *settled)
 		list->group->records = 0;
 	prism_group_unlock(list->group);
 	if (lost != NULL)
-		prism_group_refuse(lost->finishes ? "acknowledge" : "give up", list->name, &lost->offset, 1);
+		prism_group_refuse(lost->verb, list->name, &lost->offset, 1);
 }
 
 static void
