@@ -33,13 +33,17 @@ CREATE TABLE prism.topic (
     segment_messages  bigint NOT NULL,
     message_bytes_max bigint NOT NULL,
     created_at        timestamptz NOT NULL,
-    policy            jsonb NOT NULL DEFAULT '{}'
+    policy            jsonb NOT NULL DEFAULT '{}',
+    dropped_end       bigint NOT NULL DEFAULT 0,
+    dropped_until     timestamptz
 );
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
 
 COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/topic_policy.h); what is not there is as by default';
+COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
+COMMENT ON COLUMN prism.topic.dropped_until IS 'when that message was published';
 
 CREATE TABLE prism.segment (
     topic_id       integer NOT NULL,

@@ -26,7 +26,7 @@ COMMENT ON FUNCTION prism.consume(text, text, integer, interval, interval, text,
 max_messages: at most so many; fewer when there are no more, or when the group has prism.group_window unfinished ones. LIMIT does not change what is taken in FROM: what was taken stays leased.
 wait: how long to wait for a first message when there is none, cut at 60 seconds; see also prism.wait(). namespace: only checked.
 filter: only messages whose payload is JSON and matches; the others count as done for the group, acknowledged by this transaction. A predicate such as ''$.amount > 100'' must be true, as with @@; another path such as ''$.items[*] ? (@.price > 5)'' must find something, as with @?. What fails on a payload does not match. A call looks at prism.group_window messages at most, and for half of the lease at most; so with a filter fewer rows, even none, may come before the end: go on in the next transaction.
-Errors: 22004 NULL; 42704 unknown topic, or a variable in the filter; 42501 no right to consume; 22023 argument out of range; 25006 read-only transaction or standby; 53400 prism.max_groups groups in use; 55000 library not preloaded.';
+Errors: 22004 NULL; 42704 unknown topic, or a variable in the filter; 42501 no right to consume; 22023 argument out of range; 25006 read-only transaction or standby; 53400 prism.max_groups groups in use; 55000 library not preloaded, or retention has dropped messages that the group has not finished: the detail names the first one kept, prism.seek() lets the group go on there.';
 
 CREATE FUNCTION prism.ack(message prism.message) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -71,7 +71,7 @@ CREATE FUNCTION prism.read(topic text, from_position bigint DEFAULT NULL, max_me
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 100
     AS 'MODULE_PATHNAME', 'prism_read';
 COMMENT ON FUNCTION prism.read(text, bigint, integer) IS
-'Messages of a topic in the order of their positions, from a position on (NULL: the first kept one); leaves no trace. Only what is committed and settled is returned: what this transaction publishes is not. Errors: 22004 NULL; 22023 argument out of range; 42704 unknown topic; 42501 no right to read; 25006 on a standby.';
+'Messages of a topic in the order of their positions, from a position on (NULL: the first kept one); leaves no trace. A position that retention has dropped is an error (55000) that names the first one kept. Only what is committed and settled is returned: what this transaction publishes is not. Errors: 22004 NULL; 22023 argument out of range; 42704 unknown topic; 42501 no right to read; 25006 on a standby.';
 
 CREATE FUNCTION prism.group_states(
     OUT topic text, OUT consumer_group text, OUT "position" bigint, OUT in_flight integer, OUT available integer,

@@ -25,7 +25,9 @@ SELECT
     d.disk_bytes,
     t.created_at,
     s.delayed,
-    s.next_due
+    s.next_due,
+    t.policy,
+    t.dropped_until
 FROM prism.topic_states() s
 JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
@@ -36,14 +38,14 @@ CROSS JOIN LATERAL (
         AND c.relnamespace = (SELECT p.oid FROM pg_catalog.pg_namespace p WHERE p.nspname = 'prism_log')
     WHERE g.topic_id = s.topic_id) d;    -- of s: the size of a topic that is being dropped would wait for that
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
-         WHEN k.rank = 1 OR g.full_group IS NOT NULL OR h.failing_group IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
@@ -59,6 +61,11 @@ SELECT
          THEN 'Readers wait for process ' || c.committing_pid || ', which is committing: for a synchronous standby, or as it published very much. See pg_stat_activity.'
          WHEN g.full_group IS NOT NULL
          THEN 'Consumer group ' || g.full_group || ' gets nothing new, as it has as many unfinished messages as prism.group_window allows: acknowledge them, or raise it and restart the server.'
+         WHEN g.lost_group IS NOT NULL
+         THEN 'Consumer group ' || g.lost_group || ' gets nothing, as messages that it has not finished were dropped after retention: SELECT prism.seek(topic, consumer_group, ''earliest'') lets it go on without them.'
+         WHEN g.slow_group IS NOT NULL
+         THEN 'Consumer group ' || g.slow_group || ' is as far behind as max_backlog allows: '
+             || CASE WHEN t.policy ->> 'on_full' = 'reject' THEN 'publishers are refused until it catches up.' ELSE 'what it is farther behind is not kept for it.' END
          WHEN h.failing_group IS NOT NULL
          THEN 'The handler of consumer group ' || h.failing_group || ' is in trouble: prism.handlers says why.'
     END AS hint
@@ -87,7 +94,9 @@ LEFT JOIN LATERAL (
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
     LIMIT 1) k ON true
 CROSS JOIN LATERAL (
-    SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group
+    SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
+        min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
+        min(s.consumer_group) FILTER (WHERE s.lag_messages >= (t.policy ->> 'max_backlog')::bigint) AS slow_group
     FROM prism.group_states() s WHERE s.topic = t.name) g
 CROSS JOIN LATERAL (
     SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group

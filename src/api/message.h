@@ -43,7 +43,7 @@ extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, cons
 
 /*
  * Where a group shall go: "earliest", "latest", a position or a time.  22023
- * with the reason for a position that the log does not have, 22007 for text
+ * with the reason for a place that the log does not have, 22007 for text
  * that is none of these.
  */
 extern int64 prism_position_argument(PrismTopic *topic, const char *text, const char *name);

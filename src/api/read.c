@@ -73,6 +73,8 @@ prism_read(PG_FUNCTION_ARGS)
 				errmsg("from_position must not be negative"),
 				errdetail("It is " INT64_FORMAT ".", from));
 	PreventCommandIfParallelMode("prism.read()");
+	if (!PG_ARGISNULL(1))
+		prism_log_refuse_lost(topic, from, NULL);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	read_messages(topic, from, max_messages, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;

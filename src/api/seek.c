@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "compat.h"
 #include "api/message.h"
 #include "store/log.h"
 
@@ -19,6 +20,18 @@ PG_FUNCTION_INFO_V1(prism_seek);
 PG_FUNCTION_INFO_V1(prism_seek_position);
 
 /* ---------- places ---------- */
+
+/* Messages at the place or behind it were dropped: nobody shall go there and take what is left for all there was. */
+pg_noreturn static void
+refuse_lost(PrismTopic *topic, const char *place, const char *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("%s is before what topic \"%s\" has kept", name, topic->name),
+			errdetail("It is %s; messages published until %s were dropped. The first message kept is at position " INT64_FORMAT ".",
+					  place, timestamptz_to_str(topic->dropped_until), prism_log_earliest(topic)),
+			errhint("\"earliest\" is the first message kept."));
+}
 
 /* Beyond the end there is nothing yet, and what comes there would be read from its middle on. */
 static int64
@@ -37,6 +50,8 @@ checked_position(PrismTopic *topic, int64 position, const char *name)
 				errmsg("%s is behind the end of topic \"%s\"", name, topic->name),
 				errdetail("It is " INT64_FORMAT "; the end is at position " INT64_FORMAT ".", position, end),
 				errhint("\"latest\" is the end."));
+	if (prism_log_lost(topic, position))
+		refuse_lost(topic, psprintf("position " INT64_FORMAT, position), name);
 	return position;
 }
 
@@ -51,12 +66,15 @@ static int64
 position_of_time(PrismTopic *topic, const char *text, const char *name)
 {
 	ErrorContextCallback context = {error_context_stack, say_what_works, unconstify(char *, name)};
-	Datum		at;
+	TimestampTz at;
 
 	error_context_stack = &context;
-	at = DirectFunctionCall3(timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	at = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
+												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	error_context_stack = context.previous;
-	return prism_log_at_time(topic, DatumGetTimestampTz(at));
+	if (topic->dropped_end > 0 && at <= topic->dropped_until)
+		refuse_lost(topic, psprintf("time %s", text), name);
+	return prism_log_at_time(topic, at);
 }
 
 int64

@@ -55,7 +55,7 @@ read_retention(PrismTopicPolicy *policy, const PrismYaml *retention)
 	if (retention->kind == PRISM_YAML_SCALAR)
 	{
 		if (!prism_parse_retention_time(retention->text, &policy->retention_ms))
-			(void) prism_parse_size(retention->text, &policy->retention_bytes);
+			(void) prism_parse_retention_size(retention->text, &policy->retention_bytes);
 		return;
 	}
 	value = prism_yaml_get(retention, "time");
@@ -63,7 +63,7 @@ read_retention(PrismTopicPolicy *policy, const PrismYaml *retention)
 		(void) prism_parse_retention_time(value->text, &policy->retention_ms);
 	value = prism_yaml_get(retention, "size");
 	if (value != NULL)
-		(void) prism_parse_size(value->text, &policy->retention_bytes);
+		(void) prism_parse_retention_size(value->text, &policy->retention_bytes);
 }
 
 /* What says nothing without another key is not ignored. */

@@ -72,7 +72,7 @@ static const PrismKey keys[] = {
 	KEY("needs", "ordered", BOOLEAN),
 	KEY_OF("needs", "retention", RETENTION, "retention"),
 	KEY("retention", "time", RETENTION_TIME),
-	RANGE("retention", "size", SIZE, 1, PG_INT64_MAX),
+	KEY("retention", "size", RETENTION_SIZE),
 	KEY_OF("needs", "retain", WORD, "retain"),
 	RANGE("needs", "max_backlog", INTEGER, 1, PG_INT64_MAX),
 	KEY_OF("needs", "on_full", WORD, "on_full"),
@@ -333,7 +333,10 @@ check_scalar(const PrismKey *key, const PrismYaml *value)
 			/* a number without a unit could be either */
 			good = !prism_parse_integer(value->text, &number) &&
 				(prism_parse_retention_time(value->text, &number) ||
-				 (prism_parse_size(value->text, &number) && number > 0));
+				 prism_parse_retention_size(value->text, &number));
+			break;
+		case PRISM_KEY_RETENTION_SIZE:
+			good = prism_parse_retention_size(value->text, &number);
 			break;
 		default:
 			elog(ERROR, "key \"%s\" is not a scalar", key->name);
@@ -507,6 +510,8 @@ expectation(const PrismKey *key)
 							(int) key->minimum, longest(key));
 		case PRISM_KEY_RETENTION:
 			return "a time such as 30days, a size such as 10GB, forever, or a map with time and size";
+		case PRISM_KEY_RETENTION_SIZE:
+			return "a size such as 10GB, at least 1MB";
 		case PRISM_KEY_RETENTION_TIME:
 			return "a time such as 30days, from 1 second to 36500 days, or forever";
 		case PRISM_KEY_TEXT_LIST:

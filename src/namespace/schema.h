@@ -22,6 +22,7 @@ typedef enum PrismKeyType
 	PRISM_KEY_INTERVAL,			/* milliseconds, minimum .. maximum */
 	PRISM_KEY_RETENTION,		/* a time or a size, or a map with both, whose keys are the target's */
 	PRISM_KEY_RETENTION_TIME,
+	PRISM_KEY_RETENTION_SIZE,
 	PRISM_KEY_TEXT_LIST,
 	PRISM_KEY_INTERVAL_LIST,	/* each minimum .. maximum milliseconds */
 	PRISM_KEY_MAP,				/* whose keys are those of the map named by the target */
@@ -74,5 +75,7 @@ extern bool prism_parse_interval(const char *text, int64 *ms);
 extern bool prism_parse_integer(const char *text, int64 *number);
 /* How long messages are kept: milliseconds, -1 for "forever". */
 extern bool prism_parse_retention_time(const char *text, int64 *ms);
+/* How many bytes are kept. */
+extern bool prism_parse_retention_size(const char *text, int64 *bytes);
 
 #endif							/* PRISM_SCHEMA_H */

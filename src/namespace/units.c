@@ -54,6 +54,8 @@ static const Unit interval_units[] = {
 
 #define RETENTION_MS_MIN SECOND
 #define RETENTION_MS_MAX (36500 * DAY)
+/* A segment takes some pages even with a single message. */
+#define RETENTION_BYTES_MIN (KB * KB)
 
 static const Unit no_units[] = {{"", 1}, {NULL, 0}};
 
@@ -106,4 +108,10 @@ prism_parse_retention_time(const char *text, int64 *ms)
 		return true;
 	}
 	return prism_parse_interval(text, ms) && *ms >= RETENTION_MS_MIN && *ms <= RETENTION_MS_MAX;
+}
+
+bool
+prism_parse_retention_size(const char *text, int64 *bytes)
+{
+	return prism_parse_size(text, bytes) && *bytes >= RETENTION_BYTES_MIN;
 }

@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "store/backlog.h"
 #include "store/counter.h"
 #include "store/pending.h"
 #include "store/row.h"
@@ -407,6 +408,8 @@ make_blocks(List *topics)
 		/* for this commit alone, and only up to the local disk: whether a standby is waited for stays the session's */
 		if (pending->topic->policy.synchronous)
 			ForceSyncCommit();
+		if (pending->topic->policy.backlog_max > 0)
+			prism_backlog_check(pending->topic, pending->live);
 		prism_pending_seal(pending);
 		blocks[block_count].pending = pending;
 		blocks[block_count].counter = pending->topic->counter;

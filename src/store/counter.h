@@ -66,6 +66,14 @@ typedef struct PrismCounterDelay
 	TimestampTz next_due;		/* of the first of them; DT_NOEND: there are none */
 } PrismCounterDelay;
 
+/* How far consumer groups are behind (backlog.c). */
+typedef struct PrismCounterBacklog
+{
+	int64		from;			/* no group was before it ... */
+	TimestampTz seen;			/* ... then */
+	TimestampTz warned;			/* when a publisher was told of one that is far behind */
+} PrismCounterBacklog;
+
 typedef struct PrismCounter
 {
 	/* identity: set when the slot is taken, under the table's LWLock */
@@ -88,6 +96,7 @@ typedef struct PrismCounter
 	int			jump_count;		/* all ever; the last PRISM_JUMPS_KEPT are kept */
 	int			jumps_saved;	/* of these, written to prism.jump */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	PrismCounterBacklog backlog;
 	PrismCounterDelay delay;
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */

@@ -114,6 +114,12 @@ extern void prism_group_set_options(PrismTopic *topic, const char *name, const P
 /* The lease that its messages are handed out under unless another one is named. */
 extern int64 prism_group_lease_us(const PrismGroupRef *ref);
 
+/*
+ * The position of the topic's slowest group, and its name unless NULL;
+ * PG_INT64_MAX: there are no groups.  May load groups, or read the progress log.
+ */
+extern int64 prism_group_slowest(PrismTopic *topic, char **name);
+
 /* ---------- handing out ---------- */
 
 typedef struct PrismDelivery PrismDelivery;

@@ -142,6 +142,8 @@ extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
 extern void prism_group_start(PrismGroupRef *ref);
 /* Rebuild the window from the progress log unless somebody did. */
 extern void prism_group_rebuild(PrismGroupRef *ref);
+/* The position of a group that is not loaded, out of the progress log. */
+extern int64 prism_group_replay_position(const PrismGroupRow *row);
 /* A full record of a loaded group, in this transaction. */
 extern void prism_group_checkpoint(int32 group_id);
 /* What is to be known of unfinished messages after a restart. */

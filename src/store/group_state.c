@@ -374,6 +374,9 @@ replay_into_window(PrismGroupRef *ref)
 
 	replay_group(ref, &state);
 	prism_attempts_settle(&state.attempts, &state.finished);
+	/* a gap stays one: the group stays before it, and forgets what it knew of what is behind it */
+	if (prism_log_lost(ref->topic, state.finished.floor))
+		state.finished.count = state.attempts.count = state.attempts.settled = 0;
 	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);
 	read_unfinished(ref->topic, &state, &unfinished);
 	if (unfinished.count > prism_group_window)
@@ -429,6 +432,17 @@ prism_group_rebuild(PrismGroupRef *ref)
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(rebuild_cxt);
 	}
+}
+
+int64
+prism_group_replay_position(const PrismGroupRow *row)
+{
+	ReplayedState state;
+	ReplayTarget target = {.one = &state,.mcxt = CurrentMemoryContext};
+
+	init_state(&state, row->group_id, row->start_from);
+	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, row->group_id, 0, visit_record, &target);
+	return state.finished.floor;
 }
 
 /* ---------- checkpoints ---------- */

@@ -108,26 +108,6 @@ take_available(PrismDelivery *delivery, TimestampTz deadline)
 	delivery->read_end = group->window->read_end;
 }
 
-/* Retention does not wait for groups: say so when it took what this one had not read. */
-static void
-warn_of_gap(PrismGroupRef *ref, int64 from, int64 first)
-{
-	PrismTopic *topic = ref->topic;
-	int64		kept_from = first - first % topic->segment_messages;
-	int64		missed;
-
-	if (from >= kept_from || OidIsValid(prism_segment_relid(topic, from / topic->segment_messages, NULL)))
-		return;
-	missed = prism_counter_distance(topic->counter, from, kept_from);
-	if (missed > 0)
-		ereport(WARNING,
-				errmsg("consumer group \"%s\" has missed up to " INT64_FORMAT " messages of topic \"%s\"",
-					   ref->name, missed, topic->name),
-				errdetail("Those from position " INT64_FORMAT " to " INT64_FORMAT " were dropped after prism.retention.",
-						  from, kept_from - 1),
-				errhint("Consume more often than that, or raise prism.retention."));
-}
-
 /* Enter what was read ahead, unless the group was moved meanwhile. Under the exclusive lock. */
 static void
 enter_arrivals(PrismGroup *group, const PrismArrival *arrivals, int count, int64 position)
@@ -164,7 +144,8 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	}
 	position = prism_reader_position(reader);
 	prism_reader_close(reader);
-	warn_of_gap(ref, from, count > 0 ? arrivals[0].offset : position);
+	/* after reading, which has noticed what was dropped meanwhile */
+	prism_log_refuse_lost(ref->topic, from, ref->name);
 
 	deadline = GetCurrentTimestamp() + lease_us;
 	prism_group_lock(ref, LW_EXCLUSIVE);
@@ -321,6 +302,8 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	if (again)
 		sort_taken(delivery);
 	prism_group_took(ref, delivery->left || delivery->read_end < stable);
+	if (delivery->taken_count > 0)
+		prism_log_refuse_lost(ref->topic, delivery->taken[0].offset, ref->name);
 }
 
 PrismDelivery *
@@ -433,7 +416,11 @@ fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message)
 	return row->offset == offset;
 }
 
-/* Nobody can get this message any more: let the group pass it. */
+/*
+ * The row is gone.  Retention has just taken it, or a restore brought the
+ * topic without its messages: then the group passes them, as nobody can ever
+ * get them.
+ */
 static void
 pass_lost_row(PrismDelivery *delivery, int64 offset)
 {
@@ -442,6 +429,7 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 	int32		available;
 	bool		wake;
 
+	prism_log_refuse_lost(delivery->ref->topic, offset, delivery->ref->name);
 	prism_group_lock(delivery->ref, LW_EXCLUSIVE);
 	available = group->window->counts[PRISM_ENTRY_AVAILABLE];
 	entry = prism_window_find(group->window, offset);
@@ -454,9 +442,9 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 		prism_counter_wake(delivery->ref->topic->counter);
 	ereport(WARNING,
 			errcode(ERRCODE_NO_DATA),
-			errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before consumer group \"%s\" got it",
+			errmsg("message " INT64_FORMAT " of topic \"%s\" was lost before consumer group \"%s\" got it",
 				   offset, delivery->ref->topic->name, delivery->ref->name),
-			errhint("Consume more often than prism.retention, or raise it."));
+			errdetail("Its segment does not have it."));
 }
 
 static Datum

@@ -75,6 +75,11 @@ extern XLogRecPtr prism_reader_flush_to(const PrismReader *reader);
 extern int64 prism_log_earliest(PrismTopic *topic);
 extern int64 prism_log_stable(PrismTopic *topic);
 
+/* Something at the position or behind it was dropped by retention (log_gap.c). */
+extern bool prism_log_lost(PrismTopic *topic, int64 position);
+/* 55000, naming the first position kept, when that is so; 'group' is whose position it is, or NULL. */
+extern void prism_log_refuse_lost(PrismTopic *topic, int64 position, const char *group);
+
 /*
  * The position of the first message that was published at 'at' or later, or the
  * stable offset.  Times of publish() do not quite ascend (log_time.c): behind a

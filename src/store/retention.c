@@ -12,66 +12,197 @@
 #include "guc.h"
 #include "store/counter.h"
 #include "store/group.h"
+#include "store/log.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
 
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* A segment is left this part of the retention after its first message at the latest. */
+/* A segment is left at this part of the retention, by time or size, at the latest. */
 #define ROLL_PART 4
+/* ... but not sooner: a segment is a table. */
+#define ROLL_MS_MIN (60 * 1000)
+
+#define FOREVER_MS (-1)
+
+/* ---------- what may go ---------- */
+
+static int64
+retention_ms(const PrismTopic *topic)
+{
+	if (topic->policy.retention_ms != PRISM_RETENTION_DEFAULT)
+		return topic->policy.retention_ms;
+	return prism_retention_min < 0 ? FOREVER_MS : (int64) prism_retention_min * SECS_PER_MINUTE * 1000;
+}
 
 static bool
-older_than(TimestampTz at, int64 minutes)
+older_than(TimestampTz at, int64 ms)
 {
-	return GetCurrentTimestamp() - at > minutes * USECS_PER_MINUTE;
+	return GetCurrentTimestamp() - at > ms * 1000;
+}
+
+static int64
+segment_end(const PrismTopic *topic, int64 number)
+{
+	return (number + 1) * topic->segment_messages;
 }
 
 /* Everything in the segment is out: no sink will read it again. */
 static bool
-is_out(PrismTopic *topic, int64 segment_number)
+is_out(PrismTopic *topic, int64 number)
 {
 	int64		slowest = prism_sink_slowest(topic->topic_id);
 
-	return slowest < 0 || slowest >= (segment_number + 1) * topic->segment_messages;
+	return slowest < 0 || slowest >= segment_end(topic, number);
+}
+
+/* Some group has not finished the segment, and is waited for. */
+static bool
+is_awaited(PrismTopic *topic, int64 number, int64 slowest)
+{
+	const PrismTopicPolicy *policy = &topic->policy;
+
+	if (!policy->for_consumers || slowest >= segment_end(topic, number))
+		return false;
+	/* who is farther behind than that has been warned of */
+	return policy->backlog_max == 0 || policy->reject ||
+		prism_counter_distance(topic->counter, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
+}
+
+/* Table, index and toast; it may be gone. */
+static int64
+segment_bytes(PrismTopic *topic, int64 number)
+{
+	Oid			relid = prism_segment_relid(topic, number, NULL);
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum		bytes;
+
+	if (!OidIsValid(relid))
+		return 0;
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = ObjectIdGetDatum(relid);
+	fcinfo->args[0].isnull = false;
+	bytes = pg_total_relation_size(fcinfo);
+	return fcinfo->isnull ? 0 : DatumGetInt64(bytes);
+}
+
+static bool
+is_too_large(PrismTopic *topic)
+{
+	int64		bytes = 0;
+	int64		number = -1;
+
+	if (topic->policy.retention_bytes == 0)
+		return false;
+	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0)
+		bytes += segment_bytes(topic, number);
+	return bytes > topic->policy.retention_bytes;
+}
+
+static bool
+is_past(PrismTopic *topic, int64 number)
+{
+	int64		ms = retention_ms(topic);
+	PrismSegmentAge age;
+
+	if (is_too_large(topic))
+		return true;
+	if (ms == FOREVER_MS)
+		return false;
+	prism_segment_age(topic, number, &age);
+	return older_than(age.last, ms);
+}
+
+/* A policy that does not ask for the groups does not look at them. */
+static bool
+may_go(PrismTopic *topic, int64 number)
+{
+	const PrismTopicPolicy *policy = &topic->policy;
+	bool		past = is_past(topic, number);
+	int64		slowest;
+
+	if ((!past && !policy->no_replay) || !is_out(topic, number))
+		return false;
+	if (!policy->for_consumers && !policy->no_replay)
+		return true;
+	slowest = prism_group_slowest(topic, NULL);
+	if (is_awaited(topic, number, slowest))
+		return false;
+	/* without any reader nobody has finished it */
+	return past || (slowest != PG_INT64_MAX ? slowest >= segment_end(topic, number)
+					: prism_sink_slowest(topic->topic_id) >= 0);
+}
+
+/* ---------- dropping ---------- */
+
+/* The last message of a segment, sought from its end; false: it has none. */
+static bool
+last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *created_at)
+{
+	int64		base = number * topic->segment_messages;
+	int64		end = prism_segment_end(topic, number);
+	bool		found = false;
+
+	for (int64 span = 1; !found && end - span / 2 > base; span *= 2)
+	{
+		PrismReader *reader = prism_reader_open(topic, Max(base, end - span));
+		PrismMessage message;
+
+		while (prism_reader_next(reader, &message) && message.offset < end)
+		{
+			CHECK_FOR_INTERRUPTS();
+			*offset = message.offset;
+			*created_at = message.created_at;
+			found = true;
+		}
+		prism_reader_close(reader);
+	}
+	return found;
 }
 
 /* Never waits: somebody who reads the segment keeps it until the next time. */
 static bool
-drop_unless_read(PrismTopic *topic, int64 number)
+lock_unless_read(PrismTopic *topic, int64 number)
 {
 	Oid			relid = prism_segment_relid(topic, number, NULL);
 
-	if (OidIsValid(relid) && !ConditionalLockRelationOid(relid, AccessExclusiveLock))
-		return false;
-	prism_segment_drop(topic->topic_id, number);
-	return true;
+	return !OidIsValid(relid) || ConditionalLockRelationOid(relid, AccessExclusiveLock);
 }
 
 static bool
 drop_oldest(PrismTopic *topic, int64 current)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
-	PrismSegmentAge age;
+	int64		offset;
+	TimestampTz created_at;
+	bool		lost;
 
-	if (number < 0 || number >= current || !is_out(topic, number))
+	if (number < 0 || number >= current || !may_go(topic, number) || !lock_unless_read(topic, number))
 		return false;
-	prism_segment_age(topic, number, &age);
-	if (!older_than(age.last, prism_retention_min))
-		return false;
-	return drop_unless_read(topic, number);
+	lost = last_message(topic, number, &offset, &created_at);
+	prism_segment_drop(topic->topic_id, number);
+	if (lost)
+		prism_topic_note_dropped(topic->topic_id, offset + 1, created_at);
+	return true;
 }
 
-/* A topic with little traffic would keep its first message for ever. */
+/* A topic with little traffic would keep its first message for ever, one with large messages too many of them. */
 static void
 roll_slow(PrismTopic *topic, int64 current)
 {
+	int64		ms = retention_ms(topic);
+	int64		bytes = topic->policy.retention_bytes;
 	PrismSegmentAge age;
 
 	prism_segment_age(topic, current, &age);
-	if (age.used && older_than(age.first, Max(prism_retention_min / ROLL_PART, 1)) &&
-		OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
+	if (!age.used || !OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
+		return;
+	if ((ms != FOREVER_MS && older_than(age.first, Max(ms / ROLL_PART, ROLL_MS_MIN))) ||
+		(bytes > 0 && segment_bytes(topic, current) > bytes / ROLL_PART))
 		prism_counter_roll(topic, current);
 }
 
@@ -80,8 +211,6 @@ prism_retention_enforce(PrismTopic *topic)
 {
 	int64		current;
 
-	if (prism_retention_min < 0)
-		return false;
 	prism_counter_init(topic);
 	current = prism_counter_peek(topic->counter) / topic->segment_messages;
 	if (drop_oldest(topic, current))
@@ -89,6 +218,8 @@ prism_retention_enforce(PrismTopic *topic)
 	roll_slow(topic, current);
 	return false;
 }
+
+/* ---------- the progress log and the journal of delayed messages ---------- */
 
 int64
 prism_retention_checkpoint(PrismTopic *progress)
@@ -111,9 +242,10 @@ prism_retention_drop_below(PrismTopic *topic, int64 needed_from)
 	int64		number = -1;
 
 	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0 &&
-		   (number + 1) * topic->segment_messages <= needed_from)
+		   segment_end(topic, number) <= needed_from)
 	{
-		if (!drop_unless_read(topic, number))
+		if (!lock_unless_read(topic, number))
 			break;
+		prism_segment_drop(topic->topic_id, number);
 	}
 }

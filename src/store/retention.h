@@ -13,9 +13,9 @@
 #include "store/topic.h"
 
 /*
- * Drop the topic's oldest segment when its last message is older than
- * prism.retention and out by every sink, and let a topic that fills slowly go
- * on in its next segment.  Never waits for a lock: what is being read stays
+ * Drop the topic's oldest segment when it is past the topic's retention, out by
+ * every sink and, where the policy waits for them, finished by every consumer
+ * group; and let a topic that fills slowly go on in its next segment.  Never waits for a lock: what is being read stays
  * until the next time.  In a transaction; true: something was dropped, and
  * there may be more.
  */

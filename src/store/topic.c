@@ -51,7 +51,9 @@ enum
 	TOPIC_SEGMENT_MESSAGES,
 	TOPIC_MESSAGE_BYTES_MAX,
 	TOPIC_CREATED_AT,
-	TOPIC_POLICY
+	TOPIC_POLICY,
+	TOPIC_DROPPED_END,
+	TOPIC_DROPPED_UNTIL
 };
 
 /* Columns of prism.namespace. */
@@ -295,6 +297,9 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 		DatumGetInt64(heap_getattr(tuple, TOPIC_MESSAGE_BYTES_MAX, descriptor, &isnull));
 	prism_topic_policy_read(&topic->policy,
 							DatumGetJsonbP(heap_getattr(tuple, TOPIC_POLICY, descriptor, &isnull)));
+	topic->dropped_end = DatumGetInt64(heap_getattr(tuple, TOPIC_DROPPED_END, descriptor, &isnull));
+	value = heap_getattr(tuple, TOPIC_DROPPED_UNTIL, descriptor, &isnull);
+	topic->dropped_until = isnull ? 0 : DatumGetTimestampTz(value);
 }
 
 /* The name of a topic's namespace; empty for prism's own topics. */

@@ -34,6 +34,8 @@ typedef struct PrismTopic
 	int64		segment_messages;
 	int64		message_bytes_max;
 	PrismTopicPolicy policy;
+	int64		dropped_end;	/* behind the last message that retention has dropped; 0: none was */
+	TimestampTz dropped_until;	/* when that was published */
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
 	bool		valid;
@@ -105,6 +107,9 @@ extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 mess
 /* Change what may change. */
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
 							  const char *policy);
+
+/* Messages were dropped up to the one before 'end', which was published at 'until'. */
+extern void prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until);
 
 /* Wait for those who use any topic, and keep others out: before the extension is dropped. */
 extern void prism_topic_lock_all(void);

@@ -27,6 +27,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 /* Segments of a new topic: the current one and one ahead. */
 #define NEW_TOPIC_SEGMENTS 2
@@ -130,6 +131,21 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 
 	SPI_connect();
 	prism_spi_run("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id OPERATOR(pg_catalog.=) $1",
+				  lengthof(types), types, values, NULL);
+	SPI_finish();
+	prism_leave_owner(identity);
+	prism_catalog_changed();
+}
+
+void
+prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until)
+{
+	PrismIdentity identity = prism_enter_owner();
+	Oid			types[] = {INT4OID, INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(end), TimestampTzGetDatum(until)};
+
+	SPI_connect();
+	prism_spi_run("UPDATE prism.topic SET dropped_end = $2, dropped_until = $3 WHERE topic_id OPERATOR(pg_catalog.=) $1",
 				  lengthof(types), types, values, NULL);
 	SPI_finish();
 	prism_leave_owner(identity);
