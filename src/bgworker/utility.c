@@ -162,6 +162,10 @@ restores_relation(Node *statement)
 		case T_ViewStmt:
 			relation = ((ViewStmt *) statement)->view;
 			break;
+		case T_IndexStmt:
+			/* the last thing that a restore makes: from here on the tables are as they were */
+			relation = ((IndexStmt *) statement)->relation;
+			break;
 		default:
 			break;
 	}

@@ -95,7 +95,8 @@ prism_delay_buckets(void)
 	List	   *buckets = NIL;
 
 	SPI_connect();
-	prism_spi_run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket ORDER BY bucket_id", 0, NULL, NULL, NULL);
+	prism_spi_run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket WHERE NOT retired ORDER BY bucket_id",
+				  0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -165,40 +166,60 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	return bucket_id;
 }
 
-void
-prism_delay_bucket_retire(int32 bucket_id)
+/* Run a statement of the catalogue on one bucket. */
+static void
+run_for(const char *statement, int32 bucket_id)
 {
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(bucket_id);
 
+	prism_spi_run(statement, 1, &type, &value, NULL);
+}
+
+/* One update for a whole table. */
+void
+prism_delay_bucket_retire(int32 bucket_id)
+{
 	SPI_connect();
-	prism_spi_run("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", 1, &type, &value, NULL);
+	run_for("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id OPERATOR(pg_catalog.=) $1", bucket_id);
 	SPI_finish();
 }
 
-/* A row and its table come, and are seen, together. */
+/* A table without its index is being restored, and who restores it must find it. Nobody waits: who reads one keeps it. */
+static bool
+drop_bucket(int32 bucket_id)
+{
+	Oid			schema = get_namespace_oid("prism_log", false);
+	char		name[NAMEDATALEN];
+	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
+
+	if (OidIsValid(relid))
+	{
+		if (!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
+			!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+			return false;
+		prism_spi_run(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
+	}
+	run_for("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", bucket_id);
+	return true;
+}
+
 bool
 prism_delay_bucket_drop_retired(void)
 {
+	SPITupleTable *rows;
+	uint64		count;
 	bool		dropped = false;
 
 	SPI_connect();
-	prism_spi_run("SELECT c.oid, c.relname FROM pg_catalog.pg_class c"
-				  " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace"
-				  " AND c.relkind OPERATOR(pg_catalog.=) 'r' AND c.relname OPERATOR(pg_catalog.~) '^delayed_[0-9]+$'"
-				  " AND NOT EXISTS (SELECT FROM prism.delay_bucket b"
-				  " WHERE ('delayed_' OPERATOR(pg_catalog.||) b.bucket_id) OPERATOR(pg_catalog.=) c.relname::pg_catalog.text)"
-				  " ORDER BY 1", 0, NULL, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed && !dropped; i++)
+	prism_spi_run("SELECT bucket_id FROM prism.delay_bucket WHERE retired ORDER BY 1", 0, NULL, NULL, NULL);
+	rows = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count && !dropped; i++)
 	{
 		bool		isnull;
-		Oid			relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		char	   *name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
 
-		if (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
-			continue;
-		prism_spi_run(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL, NULL);
-		dropped = true;
+		dropped = drop_bucket(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
 	}
 	SPI_finish();
 	return dropped;

@@ -10,8 +10,8 @@
  * still.  So there are at most some 150, spans of different length overlap, and
  * what has been delivered goes within the hour or day in which it was due.
  *
- * Only the scheduler writes buckets; it takes a bucket that is past out of the
- * catalogue, and the maintainer drops the tables that are in no catalogue.
+ * Only the scheduler writes buckets; it retires a bucket that is past, and the
+ * maintainer drops it.
  *
  * src/store/delay_bucket.h
  *
@@ -39,16 +39,16 @@ typedef struct PrismDelayBucket
 /* The span of the bucket that a message belongs to which is due at 'due_at' and sorted at 'now'. */
 extern PrismDelaySpan prism_delay_span(TimestampTz due_at, TimestampTz now);
 
-/* All buckets of the catalogue: list of PrismDelayBucket, oldest first, in the current memory context. */
+/* All buckets that are not retired: list of PrismDelayBucket, oldest first, in the current memory context. */
 extern List *prism_delay_buckets(void);
 
 /* Make a bucket (DDL, as the extension's owner), in this transaction. Returns its number. */
 extern int32 prism_delay_bucket_create(PrismDelaySpan span);
 
-/* Take a bucket out of the catalogue: nothing in it waits. */
+/* Nothing in a bucket waits, nor will. */
 extern void prism_delay_bucket_retire(int32 bucket_id);
 
-/* Drop a table that no catalogue knows, unless somebody reads it. False: there is none. */
+/* Drop a retired bucket, unless somebody reads it. False: there is none. */
 extern bool prism_delay_bucket_drop_retired(void);
 
 /* Filling; a writer belongs to this transaction. */
