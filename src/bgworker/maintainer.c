@@ -46,7 +46,7 @@ typedef enum Phase
 	PHASE_SEGMENTS,				/* publishers may wait for these */
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
-	PHASE_DELAYED,				/* and what of delayed messages has been delivered */
+	PHASE_DELAYED,				/* drop what delayed messages have left behind */
 	PHASE_RESTORED,				/* adopt what a restore has made */
 	PHASE_END
 } Phase;
@@ -196,7 +196,7 @@ first_housekeeping(Round *round)
 	if (resume != PHASE_SEGMENTS)
 		return resume;
 	if (!TimestampDifferenceExceeds(round->retention_at, now, REPAIR_MS))
-		return PHASE_RESTORED;
+		return PHASE_DELAYED;
 	round->retention_at = now;
 	return PHASE_PROGRESS;
 }

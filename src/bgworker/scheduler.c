@@ -21,6 +21,7 @@
  */
 #include "prism.h"
 #include "bgworker/scheduler.h"
+#include "bgworker/wakeup.h"
 #include "bgworker/worker.h"
 #include "store/log.h"
 
@@ -99,6 +100,8 @@ take_turn(void *arg)
 
 	if (turn.changed)
 		prism_delay_state_committed(scheduler->state, scheduler->journal_id);
+	if (turn.bucket_retired)
+		prism_wake_maintainer();
 	scheduler->in_turn = false;
 	return turn.more;
 }
@@ -131,9 +134,9 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 		prism_turn_deliver(turn);
 		prism_turn_close_writers(turn);
 	}
-	retire_buckets(scheduler, turn);
 	if (turn->changed)
 		prism_delay_state_append(turn->state, turn->journal);
+	retire_buckets(scheduler, turn);	/* behind the record that says that nothing of them waits */
 	show(scheduler, turn);
 
 	scheduler->look_at = Min(next_due(scheduler), Min(scheduler->sort_at, next_end(scheduler, turn->now)));
@@ -306,7 +309,7 @@ retire_buckets(Scheduler *scheduler, PrismTurn *turn)
 		prism_delay_bucket_retire(bucket->bucket_id);
 		forget_lines(scheduler, bucket->bucket_id);
 		scheduler->buckets = foreach_delete_current(scheduler->buckets, cell);
-		turn->changed = true;
+		turn->bucket_retired = true;
 	}
 }
 

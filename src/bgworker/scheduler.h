@@ -58,6 +58,7 @@ typedef struct PrismTurn
 	PrismReadyMessage *ready;
 	int			ready_count;
 	bool		bucket_made;
+	bool		bucket_retired;
 	int			moved;			/* messages published */
 	int64		bytes;			/* read, and published */
 

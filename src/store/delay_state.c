@@ -156,7 +156,9 @@ prism_delay_state_begin(PrismTopic *journal)
 void
 prism_delay_state_append(PrismDelayState *state, PrismTopic *journal)
 {
-	bool		full = state->records >= RECORDS_MAX;
+	/* one in each segment at least, so that those before it can be dropped */
+	bool		full = state->records >= RECORDS_MAX ||
+		state->position / journal->segment_messages > state->full_at / journal->segment_messages;
 
 	append_record(journal, state, full);
 	state->records = full ? 0 : state->records + 1;

@@ -34,6 +34,9 @@ prism by C<CREATE EXTENSION> as everywhere.  Crash restart is on and fsync off: 
 C<commit_fault_library()> builds test/module/commit_fault and returns the path for C<preload>, which is
 "prism" unless C<prism_node> is told more: C<< prism_node('main', preload => commit_fault_library() . ', prism') >>.
 
+C<shift_clock(seconds)> sets the clock of all servers that were started after its first call so far ahead of the
+machine's (behind it, if negative): test/module/clock_shift.
+
 C<prism_kafka(...)> takes C<name> and C<properties> (a hash of server properties); see PrismTest::Kafka for
 C<stop>, C<start>, C<kill9>, C<freeze>, C<thaw>, C<set>, C<tool>, C<lines>, C<records>, C<wait_for_records>.
 
@@ -58,7 +61,7 @@ use Time::HiRes qw(sleep);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
+	qw(prism_node commit_fault_library shift_clock prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -105,15 +108,38 @@ log_statement = ddl
 SETTINGS
 }
 
-# In a folder of this test's own: the sources may be read only, and several tests may run.
 sub commit_fault_library
 {
-	my $folder = PostgreSQL::Test::Utils::tempdir('commit_fault');
-	my $source = dirname(__FILE__) . '/../module/commit_fault';
+	return module_library('commit_fault');
+}
 
-	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', 'commit_fault.c';
-	system_or_bail('make', '-s', '-C', $folder, 'commit_fault.so', "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
-	return "$folder/commit_fault";
+# In a folder of this test's own: the sources may be read only, and several tests may run.
+sub module_library
+{
+	my ($module) = @_;
+	my $folder = PostgreSQL::Test::Utils::tempdir($module);
+	my $source = dirname(__FILE__) . "/../module/$module";
+
+	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', "$module.c";
+	system_or_bail('make', '-s', '-C', $folder, "$module.so", "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
+	return "$folder/$module";
+}
+
+# The file is written in place: the servers have it mapped.
+sub shift_clock
+{
+	my ($seconds) = @_;
+
+	if (!defined $ENV{CLOCK_SHIFT_FILE})
+	{
+		$ENV{LD_PRELOAD} = module_library('clock_shift') . '.so';
+		$ENV{CLOCK_SHIFT_FILE} = PostgreSQL::Test::Utils::tempdir('clock') . '/shift';
+	}
+	open my $file, -e $ENV{CLOCK_SHIFT_FILE} ? '+<' : '>', $ENV{CLOCK_SHIFT_FILE} or die "$ENV{CLOCK_SHIFT_FILE}: $!\n";
+	binmode $file;
+	print $file pack('q', $seconds);
+	close $file or die "$ENV{CLOCK_SHIFT_FILE}: $!\n";
+	return;
 }
 
 sub prism_kafka
