@@ -90,6 +90,7 @@ CREATE TABLE prism.handler (
     topic_id        integer NOT NULL,
     function_schema name NOT NULL,
     function_name   name NOT NULL,
+    function_owner  name NOT NULL,
     takes_batch     boolean NOT NULL,
     role            name NOT NULL,
     batch_size      integer NOT NULL,
@@ -97,6 +98,7 @@ CREATE TABLE prism.handler (
     created_at      timestamptz NOT NULL
 );
 COMMENT ON TABLE prism.handler IS 'Functions that workers call with the messages of a group: by name, so that a dump carries them';
+COMMENT ON COLUMN prism.handler.function_owner IS 'whose the function was when it was registered: nobody else''s is called';
 COMMENT ON COLUMN prism.handler.takes_batch IS 'its argument is prism.message[]; false: prism.message';
 COMMENT ON COLUMN prism.handler.role IS 'as whom it is called';
 

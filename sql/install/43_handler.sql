@@ -9,7 +9,7 @@ CREATE FUNCTION prism."on"(
 COMMENT ON FUNCTION prism."on"(text, text, regprocedure, integer, interval, name) IS
 'From the commit on, a worker calls a function with the messages of a consumer group, in their order, and acknowledges them in the same transaction: what the function does to the database happens exactly once. A group that does not exist begins at the earliest kept message.
 handler: a function that returns void and takes prism.message[] (a batch) or prism.message. batch_size: messages of a transaction, 1 to 10000 (fewer when they are large). timeout: for the calls of one transaction, 1 millisecond to 1 hour.
-role: as whom it is called, the caller by default; it must be able to log in, with rights to consume from the topic and to execute the function, now and at each call. Never a superuser.
+role: as whom it is called, the caller by default; it must be able to log in, with rights to consume from the topic and to execute the function, now and at each call. Never a superuser. The function is found by its name; it must belong to whom it belongs now, to the role, or to a superuser.
 An error undoes the batch; its messages are tried again one by one, and one that fails alone rests and ends in the dead letters as the group''s options say, while others go on. The function may give up or reject single messages itself, by prism.nack() and prism.reject(). Handlers of a role have their turns one after the other, in one process.
 Errors: 22004 NULL; 22023 argument out of range; 42501 a superuser, a role that the caller cannot SET ROLE to, or missing rights; 42883 no such function; 42P13 wrong argument or result; 42704 unknown topic or role; 42710 the group has a handler; 55000 the role cannot log in; 25006 read-only transaction or standby.';
 

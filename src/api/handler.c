@@ -58,12 +58,13 @@ describe_function(Oid function, PrismHandler *handler)
 				errdetail("A handler takes one argument: prism.message[], a batch, or prism.message."));
 	handler->function_schema = get_namespace_name(row->pronamespace);
 	handler->function_name = pstrdup(NameStr(row->proname));
+	handler->function_owner = GetUserNameFromId(row->proowner, false);
 	ReleaseSysCache(tuple);
-	if (isTempNamespace(get_func_namespace(function)))
+	if (isAnyTempNamespace(get_func_namespace(function)))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				errmsg("function %s cannot be a handler", handler->function_name),
-				errdetail("It is a temporary function of this session."));
+				errdetail("It is a temporary function, which goes with its session."));
 }
 
 /* Whose rights the function is called with: the caller's own, or those of a role that he could be. */
@@ -122,7 +123,7 @@ prism_on(PG_FUNCTION_ARGS)
 	handler.group_name = prism_group_name(group);
 	handler.role = role_argument(fcinfo, 5);
 	describe_function(PG_GETARG_OID(2), &handler);
-	fault = prism_handler_check(&handler, topic);
+	fault = prism_handler_check(&handler, topic, NULL);
 	if (fault != NULL)
 		ereport(ERROR,
 				errcode(fault->sqlstate),
@@ -195,7 +196,7 @@ put_time(Datum *values, bool *nulls, int column, TimestampTz time)
 static void
 put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic *topic)
 {
-	const PrismHandlerFault *fault = prism_handler_check(handler, topic);
+	const PrismHandlerFault *fault = prism_handler_check(handler, topic, NULL);
 	Datum		values[STATE_COLUMNS] = {0};
 	bool		nulls[STATE_COLUMNS] = {0};
 	Interval	timeout = {.time = handler->timeout_ms * INT64CONST(1000)};

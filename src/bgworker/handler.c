@@ -36,6 +36,8 @@
 /* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
 #define LEASE_FACTOR 2
 #define LEASE_EXTRA_MS 60000
+/* A fault that passes has passed after so many tries, with a back-off in between: else it is the message's. */
+#define PASSING_FAULTS_MAX 6
 
 typedef struct Handler
 {
@@ -44,6 +46,7 @@ typedef struct Handler
 	PrismCounter *counter;		/* that wakes us; a hint outside of transactions: its topic may be dropped */
 	PrismBackoff backoff;
 	PrismReportLimit report;
+	int			faults;			/* passing ones that a single message met, in a row */
 	int64		singly_until;	/* a batch up to here failed: its messages come alone; 0: none did */
 	TimestampTz due;			/* look for messages then; DT_NOEND: when woken */
 } Handler;
@@ -57,6 +60,7 @@ typedef struct HandlerWorker
 	int			count;
 	Handler    *handlers;
 	int			turn;			/* who had the last one */
+	bool		calling;		/* a user's function runs, or what it left for the commit */
 } HandlerWorker;
 
 static HandlerWorker worker;
@@ -67,10 +71,12 @@ static void take_turn(Handler *handler);
 
 /* ---------- the process ---------- */
 
-/* Nobody serves them for now. */
+/* Nobody serves them for now. What ends a process in a call may be the call: no reason to hurry with the next one. */
 static void
 leave_handlers(int code, Datum arg)
 {
+	if (worker.calling)
+		prism_worker_told_to_end = false;
 	for (int i = 0; i < worker.count; i++)
 		prism_handler_detach(worker.handlers[i].row->group_id, false);
 }
@@ -311,13 +317,17 @@ back_off(Handler *handler, PrismHandlerState state, const char *error)
 	prism_handler_change(handler->slot, state, prism_backoff_fail(&handler->backoff), error);
 }
 
-/* No message is to blame: the server had no room, or was being stopped. */
+/*
+ * No message is to blame: the server had no room, was being stopped, or others
+ * were in the way.  So says the error; a function can raise any.
+ */
 static bool
-is_fault_of_server(int sqlstate)
+is_passing(int sqlstate)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlstate);
 
 	return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
+		category == ERRCODE_TRANSACTION_ROLLBACK || sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
 		(category == ERRCODE_OPERATOR_INTERVENTION && sqlstate != ERRCODE_QUERY_CANCELED);
 }
 
@@ -325,24 +335,24 @@ is_fault_of_server(int sqlstate)
 static void
 call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *batch, const ErrorData *error)
 {
-	int64		last = batch->positions[batch->count - 1];
+	bool		single = batch->count == 1;
+	bool		passing = is_passing(error->sqlerrcode) && !(single && ++handler->faults >= PASSING_FAULTS_MAX);
 
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
-	report_failure(handler, error, batch->count > 1 ? "a batch, whose messages are tried one by one" : "a single message");
-	if (is_fault_of_server(error->sqlerrcode))
+	report_failure(handler, error, single ? "a single message" : "a batch, whose messages are tried one by one");
+	if (passing)
+		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+	else
+		prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, error->message);
+	if (!single)
+		handler->singly_until = batch->positions[batch->count - 1] + 1;
+	if (passing || !single)
 	{
 		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
-		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
 		return;
 	}
-	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, error->message);
-	if (batch->count > 1)
-	{
-		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
-		handler->singly_until = last + 1;
-	}
-	else
-		(void) prism_group_nack(group, batch->positions, NULL, batch->count, BACKOFF_OF_GROUP, error->message);
+	handler->faults = 0;
+	(void) prism_group_nack(group, batch->positions, NULL, batch->count, BACKOFF_OF_GROUP, error->message);
 }
 
 /* ---------- one turn ---------- */
@@ -366,7 +376,7 @@ take(Handler *handler, PrismGroupRef *group)
 }
 
 static void
-handle_batch(Turn *turn, PrismGroupRef *group, PrismHandlerBatch *batch)
+handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *batch)
 {
 	Handler    *handler = turn->handler;
 	ErrorData  *error;
@@ -377,11 +387,14 @@ handle_batch(Turn *turn, PrismGroupRef *group, PrismHandlerBatch *batch)
 		handler->singly_until = 0;
 	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, NULL);
 	prism_handler_begin_call(handler->slot, turn->last);
-	error = prism_handler_call(handler->row, batch);
-	prism_handler_end_call(handler->slot);
+	worker.calling = true;
+	error = prism_handler_call(handler->row, function, batch);
 	prism_handler_count(handler->slot, PRISM_HANDLER_CALLS, 1);
 	if (error == NULL)
+	{
+		handler->faults = 0;
 		(void) prism_group_ack_rest(group, batch->positions, batch->count);
+	}
 	else
 	{
 		turn->failed = true;
@@ -399,6 +412,7 @@ turn_transaction(void *arg)
 	const PrismHandlerFault *fault;
 	PrismHandlerBatch batch = {0};
 	PrismTopic *topic;
+	Oid			function;
 	bool		busy;
 
 	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
@@ -406,7 +420,7 @@ turn_transaction(void *arg)
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
 	if (topic == NULL)
 		worker.look_around = true;	/* it was changed under us, or is being dropped */
-	else if ((fault = prism_handler_check(row, topic)) != NULL)
+	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)
 	{
 		back_off(handler, PRISM_HANDLER_FAILED, fault->message);
 		turn->leave = fault->of_role;
@@ -422,7 +436,7 @@ turn_transaction(void *arg)
 		delivery = take(handler, group);
 		prism_handler_read(row, delivery, &batch);
 		if (batch.count > 0)
-			handle_batch(turn, group, &batch);
+			handle_batch(turn, group, function, &batch);
 		else
 			handler->singly_until = 0;
 		/* dead letters of the take itself may have made room for others, once they are committed */
@@ -432,31 +446,52 @@ turn_transaction(void *arg)
 	prism_worker_commit();
 }
 
+/* A session that cannot be cleared of what a call has left is not for the next one. */
+static void
+clear_session(Handler *handler)
+{
+	ErrorData  *error = prism_worker_attempt(prism_handler_discard_session, NULL);
+
+	if (error == NULL)
+		return;
+	report_failure(handler, error, "clearing the session after a call");
+	prism_worker_leave(1);
+}
+
+/* The transaction could not be committed, or not even begun. */
+static void
+turn_failed(const Turn *turn, const ErrorData *error)
+{
+	Handler    *handler = turn->handler;
+
+	report_failure(handler, error, "the transaction of a batch");
+	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+	if (turn->count > 1)
+		handler->singly_until = turn->last + 1;
+	handler->due = 0;
+	back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+}
+
 static void
 take_turn(Handler *handler)
 {
 	Turn		turn = {.handler = handler};
 	ErrorData  *error = prism_worker_attempt(turn_transaction, &turn);
 
+	prism_handler_end_call(handler->slot);
+	worker.calling = false;
+	if (turn.count > 0)
+		clear_session(handler);
 	if (error != NULL)
 	{
-		/* the transaction could not be committed, or not even begun */
-		report_failure(handler, error, "the transaction of a batch");
-		prism_handler_end_call(handler->slot);
-		prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
-		if (turn.count > 1)
-			handler->singly_until = turn.last + 1;
-		handler->due = 0;
-		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+		turn_failed(&turn, error);
 		return;
 	}
 	if (turn.leave)
 		prism_worker_leave(0);	/* the manager knows when there is work for the role again */
-	if (turn.count > 0)
-		prism_handler_discard_session();
 	if (turn.count > 0 && !turn.failed)
 		prism_handler_count(handler->slot, PRISM_HANDLER_MESSAGES, turn.count);
-	if (prism_backoff_remaining_ms(&handler->backoff) > 0)
+	if (turn.failed || prism_backoff_remaining_ms(&handler->backoff) > 0)
 		return;
 	prism_backoff_reset(&handler->backoff);
 	if (turn.count == 0)

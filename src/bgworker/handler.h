@@ -17,7 +17,7 @@
 #include "store/group.h"
 #include "store/handler.h"
 
-/* Messages of a call hold so many bytes of payload, or are a single one. */
+/* Messages of a call hold so many bytes, or are a single one. */
 #define PRISM_HANDLER_BATCH_BYTES (16 * 1024 * 1024)
 
 typedef struct PrismHandlerBatch
@@ -36,11 +36,16 @@ extern void prism_handler_read(const PrismHandler *handler, PrismDelivery *deliv
 
 /*
  * Call the function, in a savepoint of the current transaction, which belongs
- * to the session's role.  NULL: it went well; else what it did is undone.
+ * to the session's role.  NULL: it went well, and its time runs on until the
+ * commit has done what it left for it; else what it did is undone.
  */
-extern ErrorData *prism_handler_call(const PrismHandler *handler, const PrismHandlerBatch *batch);
+extern ErrorData *prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandlerBatch *batch);
 
-/* What a function may have left in the session that transactions do not take back. Between transactions. */
-extern void prism_handler_discard_session(void);
+/*
+ * What a function may have left in the session that transactions do not take
+ * back.  Between transactions, for prism_worker_attempt(); after an error the
+ * session is not to be used any more.
+ */
+extern void prism_handler_discard_session(void *arg);
 
 #endif							/* PRISM_HANDLER_WORKER_H */

@@ -23,17 +23,22 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
 #include "commands/prepare.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "utils/typcache.h"
 
@@ -71,9 +76,9 @@ prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHa
 	{
 		prism_message_row_fill(&row, &message, attempt);
 		batch->positions[batch->count] = message.offset;
-		batch->messages[batch->count++] = make_message(descriptor, &row);
-		if (message.has_payload)
-			bytes += VARSIZE_ANY(DatumGetPointer(message.payload));
+		batch->messages[batch->count] = make_message(descriptor, &row);
+		bytes += HeapTupleHeaderGetDatumLength(DatumGetHeapTupleHeader(batch->messages[batch->count]));
+		batch->count++;
 	}
 	prism_delivery_return_rest(delivery);
 }
@@ -85,12 +90,6 @@ static void
 end_overdue(void)
 {
 	kill(MyProcPid, SIGTERM);
-}
-
-void
-prism_handler_call_init(void)
-{
-	overdue_timeout = RegisterTimeout(USER_TIMEOUT, end_overdue);
 }
 
 static void
@@ -109,11 +108,32 @@ stop_clock(void)
 	QueryCancelPending = false;
 }
 
+/*
+ * Triggers that a call has deferred more than once run in the commit.  When
+ * PRE_COMMIT comes they have; prism's own part of the commit is not to be
+ * cancelled.
+ */
+static void
+end_of_foreign_code(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_ABORT)
+		stop_clock();
+}
+
+/* The callback registered last is called first, so before prism's others. */
+void
+prism_handler_call_init(void)
+{
+	overdue_timeout = RegisterTimeout(USER_TIMEOUT, end_overdue);
+	RegisterXactCallback(end_of_foreign_code, NULL);
+}
+
 /* ---------- calling ---------- */
 
 typedef struct Call
 {
 	const PrismHandler *handler;
+	Oid			function;
 	const PrismHandlerBatch *batch;
 } Call;
 
@@ -125,23 +145,40 @@ batch_array(const PrismHandlerBatch *batch)
 }
 
 static void
+call_once(FmgrInfo *function, Datum argument)
+{
+	LOCAL_FCINFO(call, 1);
+	PgStat_FunctionCallUsage usage;
+
+	InitFunctionCallInfoData(*call, function, 1, InvalidOid, NULL, NULL);
+	call->args[0] = (NullableDatum) {argument, false};
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_init_function_usage(call, &usage);
+	(void) FunctionCallInvoke(call);
+	pgstat_end_function_usage(&usage, true);
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+}
+
+/* By its oid: a statement would look for the name again, and by then another function might have it. */
+static void
 execute(const Call *call)
 {
-	Oid			type = prism_handler_argument_type(call->handler->takes_batch);
-	const char *statement = psprintf("SELECT %s($1)", prism_handler_function(call->handler));
-	SPIPlanPtr	plan = SPI_prepare(statement, 1, &type);
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	MemoryContext call_cxt = AllocSetContextCreate(caller_cxt, "prism handler's call", ALLOCSET_DEFAULT_SIZES);
 	int			calls = call->handler->takes_batch ? 1 : call->batch->count;
+	FmgrInfo	function;
 
-	if (plan == NULL)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(SPI_result));
+	fmgr_info(call->function, &function);
+	InvokeFunctionExecuteHook(call->function);
 	for (int i = 0; i < calls; i++)
 	{
-		Datum		argument = call->handler->takes_batch ? batch_array(call->batch) : call->batch->messages[i];
-
-		if (SPI_execute_plan(plan, &argument, NULL, false, 0) != SPI_OK_SELECT)
-			elog(ERROR, "SPI failed on \"%s\"", statement);
-		SPI_freetuptable(SPI_tuptable);
+		MemoryContextSwitchTo(call_cxt);
+		call_once(&function, call->handler->takes_batch ? batch_array(call->batch) : call->batch->messages[i]);
+		MemoryContextSwitchTo(caller_cxt);
+		MemoryContextReset(call_cxt);
 	}
+	MemoryContextDelete(call_cxt);
 }
 
 /* What the function left for the end of the transaction is its fault as well, and found out while it can be undone. */
@@ -165,29 +202,37 @@ call_function(void *arg)
 	execute(call);
 	fire_deferred_triggers();
 	SPI_finish();
+	/* the commit would fetch all rows of those WITH HOLD */
+	PortalHashTableDeleteAll();
 	AtEOXact_GUC(false, nest_level);
 }
 
 ErrorData *
-prism_handler_call(const PrismHandler *handler, const PrismHandlerBatch *batch)
+prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandlerBatch *batch)
 {
-	Call		call = {handler, batch};
+	Call		call = {handler, function, batch};
 	ErrorData  *error = prism_worker_try(call_function, &call);
 
-	stop_clock();
+	if (error != NULL)
+		stop_clock();
 	return error;
 }
 
 /* ---------- afterwards ---------- */
 
+/* Also what triggers have set in the commit, which the call's nest level has not seen. */
 void
-prism_handler_discard_session(void)
+prism_handler_discard_session(void *arg)
 {
 	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SetConfigOption("role", "none", PGC_SUSET, PGC_S_SESSION);
+	ResetAllOptions();
 	PortalHashTableDeleteAll();
 	DropAllPreparedStatements();
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetTempTableNamespace();
 	ResetSequenceCaches();
+	PopActiveSnapshot();
 	CommitTransactionCommand();
 }

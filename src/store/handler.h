@@ -33,6 +33,7 @@ typedef struct PrismHandler
 	const char *group_name;
 	const char *function_schema;
 	const char *function_name;
+	const char *function_owner; /* when it was registered */
 	bool		takes_batch;	/* prism.message[]; false: prism.message */
 	const char *role;
 	int			batch_size;
@@ -61,13 +62,16 @@ typedef struct PrismHandlerFault
 	bool		of_role;		/* none of its handlers can be called */
 } PrismHandlerFault;
 
-/* NULL: it can, by the role and with the rights that it has now. In the current memory context. */
-extern const PrismHandlerFault *prism_handler_check(const PrismHandler *handler, const PrismTopic *topic);
+/*
+ * NULL: it can, by the role and with the rights that it has now, and *function
+ * (may be NULL) is what is to be called.  In the current memory context.
+ */
+extern const PrismHandlerFault *prism_handler_check(const PrismHandler *handler, const PrismTopic *topic, Oid *function);
 
 /* The type that a handler takes: prism.message, or the array of it. */
 extern Oid	prism_handler_argument_type(bool takes_batch);
 
-/* For people, and for calls: schema and name, quoted where they must be. */
+/* For people: schema and name, quoted where they must be. */
 extern const char *prism_handler_function(const PrismHandler *handler);
 
 /* ---------- how it fares ---------- */

@@ -34,6 +34,7 @@ enum
 	HANDLER_TOPIC_ID,
 	HANDLER_FUNCTION_SCHEMA,
 	HANDLER_FUNCTION_NAME,
+	HANDLER_FUNCTION_OWNER,
 	HANDLER_TAKES_BATCH,
 	HANDLER_ROLE,
 	HANDLER_BATCH_SIZE,
@@ -62,6 +63,7 @@ make_handler(HeapTuple tuple, TupleDesc descriptor)
 	handler->topic_id = DatumGetInt32(values[HANDLER_TOPIC_ID - 1]);
 	handler->function_schema = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_SCHEMA - 1])));
 	handler->function_name = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_NAME - 1])));
+	handler->function_owner = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_OWNER - 1])));
 	handler->takes_batch = DatumGetBool(values[HANDLER_TAKES_BATCH - 1]);
 	handler->role = pstrdup(NameStr(*DatumGetName(values[HANDLER_ROLE - 1])));
 	handler->batch_size = DatumGetInt32(values[HANDLER_BATCH_SIZE - 1]);
@@ -160,6 +162,7 @@ prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 	values[HANDLER_TOPIC_ID - 1] = Int32GetDatum(handler->topic_id);
 	name_value(&values[HANDLER_FUNCTION_SCHEMA - 1], handler->function_schema);
 	name_value(&values[HANDLER_FUNCTION_NAME - 1], handler->function_name);
+	name_value(&values[HANDLER_FUNCTION_OWNER - 1], handler->function_owner);
 	values[HANDLER_TAKES_BATCH - 1] = BoolGetDatum(handler->takes_batch);
 	name_value(&values[HANDLER_ROLE - 1], handler->role);
 	values[HANDLER_BATCH_SIZE - 1] = Int32GetDatum(handler->batch_size);

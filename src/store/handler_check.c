@@ -90,8 +90,27 @@ prism_handler_function(const PrismHandler *handler)
 	return quote_qualified_identifier(handler->function_schema, handler->function_name);
 }
 
+/*
+ * A function is known by its name, and whoever may write to its schema could
+ * take that name once it is free.  What is called with a role's rights is what
+ * the one wrote who was trusted, the role itself, or a superuser.
+ */
 static PrismHandlerFault *
-check_function(const PrismHandler *handler)
+check_owner(const PrismHandler *handler, const char *shown, Oid owner)
+{
+	const char *owner_name = GetUserNameFromId(owner, true);
+
+	if (owner == get_role_oid(handler->role, false) || superuser_arg(owner) ||
+		(owner_name != NULL && strcmp(owner_name, handler->function_owner) == 0))
+		return NULL;
+	return make_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
+					  psprintf("function %s belongs to role \"%s\", not to \"%s\" as when it was registered",
+							   shown, owner_name != NULL ? owner_name : "?", handler->function_owner),
+					  "See what it does, then register it again with prism.off() and prism.on().");
+}
+
+static PrismHandlerFault *
+check_function(const PrismHandler *handler, Oid *found)
 {
 	Oid			role = get_role_oid(handler->role, false);
 	Oid			schema = get_namespace_oid(handler->function_schema, true);
@@ -122,11 +141,13 @@ check_function(const PrismHandler *handler)
 		return make_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
 						  psprintf("role \"%s\" has no right to execute function %s", handler->role, shown),
 						  "It needs EXECUTE on the function and USAGE on its schema.");
-	return NULL;
+	if (found != NULL)
+		*found = function.oid;
+	return check_owner(handler, shown, function.proowner);
 }
 
 const PrismHandlerFault *
-prism_handler_check(const PrismHandler *handler, const PrismTopic *topic)
+prism_handler_check(const PrismHandler *handler, const PrismTopic *topic, Oid *function)
 {
 	PrismHandlerFault *fault = check_role(handler);
 
@@ -136,5 +157,5 @@ prism_handler_check(const PrismHandler *handler, const PrismTopic *topic)
 		return fault;
 	}
 	fault = check_topic(handler, topic);
-	return fault != NULL ? fault : check_function(handler);
+	return fault != NULL ? fault : check_function(handler, function);
 }
