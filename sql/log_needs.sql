@@ -21,6 +21,14 @@ SELECT topic_policy('needs-test');
 SELECT detail FROM prism.plan('{name: needs-test, patterns: [wal, outbox], needs: {durability: strong}}');
 SELECT detail FROM prism.plan('{name: needs-test, patterns: [outbox], needs: {durability: strong, consistency: strong}}');
 
+-- Dead letters are kept as long as the messages, without any other promise.
+SELECT action FROM prism.apply('{name: needs-test, needs: {retention: {time: 30days, size: 10GB}, durability: strong, retain: consumers}}');
+SELECT prism.publish('needs-test', 'dead') IS NOT NULL AS published;
+SELECT prism.reject(m, 'no use') FROM prism.consume('needs-test', 'g') AS m;
+SELECT topic_policy('needs-test.dlq');
+SELECT action FROM prism.apply('{name: needs-test, needs: {retention: forever}}');
+SELECT topic_policy('needs-test.dlq');
+
 -- Groups that say nothing else are ordered by key, unless nobody needs that.
 SELECT action FROM prism.apply('{name: needs-test, needs: {ordered: false}, consumers: [{group: declared}, {group: strict, ordering: strict}]}');
 SELECT prism.publish('needs-test', 'x') IS NOT NULL AS published;

@@ -98,6 +98,15 @@ SELECT prism.seek('seek-test', 'work', 'infinity');
 SELECT prism.create_group('seek-test', 'timed', :'at2');
 SELECT "position" FROM prism.consume('seek-test', 'timed', 1);
 
+-- Of every message's time it is the first one that was published then or later, also within a transaction.
+BEGIN;
+SELECT count(prism.publish('seek-test', n::text)) FROM generate_series(1, 300) n;
+COMMIT;
+SELECT count(*), count(*) FILTER (WHERE prism.seek('seek-test', 'timed', m.created_at::text)
+    <> (SELECT min(f."position") FROM prism.read('seek-test', NULL, 1000) f WHERE f.created_at >= m.created_at)) AS wrong
+FROM prism.read('seek-test', NULL, 1000) m;
+SELECT prism.seek('seek-test', 'timed', 2), prism.seek('seek-test', 'work', 5);
+
 -- Refused.
 SELECT seek_refused($$SELECT prism.seek('nowhere-test', 'work', 'latest')$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'nobody', 'latest')$$);
@@ -108,7 +117,7 @@ SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', NULL)$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', NULL::bigint)$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', -1)$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', '-1')$$);
-SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', 6)$$);
+SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', 306)$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', 9223372036854775807)$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', 'sometime')$$);
 SELECT seek_refused($$SELECT prism.seek('seek-test', 'work', '')$$);

@@ -35,7 +35,7 @@ payload: stored as the bytes of the JSON text, header content-type is set to app
 key: messages of one key keep their order; at most 65,536 bytes. headers: a flat object of strings, at most 1 MiB.
 namespace: only checked.
 deliver_at: not before this time, and by then if the transaction has committed; NULL, or a time that is past: at the commit. What is due at the same time comes in the order of the commits. The id is known at once; created_at is the time of delivery.
-Errors: 22004 NULL topic; 42704 unknown topic; 42501 no right to publish; 22023 wrong key or headers, or an infinite deliver_at; 54000 payload over the namespace''s max_message_size; 25006 read-only transaction or standby; 55000 library not preloaded; at commit 53000 when no segment is ready.';
+Errors: 22004 NULL topic; 42704 unknown topic; 42501 no right to publish; 22023 wrong key or headers, or an infinite deliver_at; 54000 payload over the namespace''s max_message_size; 25006 read-only transaction or standby; 55000 library not preloaded; at commit 53000 when no segment is ready, 53400 when a consumer group would be left farther behind than the namespace''s max_backlog allows.';
 COMMENT ON FUNCTION prism.publish(text, json, text, jsonb, text, timestamptz) IS
 'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The JSON text is stored as it is.';
 COMMENT ON FUNCTION prism.publish(text, text, text, jsonb, text, timestamptz) IS

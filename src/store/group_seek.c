@@ -51,6 +51,35 @@ is_latest(const Seek *seek)
 	return true;
 }
 
+/* What the current savepoint sent the group to before, or NULL. */
+static Seek *
+find_seek(const PrismGroupRef *ref)
+{
+	int			nest_level = GetCurrentTransactionNestLevel();
+
+	for (Seek *seek = seeks; seek != NULL && seek->nest_level == nest_level; seek = seek->next)
+	{
+		if (seek->group == ref->group && seek->generation == ref->generation)
+			return seek;
+	}
+	return NULL;
+}
+
+static Seek *
+new_seek(const PrismGroupRef *ref)
+{
+	Seek	   *seek = MemoryContextAllocZero(TopTransactionContext, sizeof(Seek));
+	seek->group = ref->group;
+	seek->generation = ref->generation;
+	seek->group_id = ref->group_id;
+	seek->name = MemoryContextStrdup(TopTransactionContext, ref->name);
+	seek->counter = ref->topic->counter;
+	seek->nest_level = GetCurrentTransactionNestLevel();
+	seek->next = seeks;
+	seeks = seek;
+	return seek;
+}
+
 void
 prism_group_seek(PrismGroupRef *ref, int64 position)
 {
@@ -60,17 +89,10 @@ prism_group_seek(PrismGroupRef *ref, int64 position)
 	/* whom we waited for may have dropped it */
 	if (!prism_group_is_current(ref))
 		(void) prism_group_open(ref->topic, ref->name, PRISM_GROUP_REFUSE);
-
-	seek = MemoryContextAllocZero(TopTransactionContext, sizeof(Seek));
-	seek->group = ref->group;
-	seek->generation = ref->generation;
-	seek->group_id = ref->group_id;
-	seek->name = MemoryContextStrdup(TopTransactionContext, ref->name);
-	seek->counter = ref->topic->counter;
+	seek = find_seek(ref);
+	if (seek == NULL)
+		seek = new_seek(ref);
 	seek->position = position;
-	seek->nest_level = GetCurrentTransactionNestLevel();
-	seek->next = seeks;
-	seeks = seek;
 }
 
 bool

@@ -302,8 +302,6 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	if (again)
 		sort_taken(delivery);
 	prism_group_took(ref, delivery->left || delivery->read_end < stable);
-	if (delivery->taken_count > 0)
-		prism_log_refuse_lost(ref->topic, delivery->taken[0].offset, ref->name);
 }
 
 PrismDelivery *

@@ -199,6 +199,22 @@ interval_is(const char *text, int64 expected)
 	return prism_parse_interval(text, &ms) ? ms == expected : expected == -1;
 }
 
+static bool
+kept_is(const char *text, int64 expected_ms)
+{
+	int64		ms = -2;
+
+	return prism_parse_retention_time(text, &ms) ? ms == expected_ms : expected_ms == -2;
+}
+
+static bool
+kept_bytes_are(const char *text, int64 expected)
+{
+	int64		bytes = -1;
+
+	return prism_parse_retention_size(text, &bytes) ? bytes == expected : expected == -1;
+}
+
 static void
 test_units(void)
 {
@@ -209,6 +225,9 @@ test_units(void)
 	ok(size_is("9223372036854775807k", -1) && size_is("99999999TB", -1), "a product that does not fit is refused");
 	ok(size_is("", -1) && size_is("MB", -1) && size_is("-1", -1) && size_is("1.5MB", -1) && size_is("1 MB ", -1) && size_is("1mb", -1) && size_is("+1", -1), "what is no size is refused");
 	ok(interval_is("100ms", 100) && interval_is("2", 2000) && interval_is("30days", INT64CONST(2592000000)) && interval_is("30 days", INT64CONST(2592000000)), "intervals");
+	ok(kept_is("forever", -1) && kept_is("1s", 1000) && kept_is("90days", INT64CONST(7776000000)) && kept_is("36500 days", INT64CONST(3153600000000)), "how long messages are kept");
+	ok(kept_is("999ms", -2) && kept_is("36501 days", -2) && kept_is("-1", -2) && kept_is("Forever", -2) && kept_is("10GB", -2), "what is too short, too long or no time is refused");
+	ok(kept_bytes_are("1MB", 1000000) && kept_bytes_are("10GB", INT64CONST(10000000000)) && kept_bytes_are("999999", -1) && kept_bytes_are("30d", -1), "how much of them");
 	ok(interval_is("1 month", -1) && interval_is("1M", -1) && interval_is("ms", -1) && interval_is("", -1), "what is no interval is refused");
 }
 
