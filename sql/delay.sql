@@ -122,6 +122,23 @@ RESET ROLE;
 CALL receive(1);
 SELECT n FROM delay_received ORDER BY place DESC LIMIT 1;
 
+-- A topic that is full for one of its groups takes them when there is room; others do not wait for it.
+SELECT action FROM prism.apply('{name: delay-full, needs: {retain: consumers, max_backlog: 2, on_full: reject}}');
+SELECT prism.create_group('delay-full', 'g');
+SELECT count(prism.publish('delay-full', i::text, deliver_at => now() + interval '100 ms')) FROM generate_series(1, 5) i;
+SELECT prism.publish('delay-test', '9', deliver_at => now() + interval '200 ms') IS NOT NULL AS published;
+CALL receive(1);
+SELECT array_agg(convert_from(payload, 'UTF8') ORDER BY "position") AS full FROM prism.read('delay-full');
+DO $$
+BEGIN
+    FOR i IN 1 .. 5 LOOP
+        PERFORM prism.ack(m) FROM prism.consume('delay-full', 'g', 1, wait => '1 minute') m;
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT array_agg(convert_from(payload, 'UTF8') ORDER BY "position") AS all FROM prism.read('delay-full');
+SELECT prism.drop_namespace('delay-full');
+
 -- As far as time goes; a topic with waiting messages is not dropped by mistake.
 SELECT prism.publish('delay-test', 'x', deliver_at => '294276-12-31 23:59:59+00') IS NOT NULL AS published;
 SELECT prism.publish('delay-test', 'x', deliver_at => now() + span) IS NOT NULL AS published

@@ -38,7 +38,7 @@ define_startup_settings(void)
 	DefineCustomIntVariable("prism.max_topics_per_transaction",
 							"Sets how many topics one transaction can publish to.",
 							"64 bytes for each of them and each allowed connection.",
-							&prism_max_topics_per_transaction, 32, 1, 1024,
+							&prism_max_topics_per_transaction, 32, 2, 1024,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_groups",
 							"Sets how many consumer groups can be in use at a time.",

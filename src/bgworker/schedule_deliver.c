@@ -16,6 +16,7 @@
 #include "guc.h"
 #include "bgworker/scheduler.h"
 #include "pattern/pattern.h"
+#include "store/backlog.h"
 
 #include "access/detoast.h"
 #include "lib/binaryheap.h"
@@ -26,7 +27,7 @@
 /* What one turn publishes: readers of its topics wait for its commit. */
 #define DELIVER_MESSAGES_MAX 1000
 #define DELIVER_BYTES_MAX (8 * 1024 * 1024)
-/* How soon a topic that is being dropped is looked at again. */
+/* How soon a topic that is being dropped or is full is looked at again. */
 #define BUSY_RETRY_MS 200
 
 /* What is merged, and the next message of it. */
@@ -45,7 +46,7 @@ static void add_source(PrismTurn *turn, List **sources, PrismDelayLine *line);
 static bool advance(PrismTurn *turn, Source *source);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
 static bool set_aside(PrismTurn *turn, Source *source, List **left);
-static void publish(PrismTurn *turn, PrismTopic *topic, const PrismMessage *message);
+static void publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message);
 static void close_sources(PrismTurn *turn, List *sources, List **left);
 
 void
@@ -203,17 +204,16 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 {
 	PrismTarget *target = prism_turn_target(turn, source->topic_id);
 
-	if (target->state == PRISM_TARGET_HERE && !target->publishes)
+	/* one is left for the journal */
+	if (target->state == PRISM_TARGET_HERE && target->published == 0 &&
+		turn->publishes >= prism_max_topics_per_transaction - 1)
 	{
-		/* one is left for the journal */
-		if (turn->publishes >= prism_max_topics_per_transaction - 1)
-		{
-			turn->more = true;
-			return set_aside(turn, source, left);
-		}
-		target->publishes = true;
-		turn->publishes++;
+		turn->more = true;
+		return set_aside(turn, source, left);
 	}
+	/* refused at the commit it would take all others along */
+	if (target->state == PRISM_TARGET_HERE && !prism_backlog_has_room(target->topic, target->published + 1))
+		target->state = PRISM_TARGET_BUSY;
 	if (target->state == PRISM_TARGET_BUSY)
 	{
 		if (source->line != NULL)
@@ -231,7 +231,7 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 		return false;
 	}
 	if (target->state == PRISM_TARGET_HERE)
-		publish(turn, target->topic, &source->message);
+		publish(turn, target, &source->message);
 	if (source->line != NULL)
 	{
 		source->line->done = source->place;
@@ -253,7 +253,7 @@ set_aside(PrismTurn *turn, Source *source, List **left)
 
 /* Its time in the log is that of its delivery: retention and seeking by time go by it. */
 static void
-publish(PrismTurn *turn, PrismTopic *topic, const PrismMessage *message)
+publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
 {
 	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->message_cxt);
 	PrismMessage copy = *message;
@@ -261,8 +261,10 @@ publish(PrismTurn *turn, PrismTopic *topic, const PrismMessage *message)
 	copy.created_at = turn->now;
 	prism_message_inline(&copy);
 	turn->bytes += prism_message_bytes(&copy);
-	prism_chain_publish(topic, &copy);
+	prism_chain_publish(target->topic, &copy);
 	turn->moved++;
+	if (target->published++ == 0)
+		turn->publishes++;
 	MemoryContextSwitchTo(caller_cxt);
 	MemoryContextReset(turn->message_cxt);
 }

@@ -416,7 +416,7 @@ show(Scheduler *scheduler, PrismTurn *turn)
 	{
 		PrismTarget *target = lfirst(cell);
 
-		if (target->state == PRISM_TARGET_HERE)
+		if (target->topic != NULL)
 			prism_delay_share_waiting(target->topic, target->waiting, target->next_due);
 	}
 }

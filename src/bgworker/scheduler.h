@@ -18,7 +18,7 @@
 typedef enum PrismTargetState
 {
 	PRISM_TARGET_HERE,
-	PRISM_TARGET_BUSY,			/* somebody is dropping it and may think better of it */
+	PRISM_TARGET_BUSY,			/* not now: somebody is dropping it and may think better of it, or it is full */
 	PRISM_TARGET_GONE
 } PrismTargetState;
 
@@ -27,7 +27,7 @@ typedef struct PrismTarget
 	int32		topic_id;
 	PrismTargetState state;
 	PrismTopic *topic;
-	bool		publishes;		/* this turn publishes to it */
+	int64		published;		/* by this turn */
 
 	/* for views, at the end of the turn */
 	int64		waiting;

@@ -107,24 +107,30 @@ report(PrismTopic *topic, int elevel, const char *group, int64 backlog, int64 co
 			: errhint("What it is farther behind is kept for it no longer: let it catch up, or raise \"max_backlog\"."));
 }
 
+/* By what was seen a moment ago there is room for so many. */
+static bool
+had_room(PrismTopic *topic, int64 count, TimestampTz now, PrismCounterBacklog *last)
+{
+	PrismCounter *counter = topic->counter;
+
+	prism_counter_init(topic);
+	SpinLockAcquire(&counter->mutex);
+	*last = counter->backlog;
+	SpinLockRelease(&counter->mutex);
+	return now - last->seen < LOOK_US &&
+		prism_counter_distance(counter, last->from, prism_counter_peek(counter)) + count <= topic->policy.backlog_max;
+}
+
 void
 prism_backlog_check(PrismTopic *topic, int64 count)
 {
 	const PrismTopicPolicy *policy = &topic->policy;
-	PrismCounter *counter = topic->counter;
 	TimestampTz now = GetCurrentTimestamp();
 	char	   *group = NULL;
 	PrismCounterBacklog last;
 	int64		backlog;
 
-	if (policy->backlog_max == 0)
-		return;
-	prism_counter_init(topic);
-	SpinLockAcquire(&counter->mutex);
-	last = counter->backlog;
-	SpinLockRelease(&counter->mutex);
-	if (now - last.seen < LOOK_US &&
-		prism_counter_distance(counter, last.from, prism_counter_peek(counter)) + count <= policy->backlog_max)
+	if (policy->backlog_max == 0 || had_room(topic, count, now, &last))
 		return;
 	if (!policy->reject && now - last.warned < WARN_US)
 		return;
@@ -134,6 +140,19 @@ prism_backlog_check(PrismTopic *topic, int64 count)
 		return;
 	if (policy->reject)
 		report(topic, ERROR, group, backlog, count);
-	if (may_warn(counter, now))
+	if (may_warn(topic->counter, now))
 		report(topic, WARNING, group, backlog, count);
+}
+
+bool
+prism_backlog_has_room(PrismTopic *topic, int64 count)
+{
+	const PrismTopicPolicy *policy = &topic->policy;
+	TimestampTz now = GetCurrentTimestamp();
+	char	   *group = NULL;
+	PrismCounterBacklog last;
+
+	if (policy->backlog_max == 0 || !policy->reject || had_room(topic, count, now, &last))
+		return true;
+	return look(topic, now, &group) + count <= policy->backlog_max || group == NULL;
 }

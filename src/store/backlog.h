@@ -20,4 +20,7 @@
  */
 extern void prism_backlog_check(PrismTopic *topic, int64 count);
 
+/* The same as a question, for those who can wait: false where the check would throw. */
+extern bool prism_backlog_has_room(PrismTopic *topic, int64 count);
+
 #endif							/* PRISM_BACKLOG_H */
