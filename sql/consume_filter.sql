@@ -112,6 +112,18 @@ SELECT count(*) FROM prism.consume('filter-many', 'h', filter => '$.n > 4999');
 SELECT count(*) FROM prism.consume('filter-many', 'h', filter => '$.n > 4999');
 ROLLBACK;
 
+-- Order: what was passed over is behind the consumer, so later messages of the key follow in the same call; to others they do not.
+SELECT action FROM prism.apply('name: filter-order');
+SELECT count(prism.publish('filter-order', jsonb_build_object('n', n), key => 'k')) FROM generate_series(1, 6) AS n;
+SELECT prism.create_group('filter-order', 'strict', ordering => 'strict');
+SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-order', 'key', 1, filter => '$.n == 3');
+SELECT "position", in_flight, lag_messages FROM prism.groups WHERE topic = 'filter-order' AND consumer_group = 'key';
+SELECT "position" FROM prism.consume('filter-order', 'key', filter => '$.n > 3');
+SELECT prism.ack('filter-order', 'key', '{2}');
+SELECT "position", attempt FROM prism.consume('filter-order', 'key', filter => '$.n > 4');
+SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-order', 'strict', 1, filter => '$.n == 6');
+SELECT "position", in_flight, lag_messages FROM prism.groups WHERE topic = 'filter-order' AND consumer_group = 'strict';
+
 DROP VIEW filter_state;
 DROP FUNCTION filtered;
-SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many');
+SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many'), prism.drop_namespace('filter-order');
