@@ -241,8 +241,10 @@ open_last_row(PrismPending *pending)
 
 	if (pending->batch == NULL)
 	{
-		pending->batch = palloc(sizeof(PrismBatchBuilder));
-		prism_batch_init(pending->batch);
+		PrismBatchBuilder *batch = palloc(sizeof(PrismBatchBuilder));
+
+		prism_batch_init(batch);
+		pending->batch = batch;
 	}
 	prism_row_message(tuple, &message);
 	prism_batch_reset(pending->batch, message.created_at);
@@ -287,22 +289,38 @@ open_store(PrismPending *pending)
 {
 	ResourceOwner caller_owner = CurrentResourceOwner;
 	MemoryContext caller = MemoryContextSwitchTo(pending_cxt);
+	Tuplestorestate *store;
 
 	CurrentResourceOwner = TopTransactionResourceOwner;
-	pending->store = tuplestore_begin_heap(false, true, STORE_MEMORY_KB);
-	tuplestore_set_eflags(pending->store, EXEC_FLAG_REWIND);
-	tuplestore_alloc_read_pointer(pending->store, EXEC_FLAG_REWIND);
+	store = tuplestore_begin_heap(false, true, STORE_MEMORY_KB);
+	tuplestore_set_eflags(store, EXEC_FLAG_REWIND);
+	tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+	pending->store = store;
 	CurrentResourceOwner = caller_owner;
 	MemoryContextSwitchTo(caller);
+}
+
+void
+prism_pending_check_usable(const PrismPending *pending)
+{
+	if (pending->spilling)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("an earlier error makes it impossible to publish in this transaction"),
+				errdetail("Messages of topic \"%s\" could not be written to a temporary file.", pending->topic->name),
+				errhint("Roll back."));
 }
 
 /* Move a topic's rows from memory to its tuplestore. */
 static void
 spill(PrismPending *pending)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(prism_segment_descriptor(), &TTSOpsHeapTuple);
+	TupleTableSlot *slot;
 	int64		in_memory;
 
+	/* it may be another topic than the caller publishes to */
+	prism_pending_check_usable(pending);
+	slot = MakeSingleTupleTableSlot(prism_segment_descriptor(), &TTSOpsHeapTuple);
 	prism_pending_seal(pending);
 	pending->joinable = false;
 	if (pending->store == NULL)
@@ -338,17 +356,6 @@ spill_largest(void)
 			largest = pending;
 	}
 	spill(largest);
-}
-
-void
-prism_pending_check_usable(const PrismPending *pending)
-{
-	if (pending->spilling)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("an earlier error makes it impossible to publish in this transaction"),
-				errdetail("Messages of topic \"%s\" could not be written to a temporary file.", pending->topic->name),
-				errhint("Roll back."));
 }
 
 void

@@ -85,8 +85,17 @@ like($err, qr/55000: an earlier error makes it impossible to publish in this tra
 is(() = $err =~ /55000: an earlier error/g, 2, 'COMMIT says so as well');
 is(seen(), 'a 1000, b 1000000, c 200000, d 20000, f 10', 'nothing of them is there');
 
-# Too many topics
 $node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [' || string_agg(format('{name: topic-%s, client_api: queue}', i), ', ') || ']') FROM generate_series(1, 5) i});
+
+# The same while another topic is published to, which has the largest one written out again.
+sub publish_noise { my ($topic, $kb) = @_; return "SELECT count(prism.publish('$topic', (SELECT string_agg(sha512(convert_to((20 * i + j)::text, 'UTF8')), '') FROM generate_series(1, 16) j))) FROM generate_series(1, $kb) i"; }
+($status, $out, $err) = $node->psql('postgres', '\set VERBOSITY verbose
+	SET prism.publish_buffer = 1024; BEGIN; ' . publish_noise('topic-1', 700) . '; SAVEPOINT s; SET LOCAL temp_file_limit = 0; ' . publish_noise('topic-2', 400)
+	. '; ROLLBACK TO s; ' . publish_noise('topic-2', 400) . '; ROLLBACK TO s; COMMIT;', on_error_stop => 0);
+like($err, qr/53400: temporary file size.*55000: an earlier error.*55000: an earlier error/s, 'what another topic has written out is not half a topic');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('topic-1', 0, 10000)}), 0, 'no part of it is there');
+
+# Too many topics
 ($status, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
 	SELECT prism.publish('topic-' || i, 'x') FROM generate_series(1, 5) i});
 like($err, qr/54000: transaction publishes to too many topics\nDETAIL:  The limit is 4.\nHINT:  Raise prism.max_topics_per_transaction/, 'too many topics in a transaction');
