@@ -82,6 +82,7 @@ put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, b
 	values[OUTBOX_DELIVER_AT - 1] = TimestampTzGetDatum(deliver_at);
 	nulls[OUTBOX_DELIVER_AT - 1] = deliver_at == PRISM_DELIVER_AT_ONCE;
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	pfree(DatumGetPointer(values[OUTBOX_TOPIC - 1]));
 }
 
 /* The largest offset with OUTBOX_RECENT messages up to the position: a restart leaves gaps that are far larger. */

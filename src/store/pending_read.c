@@ -14,6 +14,7 @@
 
 #include "executor/executor.h"
 #include "executor/tuptable.h"
+#include "utils/memutils.h"
 
 /* ---------- rows ---------- */
 
@@ -87,6 +88,7 @@ prism_pending_fetch(PrismPendingCursor *cursor)
 struct PrismPendingScan
 {
 	PrismPendingCursor cursor;
+	MemoryContext row_cxt;		/* the current row, if it was spilled */
 	PrismRow	row;
 };
 
@@ -105,6 +107,7 @@ prism_pending_scan(PrismTopic *topic)
 
 			prism_pending_begin(&scan->cursor, pending, PRISM_PENDING_READ_SCAN);
 			prism_row_init(&scan->row);
+			scan->row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism pending row", ALLOCSET_DEFAULT_SIZES);
 			return scan;
 		}
 	}
@@ -118,11 +121,17 @@ prism_pending_next(PrismPendingScan *scan, PrismMessage *message)
 		return false;
 	while (!prism_row_next(&scan->row, message))
 	{
-		HeapTuple	tuple = prism_pending_fetch(&scan->cursor);
+		MemoryContext caller;
+		HeapTuple	tuple;
 
+		MemoryContextReset(scan->row_cxt);
+		caller = MemoryContextSwitchTo(scan->row_cxt);
+		tuple = prism_pending_fetch(&scan->cursor);
+		MemoryContextSwitchTo(caller);
 		if (tuple == NULL)
 		{
 			prism_row_end(&scan->row);
+			MemoryContextDelete(scan->row_cxt);
 			return false;
 		}
 		prism_row_begin_tuple(&scan->row, tuple);

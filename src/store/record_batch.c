@@ -28,6 +28,9 @@
 /* A varint of 64 bits has at most so many bytes. */
 #define VARINT_BYTES_MAX 10
 
+/* Flags, id, time: no record is smaller. */
+#define RECORD_BYTES_MIN (1 + UUID_LEN + 1)
+
 /*
  * A record's bytes beside its parts: flags, id, time and three lengths.  What
  * headers need beside their strings is less than in jsonb, which counts.
@@ -151,6 +154,9 @@ prism_batch_add(PrismBatchBuilder *builder, const PrismMessage *message)
 	int64		delta = message->created_at - builder->created_at;
 
 	Assert(prism_batch_takes(message));
+	if (builder->count == PRISM_BATCH_MESSAGES_MAX ||
+		(builder->count > 0 && (delta > PRISM_BATCH_SPAN_US || delta < -PRISM_BATCH_SPAN_US)))
+		return false;
 	memcpy(at, message->id.data, UUID_LEN);
 	at += UUID_LEN;
 	at = put_varint(at, (uint64) delta << 1 ^ (uint64) (delta >> 63));
@@ -255,18 +261,22 @@ push_string(PrismRow *row, JsonbParseState **state, JsonbIteratorToken token)
 static void
 get_headers(PrismRow *row)
 {
-	MemoryContext caller = MemoryContextSwitchTo(row->mcxt);
+	MemoryContext caller;
 	JsonbParseState *state = NULL;
 	uint64		count = get_varint(row);
 
+	/* what making them leaves behind would add up in a long scan */
+	if (row->headers_cxt == NULL)
+		row->headers_cxt = AllocSetContextCreate(row->mcxt, "prism headers", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(row->headers_cxt);
+	row->headers = NULL;
+	caller = MemoryContextSwitchTo(row->headers_cxt);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (uint64 i = 0; i < count; i++)
 	{
 		push_string(row, &state, WJB_KEY);
 		push_string(row, &state, WJB_VALUE);
 	}
-	if (row->headers != NULL)
-		pfree(row->headers);
 	row->headers = (struct varlena *) JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 	MemoryContextSwitchTo(caller);
 }
@@ -319,8 +329,6 @@ end_batch(PrismRow *row)
 {
 	if (row->detoasted != NULL)
 		pfree(row->detoasted);
-	if (row->headers != NULL)
-		pfree(row->headers);
 	row->detoasted = row->headers = NULL;
 }
 
@@ -343,6 +351,8 @@ prism_row_begin(PrismRow *row, const Datum *values, const bool *nulls)
 	row->messages = DatumGetInt32(values[PRISM_COLUMN_MESSAGES - 1]);
 	row->next = 0;
 	row->plain = row->messages == 1;
+	if (row->messages < 1 || row->messages > PRISM_BATCH_MESSAGES_MAX || (!row->plain && !head->has_payload))
+		corrupted(row);
 	if (!row->plain)
 		begin_batch(row, head->payload);
 }
@@ -364,7 +374,7 @@ begin_record(PrismRow *row, PrismMessage *message)
 	unsigned char flags;
 	uint64		delta;
 
-	if (row->end - row->at < PRISM_RECORD_BYTES_MIN)
+	if (row->end - row->at < RECORD_BYTES_MIN)
 		corrupted(row);
 	flags = *row->at++;
 	memcpy(message->id.data, row->at, UUID_LEN);
@@ -405,7 +415,8 @@ prism_row_next(PrismRow *row, PrismMessage *message)
 	}
 	if (message->has_payload)
 		message->payload = get_varlena(row, &row->payload, &row->payload_max);
-	row->next++;
+	if (++row->next == row->messages && row->at != row->end)
+		corrupted(row);
 	return true;
 }
 
@@ -455,7 +466,10 @@ prism_row_end(PrismRow *row)
 		pfree(row->key);
 	if (row->payload != NULL)
 		pfree(row->payload);
+	if (row->headers_cxt != NULL)
+		MemoryContextDelete(row->headers_cxt);
 	row->key = row->payload = NULL;
+	row->headers_cxt = NULL;
 	row->key_max = row->payload_max = 0;
 	row->messages = row->next = 0;
 }

@@ -31,15 +31,19 @@
 #include "prism.h"
 
 #include "access/htup_details.h"
-#include "lib/stringinfo.h"
+#include "datatype/timestamp.h"
 
 /* A row of this many bytes of batch fills a page: tuple header, fixed columns and the batch's own length go off. */
 #define PRISM_BATCH_BYTES_MAX ((int) (MaxHeapTupleSize - MAXALIGN(SizeofHeapTupleHeader + 1) - 40 - VARHDRSZ))
 /* A message that is larger gets a row of its own. */
-#define PRISM_RECORD_BYTES_MAX 2000
-/* Flags, id, created_at: no record is smaller. */
-#define PRISM_RECORD_BYTES_MIN 18
-#define PRISM_BATCH_MESSAGES_MAX (PRISM_BATCH_BYTES_MAX / PRISM_RECORD_BYTES_MIN)
+#define PRISM_RECORD_BYTES_MAX Min(2000, PRISM_BATCH_BYTES_MAX / 4)
+/*
+ * So far back a reader looks for the row that holds a position.  It does not
+ * depend on the size of a page, which a restore may change.
+ */
+#define PRISM_BATCH_MESSAGES_MAX 512
+/* A row is as old as its first message, to this: what retention goes by. */
+#define PRISM_BATCH_SPAN_US USECS_PER_SEC
 
 /* A batch in the making. */
 typedef struct PrismBatchBuilder
@@ -62,7 +66,7 @@ extern void prism_batch_reset(PrismBatchBuilder *builder, TimestampTz created_at
 /* The message is small enough for a record.  Its parts must not be out of line. */
 extern bool prism_batch_takes(const PrismMessage *message);
 
-/* False: the batch has no room for it. */
+/* False: the batch has no room for it, or is too old. */
 extern bool prism_batch_add(PrismBatchBuilder *builder, const PrismMessage *message);
 
 /*
@@ -82,7 +86,8 @@ typedef struct PrismRow
 	struct varlena *detoasted;	/* what was made of the row's payload, if anything */
 	const unsigned char *at;
 	const unsigned char *end;
-	struct varlena *headers;	/* the last ones made */
+	MemoryContext headers_cxt;	/* of the last headers made */
+	struct varlena *headers;	/* NULL: there were none in this row */
 	struct varlena *key;		/* buffers, used again */
 	struct varlena *payload;
 	Size		key_max;

@@ -58,6 +58,22 @@ $peak = peak_mb();
 cmp_ok($peak, '<', 80, "200 batches of a thousand and 30,000 savepoints: at most $peak MB");
 is(seen(), 'a 1000, b 1000000, c 200000, d 20000', 'what was not rolled back is there');
 
+# What each message has of its own adds up to nothing either: headers are made anew, rows halved, spilled ones read.
+$node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: headed, client_api: queue}]')});
+$session->query_safe('BEGIN');
+$session->query_safe(q{SELECT count(prism.publish('headed', repeat(md5(i::text), 2), (i % 10)::text, jsonb_build_object('trace', i::text))) FROM generate_series(1, 200000) i});
+$peak = peak_mb();
+cmp_ok($peak, '<', 80, "200,000 messages with headers of their own: at most $peak MB");
+is($session->query_safe(q{SELECT count(*) FROM prism.outbox WHERE topic = 'headed'}), 200000, 'the outbox shows them');
+$peak = peak_mb();
+cmp_ok($peak, '<', 80, "at most $peak MB");
+$session->query_safe('COMMIT');
+$peak = peak_mb();
+cmp_ok($peak, '<', 80, "their commit: at most $peak MB");
+is($session->query_safe(q{SELECT count(*), count(DISTINCT headers) FROM prism.read('headed', 0, 10000000)}), '200000|200000', 'all of them are there');
+$peak = peak_mb();
+cmp_ok($peak, '<', 80, "reading them: at most $peak MB");
+
 $session->quit;
 
 # A commit of many messages can be cancelled.

@@ -4,6 +4,7 @@ use PrismTest;
 
 my $seed = $ENV{PRISM_SEED} // int(rand(2**31));
 note("PRISM_SEED=$seed");
+shift_clock(0);
 my $node = prism_node('main', conf => "prism.segment_messages = 1024\nprism.publish_buffer = 128kB\n");
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
 
@@ -78,7 +79,7 @@ sql(q{CREATE TABLE got (n bigint GENERATED ALWAYS AS IDENTITY, id uuid)});
 sql(q{DO $$ BEGIN FOR i IN 1 .. 300 LOOP
 	INSERT INTO got (id) SELECT m.id FROM (SELECT m.id, prism.ack(m) FROM prism.consume('batch', 'g', 1 + i % 3) m ORDER BY m."position") m;
 	COMMIT; END LOOP; END $$});
-sql(q{INSERT INTO got (id) SELECT m.id FROM prism.consume('batch', 'g', 4000) m ORDER BY m."position"}) for 1 .. 3;
+sql(q{INSERT INTO got (id) SELECT m.id FROM (SELECT m.id, prism.ack(m) FROM prism.consume('batch', 'g', 4000) m ORDER BY m."position") m}) for 1 .. 3;
 is(sql(q{SELECT count(*) FROM (SELECT id, row_number() OVER (ORDER BY n) AS nth FROM got) g
 	FULL JOIN (SELECT id, row_number() OVER (ORDER BY n) AS nth FROM truth) t USING (nth) WHERE g.id <> t.id}), 0, 'consumers get them in order');
 
@@ -116,6 +117,25 @@ BEGIN
 	END LOOP;
 END \$\$}, 'restored');
 is(sql(q{SELECT string_agg(DISTINCT state, ' ' ORDER BY state) FROM outcome WHERE state IN ('XX001', 'read')}, 'restored'), 'XX001 read', 'a damaged row is an error or wrong bytes, no accident');
+my ($whole, $count_stored) = split /\|/, sql(qq{SELECT "offset", messages FROM prism_log.topic_${topic}_0 WHERE messages > 3 ORDER BY "offset" DESC LIMIT 1}, 'restored');
+is(sql(qq{SELECT count(*) FROM prism.read('batch', $whole, $count_stored)}, 'restored'), $count_stored, 'another row is whole');
+for my $damage ((map { "messages = $_" } -1, 0, 2, $count_stored - 1, $count_stored + 1, 2147483647), 'payload = NULL', q{payload = ''})
+{
+	my ($status, $out, $err) = $node->psql('restored', qq{\\set VERBOSITY verbose
+		BEGIN; UPDATE prism_log.topic_${topic}_0 SET $damage WHERE "offset" = $whole; SELECT count(*) FROM prism.read('batch', $whole, 1000); ROLLBACK}, on_error_stop => 0);
+	like($err, qr/XX001: record batch at position $whole /, "$damage: an error");
+}
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'the server stays up');
+
+# Retention goes by the times of rows: a row is as old as its first message.
+sql(q{SELECT prism.apply('namespaces: [{name: slow}]')});
+my $slow = $node->background_psql('postgres', on_error_stop => 1);
+$slow->query_safe(q{BEGIN; SELECT prism.publish('slow', i::text) FROM generate_series(1, 5) i});
+shift_clock(7200);
+$slow->query_safe(q{SELECT prism.publish('slow', i::text) FROM generate_series(6, 10) i; COMMIT});
+$slow->quit;
+$topic = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'slow'});
+is(sql(qq{SELECT string_agg(messages::text, ' ' ORDER BY "offset") FROM prism_log.topic_${topic}_0}), '5 5', 'messages of different times have rows of their own');
+is(sql(qq{SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY "position"), max(created_at) - min(created_at) > interval '2 hours' FROM prism.read('slow')}), '1 2 3 4 5 6 7 8 9 10|t', 'and their own time');
 
 done_testing();
