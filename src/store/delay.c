@@ -16,11 +16,17 @@
 #include "store/log.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 /* "p-2147483648,-9223372036854775808,k" */
 #define ENVELOPE_BYTES 48
+
+/* Who drops a topic looks so often whether earlier commits have come to their end. */
+#define SETTLED_RECHECK_MS 20
 
 /* The journal takes what the topics take, which checked it. */
 #define RECORD_BYTES_MAX PG_INT32_MAX
@@ -131,7 +137,11 @@ prism_delay_unseal(PrismMessage *record)
 
 /* ---------- what waits ---------- */
 
-/* A message for the topic (0: any) is in the journal and not yet in a bucket. */
+/*
+ * A message for the topic (0: any) is in the journal and not yet in a bucket.
+ * What lies above a commit that is under way cannot be seen yet: whoever asks
+ * for any is told that there may be one, as nobody wakes him for it later.
+ */
 static bool
 is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
 {
@@ -147,6 +157,8 @@ is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
 		found = prism_delay_peek(&message, &entry) == PRISM_DELAY_PUBLISH &&
 			(topic_id == 0 || entry.topic_id == topic_id);
 	}
+	if (topic_id == 0 && prism_reader_stable(reader) < prism_counter_peek(journal->counter))
+		found = true;
 	prism_reader_close(reader);
 	return found;
 }
@@ -164,12 +176,32 @@ is_waiting(PrismTopic *journal, int32 topic_id)
 	return waits;
 }
 
+/* Until everything that has been appended so far can be seen. Who is committing waits for nobody who asks. */
+static void
+await_settled(PrismTopic *journal)
+{
+	PrismCounter *counter = journal->counter;
+	int64		next;
+
+	prism_counter_init(journal);
+	next = prism_counter_peek(counter);
+	while (prism_counter_stable(counter, NULL) < next)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SETTLED_RECHECK_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 bool
 prism_delay_waiting(int32 topic_id)
 {
 	PrismTopic *journal = prism_topic_lookup(PRISM_DELAY_TOPIC, true);
 
-	return journal != NULL && is_waiting(journal, topic_id);
+	if (journal == NULL)
+		return false;
+	await_settled(journal);
+	return is_waiting(journal, topic_id);
 }
 
 bool
