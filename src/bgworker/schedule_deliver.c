@@ -17,6 +17,7 @@
 #include "bgworker/scheduler.h"
 #include "pattern/pattern.h"
 #include "store/backlog.h"
+#include "store/segment.h"
 
 #include "access/detoast.h"
 #include "lib/binaryheap.h"
@@ -27,7 +28,7 @@
 /* What one turn publishes: readers of its topics wait for its commit. */
 #define DELIVER_MESSAGES_MAX 1000
 #define DELIVER_BYTES_MAX (8 * 1024 * 1024)
-/* How soon a topic that is being dropped or is full is looked at again. */
+/* How soon a topic that is busy is looked at again. */
 #define BUSY_RETRY_MS 200
 
 /* What is merged, and the next message of it. */
@@ -42,9 +43,11 @@ typedef struct Source
 } Source;
 
 static binaryheap *open_sources(PrismTurn *turn, List **sources);
+static bool is_for_turn(const PrismTurn *turn, const PrismDelayLine *line);
 static void add_source(PrismTurn *turn, List **sources, PrismDelayLine *line);
 static bool advance(PrismTurn *turn, Source *source);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
+static bool begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source);
 static bool set_aside(PrismTurn *turn, Source *source, List **left);
 static void publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message);
 static void close_sources(PrismTurn *turn, List *sources, List **left);
@@ -122,7 +125,7 @@ open_sources(PrismTurn *turn, List **sources)
 	hash_seq_init(&status, turn->state->lines);
 	while ((line = hash_seq_search(&status)) != NULL)
 	{
-		if (line->next_due <= turn->now && line->held_until <= turn->now)
+		if (is_for_turn(turn, line))
 			add_source(turn, sources, line);
 	}
 	if (turn->ready_count > 0)
@@ -139,6 +142,16 @@ open_sources(PrismTurn *turn, List **sources)
 	}
 	binaryheap_build(heap);
 	return heap;
+}
+
+static bool
+is_for_turn(const PrismTurn *turn, const PrismDelayLine *line)
+{
+	if (line->next_due > turn->now || line->held_until > turn->now)
+		return false;
+	if (turn->kind == PRISM_TURN_ALONE)
+		return line->topic_id == turn->alone_id;
+	return !prism_trouble_has(line->topic_id);
 }
 
 static void
@@ -204,13 +217,8 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 {
 	PrismTarget *target = prism_turn_target(turn, source->topic_id);
 
-	/* one is left for the journal */
-	if (target->state == PRISM_TARGET_HERE && target->published == 0 &&
-		turn->publishes >= prism_max_topics_per_transaction - 1)
-	{
-		turn->more = true;
+	if (target->state == PRISM_TARGET_HERE && target->published == 0 && !begin_publishing(turn, target, source))
 		return set_aside(turn, source, left);
-	}
 	/* refused at the commit it would take all others along */
 	if (target->state == PRISM_TARGET_HERE && !prism_backlog_has_room(target->topic, target->published + 1))
 		target->state = PRISM_TARGET_BUSY;
@@ -239,6 +247,29 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 		source->line->changed = true;
 	}
 	return advance(turn, source);
+}
+
+/*
+ * False: not in this turn.  A commit would wait for the topic's segment, and
+ * with it all other topics: the maintainer is told, and the topic waits alone.
+ */
+static bool
+begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source)
+{
+	int64		messages = source->line != NULL ? source->line->waiting : turn->ready_count;
+
+	/* one is left for the journal */
+	if (turn->publishes >= prism_max_topics_per_transaction - 1)
+	{
+		turn->more = true;
+		return false;
+	}
+	turn->publishing = true;
+	if (turn->kind == PRISM_TURN_ALONE)
+		turn->alone_name = pstrdup(target->topic->name);
+	if (!prism_segment_ready(target->topic, Min(messages, DELIVER_MESSAGES_MAX)))
+		target->state = PRISM_TARGET_BUSY;
+	return true;
 }
 
 /* Not in this turn: a line stays as it is, the ready ones behind have a turn of their own. */

@@ -70,7 +70,7 @@ sort_message(PrismTurn *turn, PrismMessage *message)
 	if (prism_delay_peek(message, &entry) == PRISM_DELAY_STATE)
 		return true;
 	prism_delay_unseal(message);
-	if (entry.due_at <= turn->now)
+	if (entry.due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry.topic_id))
 		make_ready(turn, &entry, message);
 	else if (!prism_turn_place(turn, entry.topic_id, (PrismDelayPlace) {entry.due_at, message->offset}, message, false))
 		return false;

@@ -12,6 +12,10 @@
  * Turns commit asynchronously: what a crash takes back is done again, and what
  * has left the server was flushed before (store/log.h).
  *
+ * A turn that fails is taken apart: first everything is sorted, then each topic
+ * that is due has a turn alone, so that only those wait whose own failure it is
+ * (schedule_trouble.c).
+ *
  * The process exists while messages wait or buckets do (manager.c).  It is not the
  * maintainer, whose DDL would hold up deliveries.
  *
@@ -37,6 +41,14 @@
 #define REPAIR_MS 10000
 #define IDLE_REPAIR_MS 60000
 
+/* After a turn has failed. */
+typedef enum Care
+{
+	CARE_NONE,
+	CARE_SORT,					/* nothing is delivered until the journal is sorted */
+	CARE_ALONE					/* topics that are due have turns alone, one after another */
+} Care;
+
 /* What the process knows between turns. */
 typedef struct Scheduler
 {
@@ -47,9 +59,21 @@ typedef struct Scheduler
 	TimestampTz first_unsorted; /* the earliest that may lie in the journal; DT_NOEND: none does */
 	TimestampTz sort_at;		/* when the journal has to be read at the latest */
 	TimestampTz look_at;		/* when the next turn has something to do */
+	Care		care;
+	int32		last_alone;		/* the last topic that had its turn alone */
 } Scheduler;
 
+typedef struct TurnOf
+{
+	Scheduler  *scheduler;
+	PrismTurn  *turn;
+} TurnOf;
+
 static bool take_turn(void *arg);
+static void choose_kind(const Scheduler *scheduler, PrismTurn *turn);
+static void run_turn(void *arg);
+static bool end_turn(Scheduler *scheduler, PrismTurn *turn);
+static bool fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error);
 static void move_messages(Scheduler *scheduler, PrismTurn *turn);
 static void load(Scheduler *scheduler, PrismTurn *turn);
 static void forget(Scheduler *scheduler);
@@ -58,6 +82,8 @@ static void find_first(PrismDelayLine *line);
 static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
 static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
 static TimestampTz next_due(Scheduler *scheduler);
+static TimestampTz due_at(const PrismDelayLine *line);
+static int32 next_alone(Scheduler *scheduler, TimestampTz now);
 static TimestampTz next_end(const Scheduler *scheduler, TimestampTz now);
 static void retire_buckets(Scheduler *scheduler, PrismTurn *turn);
 static bool is_over(Scheduler *scheduler, const PrismDelayBucket *bucket, TimestampTz now);
@@ -85,25 +111,88 @@ take_turn(void *arg)
 {
 	Scheduler  *scheduler = arg;
 	PrismTurn	turn = {.mcxt = prism_step_mcxt()};
+	TurnOf		turn_of = {scheduler, &turn};
+	ErrorData  *error;
 
 	if (scheduler->in_turn)
 		forget(scheduler);
 	scheduler->in_turn = true;
-
-	prism_worker_begin("moving delayed messages");
-	turn.journal = prism_topic_try(PRISM_DELAY_TOPIC);
-	if (turn.journal != NULL)
-		move_messages(scheduler, &turn);
-	else
-		scheduler->look_at = DT_NOEND;
-	prism_worker_commit();
-
+	choose_kind(scheduler, &turn);
+	error = prism_worker_attempt(run_turn, &turn_of);
+	if (error != NULL)
+		return fail_turn(scheduler, &turn, error);
 	if (turn.changed)
 		prism_delay_state_committed(scheduler->state, scheduler->journal_id);
 	if (turn.bucket_retired)
 		prism_wake_maintainer();
 	scheduler->in_turn = false;
-	return turn.more;
+	return end_turn(scheduler, &turn);
+}
+
+static void
+choose_kind(const Scheduler *scheduler, PrismTurn *turn)
+{
+	turn->alone_id = scheduler->care == CARE_SORT ? 0 : prism_trouble_next();
+	if (scheduler->care == CARE_SORT)
+		turn->kind = PRISM_TURN_SORT;
+	else if (scheduler->care == CARE_ALONE || turn->alone_id != 0)
+		turn->kind = PRISM_TURN_ALONE;
+	else
+		turn->kind = PRISM_TURN_ALL;
+}
+
+static void
+run_turn(void *arg)
+{
+	TurnOf	   *turn_of = arg;
+	PrismTurn  *turn = turn_of->turn;
+
+	prism_worker_begin("moving delayed messages");
+	turn->journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	if (turn->journal != NULL)
+		move_messages(turn_of->scheduler, turn);
+	else
+		turn_of->scheduler->look_at = DT_NOEND;
+	prism_worker_commit();
+}
+
+/* True: there is more to do at once. */
+static bool
+end_turn(Scheduler *scheduler, PrismTurn *turn)
+{
+	switch (turn->kind)
+	{
+		case PRISM_TURN_ALL:
+			return turn->more;
+		case PRISM_TURN_SORT:
+			if (!turn->more)
+				scheduler->care = CARE_ALONE;
+			scheduler->last_alone = 0;
+			return true;
+		case PRISM_TURN_ALONE:
+			if (turn->alone_id == 0)
+				scheduler->care = CARE_NONE;	/* all of them have had their turn */
+			else
+				prism_trouble_clear(turn->alone_id);
+			return true;
+	}
+	return false;
+}
+
+/* What is no matter of one topic is an error of the step: everything waits for the worker's back-off. */
+static bool
+fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error)
+{
+	if (turn->alone_name != NULL)
+		prism_trouble_note(turn->alone_id, turn->alone_name, error);
+	else if (turn->kind == PRISM_TURN_ALL && turn->publishing)
+	{
+		scheduler->care = CARE_SORT;
+		prism_trouble_begin(error);
+	}
+	else
+		ReThrowError(error);
+	return true;
 }
 
 static void
@@ -121,7 +210,15 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	prism_delay_share_needed(turn->journal, prism_delay_state_needed_from(turn->state));
 
 	hear_news(scheduler, turn, &news);
-	if (Min(scheduler->sort_at, next_due(scheduler)) <= turn->now)
+	if (turn->kind == PRISM_TURN_ALONE)
+	{
+		if (turn->alone_id == 0)
+			turn->alone_id = scheduler->last_alone = next_alone(scheduler, turn->now);
+		if (turn->alone_id != 0)
+			prism_turn_deliver(turn);
+		prism_turn_close_writers(turn);
+	}
+	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, next_due(scheduler)) <= turn->now)
 	{
 		prism_turn_sort(turn);
 		if (!turn->more)
@@ -131,7 +228,8 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 			if (turn->state->position >= news.next)
 				scheduler->first_unsorted = DT_NOEND;
 		}
-		prism_turn_deliver(turn);
+		if (turn->kind == PRISM_TURN_ALL)
+			prism_turn_deliver(turn);
 		prism_turn_close_writers(turn);
 	}
 	if (turn->changed)
@@ -256,8 +354,32 @@ next_due(Scheduler *scheduler)
 
 	hash_seq_init(&status, scheduler->state->lines);
 	while ((line = hash_seq_search(&status)) != NULL)
-		first = Min(first, Max(line->next_due, line->held_until));
+		first = Min(first, due_at(line));
 	return first;
+}
+
+static TimestampTz
+due_at(const PrismDelayLine *line)
+{
+	return Max(line->next_due, Max(line->held_until, prism_trouble_until(line->topic_id)));
+}
+
+/* The next topic, by number, that is due and not in trouble; 0: there is none. */
+static int32
+next_alone(Scheduler *scheduler, TimestampTz now)
+{
+	int32		next = 0;
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		if (line->topic_id > scheduler->last_alone && (next == 0 || line->topic_id < next) &&
+			due_at(line) <= now && !prism_trouble_has(line->topic_id))
+			next = line->topic_id;
+	}
+	return next;
 }
 
 /* When the next bucket can be retired. One that has ended and is not retired waits for its messages. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.h
- *	  Delayed messages on their way: between scheduler.c and schedule.c.
+ *	  Delayed messages on their way: between scheduler.c and schedule_*.c.
  *
  * src/bgworker/scheduler.h
  *
@@ -18,7 +18,7 @@
 typedef enum PrismTargetState
 {
 	PRISM_TARGET_HERE,
-	PRISM_TARGET_BUSY,			/* not now: somebody is dropping it and may think better of it, or it is full */
+	PRISM_TARGET_BUSY,			/* not now: it is full, has no segment, or somebody is dropping it and may think better of it */
 	PRISM_TARGET_GONE
 } PrismTargetState;
 
@@ -26,7 +26,7 @@ typedef struct PrismTarget
 {
 	int32		topic_id;
 	PrismTargetState state;
-	PrismTopic *topic;
+	PrismTopic *topic;			/* NULL: it cannot be used */
 	int64		published;		/* by this turn */
 
 	/* for views, at the end of the turn */
@@ -42,9 +42,20 @@ typedef struct PrismReadyMessage
 	PrismMessage message;
 } PrismReadyMessage;
 
+typedef enum PrismTurnKind
+{
+	PRISM_TURN_ALL,				/* sort, and deliver what is due */
+	PRISM_TURN_SORT,			/* deliver nothing: what is due goes into buckets as well */
+	PRISM_TURN_ALONE			/* deliver to one topic: a failure is its own */
+} PrismTurnKind;
+
 /* One transaction of the scheduler. */
 typedef struct PrismTurn
 {
+	PrismTurnKind kind;
+	int32		alone_id;		/* the topic; 0: there is none */
+	char	   *alone_name;
+
 	PrismDelayState *state;
 	List	  **buckets;		/* of PrismDelayBucket, in the state's memory context */
 	PrismTopic *journal;
@@ -54,6 +65,7 @@ typedef struct PrismTurn
 
 	List	   *targets;		/* of PrismTarget */
 	int			publishes;		/* how many of them do */
+	bool		publishing;		/* a failure may be that of one of them */
 	List	   *writers;		/* open buckets */
 	PrismReadyMessage *ready;
 	int			ready_count;
@@ -91,5 +103,23 @@ extern int64 prism_message_bytes(const PrismMessage *message);
 
 /* Close what this turn has open for filling. */
 extern void prism_turn_close_writers(PrismTurn *turn);
+
+/* ---------- topics in trouble (schedule_trouble.c) ---------- */
+
+/* To which it could not be delivered even alone. */
+extern bool prism_trouble_has(int32 topic_id);
+
+/* When one is tried again; DT_NOBEGIN: it is not in trouble. */
+extern TimestampTz prism_trouble_until(int32 topic_id);
+
+/* One that is to be tried now; 0: there is none. */
+extern int32 prism_trouble_next(void);
+
+/* A turn has failed, and topics will have turns alone. */
+extern void prism_trouble_begin(const ErrorData *error);
+
+/* A turn for it alone has failed, or succeeded. */
+extern void prism_trouble_note(int32 topic_id, const char *topic_name, const ErrorData *error);
+extern void prism_trouble_clear(int32 topic_id);
 
 #endif							/* PRISM_SCHEDULER_H */

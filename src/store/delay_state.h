@@ -49,7 +49,7 @@ typedef struct PrismDelayLine
 
 	/* the scheduler's own, in no record */
 	TimestampTz next_due;		/* of the first message that waits; DT_NOEND: there is none */
-	TimestampTz held_until;		/* its topic is being dropped, or is full: not before */
+	TimestampTz held_until;		/* its topic is busy: not before */
 } PrismDelayLine;
 
 typedef struct PrismDelayState

@@ -324,6 +324,19 @@ want_segments(PrismCounter *counter, int64 end)
 		prism_segment_wake();
 }
 
+bool
+prism_segment_ready(PrismTopic *topic, int64 messages)
+{
+	int64		first;
+
+	prism_counter_init(topic);
+	first = prism_counter_peek(topic->counter);
+	if (segments_exist(topic, first, first + messages))
+		return true;
+	want_segments(topic->counter, first + messages);
+	return false;
+}
+
 void
 prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 {

@@ -78,6 +78,9 @@ extern void prism_segment_drop(int32 topic_id, int64 segment_number);
  */
 extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
 
+/* Likewise without waiting, for the next 'messages' of a topic. False: the maintainer has been asked for what is missing. */
+extern bool prism_segment_ready(PrismTopic *topic, int64 messages);
+
 /* Called when a segment is wanted: wakes this database's maintainer. Set by prism.c; must not throw. */
 extern void (*prism_segment_wake) (void);
 

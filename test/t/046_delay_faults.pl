@@ -1,0 +1,88 @@
+# Delayed messages on bad days: what keeps one topic from its messages keeps no other from theirs, and loses none.
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PrismTest;
+
+my $node = prism_node('main', preload => commit_fault_library() . ', prism', conf => "prism.segment_messages = 1024\n");
+sub sql { return $node->safe_psql('postgres', shift) }
+
+sub publish
+{
+	my ($topic, $from, $to) = @_;
+	sql("SELECT count(prism.publish('$topic', i::text, deliver_at => clock_timestamp() + interval '50 ms')) FROM generate_series($from, $to) i");
+	return;
+}
+
+# Waits until so many messages of a topic have come; returns the payloads from one of them on.
+sub come
+{
+	my ($topic, $count, $from) = @_;
+	wait_for_value($node, "SELECT count(*) FROM prism.read('$topic', 0, 10000)", $count);
+	return sql("SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY position)
+		FROM (SELECT * FROM prism.read('$topic', 0, 10000) OFFSET $from) m");
+}
+
+# Every commit calls it: see below.
+sql('CREATE FUNCTION fault() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$');
+sql("ALTER DATABASE postgres SET commit_fault.statement = 'SELECT public.fault()'");
+$node->restart;
+sql("SELECT count(*) FROM unnest(ARRAY['dead', 'alive', 'late']) t, prism.apply(format('{name: %s, client_api: queue}', t))");
+my $dead = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'dead'});
+wait_for_value($node, q{SELECT min(segments) FROM prism.topics}, 2);
+
+# No segment can be made for the topic, and those it has are full.
+sql(qq{
+	CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE 'prism_log.topic_${dead}\\_%') THEN
+			RAISE 'no segment for this one';
+		END IF;
+	END \$\$;
+	CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION refuse();
+	SELECT count(prism.publish('dead', 'x')) FROM generate_series(1, 2048)});
+publish('dead', 1, 3);
+publish('alive', 1, 3);
+is(come('alive', 3, 0), '1 2 3', 'while a topic has no segment, messages of others come');
+is(sql(q{SELECT next_position FROM prism.topics WHERE topic = 'dead'}), 2048, 'and its own wait');
+is( sql(q{SELECT count(*) FROM prism.workers WHERE kind = 'scheduler' AND (state <> 'running' OR error IS NOT NULL)}),
+	0, 'which is no failure of the scheduler: it did not wait for the segment');
+sql('DROP EVENT TRIGGER refuse; SELECT prism.wake_workers()');
+is(come('dead', 2051, 2048), '1 2 3', 'until it has one: then they come, once and in order');
+
+# A full topic takes as many as it has room for, and makes nobody else wait.
+sql(q{SELECT prism.apply('{name: full, client_api: queue, needs: {retain: consumers, max_backlog: 2, on_full: reject}}'); SELECT prism.create_group('full', 'g')});
+publish('full', 1, 3);
+publish('late', 1, 1);
+is(come('full', 2, 0), '1 2', 'a topic takes what it has room for');
+is(come('late', 1, 0), '1', 'others do not wait for it');
+is(sql(q{SELECT count(prism.ack(m)) FROM prism.consume('full', 'g', 2) m}), 2, 'a consumer makes room');
+is(come('full', 3, 2), '3', 'and the next one comes');
+is(log_count($node, qr/is full/), 0, 'none of which is an error');
+
+# Any other fault: the scheduler's commits fail when they have written to the topic.
+sql(qq{
+	CREATE OR REPLACE FUNCTION fault() RETURNS void LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF current_setting('application_name') = 'prism scheduler' AND
+			EXISTS (SELECT FROM prism_log.topic_${dead}_2 t WHERE t.xmin = pg_current_xact_id()::xid) THEN
+			RAISE 'no commit for this one';
+		END IF;
+	END \$\$});
+publish('dead', 4, 6);
+publish('alive', 4, 6);
+is(come('alive', 6, 3), '4 5 6', 'while one topic cannot be published to, messages of others come');
+publish('dead', 7, 9);
+publish('late', 2, 3);
+is(come('late', 3, 1), '2 3', 'those of a topic that is used later, too');
+wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'dead'}, 6);
+like(sql(q{SELECT error FROM prism.workers WHERE kind = 'scheduler'}), qr/^topic "dead": /, 'prism.workers names the topic');
+cmp_ok(log_count($node, qr/delayed messages of topic "dead" cannot be delivered/), '<=', 2, 'the log says so, not with every try');
+
+sql('CREATE OR REPLACE FUNCTION fault() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$; SELECT prism.wake_workers()');
+is(come('dead', 2057, 2051), '4 5 6 7 8 9', 'after the repair all of them come, in order');
+wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
+$node->restart;
+publish('alive', 7, 7);
+is(come('alive', 7, 6), '7', 'and nothing comes twice');
+
+done_testing();
