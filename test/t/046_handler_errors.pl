@@ -121,6 +121,17 @@ is(effects('endless'), 'one two', 'a message that takes the process with it does
 like(dead_letters('endless'), qr{^bad/2}, 'it becomes a dead letter as well');
 sql(q{SELECT prism.drop_group('t', 'endless')});
 
+# Turns: a handler whose every call lasts until it is cancelled does not keep another one of its role from its messages.
+handler('stuck', 'BEGIN PERFORM count(*) FROM generate_series(1, 1e12::bigint); END', q{, max_attempts => 0, backoff => '{0}'}, q{, timeout => '50ms'});
+handler('quick', "BEGIN $work END", '', ', batch_size => 5');
+is(sql(q{SELECT count(*) FROM prism.workers WHERE kind = 'handler'}), 1, 'two handlers in one process');
+publish(map { "k:q$_" } 10 .. 29);
+wait_for_handler('quick', 'lag_messages = 0');
+is(effects('quick'), join(' ', map { "q$_" } 10 .. 29), 'each has its turn');
+my $failures = sql(q{SELECT failures_total FROM prism.handlers WHERE consumer_group = 'stuck'});
+wait_for_handler('stuck', "failures_total > $failures AND lag_messages = 20");
+sql(q{SELECT prism.drop_group('t', 'stuck'), prism.drop_group('t', 'quick')});
+
 # What the function gives up or rejects by itself stays so; the rest is acknowledged.
 handler('partly', qq{
 	DECLARE m prism.message;
