@@ -15,6 +15,7 @@ PrismTest - what prism's TAP tests (test/t/*.pl) stand on
   wait_for_value($node, 'SELECT ...', 'running');            # polls a state; dies with what it saw last
   is_deeply([ $kafka->wait_for_records('orders', 2) ], [ 'k1 v1', 'k2 v2' ], 'both arrive in order');
 
+  freeze_at_random(\@pids, 30, 5);              # SIGSTOP, for up to 5 s at a time, for 30 s
   my $pid = kill_worker($node, 'prism forwarder');           # kill -9, returns when the process is gone
   wait_for_value($node, 'SELECT true');                      # the server has restarted after the crash
 
@@ -56,12 +57,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PrismTest::Kafka;
 use Test::More;
-use Time::HiRes qw(sleep);
+use Time::HiRes qw(sleep time);
 
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process log_count),
+	qw(prism_node commit_fault_library shift_clock prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -185,6 +186,35 @@ sub wait_for_value
 	my @log = split /\n/, slurp_file($node->logfile);
 	splice @log, 0, -40 if @log > 40;
 	die join "\n", "waited in vain for: $query", 'the log ends:', @log, '';
+}
+
+# Stop processes (SIGSTOP) at random, each for up to 'longest' seconds at a time, until 'seconds' are over; returns how
+# often. No SQL meanwhile: who is stopped may hold a lock that the server needs.
+sub freeze_at_random
+{
+	my ($pids, $seconds, $longest) = @_;
+	my $end = time + $seconds;
+	my (%until, $stops);
+	while (time < $end)
+	{
+		for my $pid (@$pids)
+		{
+			if (!defined $until{$pid})
+			{
+				next unless rand() < 0.03 && kill 'STOP', $pid;
+				$until{$pid} = time + rand $longest;
+				$stops++;
+			}
+			elsif (time >= $until{$pid})
+			{
+				kill 'CONT', $pid;
+				delete $until{$pid};
+			}
+		}
+		sleep 0.02;
+	}
+	kill 'CONT', keys %until;
+	return $stops;
 }
 
 # The pid of the first process with that backend_type (a prefix), waited for.
