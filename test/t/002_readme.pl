@@ -1,11 +1,13 @@
-# The README's five minutes: every statement of that chapter, in its order, on a new server and a real broker.
+# The README's five minutes and its queue: every statement of these chapters, in their order, on a new server and a real
+# broker.
 use PrismTest;
 
 use File::Basename qw(dirname);
 
 my $readme = slurp_file(dirname(__FILE__) . '/../../README.md');
 my ($chapter) = $readme =~ /^## Five minutes[^\n]*\n(.*?)^## /ms;
-my @blocks = $chapter =~ /^```sql\n(.*?)^```/msg;
+my ($queue) = $readme =~ /^## Queue\n(.*?)^## /ms;
+my @blocks = "$chapter$queue" =~ /^```sql\n(.*?)^```/msg;
 my ($settings) = $chapter =~ /^```\n# postgresql\.conf\n(.*?)^```/ms;
 
 my $kafka = prism_kafka();
@@ -27,4 +29,7 @@ for my $block (@blocks)
 my ($record) = eval { $kafka->wait_for_records('shipments', 1, format => '%k %s'); };
 is($record, 'customer-7 {"id": 1}', 'the message has reached the broker');
 
+is($node->safe_psql('postgres', 'SELECT cents FROM ledger'), 1250, 'the ledger has the first payment');
+is($node->safe_psql('postgres', 'SELECT payment FROM receipt'), 1, 'the second one has a receipt');
+is($node->safe_psql('postgres', q{SELECT position, in_flight, lag_messages FROM prism.groups WHERE consumer_group = 'ledger'}), '2|0|0', 'the queue is done');
 done_testing();
