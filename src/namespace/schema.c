@@ -76,8 +76,8 @@ static const PrismKey keys[] = {
 	KEY_OF("needs", "retain", WORD, "retain"),
 	RANGE("needs", "max_backlog", INTEGER, 1, PG_INT64_MAX),
 	KEY_OF("needs", "on_full", WORD, "on_full"),
-	LATER("needs", "write_rps", "wal"),
-	LATER("needs", "throughput", "wal"),
+	LATER("needs", "write_rps", NULL),
+	LATER("needs", "throughput", NULL),
 	LATER("needs", "storage_backend", "claim-check"),
 	LATER("needs", "cleanup", "claim-check"),
 	LATER("needs", "audit", "event-store"),
@@ -221,7 +221,7 @@ check_map(const PrismYaml *map, const char *name, const char *pattern)
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("\"%s\" is not available yet in this version " PRISM_AT,
 						   key_path(key), prism_at(entry->key)),
-					errdetail("It needs the pattern \"%s\".", key->target),
+					key->target != NULL ? errdetail("It needs the pattern \"%s\".", key->target) : 0,
 					errhint("Leave it out for now."));
 	}
 }

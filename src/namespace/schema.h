@@ -38,7 +38,7 @@ typedef struct PrismKey
 	const char *name;
 	bool		available;		/* false: known, but not in this version */
 	PrismKeyType type;
-	const char *target;			/* words or keys it leads to; when not available: the pattern it needs */
+	const char *target;			/* words or keys it leads to; when not available: the pattern it needs, or NULL */
 	int64		minimum;
 	int64		maximum;
 } PrismKey;

@@ -136,6 +136,17 @@ check_preload(Report *report)
 		put(report, "standby", "note", "This server is a standby: prism begins to work when it is promoted.");
 }
 
+/* What needs.durability promises, the server must be able to keep. */
+static void
+check_fsync(Report *report)
+{
+	if (enableFsync)
+		put(report, "fsync", "ok", NULL);
+	else
+		put(report, "fsync", "warning",
+			"Set fsync = on: without it a crash of the machine loses or damages what was committed, also where a namespace has durability: strong.");
+}
+
 static void
 check_wal_level(Report *report)
 {
@@ -393,6 +404,7 @@ check_namespaces(Report *report)
 static void (*const checks[]) (Report *report) = {
 	check_library,
 	check_preload,
+	check_fsync,
 	check_wal_level,
 	check_output_plugin,
 	check_topic_slots,

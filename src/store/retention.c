@@ -181,7 +181,10 @@ drop_oldest(PrismTopic *topic, int64 current)
 	TimestampTz created_at;
 	bool		lost;
 
-	if (number < 0 || number >= current || !may_go(topic, number) || !lock_unless_read(topic, number))
+	if (number < 0 || number >= current || !may_go(topic, number))
+		return false;
+	/* in this order: nobody shall find the segment locked by who waits for somebody else */
+	if (!prism_topic_try_row(topic->topic_id) || !lock_unless_read(topic, number))
 		return false;
 	lost = last_message(topic, number, &offset, &created_at);
 	prism_segment_drop(topic->topic_id, number);

@@ -108,6 +108,8 @@ extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 mess
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
 							  const char *policy);
 
+/* Lock the topic's row for prism_topic_note_dropped(); false: an apply() has it, who may take long. */
+extern bool prism_topic_try_row(int32 topic_id);
 /* Messages were dropped up to the one before 'end', which was published at 'until'. */
 extern void prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until);
 

@@ -137,6 +137,23 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 	prism_catalog_changed();
 }
 
+bool
+prism_topic_try_row(int32 topic_id)
+{
+	PrismIdentity identity = prism_enter_owner();
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(topic_id);
+	bool		locked;
+
+	SPI_connect();
+	prism_spi_run("SELECT FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED",
+				  1, &type, &value, NULL);
+	locked = SPI_processed > 0;
+	SPI_finish();
+	prism_leave_owner(identity);
+	return locked;
+}
+
 void
 prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until)
 {

@@ -110,8 +110,16 @@ $node->safe_psql('postgres', q{SELECT prism.drop_group('awaited', 'g')});
 maintain();
 unlike(answer(segments('awaited')), qr/^1 /, 'and not when it is gone');
 
-# Changing it needs no restart.
+# Changing it needs no restart; a change that is not committed holds up neither the maintainer nor readers.
 apply('kept', 'retention: 1s');
+my $applier = $node->background_psql('postgres');
+$applier->query_safe('BEGIN');
+$applier->query_safe(q{SELECT prism.apply('{name: kept, needs: {retention: 2s}}')});
+maintain();
+is(answer(q{SET statement_timeout = '10 s'; SELECT count(*) FROM prism.read('kept', NULL, 10000)}), '4000',
+	'who changes a topic holds up nobody');
+$applier->query_safe('COMMIT');
+$applier->quit;
 maintain();
 unlike(answer(segments('kept')), qr/^0 /, 'a changed retention counts at once');
 
