@@ -64,11 +64,11 @@ is(doctor('max_worker_processes'), 'ok', 'with that line all workers run');
 
 $node->append_conf('postgresql.conf', 'prism.max_topics = 8');
 $node->restart;
-$node->safe_psql('postgres', q{SELECT prism.apply(E'namespaces:\n' || string_agg('- name: more' || i, E'\n')) FROM generate_series(1, 6) i});
+$node->safe_psql('postgres', q{SELECT prism.apply(E'namespaces:\n' || string_agg('- name: more' || i, E'\n')) FROM generate_series(1, 5) i});
 is(doctor('prism.max_topics'), 'error', 'all topics are in use');
 take_line('prism.max_topics', 'prism.max_topics = 16');
 is(doctor('prism.max_topics'), 'ok', 'with that line there is room');
-$node->safe_psql('postgres', qq{SELECT prism.drop_namespace('more$_')}) for 1 .. 6;
+$node->safe_psql('postgres', qq{SELECT prism.drop_namespace('more$_')}) for 1 .. 5;
 
 # ---------- a commit that does not end ----------
 $node->safe_psql('postgres', q{SELECT prism.publish('watched', 'before'::text)});
