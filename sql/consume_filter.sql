@@ -124,6 +124,12 @@ SELECT "position", attempt FROM prism.consume('filter-order', 'key', filter => '
 SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-order', 'strict', 1, filter => '$.n == 6');
 SELECT "position", in_flight, lag_messages FROM prism.groups WHERE topic = 'filter-order' AND consumer_group = 'strict';
 
+-- A limit of messages in flight bounds a call likewise: it does not wait for what it holds itself.
+SELECT prism.create_group('filter-many', 'few', 'earliest', max_in_flight => 10);
+SELECT count(*), clock_timestamp() - statement_timestamp() < interval '10s' AS at_once
+FROM prism.consume('filter-many', 'few', filter => '$.n > 4999', wait => '60s');
+SELECT "position" FROM prism.groups WHERE topic = 'filter-many' AND consumer_group = 'few';
+
 DROP VIEW filter_state;
 DROP FUNCTION filtered;
 SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many'), prism.drop_namespace('filter-order');

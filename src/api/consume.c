@@ -131,6 +131,7 @@ typedef struct Round
 {
 	int			handed;
 	bool		starved;		/* messages wait, and the window has no room for them */
+	bool		limited;		/* as many are in flight as the group allows */
 	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
 	TimestampTz passed_over_at; /* messages are passed over since then; 0: none was */
 } Round;
@@ -162,6 +163,7 @@ take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowRec
 
 		taken = prism_delivery_count(delivery);
 		round.starved = prism_delivery_starved(delivery);
+		round.limited = prism_delivery_limited(delivery);
 		round.buried = round.buried || prism_delivery_buried(delivery);
 		round.handed += hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver,
 								  &passed_over);
@@ -174,11 +176,11 @@ take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowRec
 	return round;
 }
 
-/* What was passed over fills the window: no wonder, and it goes on after this transaction. */
+/* What was passed over fills the window, or is all that may be in flight: no wonder, and it goes on after this transaction. */
 static bool
 is_at_its_bound(const Round *round)
 {
-	return round->starved && round->passed_over_at != 0;
+	return (round->starved || round->limited) && round->passed_over_at != 0;
 }
 
 static void

@@ -128,6 +128,8 @@ typedef struct PrismDelivery PrismDelivery;
 extern PrismDelivery *prism_group_take(PrismGroupRef *ref, int max, int64 lease_us);
 extern int	prism_delivery_count(const PrismDelivery *delivery);
 extern int64 prism_delivery_lease(const PrismDelivery *delivery);
+/* Nothing was taken, as the group has as many messages in flight as it may. */
+extern bool prism_delivery_limited(const PrismDelivery *delivery);
 /* Nothing was taken although messages wait: the window has no room. */
 extern bool prism_delivery_starved(const PrismDelivery *delivery);
 

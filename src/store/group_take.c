@@ -43,6 +43,7 @@ struct PrismDelivery
 	int			wanted;
 	int			taken_count;
 	bool		starved;
+	bool		limited;
 	bool		exhausted;		/* there are messages whose attempts are used up */
 	bool		buried;			/* dead letters were made of such */
 	int			next;
@@ -273,6 +274,7 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 		int			waiting;
 		int64		from;
 		int			room;
+		bool		limited;
 		Step		step;
 
 		stable = prism_log_stable(ref->topic);
@@ -285,10 +287,12 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 		delivery->exhausted = group->window->counts[PRISM_ENTRY_EXHAUSTED] > 0;
 		step = next_step(ref, delivery->taken_count == delivery->wanted, delivery->taken_count > 0,
 						 stable, &from, &room);
+		limited = in_flight_room(group) == 0;
 		prism_group_unlock(group);
 
 		if (step == STEP_DONE)
 		{
+			delivery->limited = delivery->taken_count == 0 && limited;
 			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable && waiting == 0;
 			break;
 		}
@@ -340,6 +344,12 @@ int64
 prism_delivery_lease(const PrismDelivery *delivery)
 {
 	return delivery->holder.lease_id;
+}
+
+bool
+prism_delivery_limited(const PrismDelivery *delivery)
+{
+	return delivery->limited;
 }
 
 bool
