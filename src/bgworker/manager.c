@@ -43,16 +43,17 @@ static const char forwarders_query[] =
  * process after process fail: prism.handlers says why there is none.
  */
 static const char roles_query[] =
-"SELECT DISTINCT r.oid FROM prism.handler h"
+"SELECT r.oid FROM prism.handler h"
 " JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) h.role"
 " WHERE r.rolcanlogin AND NOT r.rolsuper"
 " AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database()::pg_catalog.text, 'CONNECT')"
-" ORDER BY 1";
+" GROUP BY r.oid ORDER BY pg_catalog.random()";	/* when there are more than slots, not always the same ones find none */
 
 typedef struct WantedWorkers
 {
 	PrismWorkerIdentity *identities;
 	int			count;
+	int			room;
 } WantedWorkers;
 
 static bool supervise(void *arg);
@@ -118,8 +119,15 @@ version_agrees(void)
 static PrismWorkerIdentity *
 want(WantedWorkers *wanted, PrismWorkerKind kind)
 {
-	PrismWorkerIdentity *identity = &wanted->identities[wanted->count++];
+	PrismWorkerIdentity *identity;
 
+	if (wanted->count == wanted->room)
+	{
+		wanted->room *= 2;
+		wanted->identities = repalloc(wanted->identities, wanted->room * sizeof(PrismWorkerIdentity));
+	}
+	identity = &wanted->identities[wanted->count++];
+	memset(identity, 0, sizeof(*identity));
 	identity->kind = kind;
 	identity->database = MyDatabaseId;
 	return identity;
@@ -132,13 +140,12 @@ read_wanted(void)
 	bool		isnull;
 	bool		delayed;
 
-	/* maintainer and scheduler, and what the queries bring */
-	wanted.identities = MemoryContextAllocZero(prism_step_mcxt(),
-											   (2 + 2 * prism_worker_slots_max()) * sizeof(*wanted.identities));
+	wanted.room = prism_worker_slots_max();
+	wanted.identities = MemoryContextAlloc(prism_step_mcxt(), wanted.room * sizeof(PrismWorkerIdentity));
 	(void) want(&wanted, PRISM_MAINTAINER);
 	prism_worker_begin("reading which workers are wanted");
 	delayed = prism_delay_has_work();
-	if (SPI_execute(forwarders_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
+	if (SPI_execute(forwarders_query, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prism.sink");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -149,7 +156,7 @@ read_wanted(void)
 	}
 	if (delayed)
 		(void) want(&wanted, PRISM_SCHEDULER);
-	if (SPI_execute(roles_query, true, prism_worker_slots_max()) != SPI_OK_SELECT)
+	if (SPI_execute(roles_query, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read prism.handler");
 	for (uint64 i = 0; i < SPI_processed; i++)
 		want(&wanted, PRISM_HANDLER_WORKER)->role =

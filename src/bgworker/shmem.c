@@ -37,6 +37,8 @@
 /* A process that was asked for and has not come is given up. */
 #define START_PATIENCE_MS 30000
 #define NO_SLOT_RETRY_MS 2000
+/* That handlers share too few processes is written to the log once in a while. */
+#define TELL_AGAIN_MS 3600000
 /* What is due and cannot be done yet is no reason to spin. */
 #define RETRY_FLOOR_MS 50
 /* A process that lived so long before it failed is no reason for a longer back-off. */
@@ -55,7 +57,9 @@ static LWLock *shared_lock = NULL;
 
 static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, const char *error);
 static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
-static PrismWorkerSlot *free_slot(void);
+static PrismWorkerSlot *free_slot(PrismWorkerKind kind);
+static void make_room(const PrismWorkerSlot *slot, TimestampTz now);
+static bool is_to_be_told(PrismWorkerKind kind, TimestampTz now);
 static bool may_start(PrismWorkerSlot *slot, TimestampTz now);
 static int	count_processes(void);
 static void ask_to_leave(PrismWorkerSlot *slot, TimestampTz now);
@@ -177,7 +181,7 @@ prism_worker_attach(int slot_number, uint32 generation)
 		slot->pid = MyProcPid;
 		slot->proc_number = prism_my_proc_number();
 		slot->started_at = GetCurrentTimestamp();
-		slot->stop_requested = slot->try_at_once = false;
+		slot->stop_requested = slot->try_at_once = slot->yield_requested = false;
 		prism_my_worker = slot;
 	}
 	LWLockRelease(shared_lock);
@@ -218,6 +222,10 @@ release_slot(int code, Datum arg)
 		slot->failures = backoff.failures + 1;
 	}
 	prism_my_worker = NULL;
+	/* its place is free */
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+		if (shared->slots[i].state == PRISM_WORKER_NO_SLOT)
+			shared->slots[i].retry_at = now;
 	LWLockRelease(shared_lock);
 
 	ConditionVariableBroadcast(&shared->left);
@@ -253,7 +261,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 		LWLockRelease(shared_lock);
 		return served;
 	}
-	if (slot == NULL && (slot = free_slot()) == NULL)
+	if (slot == NULL && (slot = free_slot(identity->kind)) == NULL)
 	{
 		LWLockRelease(shared_lock);
 		return false;			/* shown by those that are in the slots */
@@ -263,9 +271,12 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 		slot->restarts++;
 	slot->identity = *identity;
 	slot->generation++;
-	if (count_processes() >= prism_max_workers)
+	if (count_processes() >= prism_max_workers || prism_place_must_wait(shared->slots, slot, now))
+	{
 		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
 				  "prism.max_workers is used up");
+		make_room(slot, now);
+	}
 	else
 		set_state(slot, PRISM_WORKER_STARTING, 0, was_told ? "" : NULL);
 	start = *slot;
@@ -276,11 +287,14 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	if (slot->generation == start.generation && slot->state == PRISM_WORKER_STARTING)
+	{
 		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
 				  "max_worker_processes is used up");
+		make_room(slot, now);
+	}
 	start = *slot;
 	LWLockRelease(shared_lock);
-	if (!was_told && start.state == PRISM_WORKER_NO_SLOT)
+	if (!was_told && start.state == PRISM_WORKER_NO_SLOT && is_to_be_told(identity->kind, now))
 		ereport(LOG,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("prism cannot start a %s for database %u: %s",
@@ -516,12 +530,44 @@ find_slot(const PrismWorkerIdentity *identity)
 }
 
 static PrismWorkerSlot *
-free_slot(void)
+free_slot(PrismWorkerKind kind)
 {
+	PrismWorkerSlot *found = NULL;
+	int			handlers = 0;
+
 	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
 		if (shared->slots[i].state == PRISM_WORKER_FREE)
-			return &shared->slots[i];
-	return NULL;
+			found = &shared->slots[i];
+		else
+			handlers += shared->slots[i].identity.kind == PRISM_HANDLER_WORKER;
+	}
+	return kind == PRISM_HANDLER_WORKER && handlers >= prism_place_handlers_max() ? NULL : found;
+}
+
+static void
+make_room(const PrismWorkerSlot *slot, TimestampTz now)
+{
+	PrismWorkerSlot *giver = prism_place_giver(shared->slots, slot, now);
+
+	if (giver == NULL)
+		return;
+	giver->yield_requested = true;
+	wake_slot(giver);
+}
+
+/* Handlers that have turns come and go: that is no news each time. */
+static bool
+is_to_be_told(PrismWorkerKind kind, TimestampTz now)
+{
+	static TimestampTz told_at = 0;
+
+	if (kind != PRISM_HANDLER_WORKER)
+		return true;
+	if (told_at != 0 && !TimestampDifferenceExceeds(told_at, now, TELL_AGAIN_MS))
+		return false;
+	told_at = now;
+	return true;
 }
 
 /* Processes that run or were asked for; the launcher does not count. */

@@ -79,6 +79,7 @@ typedef struct PrismWorkerSlot
 	uint32		generation;		/* grows with each start: a late process finds out that it is not wanted any more */
 	bool		stop_requested;
 	bool		try_at_once;	/* what it failed on may have been changed */
+	bool		yield_requested;	/* others wait for its place (places.c) */
 	int			pid;			/* 0: no process */
 	int			proc_number;	/* of pid, for its latch */
 	int			failures;		/* processes that failed in a row */
@@ -140,5 +141,16 @@ extern bool prism_worker_clear_database(Oid database, long timeout_ms);
 
 /* When the next supervised worker of the database (InvalidOid: managers) may be tried again, in ms; -1: none waits. */
 extern long prism_worker_retry_ms(Oid database);
+
+/* ---------- places.c; under the lock ---------- */
+
+/* Slots of handlers may be so many: those of others find one at any time. */
+extern int	prism_place_handlers_max(void);
+
+/* Others come first: the worker of this slot gets no process now, even when one is to be had. */
+extern bool prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now);
+
+/* Whose place the worker of this slot, which has found none, is to have; NULL: nobody's. */
+extern PrismWorkerSlot *prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now);
 
 #endif							/* PRISM_BGWORKER_SHMEM_H */
