@@ -6,9 +6,6 @@
 CONSUMERS=4
 declare -A TAKE=() ACKNOWLEDGE=()
 
-# 100 bytes that do not compress, as an SQL expression.
-PAYLOAD="'\\x$(head -c 100 /dev/urandom | od -An -v -tx1 | tr -d ' \n')'::bytea"
-
 TAKE[prism]="SELECT m.\"position\", m.payload, prism.ack(m) FROM prism.consume('bench', 'g', :count) AS m"
 # By ctid: a join by id costs it a third of its speed.
 TAKE[skip_locked]="DELETE FROM skip_locked WHERE ctid = ANY (ARRAY(
@@ -25,6 +22,26 @@ postgres_client() {
 	cc -O2 -Wall -Wextra -o "$WORK/$1" "$BENCH/$1.c" "${flags[@]}" -lpthread || die "$1.c does not compile"
 }
 
+# queue_server [SETTINGS]: as bench_server; with a function payloads(first, last) that gives 100 bytes for each message,
+# others for each, which do not compress: a log that keeps many messages in a row must not be helped by that.
+queue_server() {
+	bench_server "synchronous_commit = off
+		${1:-}"
+	make_payloads
+}
+
+make_payloads() {
+	sql -q <<-SQL
+		CREATE TABLE noise (bytes bytea);
+		INSERT INTO noise SELECT string_agg(decode(md5(n::text || random()), 'hex'), '') FROM generate_series(1, 62507) AS n;
+		CREATE FUNCTION payloads(first bigint, last bigint) RETURNS SETOF bytea LANGUAGE plpgsql AS \$\$
+		DECLARE noise bytea := (SELECT bytes FROM noise);
+		BEGIN
+			RETURN QUERY SELECT substr(noise, 1 + (n * 7919 % 1000000)::int, 100) FROM generate_series(first, last) AS n;
+		END \$\$;
+	SQL
+}
+
 # fill NAME COUNT: an empty queue with so many messages in it, and all that it left written to the disk.
 fill() {
 	if [ "$1" = prism ]; then
@@ -33,7 +50,7 @@ fill() {
 		publish_many "$2"
 	else
 		sql -q -c "DROP TABLE IF EXISTS $1" -f "$BENCH/peers/$1.sql" \
-			-c "INSERT INTO $1 (payload) SELECT $PAYLOAD FROM generate_series(1, $2)" -c "VACUUM ANALYZE $1"
+			-c "INSERT INTO $1 (payload) SELECT payloads(1, $2)" -c "VACUUM ANALYZE $1"
 	fi
 	sql -q -c CHECKPOINT
 }
@@ -41,7 +58,7 @@ fill() {
 # In transactions of 1000, as many publishers would have done.
 publish_many() {
 	sql -q -c "DO \$\$ BEGIN FOR i IN 1 .. $1 / 1000 LOOP
-		PERFORM prism.publish_batch('bench', array_fill($PAYLOAD, ARRAY[1000])); COMMIT; END LOOP; END \$\$"
+		PERFORM prism.publish_batch('bench', ARRAY(SELECT payloads(i * 1000, i * 1000 + 999))); COMMIT; END LOOP; END \$\$"
 }
 
 # drain NAME COUNT BATCH [STATEMENT]: takes all COUNT messages, BATCH at a time; prints messages a second.
