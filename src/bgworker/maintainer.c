@@ -40,6 +40,9 @@
 /* Segments made for one topic in a turn, should a transaction want many. */
 #define SEGMENTS_A_TURN 16
 
+/* The journal of delayed messages is dropped a segment at a time: so much of what was delivered is kept at most, or a little more. */
+#define JOURNAL_SEGMENT_BYTES (64 * 1024 * 1024)
+
 /* What a round consists of, in this order. */
 typedef enum Phase
 {
@@ -372,7 +375,10 @@ tidy_delayed(void)
 	prism_worker_begin("dropping what delayed messages have left");
 	journal = prism_topic_try(PRISM_DELAY_TOPIC);
 	if (journal != NULL)
+	{
+		prism_retention_roll_large(journal, JOURNAL_SEGMENT_BYTES);
 		prism_retention_drop_below(journal, prism_delay_needed_from(journal));
+	}
 	dropped = prism_delay_bucket_drop_retired();
 	prism_worker_commit();
 	return dropped;

@@ -129,7 +129,8 @@ prism_message_bytes(const PrismMessage *message)
 bool
 prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, const PrismMessage *message, bool must)
 {
-	PrismDelaySpan span = prism_delay_span(place.due_at, turn->now);
+	/* what is late has no bucket of its own time: after a month without workers there would be hundreds */
+	PrismDelaySpan span = prism_delay_span(Max(place.due_at, turn->now), turn->now);
 	PrismDelayBucket *bucket;
 	PrismDelayLine *line;
 

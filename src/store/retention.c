@@ -209,6 +209,17 @@ roll_slow(PrismTopic *topic, int64 current)
 		prism_counter_roll(topic, current);
 }
 
+void
+prism_retention_roll_large(PrismTopic *topic, int64 bytes)
+{
+	int64		current;
+
+	prism_counter_init(topic);
+	current = prism_counter_peek(topic->counter) / topic->segment_messages;
+	if (segment_bytes(topic, current) > bytes && OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
+		prism_counter_roll(topic, current);
+}
+
 bool
 prism_retention_enforce(PrismTopic *topic)
 {

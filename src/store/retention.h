@@ -31,4 +31,7 @@ extern int64 prism_retention_checkpoint(PrismTopic *progress);
 /* Drop the segments that end at or below 'needed_from', those that nobody reads. */
 extern void prism_retention_drop_below(PrismTopic *topic, int64 needed_from);
 
+/* Leave the current segment once it has more bytes: for topics without a retention of their own. */
+extern void prism_retention_roll_large(PrismTopic *topic, int64 bytes);
+
 #endif							/* PRISM_RETENTION_H */

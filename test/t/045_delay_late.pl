@@ -1,0 +1,40 @@
+# What delayed messages leave behind: no bucket for each hour that nobody was there, no journal full of large messages.
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PrismTest;
+
+shift_clock(0);
+my $node = prism_node('main', conf => "prism.enabled = off\n");
+sub sql { return $node->safe_psql('postgres', shift) }
+
+# A month without workers: messages of every hour of it are late, more of them than one turn delivers.
+sql(q{SELECT prism.apply('{name: late, client_api: queue}')});
+sql(q{SELECT count(prism.publish('late', n::text, deliver_at => now() + n % 700 * interval '1 hour' + interval '1 minute')) FROM generate_series(1, 3500) n});
+shift_clock(30 * 86400);
+my $numbers = sql(q{SELECT last_value FROM prism.object_id});
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 0, 10000)}, 3500);
+is(sql(q{SELECT count(DISTINCT payload) FROM prism.read('late', 0, 10000)}), 3500, 'after a month without workers each message comes once');
+cmp_ok(sql('SELECT last_value FROM prism.object_id') - $numbers, '<=', 3, 'and not every hour of it got a bucket');
+
+# Large messages that have been delivered do not lie in the journal until it has a million of them.
+my $journal = sql(q{SELECT topic_id FROM prism.topic WHERE name = '__prism_delayed'});
+my $size = qq{SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname ~ '^topic_${journal}_[0-9]+\$'};
+sql(q{
+	CREATE TABLE large AS SELECT string_agg(decode(md5(n::text), 'hex'), '') AS payload FROM generate_series(1, 65536) n;
+	SELECT count(prism.publish('late', (SELECT payload FROM large), deliver_at => clock_timestamp() + interval '100 ms')) FROM generate_series(1, 70)});
+cmp_ok(sql($size), '>', 70 * 1024 * 1024, '70 MB lie in the journal');
+wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 10000)}, 70);
+sql('SELECT prism.wake_workers()');
+wait_for_value($node, q{SELECT next_position > 1048575 FROM prism.topic_states() JOIN prism.topic USING (topic_id) WHERE name = '__prism_delayed'}, 't');
+sql(q{SELECT prism.publish('late', 'x', deliver_at => clock_timestamp() + interval '100 ms')});
+wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 10000)}, 71);
+$node->poll_query_until('postgres', "SELECT prism.wake_workers() IS NOT NULL AND ($size) < 1024 * 1024");
+cmp_ok(sql($size), '<', 1024 * 1024, 'which go when they are delivered');
+$node->restart;
+sql(q{SELECT prism.publish('late', 'x', deliver_at => clock_timestamp() + interval '100 ms')});
+wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 100000)}, 72);
+is(sql(q{SELECT count(*) - count(DISTINCT id) FROM prism.read('late', 0, 100000)}), 0, 'and are not needed');
+
+done_testing();
