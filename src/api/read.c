@@ -77,5 +77,8 @@ prism_read(PG_FUNCTION_ARGS)
 		prism_log_refuse_lost(topic, from, NULL);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	read_messages(topic, from, max_messages, (ReturnSetInfo *) fcinfo->resultinfo);
+	/* what was dropped just before it was reached is missing without a trace */
+	if (!PG_ARGISNULL(1))
+		prism_log_refuse_lost(topic, from, NULL);
 	return (Datum) 0;
 }
