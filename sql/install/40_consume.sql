@@ -30,14 +30,14 @@ Errors: 22004 NULL; 42704 unknown topic, or a variable in the filter; 42501 no r
 
 CREATE FUNCTION prism.ack(message prism.message) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'prism_ack_message';
+    AS 'MODULE_PATHNAME', 'prism_ack';
 COMMENT ON FUNCTION prism.ack(prism.message) IS
 'Acknowledges a message that prism.consume() returned; takes effect when the transaction commits, together with all that it did. Returns 1, or 0 when the message was acknowledged before. Errors: 55000 the lease is not held any more, with the position; 22023 a message of prism.read(); 42704 unknown group; 42501 no right to consume; 25006 read-only transaction or standby.';
 
 CREATE FUNCTION prism.ack(topic text, consumer_group text, positions bigint[], lease_ids bigint[] DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'prism_ack_positions';
+    AS 'MODULE_PATHNAME', 'prism_ack';
 COMMENT ON FUNCTION prism.ack(text, text, bigint[], bigint[]) IS
 'Acknowledges messages by their positions and returns how many were not acknowledged before; takes effect when the transaction commits. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. Errors: 55000 some lease is not held any more, with the positions; 22004 NULLs; 2202E arrays of different length; 42704 unknown topic or group; 42501 no right to consume; 25006 read-only transaction or standby.';
 

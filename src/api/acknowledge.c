@@ -4,7 +4,7 @@
  *	  What ends or extends a lease: prism.ack(), nack(), reject(), extend().
  *
  * Each verb takes one message as prism.consume() returned it, or topic, group,
- * positions and lease ids.
+ * positions and lease ids; what else it takes stands behind these.
  *
  * src/api/acknowledge.c
  *
@@ -16,17 +16,16 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(prism_ack_message);
-PG_FUNCTION_INFO_V1(prism_ack_positions);
-PG_FUNCTION_INFO_V1(prism_nack_message);
-PG_FUNCTION_INFO_V1(prism_nack_positions);
-PG_FUNCTION_INFO_V1(prism_reject_message);
-PG_FUNCTION_INFO_V1(prism_reject_positions);
-PG_FUNCTION_INFO_V1(prism_extend_message);
-PG_FUNCTION_INFO_V1(prism_extend_positions);
+PG_FUNCTION_INFO_V1(prism_ack);
+PG_FUNCTION_INFO_V1(prism_nack);
+PG_FUNCTION_INFO_V1(prism_reject);
+PG_FUNCTION_INFO_V1(prism_extend);
 
 /* A lease id that is no one's: zero would mean "this session's". */
 #define NO_LEASE (-1)
+
+/* Topic, group, positions, lease ids: more than all arguments of the other form. */
+#define POSITION_ARGUMENTS 4
 
 /* The messages that a verb is about. */
 typedef struct Leases
@@ -91,132 +90,69 @@ position_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases
 	leases->group = group_of(topic, group, function);
 }
 
-/* ---------- prism.ack() ---------- */
-
-static Datum
-ack(const Leases *leases)
+/* Take the leases from either form of the arguments; returns the number of the argument behind them. */
+static int
+lease_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases)
 {
-	PG_RETURN_INT64(prism_group_ack(leases->group, leases->positions, leases->lease_ids, leases->count));
+	if (PG_NARGS() < POSITION_ARGUMENTS)
+	{
+		message_argument(fcinfo, function, leases);
+		return 1;
+	}
+	position_arguments(fcinfo, function, leases);
+	return POSITION_ARGUMENTS;
 }
 
-Datum
-prism_ack_message(PG_FUNCTION_ARGS)
-{
-	Leases		leases;
-
-	message_argument(fcinfo, "prism.ack()", &leases);
-	return ack(&leases);
-}
-
-Datum
-prism_ack_positions(PG_FUNCTION_ARGS)
-{
-	Leases		leases;
-
-	position_arguments(fcinfo, "prism.ack()", &leases);
-	return ack(&leases);
-}
-
-/* ---------- prism.nack() ---------- */
-
+/* NULL: none was given. */
 static char *
 reason_argument(FunctionCallInfo fcinfo, int argument)
 {
 	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
 }
 
-/* Arguments from 'first' on: delay, reason. */
-static Datum
-nack(FunctionCallInfo fcinfo, int first, const Leases *leases)
-{
-	int64		delay_us = PG_ARGISNULL(first) ? -1 :
-		prism_interval_argument(fcinfo, first, "delay", 0, PRISM_DELAY_US_MAX);
-
-	PG_RETURN_INT64(prism_group_nack(leases->group, leases->positions, leases->lease_ids, leases->count,
-									 delay_us, reason_argument(fcinfo, first + 1)));
-}
-
-/* Arguments: message, delay, reason. */
 Datum
-prism_nack_message(PG_FUNCTION_ARGS)
+prism_ack(PG_FUNCTION_ARGS)
 {
 	Leases		leases;
 
-	message_argument(fcinfo, "prism.nack()", &leases);
-	return nack(fcinfo, 1, &leases);
+	(void) lease_arguments(fcinfo, "prism.ack()", &leases);
+	PG_RETURN_INT64(prism_group_ack(leases.group, leases.positions, leases.lease_ids, leases.count));
 }
 
-/* Arguments: topic, consumer_group, positions, lease_ids, delay, reason. */
+/* Behind the leases: delay, reason. */
 Datum
-prism_nack_positions(PG_FUNCTION_ARGS)
+prism_nack(PG_FUNCTION_ARGS)
 {
 	Leases		leases;
+	int			next = lease_arguments(fcinfo, "prism.nack()", &leases);
+	int64		delay_us = PG_ARGISNULL(next) ? -1 :
+		prism_interval_argument(fcinfo, next, "delay", 0, PRISM_DELAY_US_MAX);
 
-	position_arguments(fcinfo, "prism.nack()", &leases);
-	return nack(fcinfo, 4, &leases);
+	PG_RETURN_INT64(prism_group_nack(leases.group, leases.positions, leases.lease_ids, leases.count,
+									 delay_us, reason_argument(fcinfo, next + 1)));
 }
 
-/* ---------- prism.reject() ---------- */
-
-/* Argument 'first': reason. */
-static Datum
-reject(FunctionCallInfo fcinfo, int first, const Leases *leases)
+/* Behind the leases: reason. */
+Datum
+prism_reject(PG_FUNCTION_ARGS)
 {
-	char	   *reason = reason_argument(fcinfo, first);
+	Leases		leases;
+	int			next = lease_arguments(fcinfo, "prism.reject()", &leases);
+	char	   *reason = reason_argument(fcinfo, next);
 
-	PG_RETURN_INT64(prism_group_reject(leases->group, leases->positions, leases->lease_ids, leases->count,
+	PG_RETURN_INT64(prism_group_reject(leases.group, leases.positions, leases.lease_ids, leases.count,
 									   reason != NULL ? reason : "rejected"));
 }
 
-/* Arguments: message, reason. */
+/* Behind the leases: lease. */
 Datum
-prism_reject_message(PG_FUNCTION_ARGS)
+prism_extend(PG_FUNCTION_ARGS)
 {
 	Leases		leases;
+	int			next = lease_arguments(fcinfo, "prism.extend()", &leases);
+	int64		lease_us = PG_ARGISNULL(next) ? prism_group_lease_us(leases.group) :
+		prism_interval_argument(fcinfo, next, "lease", 1, PRISM_LEASE_US_MAX);
 
-	message_argument(fcinfo, "prism.reject()", &leases);
-	return reject(fcinfo, 1, &leases);
-}
-
-/* Arguments: topic, consumer_group, positions, lease_ids, reason. */
-Datum
-prism_reject_positions(PG_FUNCTION_ARGS)
-{
-	Leases		leases;
-
-	position_arguments(fcinfo, "prism.reject()", &leases);
-	return reject(fcinfo, 4, &leases);
-}
-
-/* ---------- prism.extend() ---------- */
-
-/* Argument 'first': lease. */
-static Datum
-extend(FunctionCallInfo fcinfo, int first, const Leases *leases)
-{
-	int64		lease_us = PG_ARGISNULL(first) ? prism_group_lease_us(leases->group) :
-		prism_interval_argument(fcinfo, first, "lease", 1, PRISM_LEASE_US_MAX);
-
-	PG_RETURN_INT64(prism_group_extend(leases->group, leases->positions, leases->lease_ids, leases->count,
+	PG_RETURN_INT64(prism_group_extend(leases.group, leases.positions, leases.lease_ids, leases.count,
 									   lease_us));
-}
-
-/* Arguments: message, lease. */
-Datum
-prism_extend_message(PG_FUNCTION_ARGS)
-{
-	Leases		leases;
-
-	message_argument(fcinfo, "prism.extend()", &leases);
-	return extend(fcinfo, 1, &leases);
-}
-
-/* Arguments: topic, consumer_group, positions, lease_ids, lease. */
-Datum
-prism_extend_positions(PG_FUNCTION_ARGS)
-{
-	Leases		leases;
-
-	position_arguments(fcinfo, "prism.extend()", &leases);
-	return extend(fcinfo, 4, &leases);
 }
