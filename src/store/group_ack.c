@@ -219,17 +219,21 @@ settle(PrismGroup *group, AckList *list, const PrismEntry *entry, const Verb *ve
 	};
 }
 
-void
-prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dead, int count)
+int
+prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead, int count)
 {
 	AckList    *list = ack_list(ref);
+	int			kept = 0;
 
 	reserve(list, count);
 	for (int i = 0; i < count; i++)
 	{
-		Ack		   *ack = insert_ack(list, place_of(list, dead[i].offset));
+		int			place = place_of(list, dead[i].offset);
 
-		*ack = (Ack)
+		if (place < list->count && list->acks[place].offset == dead[i].offset)
+			continue;
+		dead[kept++] = dead[i];
+		*insert_ack(list, place) = (Ack)
 		{
 			.offset = dead[i].offset,
 			.lease_id = lease_id,
@@ -238,6 +242,7 @@ prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dea
 			.verb = "reject"
 		};
 	}
+	return kept;
 }
 
 /* Check up to PRISM_POSITIONS_CHUNK of them. */
@@ -351,6 +356,7 @@ typedef struct Settled
 	int			range_count;
 	PrismAttempt *attempts;		/* given up */
 	int			attempt_count;
+	TimestampTz now;
 } Settled;
 
 static void
@@ -363,6 +369,8 @@ begin_settling(Ack *ack, PrismWindow *window, PrismEntry *entry, Settled *settle
 		PrismAttempt attempt = prism_window_attempt(entry);
 
 		attempt.due = ack->due;
+		if (attempt.first_failed == 0)
+			attempt.first_failed = prism_window_failure_time(settled->now);
 		settled->attempts[settled->attempt_count++] = attempt;
 	}
 	prism_window_begin_ack(window, entry);
@@ -404,7 +412,7 @@ begin_list(AckList *list, Settled *settled)
 static void
 append_list(AckList *list)
 {
-	Settled		settled = {0};
+	Settled		settled = {.now = GetCurrentTimestamp()};
 
 	settled.ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismRange));
 	if (list->nacks)

@@ -76,7 +76,7 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 		prism_group_note_taken(ref, &holder, dead[0].offset, dead[count - 1].offset, 0);
 	prism_group_unlock(ref->group);
 
-	prism_group_finish_dead(ref, holder.lease_id, dead, count);
+	count = prism_group_finish_dead(ref, holder.lease_id, dead, count);
 	for (int i = 0; i < count; i++)
 		write_dead_letter(ref, &dead[i], psprintf("not acknowledged, and attempt %d was the last", dead[i].attempts));
 	return count;

@@ -154,3 +154,17 @@ prism_order_follows(PrismWindow *window, const PrismEntry *entry, PrismHolder ho
 	} while ((before->flags & PRISM_ENTRY_FIRST) == 0);
 	return true;
 }
+
+bool
+prism_order_overtaken(PrismWindow *window, const PrismEntry *entry)
+{
+	const PrismEntry *before = entry;
+
+	while ((before->flags & PRISM_ENTRY_FIRST) == 0)
+	{
+		before = &window->entries[before->order_prev];
+		if (before->lease_id != entry->lease_id)
+			return true;
+	}
+	return false;
+}

@@ -36,4 +36,7 @@ extern PrismEntry *prism_order_unlink(PrismWindow *window, PrismEntry *entry);
 /* Does the holder's transaction have all that the entry, which is no first one, waits for? */
 extern bool prism_order_follows(PrismWindow *window, const PrismEntry *entry, PrismHolder holder);
 
+/* Does another lease than the entry's own have, or had last, something that it waits for? */
+extern bool prism_order_overtaken(PrismWindow *window, const PrismEntry *entry);
+
 #endif							/* PRISM_GROUP_ORDER_H */

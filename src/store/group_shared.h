@@ -199,8 +199,12 @@ extern void prism_group_subend_leases(int nest_level, bool committed);	/* cannot
 pg_noreturn extern void prism_group_refuse(const char *verb, const char *group_name,
 										   const int64 *positions, int count);
 
-/* These, under the lease, are finished when the transaction commits. */
-extern void prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, const PrismDead *dead, int count);
+/*
+ * These, under the lease, are finished when the transaction commits.  Those that
+ * it has acknowledged, under a lease that ended, are taken out; returns how many
+ * are left.
+ */
+extern int	prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead, int count);
 
 /* ---------- group_dead.c ---------- */
 

@@ -61,13 +61,19 @@ release(PrismWindow *window, PrismEntry *entry)
 		set_state(window, entry, PRISM_ENTRY_WAITING);
 }
 
+uint32
+prism_window_failure_time(TimestampTz at)
+{
+	return (uint32) Max(at / USECS_PER_SEC, 1);
+}
+
 /* Its lease has ended without an acknowledgement. */
 static void
 fail(PrismEntry *entry, TimestampTz now)
 {
 	entry->deadline = now;
 	if (entry->first_failed == 0)
-		entry->first_failed = (uint32) Max(now / USECS_PER_SEC, 1);
+		entry->first_failed = prism_window_failure_time(now);
 }
 
 /* Nobody has it, but its last lease may still be good for a late acknowledgement. */
@@ -501,6 +507,9 @@ prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder)
 		return PRISM_LEASE_FINISHED;
 	if (entry->flags & PRISM_ENTRY_NACKED)
 		return PRISM_LEASE_NACKED;
+	/* to finish it late would be to finish it before what another has by now */
+	if (entry->state == PRISM_ENTRY_WAITING && prism_order_overtaken(window, entry))
+		return PRISM_LEASE_LOST;
 	return entry->state == PRISM_ENTRY_LEASED || is_free(entry) ? PRISM_LEASE_HELD : PRISM_LEASE_LOST;
 }
 

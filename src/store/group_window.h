@@ -196,6 +196,9 @@ extern void prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampT
 /* What is to be known of the entry after a restart. */
 extern PrismAttempt prism_window_attempt(const PrismEntry *entry);
 
+/* A time as entries keep it: in seconds, never 0. */
+extern uint32 prism_window_failure_time(TimestampTz at);
+
 /* When the entry first failed; 0: never. */
 extern TimestampTz prism_window_first_failure(const PrismEntry *entry);
 

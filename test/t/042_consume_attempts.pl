@@ -90,6 +90,8 @@ is(letters('deadly'), '0:3', 'it is a dead letter');
 apply_and_publish('last', 1, 'max_attempts => 2');
 sql("SELECT prism.nack(m) FROM prism.consume('last', 'g', 1) AS m");
 my $failed = sql('SELECT clock_timestamp()');
+$node->stop('immediate');
+$node->start;
 is(take('last', 1), '0:2', 'the last attempt');
 $node->stop('immediate');
 $node->start;

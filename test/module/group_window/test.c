@@ -328,6 +328,24 @@ test_order_of_transactions(void)
 	free(window);
 }
 
+/* A lease that ended is good while nobody got the message, nor one that comes before it. */
+static void
+test_order_of_late_ones(void)
+{
+	static const uint32 keys[] = {7, 7, 7};
+	PrismWindow *window = new_ordered_window(PRISM_ORDERING_KEY, 0, keys, lengthof(keys));
+
+	ok(takes(window, alice, 2, "0 1"), "two of a key are handed out");
+	prism_window_expire(window, 1000);
+	ok(prism_window_lease(window, 0, alice) == PRISM_LEASE_HELD && prism_window_lease(window, 1, alice) == PRISM_LEASE_HELD,
+	   "their leases end: late acknowledgements of both are welcome");
+	ok(takes(window, bob, 1, "0"), "another one gets the first");
+	ok(prism_window_lease(window, 1, alice) == PRISM_LEASE_LOST, "the second would come before it: refused");
+	finish(window, 0);
+	ok(prism_window_lease(window, 1, alice) == PRISM_LEASE_HELD, "once the first is finished it is welcome again");
+	free(window);
+}
+
 static void
 test_order_strict(void)
 {
@@ -409,6 +427,7 @@ main(void)
 	test_acking();
 	test_order_by_key();
 	test_order_of_transactions();
+	test_order_of_late_ones();
 	test_order_strict();
 	test_attempts();
 	test_restored();
