@@ -23,12 +23,16 @@
 #include "store/counter.h"
 
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* The server log has so much of a function's error message. */
+#define REPORT_BYTES_MAX 1024
 /* A lost wake-up is found after this time. */
 #define REPAIR_MS 5000
 /* How long a message that failed alone rests. */
@@ -291,6 +295,13 @@ serve(void *arg)
 
 /* ---------- failures ---------- */
 
+/* A function can say as much as memory holds, and says it again each minute. */
+static const char *
+clip(const char *text)
+{
+	return pnstrdup(text, pg_mbcliplen(text, strlen(text), REPORT_BYTES_MAX));
+}
+
 static void
 report_failure(Handler *handler, const ErrorData *error, const char *what)
 {
@@ -303,8 +314,8 @@ report_failure(Handler *handler, const ErrorData *error, const char *what)
 	ereport(LOG,
 			errcode(error->sqlerrcode),
 			errmsg("handler %s of consumer group \"%s\" failed: %s",
-				   prism_handler_function(handler->row), handler->row->group_name, error->message),
-			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+				   prism_handler_function(handler->row), handler->row->group_name, clip(error->message)),
+			error->detail != NULL ? errdetail_internal("%s", clip(error->detail)) : 0,
 			errcontext("%s", what),
 			errhint("prism.handlers shows how it stands (failure " INT64_FORMAT " of this kind since the last report).", times),
 			errhidestmt(true));
@@ -420,6 +431,8 @@ turn_transaction(void *arg)
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
 	if (topic == NULL)
 		worker.look_around = true;	/* it was changed under us, or is being dropped */
+	else if (get_role_oid(row->role, true) != GetSessionUserId())
+		turn->leave = true;		/* roles were renamed: another one has the name now */
 	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)
 	{
 		back_off(handler, PRISM_HANDLER_FAILED, fault->message);

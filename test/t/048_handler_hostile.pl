@@ -173,4 +173,26 @@ publish('good');
 wait_for_handler('always', 'lag_messages = 0');
 is(said(), 'good', 'who always meets a passing fault is given up in the end');
 sql(q{SELECT prism.drop_group('t', 'always')});
+
+# The server log is not filled by what a function says.
+handler('talks', q{BEGIN RAISE EXCEPTION '%', repeat('long ', 1000000); END}, ', max_attempts => 1', '');
+publish('x');
+wait_for_handler('talks', 'lag_messages = 0');
+is(log_count($node, 'handler public.talks of consumer group "talks" failed: long'), 1, 'the log tells of the failure');
+cmp_ok(-s $node->logfile, '<', 1000000, 'and of a long message only the beginning');
+sql(q{SELECT prism.drop_group('t', 'talks')});
+
+# A session is that of the role which had the name when it began, not of the one that has it now.
+sql(q{SELECT prism.grant('t', 'consume', 'friend'); ALTER ROLE friend LOGIN});
+handler('swapped', q{BEGIN INSERT INTO said (what) VALUES (session_user || ' ' || pg_backend_pid()); END}, '', '');
+publish('x');
+wait_for_handler('swapped', 'messages_total = 1');
+sql('ALTER FUNCTION swapped(prism.message[]) OWNER TO postgres');
+my ($pid) = said() =~ /^low (\d+)$/;
+sql('BEGIN; ALTER ROLE low RENAME TO former; ALTER ROLE friend RENAME TO low; COMMIT');
+publish('x');
+wait_for_handler('swapped', 'lag_messages = 0');
+unlike(said(), qr/former/, 'the role that has lost the name is not called for it');
+my ($last) = said() =~ /, low (\d+)$/;
+isnt($last, $pid, 'another session is the new one\'s');
 done_testing();
