@@ -64,7 +64,7 @@ CREATE PROCEDURE prism.wait(topic text, consumer_group text, timeout interval)
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'prism_wait';
 COMMENT ON PROCEDURE prism.wait(text, text, interval) IS
-'Returns when a message is available for the consumer group, or after timeout (0 to 24 hours). Called outside of a transaction block it holds no snapshot while it sleeps (under REPEATABLE READ and SERIALIZABLE it must), so VACUUM is not held back. Whoever consumes next may still find that another consumer was faster. Errors: 22004 NULL; 22023 timeout out of range; 42704 unknown topic; 42501 no right to consume.';
+'Returns when a message is available for the consumer group, or after timeout (0 to 24 hours). Called outside of a transaction block it holds no snapshot while it sleeps (under REPEATABLE READ and SERIALIZABLE it must), and no lock on the topic, so neither VACUUM nor who drops it is held up. As many of those who wait are called as there are messages; who does not consume within 100 ms is not waited for. Whoever consumes may still find that another consumer was faster. Errors: 22004 NULL; 22023 timeout out of range; 42704 unknown topic; 42501 no right to consume.';
 
 CREATE FUNCTION prism.read(topic text, from_position bigint DEFAULT NULL, max_messages integer DEFAULT 100)
     RETURNS SETOF prism.message
