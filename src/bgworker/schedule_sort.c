@@ -17,8 +17,7 @@
 #include "utils/datum.h"
 #include "utils/memutils.h"
 
-/* What one turn reads of the journal: a bound for its time, its memory and its transaction. */
-#define SORT_MESSAGES_MAX 2000
+/* Likewise, of their bytes. */
 #define SORT_BYTES_MAX (4 * 1024 * 1024)
 
 typedef struct OpenWriter
@@ -50,7 +49,7 @@ prism_turn_sort(PrismTurn *turn)
 		CHECK_FOR_INTERRUPTS();
 		if (!sort_message(turn, &message))
 			position = message.offset;	/* again in the next turn */
-		else if (++count == SORT_MESSAGES_MAX || turn->bytes > SORT_BYTES_MAX)
+		else if (++count == PRISM_SORT_MESSAGES_MAX || turn->bytes > SORT_BYTES_MAX)
 			position = prism_reader_position(reader);
 		MemoryContextSwitchTo(caller_cxt);
 		MemoryContextReset(turn->message_cxt);
@@ -86,7 +85,7 @@ make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *me
 	PrismReadyMessage *ready;
 
 	if (turn->ready == NULL)
-		turn->ready = palloc(SORT_MESSAGES_MAX * sizeof(PrismReadyMessage));
+		turn->ready = palloc(PRISM_SORT_MESSAGES_MAX * sizeof(PrismReadyMessage));
 	ready = &turn->ready[turn->ready_count++];
 	ready->topic_id = entry->topic_id;
 	ready->place = (PrismDelayPlace) {entry->due_at, message->offset};

@@ -27,6 +27,7 @@
 #include "bgworker/scheduler.h"
 #include "bgworker/wakeup.h"
 #include "bgworker/worker.h"
+#include "store/counter.h"
 #include "store/log.h"
 
 #include "miscadmin.h"
@@ -40,6 +41,9 @@
 /* Repairs what a lost wake-up or a clock that was set forward would leave; longer when nothing waits. */
 #define REPAIR_MS 10000
 #define IDLE_REPAIR_MS 60000
+
+/* So many turns in a row sort only, for the order of time; with more to sort what is due cannot wait for it. */
+#define SORT_FIRST_TURNS 5
 
 /* After a turn has failed. */
 typedef enum Care
@@ -59,6 +63,7 @@ typedef struct Scheduler
 	TimestampTz first_unsorted; /* the earliest that may lie in the journal; DT_NOEND: none does */
 	TimestampTz sort_at;		/* when the journal has to be read at the latest */
 	TimestampTz look_at;		/* when the next turn has something to do */
+	int			sorted_first;	/* turns in a row that only sorted, for the order */
 	Care		care;
 	int32		last_alone;		/* the last topic that had its turn alone */
 } Scheduler;
@@ -81,6 +86,7 @@ static void check_lines(Scheduler *scheduler);
 static void find_first(PrismDelayLine *line);
 static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
 static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
+static bool must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
 static TimestampTz next_due(Scheduler *scheduler);
 static TimestampTz due_at(const PrismDelayLine *line);
 static int32 next_alone(Scheduler *scheduler, TimestampTz now);
@@ -163,6 +169,7 @@ end_turn(Scheduler *scheduler, PrismTurn *turn)
 	switch (turn->kind)
 	{
 		case PRISM_TURN_ALL:
+		case PRISM_TURN_SORT_FIRST:
 			return turn->more;
 		case PRISM_TURN_SORT:
 			if (!turn->more)
@@ -220,6 +227,8 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	}
 	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, next_due(scheduler)) <= turn->now)
 	{
+		if (turn->kind == PRISM_TURN_ALL && must_sort_first(scheduler, turn, &news))
+			turn->kind = PRISM_TURN_SORT_FIRST;
 		prism_turn_sort(turn);
 		if (!turn->more)
 		{
@@ -342,6 +351,21 @@ hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *new
 		scheduler->sort_at = Min(scheduler->sort_at,
 								 Min(scheduler->first_unsorted,
 									 TimestampTzPlusMilliseconds(turn->now, SORT_INTERVAL_MS)));
+}
+
+/* This turn does not come to the journal's end, and what lies there may be due before what the turn would deliver. */
+static bool
+must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news)
+{
+	if (prism_counter_distance(turn->journal->counter, turn->state->position, news->next) <= PRISM_SORT_MESSAGES_MAX)
+	{
+		scheduler->sorted_first = 0;
+		return false;
+	}
+	if (scheduler->sorted_first == SORT_FIRST_TURNS)
+		return false;
+	scheduler->sorted_first++;
+	return true;
 }
 
 /* Of what is in buckets. */

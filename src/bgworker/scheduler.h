@@ -46,8 +46,12 @@ typedef enum PrismTurnKind
 {
 	PRISM_TURN_ALL,				/* sort, and deliver what is due */
 	PRISM_TURN_SORT,			/* deliver nothing: what is due goes into buckets as well */
+	PRISM_TURN_SORT_FIRST,		/* the same: what is not yet sorted may be due before what is */
 	PRISM_TURN_ALONE			/* deliver to one topic: a failure is its own */
 } PrismTurnKind;
+
+/* What one turn reads of the journal: a bound for its time, its memory and its transaction. */
+#define PRISM_SORT_MESSAGES_MAX 2000
 
 /* One transaction of the scheduler. */
 typedef struct PrismTurn

@@ -244,6 +244,7 @@ prism_delay_take_news(PrismTopic *journal, PrismDelayNews *news)
 {
 	PrismCounter *counter = journal->counter;
 
+	prism_counter_init(journal);
 	SpinLockAcquire(&counter->mutex);
 	news->first_due = counter->delay.look_at;
 	news->next = counter->next;
