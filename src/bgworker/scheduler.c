@@ -29,6 +29,7 @@
 #include "bgworker/worker.h"
 #include "store/counter.h"
 #include "store/log.h"
+#include "store/segment_repair.h"
 
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -271,7 +272,8 @@ load(Scheduler *scheduler, PrismTurn *turn)
 	PrismDelayState *state = prism_delay_state_load(turn->journal);
 	MemoryContext caller_cxt;
 
-	if (state == NULL)
+	/* a reader passes over segments that a restore has not finished, and what is in them would be lost */
+	if (state == NULL || prism_segments_missing(turn->journal->topic_id) != NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the journal of delayed messages says nowhere how far they are"),
