@@ -142,13 +142,17 @@ prism_counter_attach(Oid mark_relid, int64 segment_messages)
 	}
 	LWLockRelease(table->lock);
 
-	if (counter == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("too many topics in use"),
-				errdetail("The server keeps %d topics in shared memory, over all databases.", prism_max_topics),
-				errhint("Raise prism.max_topics and restart the server."));
 	return counter;
+}
+
+void
+prism_counter_no_place(void)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("too many topics in use"),
+			errdetail("The server keeps %d topics in shared memory, over all databases.", prism_max_topics),
+			errhint("Raise prism.max_topics and restart the server."));
 }
 
 int

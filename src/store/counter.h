@@ -108,8 +108,9 @@ typedef struct PrismCounter
 extern Size prism_counter_shmem_size(void);
 extern void prism_counter_shmem_init(void);
 
-/* Find or take the slot of a topic. 53400 when prism.max_topics is used up. */
+/* Find or take the slot of a topic.  NULL when prism.max_topics is used up: 53400 is for who cannot do without. */
 extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages);
+pg_noreturn extern void prism_counter_no_place(void);
 
 /* How many of prism.max_topics are used. */
 extern int	prism_counter_slots_used(void);

@@ -28,11 +28,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -40,7 +37,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/varlena.h"
 
 /* Columns of prism.topic. */
 enum
@@ -68,8 +64,7 @@ static uint64 generation = 1;
 static Oid	topic_catalog_relid = InvalidOid;
 
 static Oid	topic_catalog(void);
-static bool load_topic(PrismTopic *topic, const char *name, int32 topic_id);
-pg_noreturn static void no_such_topic(const char *name);
+static bool load_topic(PrismTopic *topic, const char *name, int32 topic_id, bool *busy);
 
 /* ---------- the cache ---------- */
 
@@ -154,7 +149,7 @@ lock_topic(const PrismTopic *topic, bool *busy)
 	return true;
 }
 
-/* NULL: there is none, or it is being dropped and 'busy' was given. */
+/* NULL: there is none, or 'busy' was given and it is being dropped or has no place in shared memory. */
 static PrismTopic *
 find_by_name(const char *name, bool *busy)
 {
@@ -184,14 +179,14 @@ find_by_name(const char *name, bool *busy)
 		{
 			PrismTopic	found;
 
-			if (!load_topic(&found, key, 0))
+			if (!load_topic(&found, key, 0, busy))
 				return NULL;
 			topic = hash_search(topics, key, HASH_ENTER, NULL);
 			topic->valid = false;
 			topic->chain = NULL;
 			topic->incompressible = 0;
 		}
-		if (!load_topic(topic, key, 0))
+		if (!load_topic(topic, key, 0, busy))
 			return NULL;
 	}
 }
@@ -219,7 +214,7 @@ find_by_id(int32 topic_id, bool *busy)
 			break;
 		}
 	}
-	if (load_topic(&found, NULL, topic_id))
+	if (load_topic(&found, NULL, topic_id, busy))
 	{
 		topic = find_by_name(found.name, busy);
 		if (topic != NULL && topic->topic_id == topic_id)
@@ -234,7 +229,7 @@ prism_topic_lookup(const char *name, bool missing_ok)
 	PrismTopic *topic = find_by_name(name, NULL);
 
 	if (topic == NULL && !missing_ok)
-		no_such_topic(name);
+		prism_topic_missing(name);
 	return topic;
 }
 
@@ -370,7 +365,7 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
  * entry is marked valid before its lock is taken; find_by_name() looks again.
  */
 static bool
-load_topic(PrismTopic *topic, const char *name, int32 topic_id)
+load_topic(PrismTopic *topic, const char *name, int32 topic_id, bool *busy)
 {
 	uint64		read_at;
 	bool		found;
@@ -381,8 +376,18 @@ load_topic(PrismTopic *topic, const char *name, int32 topic_id)
 		found = read_topic(topic, name, topic_id);
 	} while (generation != read_at);
 
+	topic->valid = false;
 	if (found && prism_preloaded)
+	{
 		topic->counter = prism_counter_attach(topic->mark_relid, topic->segment_messages);
+		if (topic->counter == NULL && busy == NULL)
+			prism_counter_no_place();
+		if (topic->counter == NULL)
+		{
+			*busy = true;
+			return false;
+		}
+	}
 	topic->valid = found;
 	return found;
 }
@@ -421,74 +426,7 @@ prism_topic_lock_all(void)
 		LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
 }
 
-/* ---------- rights ---------- */
-
-static AclMode
-privilege_mode(PrismPrivilege privilege)
-{
-	switch (privilege)
-	{
-		case PRISM_PUBLISH:
-			return ACL_INSERT;
-		case PRISM_CONSUME:
-			return ACL_UPDATE;
-		case PRISM_READ:
-			return ACL_SELECT;
-		case PRISM_ADMIN:
-			return ACL_REFERENCES;
-	}
-	pg_unreachable();
-}
-
-static const char *
-privilege_name(PrismPrivilege privilege)
-{
-	static const char *const names[] = {"publish", "consume", "read", "admin"};
-
-	return names[privilege];
-}
-
-bool
-prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role)
-{
-	if (!OidIsValid(topic->rights_relid))
-		return superuser_arg(role) || role == prism_owner();
-	return pg_class_aclcheck(topic->rights_relid, role, privilege_mode(privilege)) == ACLCHECK_OK;
-}
-
-bool
-prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
-{
-	return prism_topic_allows_role(topic, privilege, GetUserId());
-}
-
-bool
-prism_topic_is_visible(const PrismTopic *topic)
-{
-	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
-		prism_topic_allows(topic, PRISM_PUBLISH) || prism_topic_allows(topic, PRISM_CONSUME) ||
-		prism_topic_allows(topic, PRISM_READ) || prism_topic_allows(topic, PRISM_ADMIN);
-}
-
-PrismTopic *
-prism_topic_for(const char *name, PrismPrivilege privilege)
-{
-	PrismTopic *topic;
-
-	prism_check_version();
-	topic = prism_topic_lookup(name, true);
-	if (topic != NULL && prism_topic_allows(topic, privilege))
-		return topic;
-	if (topic == NULL && (superuser() || GetUserId() == prism_owner()))
-		no_such_topic(name);
-	ereport(ERROR,
-			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			errmsg("permission denied for topic \"%s\"", name),
-			errdetail("The topic does not exist, or you do not have the privilege \"%s\" on its namespace.",
-					  privilege_name(privilege)),
-			errhint("The namespace's administrator can run prism.grant(namespace, '%s', role).",
-					privilege_name(privilege)));
-}
+/* ---------- all of them ---------- */
 
 List *
 prism_topic_names(void)
@@ -512,82 +450,4 @@ prism_topic_names(void)
 	UnregisterSnapshot(snapshot);
 	table_close(catalog, AccessShareLock);
 	return names;
-}
-
-/* The existing name nearest to a mistyped one, or NULL. */
-static char *
-nearest_topic(const char *name)
-{
-	char	   *nearest = NULL;
-	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
-	ListCell   *cell;
-
-	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
-		return NULL;
-	foreach(cell, prism_topic_names())
-	{
-		char	   *other = lfirst(cell);
-		int			distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
-															 1, 1, 1, nearest_distance, true);
-
-		if (distance <= nearest_distance)
-		{
-			nearest_distance = distance;
-			nearest = other;
-		}
-	}
-	return nearest;
-}
-
-static void
-no_such_topic(const char *name)
-{
-	char	   *nearest = nearest_topic(name);
-
-	if (nearest != NULL && strcmp(nearest, name) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
-				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
-	ereport(ERROR,
-			errcode(ERRCODE_UNDEFINED_OBJECT),
-			errmsg("topic \"%s\" does not exist", name),
-			nearest != NULL
-			? errhint("Perhaps you mean \"%s\"; prism.topics lists all.", nearest)
-			: errhint("Declare a namespace for it with prism.apply(); prism.topics lists those that exist."));
-}
-
-void
-prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name)
-{
-	if (strcmp(topic->namespace_name, namespace_name) != 0)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("topic \"%s\" does not belong to namespace \"%s\"", topic->name, namespace_name),
-				errdetail("It belongs to namespace \"%s\".", topic->namespace_name),
-				errhint("Leave the argument out, or name that namespace."));
-}
-
-void
-prism_topic_check_name(const char *name)
-{
-	Size		length = strlen(name);
-	const char *reason = NULL;
-
-	if (length == 0)
-		reason = "A topic needs a name.";
-	else if (length > PRISM_TOPIC_NAME_MAX)
-		reason = "A topic's name has at most 249 characters.";
-	else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		reason = "A topic cannot be called \".\" or \"..\".";
-	else if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
-		reason = "A topic's name consists of ASCII letters, digits, \".\", \"_\" and \"-\", as in Kafka.";
-	else if (strncmp(name, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0)
-		reason = "Names that begin with \"__prism\" are prism's own.";
-	if (reason != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid topic name \"%.*s\"",
-					   pg_mbcliplen(name, length, 64), name),
-				errdetail("%s", reason));
 }

@@ -12,6 +12,7 @@
 
 #include "prism.h"
 
+#include "compat.h"
 #include "store/topic_policy.h"
 
 #include "nodes/pg_list.h"
@@ -67,11 +68,15 @@ typedef enum PrismPrivilege
  * topic->counter may be used.  NULL, or 42704 with a hint, when there is none.
  */
 extern PrismTopic *prism_topic_lookup(const char *name, bool missing_ok);
+
+/* 42704 for a topic that is not there, with the nearest name. */
+pg_noreturn extern void prism_topic_missing(const char *name);
 extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 
 /*
  * The same for those who serve or show all topics: never waits for a
- * transaction that drops one.  NULL: it is being dropped (*busy), or gone.
+ * transaction that drops one.  NULL: it is being dropped or finds no place in
+ * shared memory (*busy), or is gone.
  */
 extern PrismTopic *prism_topic_try(const char *name);
 extern PrismTopic *prism_topic_try_id(int32 topic_id, bool *busy);

@@ -81,6 +81,9 @@ is(sql(payloads('other')), 'anew', 'topics dropped, made again and rolled back o
 sql(q{SELECT prism.apply('namespaces: [' || string_agg(format('{name: full-%s, client_api: queue}', i), ', ') || ']') FROM generate_series(1, 12) i});
 like(error_of($node, q{SELECT prism.publish('full-' || i, 'x') FROM generate_series(1, 12) i}),
 	qr/53400: too many topics in use\nDETAIL:  .*12.*\nHINT:  Raise prism.max_topics and restart the server/, 'too many topics for shared memory');
+like(sql(q{SELECT state || ': ' || hint FROM prism.doctor() WHERE item = 'prism.max_topics'}), qr/^error: 12 of 12 topics are in use.*prism.max_topics = 24/, 'the doctor answers, and knows');
+is(sql(qq{SELECT count(*) > 0 FROM prism.$_}), 't', "so does prism.$_") for 'topics', 'status', 'metrics', 'workers';
+is(sql(q{SELECT count(*) > 0 FROM prism.outbox}), 't', 'and prism.outbox, of those that have a place');
 $node->append_conf('postgresql.conf', 'prism.max_topics = 40');
 $node->restart;
 is(sql(q{SELECT count(prism.publish('full-' || i, 'x')) FROM generate_series(1, 12) i}), 12, 'what the hint says helps');

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * topic_access.c
+ *	  Who may do what with a topic, and what is told to those who name a wrong one.
+ *
+ * A namespace's rights are PostgreSQL's privileges on its rights view; a caller
+ * without any is not told whether a topic exists.
+ *
+ * src/store/topic_access.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/topic.h"
+
+#include "catalog/pg_authid.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/acl.h"
+#include "utils/varlena.h"
+
+/* ---------- rights ---------- */
+
+static AclMode
+privilege_mode(PrismPrivilege privilege)
+{
+	switch (privilege)
+	{
+		case PRISM_PUBLISH:
+			return ACL_INSERT;
+		case PRISM_CONSUME:
+			return ACL_UPDATE;
+		case PRISM_READ:
+			return ACL_SELECT;
+		case PRISM_ADMIN:
+			return ACL_REFERENCES;
+	}
+	pg_unreachable();
+}
+
+static const char *
+privilege_name(PrismPrivilege privilege)
+{
+	static const char *const names[] = {"publish", "consume", "read", "admin"};
+
+	return names[privilege];
+}
+
+bool
+prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role)
+{
+	if (!OidIsValid(topic->rights_relid))
+		return superuser_arg(role) || role == prism_owner();
+	return pg_class_aclcheck(topic->rights_relid, role, privilege_mode(privilege)) == ACLCHECK_OK;
+}
+
+bool
+prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege)
+{
+	return prism_topic_allows_role(topic, privilege, GetUserId());
+}
+
+bool
+prism_topic_is_visible(const PrismTopic *topic)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		prism_topic_allows(topic, PRISM_PUBLISH) || prism_topic_allows(topic, PRISM_CONSUME) ||
+		prism_topic_allows(topic, PRISM_READ) || prism_topic_allows(topic, PRISM_ADMIN);
+}
+
+PrismTopic *
+prism_topic_for(const char *name, PrismPrivilege privilege)
+{
+	PrismTopic *topic;
+
+	prism_check_version();
+	topic = prism_topic_lookup(name, true);
+	if (topic != NULL && prism_topic_allows(topic, privilege))
+		return topic;
+	if (topic == NULL && (superuser() || GetUserId() == prism_owner()))
+		prism_topic_missing(name);
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied for topic \"%s\"", name),
+			errdetail("The topic does not exist, or you do not have the privilege \"%s\" on its namespace.",
+					  privilege_name(privilege)),
+			errhint("The namespace's administrator can run prism.grant(namespace, '%s', role).",
+					privilege_name(privilege)));
+}
+
+/* ---------- names ---------- */
+
+/* The existing name nearest to a mistyped one, or NULL. */
+static char *
+nearest_topic(const char *name)
+{
+	char	   *nearest = NULL;
+	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
+	ListCell   *cell;
+
+	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
+		return NULL;
+	foreach(cell, prism_topic_names())
+	{
+		char	   *other = lfirst(cell);
+		int			distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
+															 1, 1, 1, nearest_distance, true);
+
+		if (distance <= nearest_distance)
+		{
+			nearest_distance = distance;
+			nearest = other;
+		}
+	}
+	return nearest;
+}
+
+void
+prism_topic_missing(const char *name)
+{
+	char	   *nearest = nearest_topic(name);
+
+	if (nearest != NULL && strcmp(nearest, name) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
+				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("topic \"%s\" does not exist", name),
+			nearest != NULL
+			? errhint("Perhaps you mean \"%s\"; prism.topics lists all.", nearest)
+			: errhint("Declare a namespace for it with prism.apply(); prism.topics lists those that exist."));
+}
+
+void
+prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name)
+{
+	if (strcmp(topic->namespace_name, namespace_name) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("topic \"%s\" does not belong to namespace \"%s\"", topic->name, namespace_name),
+				errdetail("It belongs to namespace \"%s\".", topic->namespace_name),
+				errhint("Leave the argument out, or name that namespace."));
+}
+
+void
+prism_topic_check_name(const char *name)
+{
+	Size		length = strlen(name);
+	const char *reason = NULL;
+
+	if (length == 0)
+		reason = "A topic needs a name.";
+	else if (length > PRISM_TOPIC_NAME_MAX)
+		reason = "A topic's name has at most 249 characters.";
+	else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		reason = "A topic cannot be called \".\" or \"..\".";
+	else if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
+		reason = "A topic's name consists of ASCII letters, digits, \".\", \"_\" and \"-\", as in Kafka.";
+	else if (strncmp(name, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0)
+		reason = "Names that begin with \"__prism\" are prism's own.";
+	if (reason != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid topic name \"%.*s\"",
+					   pg_mbcliplen(name, length, 64), name),
+				errdetail("%s", reason));
+}
