@@ -198,13 +198,34 @@ typedef struct Inserter
 	MemoryContext block_cxt;
 } Inserter;
 
+/*
+ * Which of a block's open segments holds [first, end).  That is told by the
+ * offsets that were taken, never by those that were expected when the segments
+ * were opened: others may have taken some meanwhile.  A row in another segment
+ * than its own is found by no reader.
+ */
+static int
+segment_of(const TopicBlock *block, int64 first, int64 end)
+{
+	int64		segment_messages = block->counter->segment_messages;
+	int64		segment = first / segment_messages;
+	bool		fits = segment >= block->first_segment && segment <= block->last_segment &&
+		(end - 1) / segment_messages == segment;
+
+	Assert(fits);
+	if (!fits)
+		elog(ERROR, "topic %d: offsets " INT64_FORMAT " to " INT64_FORMAT " would be written to segments " INT64_FORMAT " to " INT64_FORMAT,
+			 block->pending->topic_id, first, end - 1, block->first_segment, block->last_segment);
+	return segment - block->first_segment;
+}
+
 /* Insert the rows in slots[0 .. count), which lie in the segment of 'first'. */
 static void
 insert_chunk(Inserter *inserter, int count, int64 first)
 {
 	TopicBlock *block = inserter->block;
 	int64		segment_messages = block->pending->topic->segment_messages;
-	int			number = first / segment_messages - block->first_segment;
+	int			number = segment_of(block, first, inserter->offset);
 
 	heap_multi_insert(block->segments[number], inserter->slots, count, inserter->cid, 0, inserter->bulk);
 	for (int i = 0; i < count; i++)
@@ -306,12 +327,13 @@ insert_single(TopicBlock *block, CommandId cid)
 {
 	PrismPendingCursor cursor;
 	HeapTuple	tuple;
+	int			number = segment_of(block, block->in_flight->first, block->in_flight->end);
 
 	prism_pending_begin(&cursor, block->pending, PRISM_PENDING_READ_COMMIT);
 	tuple = prism_pending_fetch(&cursor);
 	prism_row_number(tuple, block->in_flight->first, block->pending->live - 1);
-	heap_insert(block->segments[0], tuple, cid, 0, NULL);
-	prism_segment_index_insert(block->indexes[0], tuple, &tuple->t_self, block->in_flight->first);
+	heap_insert(block->segments[number], tuple, cid, 0, NULL);
+	prism_segment_index_insert(block->indexes[number], tuple, &tuple->t_self, block->in_flight->first);
 	block->bytes = tuple->t_len;
 }
 
