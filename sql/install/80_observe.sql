@@ -111,6 +111,13 @@ RETURNS SETOF record
 COMMENT ON FUNCTION prism.doctor() IS
 'Looks at the server and this database and tells what is missing, with the very line to set. state: ok, note (good to know), warning (works, but not for ever or not for all), error. Works without preload and on a standby, where it leaves out what is not there. For the owner of the extension and members of pg_monitor (42501).';
 
+CREATE FUNCTION prism.repair(topic text, OUT first_position bigint, OUT last_position bigint, OUT messages integer)
+RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_repair';
+COMMENT ON FUNCTION prism.repair(text) IS
+'Puts messages where readers find them that version 0.2.0 wrote to another segment than that of their position (prism.doctor() tells of which topics), in this transaction, and returns where they are, by position. Waits for those who use the topic and keeps others out until the transaction ends. A sink, group or reader that is behind such a position gets the messages now; one that has passed it does not come back by itself: read them with prism.read(topic, first_position, messages) and publish them again, or let a group begin again there with prism.seek(), which repeats what follows. For the owner of the extension (42501). Errors: 42704 unknown topic; 55000 the segment they belong to is missing, 25006 read-only transaction or standby.';
+
 -- The samples: name, type and help as Prometheus has them, labels as a flat object of strings. Totals begin with the server.
 CREATE VIEW prism.metrics WITH (security_barrier) AS
 WITH outbox AS (

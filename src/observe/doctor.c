@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "store/counter.h"
+#include "store/segment_misplaced.h"
 #include "store/topic.h"
 
 #include "access/xlog.h"
@@ -42,6 +43,7 @@ typedef struct Report
 {
 	ReturnSetInfo *result;
 	bool		has_shared;		/* preloaded, and not a standby */
+	int			misplaced;		/* topics with rows in another segment than their own */
 } Report;
 
 static void put(Report *report, const char *item, const char *state, const char *format,...) pg_attribute_printf(4, 5);
@@ -376,6 +378,33 @@ check_segments(Report *report)
 		put(report, "segments", "ok", NULL);
 }
 
+/* Column: number of the topic. */
+static void
+put_misplaced(Report *report, HeapTuple row, TupleDesc columns)
+{
+	bool		busy;
+	PrismTopic *topic = prism_topic_try_id(atoi(SPI_getvalue(row, columns, 1)), &busy);
+
+	if (topic == NULL)
+		return;
+	if (prism_segments_misplaced(topic))
+	{
+		report->misplaced++;
+		put(report, psprintf("topic %s", topic->name), "error",
+			"Messages lie in another segment than that of their position, where no reader finds them. Run as the owner of the extension: SELECT * FROM prism.repair(%s)",
+			quote_literal_cstr(topic->name));
+	}
+	prism_topic_release(topic);
+}
+
+static void
+check_misplaced(Report *report)
+{
+	for_each(report, "SELECT topic_id FROM prism.topic ORDER BY name", put_misplaced);
+	if (report->misplaced == 0)
+		put(report, "rows", "ok", NULL);
+}
+
 /* Columns: namespace, state, last error, hint. */
 static void
 put_namespace(Report *report, HeapTuple row, TupleDesc columns)
@@ -412,6 +441,7 @@ static void (*const checks[]) (Report *report) = {
 	check_workers,
 	check_publications,
 	check_segments,
+	check_misplaced,
 	check_committing,
 	check_namespaces
 };

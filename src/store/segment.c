@@ -211,7 +211,10 @@ prism_segment_end(PrismTopic *topic, int64 segment_number)
 	int64		end;
 	TimestampTz at;
 
-	return read_end(topic, segment_number, BackwardScanDirection, &end, &at) ? end : -1;
+	if (!read_end(topic, segment_number, BackwardScanDirection, &end, &at))
+		return -1;
+	/* what is beyond belongs to another segment (segment_misplaced.h) */
+	return Min(end, (segment_number + 1) * topic->segment_messages);
 }
 
 void
