@@ -312,6 +312,10 @@ SELECT prism.publish('publish-test', 'x') IS NOT NULL AS published;
 ROLLBACK;
 SELECT topic, last - first AS more FROM prism.last_position();
 SELECT l.topic, l.last = max(m."position") AS true FROM prism.last_position() l, prism.read(l.topic, 0, 10000) m GROUP BY l.topic, l.last ORDER BY 1;
+-- An acknowledgement publishes to prism's own topics alone: it stays the last one that published to a user's.
+SELECT count(prism.ack(m)) FROM prism.consume('publish-small', 'publish-last', 2) m;
+SELECT topic, last - first AS more FROM prism.last_position();
+SELECT prism.drop_group('publish-small', 'publish-last');
 SELECT count(*) FROM publish_look();
 
 -- Toasted values, compressed values and values from tables arrive as they were.

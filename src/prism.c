@@ -94,7 +94,7 @@ refuse_prepare(void)
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("cannot PREPARE a transaction that has made or dropped topics"),
 				errhint("Commit it in one phase."));
-	prism_log_pre_commit();		/* with nothing to write, it keeps later callbacks from publishing */
+	prism_log_pre_commit(false);	/* with nothing to write, it keeps later callbacks from publishing */
 }
 
 /*
@@ -104,12 +104,15 @@ refuse_prepare(void)
 static void
 on_transaction(XactEvent event, void *arg)
 {
+	bool		gone;
+
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			prism_group_pre_commit();
-			prism_log_pre_commit();
-			prism_wake_pre_commit();
+			gone = prism_wake_pre_commit();
+			if (!gone)
+				prism_group_pre_commit();
+			prism_log_pre_commit(gone);
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			refuse_prepare();

@@ -21,6 +21,11 @@
 #define PRISM_TOPIC_NAME_MAX 249
 #define PRISM_KEY_BYTES_MAX 65536
 #define PRISM_HEADERS_BYTES_MAX (1024 * 1024)
+/*
+ * pg_dump writes a bytea as text, two characters a byte, and a row with all
+ * its columns must stay below 1 GB there: what cannot be dumped is not taken.
+ */
+#define PRISM_MESSAGE_BYTES_LIMIT INT64CONST(512000000)
 
 /*
  * A message as it is read from a log.

@@ -175,6 +175,7 @@ prism_publish_topic(text *topic_name, text *namespace_name)
 	PrismTopic *topic;
 	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
 
+	prism_require_preload();
 	if (topic_name == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -334,7 +335,7 @@ prism_last_position(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const PrismLastPosition *positions;
-	int			count = prism_log_last_positions(&positions);
+	int			count = prism_log_last_positions(true, &positions);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < count; i++)

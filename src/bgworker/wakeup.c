@@ -124,11 +124,12 @@ prism_wake_hold_off(Oid database, bool to_drop)
 }
 
 /* A savepoint may have brought the extension back: look whether it is really gone. */
-void
+bool
 prism_wake_pre_commit(void)
 {
 	if (extension_dropped)
 		forget_topics = !OidIsValid(prism_extension_oid());
+	return forget_topics;
 }
 
 /* COMMIT PREPARED runs in another session, which could not tell the workers. */

@@ -21,8 +21,8 @@ extern void prism_wake_maintainer(void);
 /* A delayed message was committed: wake this database's scheduler, or the manager, which starts one. Cannot throw. */
 extern void prism_wake_scheduler(void);
 
-/* Transaction callbacks, called by prism.c: after the log's. */
-extern void prism_wake_pre_commit(void);
+/* Transaction callbacks, called by prism.c.  True: the extension is gone, and all that the transaction had to do for it. */
+extern bool prism_wake_pre_commit(void);
 extern void prism_wake_pre_prepare(void);
 extern void prism_wake_end(bool committed); /* cannot throw */
 

@@ -227,7 +227,7 @@ read_needs(PrismNamespace *namespace, const PrismYaml *needs)
 					   prism_at(option)),
 				errdetail("Messages of more than " INT64_FORMAT " bytes need it; \"%s\" are " INT64_FORMAT " bytes.",
 						  PRISM_MESSAGE_BYTES_LIMIT, option->text, namespace->message_bytes_max),
-				errhint("Use at most 1GB for now."));
+				errhint("Use at most 512MB, which pg_dump can still write; keep what is larger elsewhere and publish where it is."));
 }
 
 /* NULL: as by default. */

@@ -18,9 +18,6 @@
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
 
-/* A bytea of PostgreSQL ends at 1 GB; librdkafka at a billion bytes. */
-#define PRISM_MESSAGE_BYTES_LIMIT INT64CONST(1000000000)
-
 /* What applications see of a namespace: the RFC's layer 3. */
 typedef struct PrismApi
 {

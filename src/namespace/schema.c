@@ -173,7 +173,8 @@ prism_schema_check(const PrismYaml *root)
 		check_namespace(root);
 	else
 	{
-		check_map(root, "configuration", NULL);
+		/* nobody knows yet which of the two it is to become */
+		check_map(root, "configuration", "namespace");
 		report_wrong_value(&whole, root);
 	}
 }

@@ -58,11 +58,24 @@ static TopicBlock *blocks = NULL;
 static int	block_count = 0;
 static int	registered = 0;		/* blocks[0 .. registered) are in flight */
 
-/* What this session's last commit published; candidates become valid with COMMIT. */
-static PrismLastPosition *last_positions = NULL;
-static PrismLastPosition *candidates = NULL;
+/* What a commit published. */
+typedef struct Positions
+{
+	int			count;
+	bool		of_users;		/* not only to prism's own topics */
+	PrismLastPosition *items;
+} Positions;
+
+/*
+ * Of this session: the last commit, and the last one that published to a topic
+ * of a user; often the same.  Candidates, which become valid with COMMIT, are
+ * noted in the one that is neither: there nothing may be allocated.
+ */
+static Positions noted[3];
 static int	positions_max = 0;
-static int	last_count = 0;
+static Positions *last = &noted[0];
+static Positions *last_of_users = &noted[0];
+static Positions *candidates = &noted[1];
 
 /* ---------- 1: prepare ---------- */
 
@@ -440,28 +453,52 @@ make_blocks(List *topics)
 	}
 }
 
+/* Room for 'count' topics in each of them. */
+static void
+make_positions_room(int count)
+{
+	PrismLastPosition *room;
+	PrismLastPosition *former = noted[0].items;
+
+	if (count <= positions_max)
+		return;
+	room = MemoryContextAlloc(TopMemoryContext, lengthof(noted) * count * sizeof(PrismLastPosition));
+	for (int i = 0; i < (int) lengthof(noted); i++)
+	{
+		if (noted[i].count > 0)
+			memcpy(room + i * count, noted[i].items, noted[i].count * sizeof(PrismLastPosition));
+		noted[i].items = room + i * count;
+	}
+	positions_max = count;
+	if (former != NULL)
+		pfree(former);
+}
+
 static void
 note_positions(void)
 {
-	if (positions_max < block_count)
-	{
-		PrismLastPosition *grown = MemoryContextAlloc(TopMemoryContext,
-													  2 * block_count * sizeof(PrismLastPosition));
-		PrismLastPosition *former = positions_max > 0 ? Min(last_positions, candidates) : NULL;
-
-		if (last_count > 0)
-			memcpy(grown, last_positions, last_count * sizeof(PrismLastPosition));
-		last_positions = grown;
-		candidates = grown + block_count;
-		positions_max = block_count;
-		if (former != NULL)
-			pfree(former);
-	}
+	make_positions_room(block_count);
+	candidates->count = block_count;
+	candidates->of_users = false;
 	for (int i = 0; i < block_count; i++)
-		candidates[i] = (PrismLastPosition)
 	{
-		blocks[i].pending->topic_id, blocks[i].in_flight->first, blocks[i].in_flight->end - 1
-	};
+		candidates->items[i] = (PrismLastPosition)
+		{
+			blocks[i].pending->topic_id, blocks[i].in_flight->first, blocks[i].in_flight->end - 1
+		};
+		candidates->of_users |= blocks[i].pending->topic->namespace_id > 0;
+	}
+}
+
+/* Cannot throw. */
+static void
+keep_positions(void)
+{
+	last = candidates;
+	if (last->of_users)
+		last_of_users = last;
+	for (candidates = noted; candidates == last || candidates == last_of_users; candidates++)
+		 /* there are three */ ;
 }
 
 /*
@@ -485,7 +522,7 @@ wants_snapshot(void)
 }
 
 void
-prism_log_pre_commit(void)
+prism_log_pre_commit(bool gone)
 {
 	MemoryContext caller;
 	bool		snapshot;
@@ -494,7 +531,8 @@ prism_log_pre_commit(void)
 	if (!prism_log_has_pending())
 		return;
 	caller = MemoryContextSwitchTo(TopTransactionContext);
-	make_blocks(prism_pending_topics());
+	if (!gone)
+		make_blocks(prism_pending_topics());
 	if (block_count > 0)
 	{
 		snapshot = wants_snapshot();
@@ -519,13 +557,7 @@ void
 prism_log_end(bool committed)
 {
 	if (committed && registered > 0)
-	{
-		PrismLastPosition *former = last_positions;
-
-		last_positions = candidates;
-		candidates = former;
-		last_count = registered;
-	}
+		keep_positions();
 	settle_blocks(committed ? XactLastCommitEnd : InvalidXLogRecPtr);
 	blocks = NULL;
 	block_count = 0;
@@ -533,8 +565,10 @@ prism_log_end(bool committed)
 }
 
 int
-prism_log_last_positions(const PrismLastPosition **positions)
+prism_log_last_positions(bool of_users, const PrismLastPosition **positions)
 {
-	*positions = last_positions;
-	return last_count;
+	const Positions *wanted = of_users ? last_of_users : last;
+
+	*positions = wanted->items;
+	return wanted->count;
 }

@@ -168,7 +168,7 @@ void
 prism_delay_state_committed(PrismDelayState *state, int32 journal_id)
 {
 	const PrismLastPosition *positions;
-	int			count = prism_log_last_positions(&positions);
+	int			count = prism_log_last_positions(false, &positions);
 
 	for (int i = 0; i < count && state->records == 0; i++)
 	{

@@ -34,7 +34,7 @@ extern void prism_pending_discard(int32 topic_id);
 /* This transaction has something to publish. */
 extern bool prism_log_has_pending(void);
 
-/* What the last committed transaction of this session published. */
+/* What the last committed transaction of this session published; with 'of_users' the last one that published to a topic of a user. */
 typedef struct PrismLastPosition
 {
 	int32		topic_id;
@@ -42,10 +42,10 @@ typedef struct PrismLastPosition
 	int64		last;
 } PrismLastPosition;
 
-extern int	prism_log_last_positions(const PrismLastPosition **positions);
+extern int	prism_log_last_positions(bool of_users, const PrismLastPosition **positions);
 
 /* Transaction callbacks, registered by prism.c. */
-extern void prism_log_pre_commit(void);
+extern void prism_log_pre_commit(bool gone);	/* gone: the extension was dropped, and with it all topics */
 extern void prism_log_end(bool committed);	/* cannot throw */
 extern void prism_log_subcommit(int nest_level);
 extern void prism_log_subabort(int nest_level);

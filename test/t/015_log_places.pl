@@ -93,7 +93,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
 my $hint = qr/55000: prism must be loaded at server start\nHINT:  Add prism to shared_preload_libraries in postgresql.conf and restart the server/;
 like(error_of($node, $_), $hint, "without preload: $_")
-  for q{SELECT prism.publish('places', 'x')}, q{SELECT prism.publish_batch('places', '{1}'::jsonb[])}, q{SELECT * FROM prism.read('places')},
+  for q{SELECT prism.publish('places', 'x')}, q{SELECT prism.publish('nowhere', 'x')}, q{SELECT prism.publish_batch(NULL, '{1}'::jsonb[])}, q{SELECT * FROM prism.read('nowhere')}, q{SELECT prism.publish_batch('places', '{1}'::jsonb[])}, q{SELECT * FROM prism.read('places')},
   q{SELECT * FROM prism.outbox}, q{INSERT INTO prism.outbox (topic, payload) VALUES ('places', 'x')}, q{SELECT * FROM prism.consume('places', 'g')};
 is(sql('SELECT count(*) > 0 FROM prism.topics'), 't', 'the views answer');
 is(sql('SELECT prism.version()'), sql(q{SELECT extversion FROM pg_extension WHERE extname = 'prism'}), 'so does prism.version()');

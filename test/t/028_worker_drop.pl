@@ -66,5 +66,15 @@ my ($code, $output, $error) = $node->psql('postgres', q{
 	COMMIT;});
 like($error, qr/extension "prism" was made anew in this transaction/, 'a commit refuses what was published before');
 
+# What a transaction has published, acknowledged and moved goes with the extension that it drops; a savepoint brings both back.
+my $work = q{BEGIN; SELECT prism.publish('gone', 'x'); SELECT prism.publish('gone', 'later', deliver_at => now() + '1 day');
+	SELECT count(prism.ack(m)) FROM prism.consume('gone', 'g', 1) m; SELECT prism.consume('gone', 'h', 1); SELECT prism.seek('gone', 'i', 'latest');};
+$node->safe_psql('postgres', q{CREATE EXTENSION IF NOT EXISTS prism; SELECT prism.apply('{name: gone, client_api: queue}');
+	SELECT prism.publish('gone', 'kept'); SELECT prism.create_group('gone', 'i')});
+$node->safe_psql('postgres', "$work SAVEPOINT s; DROP EXTENSION prism; ROLLBACK TO s; COMMIT");
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('gone')}), '2', 'a drop that was rolled back takes nothing along');
+$node->safe_psql('postgres', "$work DROP EXTENSION prism; COMMIT");
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'prism'}), '0', 'a transaction that has published and drops the extension commits');
+
 $_->quit for $dropper, $watcher;
 done_testing();
