@@ -93,8 +93,9 @@ extern Oid	prism_owner(void);
 
 /*
  * Run as the extension's owner until prism_leave_owner(): for prism's own
- * catalogue and sequences, which callers have no rights on.  An error restores
- * the caller's identity by itself (AbortTransaction, AbortSubTransaction).
+ * sequences, which callers have no rights on; statements go through query.h.
+ * An error restores the caller's identity by itself (AbortTransaction,
+ * AbortSubTransaction).
  */
 typedef struct PrismIdentity
 {
@@ -104,8 +105,5 @@ typedef struct PrismIdentity
 
 extern PrismIdentity prism_enter_owner(void);
 extern void prism_leave_owner(PrismIdentity identity);
-
-/* Run one statement, connected to SPI; its rows stay in SPI_tuptable.  nulls: as of SPI_execute_with_args(). */
-extern void prism_spi_run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
 
 #endif							/* PRISM_H */

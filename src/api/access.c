@@ -12,6 +12,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "api/access.h"
 #include "namespace/namespace.h"
 
@@ -59,7 +60,7 @@ prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 void
 prism_access_lock(void)
 {
-	prism_run_as_owner("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL);
+	prism_query("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL);
 }
 
 bool
@@ -142,10 +143,10 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 				errmsg("namespace \"%s\" has lost its rights view", namespace_name),
 				errhint("Apply the namespace again."));
 
-	prism_run_as_owner(psprintf("%s %s ON prism_log.namespace_%d %s %s",
-								grant ? "GRANT" : "REVOKE", verb->sql, namespace->namespace_id,
-								grant ? "TO" : "FROM", quote_identifier(role_name)),
-					   0, NULL, NULL);
+	prism_query(psprintf("%s %s ON prism_log.namespace_%d %s %s",
+						 grant ? "GRANT" : "REVOKE", verb->sql, namespace->namespace_id,
+						 grant ? "TO" : "FROM", quote_identifier(role_name)),
+				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	prism_access_sync_role(role);
 	if (namespace->table != NULL)
@@ -197,10 +198,10 @@ prism_access_holders(int32 namespace_id)
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
 	List	   *roles = NIL;
 
-	prism_run_as_owner("SELECT DISTINCT a.grantee"
-					   " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
-					   " WHERE c.oid = $1 AND a.grantee <> c.relowner",
-					   1, types, values);
+	prism_query("SELECT DISTINCT a.grantee"
+				" FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
+				" WHERE c.oid = $1 AND a.grantee <> c.relowner",
+				1, types, values, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -286,19 +287,10 @@ run_generated(const char *query, int parameters, Oid *types, Datum *values)
 {
 	SPITupleTable *statements;
 
-	prism_run_as_owner(query, parameters, types, values);
+	prism_query(query, parameters, types, values, NULL);
 	statements = SPI_tuptable;
 	for (uint64 i = 0; i < statements->numvals; i++)
-		prism_run_as_owner(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL);
+		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
 	SPI_freetuptable(statements);
 	CommandCounterIncrement();
-}
-
-void
-prism_run_as_owner(const char *statement, int parameters, Oid *types, Datum *values)
-{
-	PrismIdentity identity = prism_enter_owner();
-
-	prism_spi_run(statement, parameters, types, values, NULL);
-	prism_leave_owner(identity);
 }

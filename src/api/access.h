@@ -54,7 +54,4 @@ extern void prism_access_sync_role(Oid role);
 /* Likewise the privileges on the namespace's outbox view. */
 extern void prism_access_sync_outbox(int32 namespace_id, const char *table);
 
-/* Run one utility statement or query as the extension's owner; SPI must be connected. */
-extern void prism_run_as_owner(const char *statement, int parameters, Oid *types, Datum *values);
-
 #endif							/* PRISM_ACCESS_H */

@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
 #include "bgworker/wakeup.h"
@@ -177,9 +178,9 @@ check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
 	Oid			types[] = {TEXTOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
 
-	prism_run_as_owner("SELECT n.name FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
-					   " WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
-					   lengthof(types), types, values);
+	prism_query("SELECT n.name FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
+				" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
+				lengthof(types), types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		char	   *owner = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
@@ -311,8 +312,8 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	if (namespace->table != NULL)
 		prism_namespace_drop_table(namespace->table);
 	drop_topics(namespace->namespace_id, force);
-	prism_run_as_owner(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
-					   0, NULL, NULL);
+	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
+				0, NULL, NULL, NULL);
 	prism_namespace_delete(namespace->namespace_id);
 	foreach(cell, holders)
 		prism_access_sync_role(lfirst_oid(cell));
@@ -331,8 +332,8 @@ drop_topics(int32 namespace_id, bool force)
 	SPITupleTable *topics;
 	bool		isnull;
 
-	prism_run_as_owner("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
-					   1, types, values);
+	prism_query("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
+				1, types, values, NULL);
 	topics = SPI_tuptable;
 	for (uint64 i = 0; i < topics->numvals; i++)
 	{

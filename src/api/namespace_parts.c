@@ -9,6 +9,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
 #include "store/dead_letter.h"
@@ -67,9 +68,9 @@ rights_difference(const PrismNamespaceWork *work)
 static void
 make_rights(PrismNamespaceWork *work)
 {
-	prism_run_as_owner(psprintf("CREATE VIEW prism_log.namespace_%d AS SELECT %s::text AS namespace",
-								work->namespace_id, quote_literal_cstr(work->wanted->name)),
-					   0, NULL, NULL);
+	prism_query(psprintf("CREATE VIEW prism_log.namespace_%d AS SELECT %s::text AS namespace",
+						 work->namespace_id, quote_literal_cstr(work->wanted->name)),
+				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	prism_depend_on_extension(RelationRelationId, prism_access_view(work->namespace_id));
 }
@@ -95,8 +96,8 @@ find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max, char 
 	int32		topic_id = 0;
 	bool		isnull;
 
-	prism_run_as_owner("SELECT topic_id, message_bytes_max, policy FROM prism.topic"
-					   " WHERE namespace_id = $1 AND name = $2", lengthof(types), types, values);
+	prism_query("SELECT topic_id, message_bytes_max, policy FROM prism.topic"
+				" WHERE namespace_id = $1 AND name = $2", lengthof(types), types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -304,7 +305,7 @@ table_state(const char *table, const char *topic)
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(table), CStringGetTextDatum(topic)};
 
-	prism_run_as_owner(table_query, lengthof(types), types, values);
+	prism_query(table_query, lengthof(types), types, values, NULL);
 	return SPI_processed == 0 ? NULL :
 		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }
@@ -340,7 +341,7 @@ prism_namespace_drop_table(const char *table)
 	char	   *state = table_state(table, "");
 
 	if (state != NULL && strcmp(state, "taken") != 0)
-		prism_run_as_owner(psprintf("DROP VIEW prism.%s", quote_identifier(table)), 0, NULL, NULL);
+		prism_query(psprintf("DROP VIEW prism.%s", quote_identifier(table)), 0, NULL, NULL, NULL);
 }
 
 /* Of the same shape as prism.outbox: SELECT shows the topic's messages, INSERT and COPY publish. */
@@ -358,11 +359,11 @@ make_table(PrismNamespaceWork *work)
 
 	view = psprintf("prism.%s", quote_identifier(wanted->table));
 	topic = quote_literal_cstr(wanted->topic);
-	prism_run_as_owner(psprintf("CREATE VIEW %s AS SELECT * FROM prism.outbox_messages(%s)", view, topic),
-					   0, NULL, NULL);
-	prism_run_as_owner(psprintf("CREATE TRIGGER publish INSTEAD OF INSERT ON %s"
-								" FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
-					   0, NULL, NULL);
+	prism_query(psprintf("CREATE VIEW %s AS SELECT * FROM prism.outbox_messages(%s)", view, topic),
+				0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE TRIGGER publish INSTEAD OF INSERT ON %s"
+						 " FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
+				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	prism_depend_on_extension(RelationRelationId,
 							  get_relname_relid(wanted->table, get_namespace_oid("prism", false)));

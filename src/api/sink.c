@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "api/access.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
@@ -83,22 +84,17 @@ static List *
 read_sinks(int32 topic_id)
 {
 	MemoryContext caller_cxt = CurrentMemoryContext;
-	PrismIdentity identity = prism_enter_owner();
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 	List	   *rows = NIL;
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT sink_id, topic_id, backend, server, config OPERATOR(pg_catalog.->>) 'topic', paused"
-							  " FROM prism.sink"
-							  " WHERE $1 OPERATOR(pg_catalog.=) 0 OR topic_id OPERATOR(pg_catalog.=) $1"
-							  " ORDER BY sink_id", 1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read("SELECT sink_id, topic_id, backend, server, config ->> 'topic', paused"
+					 " FROM prism.sink WHERE $1 = 0 OR topic_id = $1 ORDER BY sink_id", 1, &type, &value, 0);
 	MemoryContextSwitchTo(caller_cxt);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		rows = lappend(rows, make_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
 	SPI_finish();
-	prism_leave_owner(identity);
 	return rows;
 }
 
@@ -237,16 +233,12 @@ find_sink(FunctionCallInfo fcinfo)
 static void
 set_paused(const SinkRow *row, bool paused)
 {
-	PrismIdentity identity = prism_enter_owner();
 	Oid			types[] = {INT4OID, BOOLOID};
 	Datum		values[] = {Int32GetDatum(row->sink_id), BoolGetDatum(paused)};
 
 	SPI_connect();
-	if (SPI_execute_with_args("UPDATE prism.sink SET paused = $2 WHERE sink_id OPERATOR(pg_catalog.=) $1",
-							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not write prism.sink");
+	prism_query("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values, NULL);
 	SPI_finish();
-	prism_leave_owner(identity);
 	prism_catalog_changed();
 	prism_wake_at_commit();
 }
@@ -351,12 +343,9 @@ require_owner(const char *function)
 static void
 take_identity(bool new_id)
 {
-	PrismIdentity identity = prism_enter_owner();
-
 	SPI_connect();
 	prism_identity_take(new_id);
 	SPI_finish();
-	prism_leave_owner(identity);
 }
 
 Datum

@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"
@@ -233,9 +234,7 @@ look_at_topics(Round *round, int *seen)
 	SPITupleTable *rows;
 	int			count;
 
-	if (SPI_execute_with_args("SELECT topic_id FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.>) $1 ORDER BY 1",
-							  1, &type, &after, NULL, true, TOPICS_A_LOOK) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.topic");
+	prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 ORDER BY 1", 1, &type, &after, TOPICS_A_LOOK);
 	rows = SPI_tuptable;
 	count = *seen = SPI_processed;
 	for (int i = 0; i < count; i++)
@@ -313,10 +312,8 @@ topic_after(int32 topic_id)
 	Datum		after = Int32GetDatum(topic_id);
 	bool		isnull;
 
-	if (SPI_execute_with_args("SELECT topic_id FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.>) $1"
-							  " AND namespace_id IS NOT NULL ORDER BY 1 LIMIT 1",
-							  1, &type, &after, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.topic");
+	prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 AND namespace_id IS NOT NULL"
+					 " ORDER BY 1 LIMIT 1", 1, &type, &after, 1);
 	return SPI_processed == 0 ? 0 :
 		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
@@ -394,8 +391,7 @@ adopt_strays(void)
 	uint64		count;
 
 	prism_worker_begin("looking for what a restore has made");
-	if (SPI_execute(strays_query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read pg_class");
+	prism_query_read(strays_query, 0, NULL, NULL, 0);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)

@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/delay.h"
@@ -145,8 +146,7 @@ read_wanted(void)
 	(void) want(&wanted, PRISM_MAINTAINER);
 	prism_worker_begin("reading which workers are wanted");
 	delayed = prism_delay_has_work();
-	if (SPI_execute(forwarders_query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read(forwarders_query, 0, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		PrismWorkerIdentity *forwarder = want(&wanted, PRISM_FORWARDER);
@@ -156,8 +156,7 @@ read_wanted(void)
 	}
 	if (delayed)
 		(void) want(&wanted, PRISM_SCHEDULER);
-	if (SPI_execute(roles_query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.handler");
+	prism_query_read(roles_query, 0, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		want(&wanted, PRISM_HANDLER_WORKER)->role =
 			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));

@@ -11,6 +11,7 @@
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
+#include "query.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ static const struct
 	const char *value;
 	bool		for_users;		/* the session's own value is meant for functions of users that a worker calls */
 }			worker_settings[] = {
-	{"search_path", "pg_catalog", true},
+	{"search_path", PRISM_SEARCH_PATH, true},
 	{"statement_timeout", "0", false},
 	{"lock_timeout", "0", true},
 	{"idle_in_transaction_session_timeout", "0", false},

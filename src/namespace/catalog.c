@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "namespace/namespace.h"
 
 #include "catalog/pg_type.h"
@@ -33,7 +34,6 @@ static void add_log_needs(StringInfo json, const PrismNamespace *namespace);
 static void add_need(StringInfo json, const PrismNamespace *namespace, const char *need);
 static char *joined_brokers(const PrismNamespace *namespace);
 static char *normalise(const char *json);
-static void run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected);
 
 char *
 prism_namespace_config(const PrismNamespace *namespace)
@@ -232,17 +232,6 @@ normalise(const char *json)
 
 /* ---------- rows of prism.namespace ---------- */
 
-static void
-run_as_owner(const char *statement, int parameters, Oid *types, Datum *values, int expected)
-{
-	PrismIdentity identity = prism_enter_owner();
-	int			result = SPI_execute_with_args(statement, parameters, types, values, NULL, false, 0);
-
-	prism_leave_owner(identity);
-	if (result != expected)
-		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
-}
-
 static char *
 copy_column(MemoryContext mcxt, HeapTuple row, TupleDesc columns, int column)
 {
@@ -258,11 +247,11 @@ prism_namespace_find(const char *name, MemoryContext mcxt)
 	Datum		values[] = {CStringGetTextDatum(name)};
 	PrismStoredNamespace *stored = NULL;
 
-	run_as_owner("SELECT namespace_id, name, config ->> 'topic',"
-				 " (SELECT p ->> 'table' FROM jsonb_array_elements(config -> 'patterns') p"
-				 "  WHERE p ->> 'type' = 'outbox'), config"
-				 " FROM prism.namespace WHERE name = $1",
-				 1, types, values, SPI_OK_SELECT);
+	prism_query("SELECT namespace_id, name, config ->> 'topic',"
+				" (SELECT p ->> 'table' FROM jsonb_array_elements(config -> 'patterns') p"
+				"  WHERE p ->> 'type' = 'outbox'), config"
+				" FROM prism.namespace WHERE name = $1",
+				1, types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -289,9 +278,9 @@ prism_namespace_insert(int32 namespace_id, const char *name, const char *config)
 		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
 	};
 
-	run_as_owner("INSERT INTO prism.namespace (namespace_id, name, config, applied_at, applied_by)"
-				 " VALUES ($1, $2, $3::jsonb, pg_catalog.now(), $4)",
-				 lengthof(types), types, values, SPI_OK_INSERT);
+	prism_query("INSERT INTO prism.namespace (namespace_id, name, config, applied_at, applied_by)"
+				" VALUES ($1, $2, $3::jsonb, pg_catalog.now(), $4)",
+				lengthof(types), types, values, NULL);
 }
 
 void
@@ -303,9 +292,9 @@ prism_namespace_update(int32 namespace_id, const char *config)
 		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
 	};
 
-	run_as_owner("UPDATE prism.namespace SET config = $2::jsonb, applied_at = pg_catalog.now(), applied_by = $3"
-				 " WHERE namespace_id = $1",
-				 lengthof(types), types, values, SPI_OK_UPDATE);
+	prism_query("UPDATE prism.namespace SET config = $2::jsonb, applied_at = pg_catalog.now(), applied_by = $3"
+				" WHERE namespace_id = $1",
+				lengthof(types), types, values, NULL);
 }
 
 void
@@ -314,8 +303,8 @@ prism_namespace_delete(int32 namespace_id)
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(namespace_id)};
 
-	run_as_owner("DELETE FROM prism.namespace WHERE namespace_id = $1",
-				 lengthof(types), types, values, SPI_OK_DELETE);
+	prism_query("DELETE FROM prism.namespace WHERE namespace_id = $1",
+				lengthof(types), types, values, NULL);
 }
 
 char *
@@ -325,12 +314,12 @@ prism_namespace_difference(const char *old_config, const char *new_config)
 	Datum		values[] = {CStringGetTextDatum(old_config), CStringGetTextDatum(new_config)};
 	char	   *difference;
 
-	run_as_owner("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
-				 "   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
-				 " FROM pg_catalog.jsonb_each($1::jsonb) o"
-				 " FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
-				 " WHERE o.value IS DISTINCT FROM n.value",
-				 lengthof(types), types, values, SPI_OK_SELECT);
+	prism_query("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
+				"   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
+				" FROM pg_catalog.jsonb_each($1::jsonb) o"
+				" FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
+				" WHERE o.value IS DISTINCT FROM n.value",
+				lengthof(types), types, values, NULL);
 	difference = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	return difference != NULL ? difference : pstrdup("");
 }

@@ -17,6 +17,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "guc.h"
+#include "query.h"
 #include "store/counter.h"
 #include "store/segment_misplaced.h"
 #include "store/topic.h"
@@ -200,17 +201,14 @@ typedef void (*RowFunction) (Report *report, HeapTuple row, TupleDesc columns);
 static uint64
 for_each(Report *report, const char *query, RowFunction function)
 {
-	PrismIdentity identity = prism_enter_owner();
 	uint64		count;
 
 	SPI_connect();
-	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not run \"%s\"", query);
+	prism_query_read(query, 0, NULL, NULL, 0);
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
 		function(report, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_finish();
-	prism_leave_owner(identity);
 	return count;
 }
 

@@ -10,6 +10,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"
@@ -45,12 +46,10 @@ static List *
 topic_ids(void)
 {
 	MemoryContext caller_cxt = CurrentMemoryContext;
-	PrismIdentity identity = prism_enter_owner();
 	List	   *ids = NIL;
 
 	SPI_connect();
-	if (SPI_execute("SELECT topic_id FROM prism.topic ORDER BY topic_id", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.topic");
+	prism_query_read("SELECT topic_id FROM prism.topic ORDER BY topic_id", 0, NULL, NULL, 0);
 	MemoryContextSwitchTo(caller_cxt);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -60,7 +59,6 @@ topic_ids(void)
 		ids = lappend_int(ids, DatumGetInt32(id));
 	}
 	SPI_finish();
-	prism_leave_owner(identity);
 	return ids;
 }
 

@@ -21,6 +21,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "store/counter.h"
 #include "store/segment.h"
 
@@ -142,7 +143,6 @@ prism_counter_save_jumps(PrismTopic *topic)
 {
 	PrismCounter *counter = topic->counter;
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
-	PrismIdentity identity;
 	int			count;
 	int			saved;
 
@@ -154,7 +154,6 @@ prism_counter_save_jumps(PrismTopic *topic)
 	if (saved >= count)
 		return;
 
-	identity = prism_enter_owner();
 	SPI_connect();
 	for (int i = saved; i < count; i++)
 	{
@@ -165,13 +164,12 @@ prism_counter_save_jumps(PrismTopic *topic)
 			Int64GetDatum(jumps[i % PRISM_JUMPS_KEPT].to)
 		};
 
-		SPI_execute_with_args("INSERT INTO prism.jump (topic_id, from_offset, to_offset)"
-							  " VALUES ($1, $2, $3) ON CONFLICT (topic_id, from_offset)"
-							  " DO UPDATE SET to_offset = EXCLUDED.to_offset",
-							  lengthof(types), types, values, NULL, false, 0);
+		prism_query("INSERT INTO prism.jump (topic_id, from_offset, to_offset)"
+					" VALUES ($1, $2, $3) ON CONFLICT (topic_id, from_offset)"
+					" DO UPDATE SET to_offset = EXCLUDED.to_offset",
+					lengthof(types), types, values, NULL);
 	}
 	SPI_finish();
-	prism_leave_owner(identity);
 
 	/* if this transaction aborts, a restart counts that jump as messages: a wrong lag, no more */
 	SpinLockAcquire(&counter->mutex);

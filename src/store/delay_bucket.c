@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "store/delay_bucket.h"
 
 #include "access/genam.h"
@@ -95,8 +96,8 @@ prism_delay_buckets(void)
 	List	   *buckets = NIL;
 
 	SPI_connect();
-	prism_spi_run("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket WHERE NOT retired ORDER BY bucket_id",
-				  0, NULL, NULL, NULL);
+	prism_query("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket WHERE NOT retired ORDER BY bucket_id",
+				0, NULL, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
@@ -141,24 +142,22 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	Datum		values[] = {
 		Int32GetDatum(bucket_id), TimestampTzGetDatum(span.from), TimestampTzGetDatum(span.to)
 	};
-	PrismIdentity identity = prism_enter_owner();
 
 	bucket_name(table, bucket_id);
 	index_name(index, bucket_id);
 	SPI_connect();
-	prism_spi_run(psprintf("CREATE TABLE prism_log.%s ("
-						   "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
-						   " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
-						   " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
-						   " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
-				  0, NULL, NULL, NULL);
-	prism_spi_run(psprintf("CREATE UNIQUE INDEX %s ON prism_log.%s (topic_id, due_at, sequence) WITH (deduplicate_items = off)",
-						   index, table), 0, NULL, NULL, NULL);
-	prism_spi_run("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
-				  lengthof(types), types, values, NULL);
+	prism_query(psprintf("CREATE TABLE prism_log.%s ("
+						 "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
+						 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+						 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+						 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
+				0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE UNIQUE INDEX %s ON prism_log.%s (topic_id, due_at, sequence) WITH (deduplicate_items = off)",
+						 index, table), 0, NULL, NULL, NULL);
+	prism_query("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
+				lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
 	SPI_finish();
-	prism_leave_owner(identity);
 
 	prism_depend_on_extension(RelationRelationId,
 							  get_relname_relid(table, get_namespace_oid("prism_log", false)));
@@ -173,7 +172,7 @@ run_for(const char *statement, int32 bucket_id)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(bucket_id);
 
-	prism_spi_run(statement, 1, &type, &value, NULL);
+	prism_query(statement, 1, &type, &value, NULL);
 }
 
 /* One update for a whole table. */
@@ -181,7 +180,7 @@ void
 prism_delay_bucket_retire(int32 bucket_id)
 {
 	SPI_connect();
-	run_for("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id OPERATOR(pg_catalog.=) $1", bucket_id);
+	run_for("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id = $1", bucket_id);
 	SPI_finish();
 }
 
@@ -198,9 +197,9 @@ drop_bucket(int32 bucket_id)
 		if (!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
 			!ConditionalLockRelationOid(relid, AccessExclusiveLock))
 			return false;
-		prism_spi_run(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
+		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
 	}
-	run_for("DELETE FROM prism.delay_bucket WHERE bucket_id OPERATOR(pg_catalog.=) $1", bucket_id);
+	run_for("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
 	return true;
 }
 
@@ -212,7 +211,7 @@ prism_delay_bucket_drop_retired(void)
 	bool		dropped = false;
 
 	SPI_connect();
-	prism_spi_run("SELECT bucket_id FROM prism.delay_bucket WHERE retired ORDER BY 1", 0, NULL, NULL, NULL);
+	prism_query("SELECT bucket_id FROM prism.delay_bucket WHERE retired ORDER BY 1", 0, NULL, NULL, NULL);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count && !dropped; i++)

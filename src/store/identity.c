@@ -16,6 +16,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "store/identity.h"
 
 #include <sys/stat.h>
@@ -96,7 +97,7 @@ run(const char *statement, const Surroundings *here, const pg_uuid_t *id)
 		Int32GetDatum((int32) here->timeline), Int64GetDatum(here->inode), UUIDPGetDatum(id)
 	};
 
-	prism_spi_run(statement, lengthof(types), types, values, NULL);
+	prism_query(statement, lengthof(types), types, values, NULL);
 }
 
 static void
@@ -118,9 +119,8 @@ read_recorded(Surroundings *recorded, pg_uuid_t *id)
 	TupleDesc	columns;
 	bool		isnull;
 
-	if (SPI_execute("SELECT system_identifier, database_oid, timeline, directory_inode, installation_id"
-					" FROM prism.installation ORDER BY since DESC", false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.installation");
+	prism_query("SELECT system_identifier, database_oid, timeline, directory_inode, installation_id"
+				" FROM prism.installation ORDER BY since DESC LIMIT 1", 0, NULL, NULL, NULL);
 	if (SPI_processed == 0)
 		return false;
 	row = SPI_tuptable->vals[0];
@@ -138,8 +138,7 @@ read_recorded(Surroundings *recorded, pg_uuid_t *id)
 static void
 lock_row(void)
 {
-	if (SPI_execute("LOCK TABLE prism.installation IN SHARE ROW EXCLUSIVE MODE", false, 0) < 0)
-		elog(ERROR, "could not lock prism.installation");
+	prism_query("LOCK TABLE prism.installation IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL);
 }
 
 static void

@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "store/counter.h"
 #include "store/segment.h"
 
@@ -238,21 +239,19 @@ register_segment(int32 topic_id, int64 segment_number)
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
 
-	SPI_execute_with_args("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
-						  " VALUES ($1, $2, pg_catalog.clock_timestamp())",
-						  lengthof(types), types, values, NULL, false, 0);
+	prism_query("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
+				" VALUES ($1, $2, pg_catalog.clock_timestamp())",
+				lengthof(types), types, values, NULL);
 }
 
 bool
 prism_segment_create(PrismTopic *topic, int64 segment_number)
 {
 	char		name[NAMEDATALEN];
-	PrismIdentity identity;
 
 	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)))
 		return false;
 	segment_name(name, topic->topic_id, segment_number);
-	identity = prism_enter_owner();
 	SPI_connect();
 
 	/*
@@ -261,22 +260,21 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	 * compressed by publish(), outside of the commit; they stay in the row as
 	 * long as it fits a page, as a log is read in order.
 	 */
-	prism_spi_run(psprintf("CREATE TABLE prism_log.%s ("
-						   "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
-						   " messages integer NOT NULL, id pg_catalog.uuid NOT NULL,"
-						   " key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
-						   " USING heap WITH (toast_tuple_target = %d,"
-						   " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
-						   " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)",
-						   name, (int) TOAST_TUPLE_TARGET_MAIN),
-				  0, NULL, NULL, NULL);
-	prism_spi_run(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
-						   name, name),
-				  0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE TABLE prism_log.%s ("
+						 "\"offset\" bigint NOT NULL, created_at pg_catalog.timestamptz NOT NULL, remaining integer NOT NULL,"
+						 " messages integer NOT NULL, id pg_catalog.uuid NOT NULL,"
+						 " key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+						 " USING heap WITH (toast_tuple_target = %d,"
+						 " autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
+						 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)",
+						 name, (int) TOAST_TUPLE_TARGET_MAIN),
+				0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
+						 name, name),
+				0, NULL, NULL, NULL);
 	register_segment(topic->topic_id, segment_number);
 	CommandCounterIncrement();
 	SPI_finish();
-	prism_leave_owner(identity);
 
 	prism_depend_on_extension(RelationRelationId,
 							  get_relname_relid(name, get_namespace_oid("prism_log", false)));
@@ -290,16 +288,13 @@ prism_segment_drop(int32 topic_id, int64 segment_number)
 	char		name[NAMEDATALEN];
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
-	PrismIdentity identity = prism_enter_owner();
 
 	SPI_connect();
-	prism_spi_run(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)), 0, NULL, NULL, NULL);
-	SPI_execute_with_args("DELETE FROM prism.segment WHERE topic_id OPERATOR(pg_catalog.=) $1"
-						  " AND segment_number OPERATOR(pg_catalog.=) $2",
-						  lengthof(types), types, values, NULL, false, 0);
+	prism_query(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)), 0, NULL, NULL, NULL);
+	prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
+				lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
 	SPI_finish();
-	prism_leave_owner(identity);
 }
 
 /* ---------- waiting ---------- */

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
 
@@ -51,14 +52,11 @@ prism_segments_repair(int32 topic_id)
 		int64		number = *(int64 *) lfirst(cell);
 		Oid			types[] = {INT4OID, INT8OID};
 		Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(number)};
-		PrismIdentity identity = prism_enter_owner();
 
 		SPI_connect();
-		SPI_execute_with_args("DELETE FROM prism.segment WHERE topic_id OPERATOR(pg_catalog.=) $1"
-							  " AND segment_number OPERATOR(pg_catalog.=) $2",
-							  lengthof(types), types, values, NULL, false, 0);
+		prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
+					lengthof(types), types, values, NULL);
 		SPI_finish();
-		prism_leave_owner(identity);
 		prism_segment_create(&topic, number);
 	}
 	prism_catalog_changed();

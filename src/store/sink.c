@@ -12,6 +12,7 @@
  */
 #include "prism.h"
 #include "guc.h"
+#include "query.h"
 #include "store/sink.h"
 #include "store/sink_slot.h"
 
@@ -145,8 +146,7 @@ prism_sink_sweep(void)
 	int32	   *known;
 	int			known_count;
 
-	if (SPI_execute("SELECT sink_id FROM prism.sink", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	known_count = (int) SPI_processed;
 	known = palloc_array(int32, known_count + 1);
 	for (int i = 0; i < known_count; i++)

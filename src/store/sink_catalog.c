@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "store/sink.h"
 
 #include "catalog/pg_type.h"
@@ -119,8 +120,7 @@ prism_sink_list(Oid server, int32 sink_id)
 	Datum		values[] = {ObjectIdGetDatum(server), Int32GetDatum(sink_id)};
 	List	   *list = NIL;
 
-	if (SPI_execute_with_args(sink_query, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read(sink_query, lengthof(types), types, values, 0);
 	MemoryContextSwitchTo(caller_cxt);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		list = lappend(list, make_sink(SPI_tuptable->vals[i]));

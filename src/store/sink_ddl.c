@@ -8,22 +8,13 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "store/sink_ddl.h"
 #include "store/topic.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-
-/* Run one statement as the extension's owner; the result stays in SPI_tuptable. */
-static void
-run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
-{
-	PrismIdentity identity = prism_enter_owner();
-
-	prism_spi_run(statement, parameters, types, values, nulls);
-	prism_leave_owner(identity);
-}
 
 PrismSinkRow *
 prism_sink_of_topic(int32 topic_id)
@@ -34,9 +25,9 @@ prism_sink_of_topic(int32 topic_id)
 	PrismSinkRow *sink = NULL;
 
 	SPI_connect();
-	run("SELECT sink_id, backend, server, config FROM prism.sink"
-		" WHERE topic_id OPERATOR(pg_catalog.=) $1 ORDER BY sink_id",
-		1, types, values, NULL);
+	prism_query("SELECT sink_id, backend, server, config FROM prism.sink"
+				" WHERE topic_id = $1 ORDER BY sink_id",
+				1, types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -67,12 +58,12 @@ prism_sink_set(int32 topic_id, const char *backend, const char *server, const ch
 	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', '\0'};
 
 	SPI_connect();
-	run(sink != NULL
-		? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb"
-		" WHERE sink_id OPERATOR(pg_catalog.=) $1 AND topic_id OPERATOR(pg_catalog.=) $2"
-		: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
-		" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
-		lengthof(types), types, values, nulls);
+	prism_query(sink != NULL
+				? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb"
+				" WHERE sink_id = $1 AND topic_id = $2"
+				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
+				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
+				lengthof(types), types, values, nulls);
 	SPI_finish();
 	prism_catalog_changed();
 }
@@ -84,8 +75,8 @@ prism_sink_drop(int32 topic_id)
 	Datum		values[] = {Int32GetDatum(topic_id)};
 
 	SPI_connect();
-	run("DELETE FROM prism.sink WHERE topic_id OPERATOR(pg_catalog.=) $1",
-		lengthof(types), types, values, NULL);
+	prism_query("DELETE FROM prism.sink WHERE topic_id = $1",
+				lengthof(types), types, values, NULL);
 	SPI_finish();
 	prism_catalog_changed();
 }

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "query.h"
 #include "store/log.h"
 #include "store/progress.h"
 #include "store/sink.h"
@@ -159,12 +160,10 @@ checkpoint(int32 sink_id)
 void
 prism_sink_checkpoint_all(void)
 {
-	PrismIdentity identity = prism_enter_owner();
 	SPITupleTable *rows;
 
 	SPI_connect();
-	if (SPI_execute("SELECT sink_id FROM prism.sink", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -173,7 +172,6 @@ prism_sink_checkpoint_all(void)
 		checkpoint(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
 	}
 	SPI_finish();
-	prism_leave_owner(identity);
 }
 
 int64
@@ -207,7 +205,6 @@ static void
 load_sinks_of_topic(int32 topic_id)
 {
 	uint64		generation = prism_catalog_generation();
-	PrismIdentity identity;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 
@@ -215,12 +212,8 @@ load_sinks_of_topic(int32 topic_id)
 		return;
 
 	asked.topic_id = 0;
-	identity = prism_enter_owner();
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT sink_id FROM prism.sink"
-							  " WHERE topic_id OPERATOR(pg_catalog.=) $1",
-							  1, &type, &value, NULL, true, SINKS_OF_TOPIC_MAX) != SPI_OK_SELECT)
-		elog(ERROR, "could not read prism.sink");
+	prism_query_read("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
 	asked.count = (int) SPI_processed;
 	for (int i = 0; i < asked.count; i++)
 	{
@@ -230,7 +223,6 @@ load_sinks_of_topic(int32 topic_id)
 														SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	SPI_finish();
-	prism_leave_owner(identity);
 	asked.topic_id = topic_id;
 	asked.generation = generation;
 	asked.statement = 0;

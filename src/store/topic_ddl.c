@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "guc.h"
+#include "query.h"
 #include "store/counter.h"
 #include "store/group.h"
 #include "store/log.h"
@@ -82,9 +83,9 @@ create_mark(int32 topic_id)
 	Oid			relid;
 
 	snprintf(name, sizeof(name), "topic_%d_mark", topic_id);
-	prism_spi_run(psprintf("CREATE SEQUENCE prism_log.%s MINVALUE 0 START WITH %u", name,
-						   GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1)),
-				  0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE SEQUENCE prism_log.%s MINVALUE 0 START WITH %u", name,
+						 GetWALInsertionTimeLine() & (PRISM_MARK_STEP - 1)),
+				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	relid = get_relname_relid(name, get_namespace_oid("prism_log", false));
 	prism_depend_on_extension(RelationRelationId, relid);
@@ -95,7 +96,6 @@ int32
 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy)
 {
 	int32		topic_id = prism_next_object_id();
-	PrismIdentity identity = prism_enter_owner();
 	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
 	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID};
 	Datum		values[] = {
@@ -105,15 +105,14 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', '\0'};
 
 	SPI_connect();
-	prism_spi_run("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
-				  " VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
-				  lengthof(types), types, values, nulls);
+	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
+				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
+				lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
 		prism_segment_create(&topic, number);
 	SPI_finish();
 
-	prism_leave_owner(identity);
 	prism_counter_created(topic.mark_relid);
 	prism_catalog_changed();
 	return topic_id;
@@ -122,7 +121,6 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 void
 prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, const char *policy)
 {
-	PrismIdentity identity = prism_enter_owner();
 	Oid			types[] = {INT4OID, TEXTOID, INT8OID, TEXTOID};
 	Datum		values[] = {
 		Int32GetDatum(topic_id), CStringGetTextDatum(name), Int64GetDatum(message_bytes_max),
@@ -130,42 +128,37 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 	};
 
 	SPI_connect();
-	prism_spi_run("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id OPERATOR(pg_catalog.=) $1",
-				  lengthof(types), types, values, NULL);
+	prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id = $1",
+				lengthof(types), types, values, NULL);
 	SPI_finish();
-	prism_leave_owner(identity);
 	prism_catalog_changed();
 }
 
 bool
 prism_topic_try_row(int32 topic_id)
 {
-	PrismIdentity identity = prism_enter_owner();
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 	bool		locked;
 
 	SPI_connect();
-	prism_spi_run("SELECT FROM prism.topic WHERE topic_id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED",
-				  1, &type, &value, NULL);
+	prism_query("SELECT FROM prism.topic WHERE topic_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+				1, &type, &value, NULL);
 	locked = SPI_processed > 0;
 	SPI_finish();
-	prism_leave_owner(identity);
 	return locked;
 }
 
 void
 prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until)
 {
-	PrismIdentity identity = prism_enter_owner();
 	Oid			types[] = {INT4OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(end), TimestampTzGetDatum(until)};
 
 	SPI_connect();
-	prism_spi_run("UPDATE prism.topic SET dropped_end = $2, dropped_until = $3 WHERE topic_id OPERATOR(pg_catalog.=) $1",
-				  lengthof(types), types, values, NULL);
+	prism_query("UPDATE prism.topic SET dropped_end = $2, dropped_until = $3 WHERE topic_id = $1",
+				lengthof(types), types, values, NULL);
 	SPI_finish();
-	prism_leave_owner(identity);
 	prism_catalog_changed();
 }
 
@@ -178,8 +171,8 @@ delete_rows(int32 topic_id)
 	Datum		value = Int32GetDatum(topic_id);
 
 	for (int i = 0; i < (int) lengthof(tables); i++)
-		prism_spi_run(psprintf("DELETE FROM prism.%s WHERE topic_id OPERATOR(pg_catalog.=) $1", tables[i]),
-					  1, &type, &value, NULL);
+		prism_query(psprintf("DELETE FROM prism.%s WHERE topic_id = $1", tables[i]),
+					1, &type, &value, NULL);
 }
 
 void
@@ -187,7 +180,6 @@ prism_topic_drop(int32 topic_id)
 {
 	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
 	Oid			mark_relid = topic->mark_relid;
-	PrismIdentity identity = prism_enter_owner();
 	int64		number = -1;
 
 	/* waits for those who publish and read */
@@ -197,11 +189,10 @@ prism_topic_drop(int32 topic_id)
 	SPI_connect();
 	while ((number = prism_segment_next(topic_id, number + 1)) >= 0)
 		prism_segment_drop(topic_id, number);
-	prism_spi_run(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
+	prism_query(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
 	delete_rows(topic_id);
 	SPI_finish();
 
-	prism_leave_owner(identity);
 	prism_counter_dropped(mark_relid);
 	prism_group_topic_dropped(topic_id);
 	prism_catalog_changed();

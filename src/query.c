@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * query.c
+ *	  The one door for SQL that runs with the rights of the extension's owner.
+ *
+ * An unqualified name in such a statement is a name that the caller chooses, by
+ * his search_path or by a temporary object, and what he puts there runs as the
+ * owner.  So nobody has to remember to qualify: the path is the door's.
+ *
+ * src/query.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "query.h"
+
+#include "access/tableam.h"
+#include "executor/spi.h"
+#include "utils/guc.h"
+
+/* Settings of the caller that would decide what a statement means or where it puts things. */
+static void
+pin(const char *name, const char *wanted)
+{
+	if (strcmp(GetConfigOption(name, false, false), wanted) != 0)
+		(void) set_config_option(name, wanted, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* An error puts identity and settings back by itself, as it ends the (sub)transaction. */
+static void
+run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
+	bool read_only, uint64 rows_max)
+{
+	PrismIdentity identity = prism_enter_owner();
+	int			nest_level = NewGUCNestLevel();
+	int			result;
+
+	pin("search_path", PRISM_SEARCH_PATH);
+	pin("default_tablespace", "");
+	pin("default_table_access_method", DEFAULT_TABLE_ACCESS_METHOD);
+	result = SPI_execute_with_args(statement, parameters, types, values, nulls, read_only, (long) rows_max);
+	AtEOXact_GUC(true, nest_level);
+	prism_leave_owner(identity);
+	if (result < 0)
+		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+}
+
+void
+prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
+{
+	run(statement, parameters, types, values, nulls, false, 0);
+}
+
+void
+prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
+{
+	run(statement, parameters, types, values, NULL, true, rows_max);
+}

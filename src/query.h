@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * query.h
+ *	  The one door for SQL that runs with the rights of the extension's owner.
+ *
+ * Whatever the caller's session has set, such a statement finds every operator,
+ * function, cast, type and relation in pg_catalog unless it names a schema, and
+ * what it makes lies in the database's own tablespace, as a heap.  A statement
+ * of a caller (prism.transaction(), a handler) does not come this way.
+ *
+ * SPI must be connected; rows stay in SPI_tuptable, their number in
+ * SPI_processed.  test/lint/source finds SPI_execute() anywhere else.
+ *
+ * src/query.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_QUERY_H
+#define PRISM_QUERY_H
+
+#include "postgres.h"
+
+/* What prism's workers set for good, so that nothing is left to do for each statement. */
+#define PRISM_SEARCH_PATH "pg_catalog, pg_temp"
+
+/* Run a statement that may write.  nulls: as of SPI_execute_with_args(). */
+extern void prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
+
+/* Run a query under the active snapshot; rows_max 0: all rows. */
+extern void prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
+
+#endif							/* PRISM_QUERY_H */
