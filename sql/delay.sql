@@ -37,7 +37,7 @@ BEGIN;
 SELECT prism.publish('delay-test', '1', deliver_at => '2000-01-01') IS NOT NULL AS published;
 SELECT prism.publish('delay-test', '2', deliver_at => now()) IS NOT NULL AS published;
 SELECT prism.publish('delay-test', '3', deliver_at => '4714-11-24 00:00:00+00 BC') IS NOT NULL AS published;
-SELECT convert_from(payload, 'UTF8') AS payload, deliver_at FROM prism.outbox WHERE topic = 'delay-test' AND "position" IS NULL;
+SELECT payload, deliver_at FROM prism.outbox WHERE topic = 'delay-test' AND "position" IS NULL;
 COMMIT;
 SELECT last - first + 1 AS messages FROM prism.last_position() WHERE topic = 'delay-test';
 CALL receive(3);
@@ -66,12 +66,12 @@ SELECT prism.publish('delay-test', '1', deliver_at => now() + interval '500 ms')
 SAVEPOINT s;
 SELECT prism.publish('delay-test', '2', deliver_at => now() + interval '500 ms') IS NOT NULL AS published;
 INSERT INTO prism.outbox (topic, payload, deliver_at) VALUES ('delay-test', '3', now() + interval '500 ms');
-SELECT convert_from(payload, 'UTF8') AS payload, "position", published_at, deliver_at = now() + interval '500 ms' AS deliver_at
+SELECT payload, "position", published_at, deliver_at = now() + interval '500 ms' AS deliver_at
     FROM prism.outbox WHERE topic = 'delay-test' AND "position" IS NULL;
 ROLLBACK TO s;
 INSERT INTO prism.outbox (topic, key, payload, deliver_at) VALUES ('delay-test', 'k', '4', now() + interval '600 ms');
 SELECT prism.publish('delay-test', '5') IS NOT NULL AS published;
-SELECT convert_from(payload, 'UTF8') AS payload, key, "position", deliver_at - now() AS ahead
+SELECT payload, key, "position", deliver_at - now() AS ahead
     FROM prism.outbox WHERE topic = 'delay-test' AND "position" IS NULL;
 COMMIT;
 SELECT jsonb_array_length(prism.transaction(format('[{"publish": {"topic": "delay-test", "payload": 6, "deliver_at": "%s"}}]', now() + interval '900 ms')::jsonb)) AS published;

@@ -14,9 +14,9 @@ COPY prism.view_orders_outbox (key, payload) FROM stdin;
 k	by copy
 \.
 -- Its own messages are seen before the commit; the others' topic is not.
-SELECT topic, key, headers ->> 'a' AS a, convert_from(payload, 'UTF8') AS payload, "position" IS NULL AS pending FROM prism.view_orders_outbox;
+SELECT topic, key, headers ->> 'a' AS a, payload, "position" IS NULL AS pending FROM prism.view_orders_outbox;
 COMMIT;
-SELECT key, convert_from(payload, 'UTF8') AS payload, "position", published_at = created_at AS published FROM prism.view_orders_outbox ORDER BY "position";
+SELECT key, payload, "position", published_at = created_at AS published FROM prism.view_orders_outbox ORDER BY "position";
 BEGIN;
 INSERT INTO prism.view_orders_outbox (payload) VALUES ('rolled back');
 ROLLBACK;
@@ -29,7 +29,7 @@ SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: ou
 SELECT to_regclass('prism.view_orders_outbox'), to_regclass('prism."View orders"');
 SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: "View orders"}], backend: {topic: view_news}}');
 INSERT INTO prism."View orders" (payload) VALUES ('renamed');
-SELECT topic, convert_from(payload, 'UTF8') AS payload FROM prism."View orders" ORDER BY "position";
+SELECT topic, payload FROM prism."View orders" ORDER BY "position";
 SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [outbox], backend: {topic: view_news}}');
 SELECT to_regclass('prism."View orders"');
 

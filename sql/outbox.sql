@@ -15,7 +15,7 @@ SAVEPOINT later;
 SELECT prism.publish('outbox-test', 'gone') IS NOT NULL AS published;
 ROLLBACK TO later;
 SELECT prism.publish('outbox-test', 'plain', headers => '{"h": "1"}') IS NOT NULL AS published;
-SELECT topic, key, headers, convert_from(payload, 'UTF8') AS payload, "position", published_at
+SELECT topic, key, headers, payload, "position", published_at
   FROM prism.outbox WHERE topic = 'outbox-test';
 ROLLBACK;
 SELECT count(*) FROM prism.outbox WHERE topic = 'outbox-test';

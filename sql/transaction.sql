@@ -20,7 +20,7 @@ SELECT prism.transaction('[
 ]') AS result \gset
 SELECT jsonb_array_elements(:'result'::jsonb - 4) AS result;
 -- The message has the id that the result tells.
-SELECT key, headers, convert_from(payload, 'UTF8') AS payload, id = (:'result'::jsonb #>> '{4,id}')::uuid AS same_id
+SELECT key, headers, payload, id = (:'result'::jsonb #>> '{4,id}')::uuid AS same_id
 FROM prism.outbox WHERE topic = 'tx-orders';
 
 -- JSON values become values of the types that the statement needs.

@@ -39,7 +39,7 @@ Errors: 22004 NULL topic; 42704 unknown topic; 42501 no right to publish; 22023 
 COMMENT ON FUNCTION prism.publish(text, json, text, jsonb, text, timestamptz) IS
 'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The JSON text is stored as it is.';
 COMMENT ON FUNCTION prism.publish(text, text, text, jsonb, text, timestamptz) IS
-'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The text is stored in the database''s encoding; text that is a JSON object or array gets content-type application/json.';
+'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The text is stored in the database''s encoding; text that is a JSON object or array gets content-type application/json. It is also what a parameter or literal without a type becomes; so 22023 for the text form of bytea (\x and pairs of hexadecimal digits) and for an array of it: say $2::bytea or $2::jsonb.';
 COMMENT ON FUNCTION prism.publish(text, bytea, text, jsonb, text, timestamptz) IS
 'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The bytes are stored as they are.';
 
@@ -50,6 +50,24 @@ CREATE FUNCTION prism.publish_batch(
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_publish_batch_jsonb';
 CREATE FUNCTION prism.publish_batch(
+    topic text, payloads json[], keys text[] DEFAULT NULL, headers jsonb[] DEFAULT NULL,
+    namespace text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_publish_batch_json';
+CREATE FUNCTION prism.publish_batch(
+    topic text, payloads text[], keys text[] DEFAULT NULL, headers jsonb[] DEFAULT NULL,
+    namespace text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_publish_batch_text';
+CREATE FUNCTION prism.publish_batch(
+    topic text, payloads text, keys text[] DEFAULT NULL, headers jsonb[] DEFAULT NULL,
+    namespace text DEFAULT NULL
+) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_publish_batch_literal';
+CREATE FUNCTION prism.publish_batch(
     topic text, payloads bytea[], keys text[] DEFAULT NULL, headers jsonb[] DEFAULT NULL,
     namespace text DEFAULT NULL
 ) RETURNS bigint
@@ -57,6 +75,12 @@ CREATE FUNCTION prism.publish_batch(
     AS 'MODULE_PATHNAME', 'prism_publish_batch_bytea';
 COMMENT ON FUNCTION prism.publish_batch(text, jsonb[], text[], jsonb[], text) IS
 'Adds one message for each payload, in the order of the array, and returns how many. keys and headers: as many as payloads, or NULL. Errors: as prism.publish(); 2202E arrays of different length or more than one dimension.';
+COMMENT ON FUNCTION prism.publish_batch(text, json[], text[], jsonb[], text) IS
+'Adds one message for each payload: see prism.publish_batch(text, jsonb[], ...). The JSON texts are stored as they are.';
+COMMENT ON FUNCTION prism.publish_batch(text, text[], text[], jsonb[], text) IS
+'Adds one message for each payload: see prism.publish_batch(text, jsonb[], ...). Each text is taken as by prism.publish(text, text, ...).';
+COMMENT ON FUNCTION prism.publish_batch(text, text, text[], jsonb[], text) IS
+'The same for a parameter or literal without a type: the text of a text[]. Errors: as prism.publish_batch(text, text[], ...); 22P02 text that is no array.';
 COMMENT ON FUNCTION prism.publish_batch(text, bytea[], text[], jsonb[], text) IS
 'Adds one message for each payload, in the order of the array, and returns how many: see prism.publish_batch(text, jsonb[], ...).';
 
@@ -66,3 +90,9 @@ CREATE FUNCTION prism.last_position(OUT topic text, OUT first bigint, OUT last b
     AS 'MODULE_PATHNAME', 'prism_last_position';
 COMMENT ON FUNCTION prism.last_position() IS
 'Topics and positions of what this session''s last committed transaction published, as lastval() does for sequences; no row before the first.';
+
+CREATE FUNCTION prism.payload_text(payload bytea) RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'prism_payload_text';
+COMMENT ON FUNCTION prism.payload_text(bytea) IS
+'A payload as text: what it was published as, or, when its bytes are no text in the database''s encoding, \x and their hexadecimal digits. Errors: 54000 bytes that have no room in a text.';

@@ -14,12 +14,12 @@ CREATE FUNCTION prism.outbox_insert() RETURNS trigger
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'prism_outbox_insert';
 COMMENT ON FUNCTION prism.outbox_insert() IS
-'INSTEAD OF INSERT trigger of prism.outbox and of the views that namespaces name (argument: the topic): publishes the row. Errors: as prism.publish(); 428C9 for a value in a column that prism fills in.';
+'INSTEAD OF INSERT trigger of prism.outbox and of the views that namespaces name (argument: the topic): publishes the row. A view of one''s own over prism.outbox can have the trigger too: columns are found by their names (id uuid; topic, key text; headers jsonb; payload text, json, jsonb or bytea; deliver_at timestamptz). Errors: as prism.publish(); 428C9 for a value in a column that prism fills in; 42804 a column of another type; 55000 a payload with backslashes under bytea_output = escape.';
 
 CREATE VIEW prism.outbox WITH (security_barrier) AS
-    SELECT m.id, m.topic, m.key, m.headers, m.payload, m."position", m.created_at, m.published_at, m.deliver_at
+    SELECT m.id, m.topic, m.key, m.headers, prism.payload_text(m.payload) AS payload, m."position", m.created_at, m.published_at, m.deliver_at
     FROM prism.outbox_messages() AS m;
 CREATE TRIGGER publish INSTEAD OF INSERT ON prism.outbox
     FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert();
 COMMENT ON VIEW prism.outbox IS
-'The RFC''s outbox: this transaction''s pending messages, those not yet published, and recent ones; published_at is the time at which the slowest sink''s position had passed the message, without sinks that of publish(). deliver_at: of this transaction''s messages for later; once committed they are not shown until they are delivered. INSERT and COPY publish.';
+'The RFC''s outbox: this transaction''s pending messages, those not yet published, and recent ones; published_at is the time at which the slowest sink''s position had passed the message, without sinks that of publish(). deliver_at: of this transaction''s messages for later; once committed they are not shown until they are delivered. payload: as prism.payload_text() writes it; prism.outbox_messages() has the bytes. INSERT and COPY publish: payload can be text, json, jsonb or bytea (\x and hexadecimal digits are bytes), and RETURNING has id, topic, headers and created_at as they were published.';

@@ -13,7 +13,13 @@ CREATE FUNCTION prism.nack(
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_nack';
 COMMENT ON FUNCTION prism.nack(text, text, bigint[], bigint[], interval, text) IS
-'Gives up messages by their positions and returns how many were not given up or finished before. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. An array literal needs a cast, or positions =>, to be told from the other form. Errors: as prism.nack(prism.message, interval, text); 2202E arrays of different length.';
+'Gives up messages by their positions and returns how many were not given up or finished before. lease_ids: those that consume() returned, one a position; NULL: the leases that this session was given. In a call of three arguments without a type the third is positions. Errors: as prism.nack(prism.message, interval, text); 2202E arrays of different length.';
+
+CREATE FUNCTION prism.nack(topic text, consumer_group text, positions text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_nack_literal';
+COMMENT ON FUNCTION prism.nack(text, text, text) IS
+'The same where nothing tells the type of the arguments, as for the parameters of many drivers: positions is the text of a bigint[]. Errors: as prism.nack(text, text, bigint[], bigint[], interval, text); 22P02 text that is no array.';
 
 CREATE FUNCTION prism.reject(message prism.message, reason text DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -12,3 +12,9 @@ CREATE FUNCTION prism.seek(topic text, consumer_group text, target bigint) RETUR
     AS 'MODULE_PATHNAME', 'prism_seek_position';
 COMMENT ON FUNCTION prism.seek(text, text, bigint) IS
 'The same for a position as a number. Errors: as prism.seek(text, text, text).';
+
+CREATE FUNCTION prism.seek(topic text, consumer_group text, target timestamptz) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_seek_time';
+COMMENT ON FUNCTION prism.seek(text, text, timestamptz) IS
+'The same for a time. Errors: as prism.seek(text, text, text).';

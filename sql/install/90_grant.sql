@@ -46,6 +46,7 @@ JOIN (VALUES
 
     ('any',     'EXECUTE', 'version'),
     ('any',     'EXECUTE', 'outbox_messages'),
+    ('any',     'EXECUTE', 'payload_text'),
     ('any',     'EXECUTE', 'group_states'),
     ('any',     'EXECUTE', 'handler_states'),
     ('any',     'EXECUTE', 'sink_states'),

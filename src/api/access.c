@@ -255,12 +255,17 @@ prism_access_sync_role(Oid role)
 		run_generated(role_statements, 1, types, values);
 }
 
-/* publish is INSERT and read is SELECT, on the outbox view as on the rights view. */
+/*
+ * publish is INSERT and read is SELECT, on the outbox view as on the rights
+ * view.  INSERT ... RETURNING asks for SELECT as well; what that shows is up to
+ * prism.outbox_messages(), which asks for the right to read.
+ */
 static const char outbox_statements[] =
 "WITH view AS (SELECT oid, relowner, relacl FROM pg_class"
 "   WHERE relname = $2 AND relnamespace = 'prism'::regnamespace),"
-" wanted AS (SELECT a.grantee, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a"
-"   WHERE c.oid = $1 AND a.grantee <> c.relowner AND a.privilege_type IN ('INSERT', 'SELECT')),"
+" wanted AS (SELECT a.grantee, p.privilege_type FROM pg_class c, aclexplode(c.relacl) a,"
+"   unnest(CASE a.privilege_type WHEN 'INSERT' THEN '{INSERT,SELECT}' WHEN 'SELECT' THEN '{SELECT}' END::text[]) AS p(privilege_type)"
+"   WHERE c.oid = $1 AND a.grantee <> c.relowner),"
 " has AS (SELECT a.grantee, a.privilege_type FROM view v, aclexplode(v.relacl) a"
 "   WHERE a.grantee <> v.relowner)"
 " SELECT format('GRANT %s ON prism.%I TO %I', privilege_type, $2, pg_get_userbyid(grantee))"

@@ -12,12 +12,15 @@
  */
 #include "prism.h"
 #include "api/message.h"
+#include "api/payload_text.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(prism_ack);
 PG_FUNCTION_INFO_V1(prism_nack);
+PG_FUNCTION_INFO_V1(prism_nack_literal);
 PG_FUNCTION_INFO_V1(prism_reject);
 PG_FUNCTION_INFO_V1(prism_extend);
 
@@ -130,6 +133,19 @@ prism_nack(PG_FUNCTION_ARGS)
 
 	PG_RETURN_INT64(prism_group_nack(leases.group, leases.positions, leases.lease_ids, leases.count,
 									 delay_us, reason_argument(fcinfo, next + 1)));
+}
+
+/* Arguments: topic, consumer_group, and the text of positions: what three parameters without a type become. */
+Datum
+prism_nack_literal(PG_FUNCTION_ARGS)
+{
+	PrismGroupRef *group = group_of(prism_required_text(fcinfo, 0, "topic"),
+									prism_required_text(fcinfo, 1, "consumer_group"), "prism.nack()");
+	text	   *literal = prism_required_text(fcinfo, 2, "positions");
+	int			count;
+	int64	   *positions = prism_bigint_array(prism_text_to_array(literal, INT8ARRAYOID), "positions", &count);
+
+	PG_RETURN_INT64(prism_group_nack(group, positions, NULL, count, 0, NULL));
 }
 
 /* Behind the leases: reason. */

@@ -119,15 +119,17 @@ prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 int64 *
 prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
 {
-	ArrayType  *array;
+	*count = 0;
+	return PG_ARGISNULL(argument) ? NULL : prism_bigint_array(PG_GETARG_ARRAYTYPE_P(argument), name, count);
+}
+
+int64 *
+prism_bigint_array(ArrayType *array, const char *name, int *count)
+{
 	Datum	   *values;
 	bool	   *nulls;
 	int64	   *copy;
 
-	*count = 0;
-	if (PG_ARGISNULL(argument))
-		return NULL;
-	array = PG_GETARG_ARRAYTYPE_P(argument);
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),

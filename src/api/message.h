@@ -17,6 +17,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/timestamp.h"
 
 /* What an acknowledgement needs of a message. */
@@ -50,6 +51,9 @@ extern int64 prism_position_argument(PrismTopic *topic, const char *text, const 
 
 /* A copy of an argument of type bigint[], without NULLs (22004), of one dimension (2202E); NULL when the array is. */
 extern int64 *prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count);
+
+/* Likewise of an array that is no argument. */
+extern int64 *prism_bigint_array(ArrayType *array, const char *name, int *count);
 
 /* 22023 unless it is greater than zero. */
 extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);

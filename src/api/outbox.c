@@ -13,6 +13,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "api/payload_text.h"
 #include "api/publish.h"
 #include "store/counter.h"
 #include "store/delay.h"
@@ -21,12 +22,15 @@
 #include "store/topic.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* How many messages behind the slowest sink (or the end, without sinks) are shown as recent. */
@@ -186,24 +190,52 @@ typedef struct NewRow
 	TupleDesc	descriptor;
 } NewRow;
 
-/* A column of the inserted row by its name; views over prism.outbox may have fewer. */
-static Datum
-column(const NewRow *row, const char *name, bool *isnull)
-{
-	int			number = SPI_fnumber(row->descriptor, name);
+static const Oid text_types[] = {TEXTOID, VARCHAROID, InvalidOid};
+static const Oid payload_types[] = {TEXTOID, VARCHAROID, JSONOID, JSONBOID, BYTEAOID, InvalidOid};
+static const Oid headers_types[] = {JSONBOID, InvalidOid};
+static const Oid id_types[] = {UUIDOID, InvalidOid};
+static const Oid time_types[] = {TIMESTAMPTZOID, InvalidOid};
 
+/* A column's type, of a domain that under it; InvalidOid: views over prism.outbox may have fewer columns. */
+static Oid
+column_type(const NewRow *row, const char *name, int *number)
+{
+	*number = SPI_fnumber(row->descriptor, name);
+	return *number > 0 ? getBaseType(SPI_gettypeid(row->descriptor, *number)) : InvalidOid;
+}
+
+/*
+ * A column of the inserted row by its name.  Whoever makes a view of his own
+ * chooses its types: a value of another one must not be taken for one of ours.
+ */
+static Datum
+column(const NewRow *row, const char *name, const Oid *types, Oid *type, bool *isnull)
+{
+	int			number;
+
+	*type = column_type(row, name, &number);
 	*isnull = true;
-	if (number <= 0)
+	if (!OidIsValid(*type))
 		return (Datum) 0;
+	for (int i = 0; types[i] != *type; i++)
+	{
+		if (!OidIsValid(types[i]))
+			ereport(ERROR,
+					errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("column \"%s\" of an outbox cannot have type %s", name, format_type_be(*type)),
+					errhint("It can have type %s, as in prism.outbox.", format_type_be(types[0])));
+	}
 	return heap_getattr(row->tuple, number, row->descriptor, isnull);
 }
 
 static void
 refuse_column(const NewRow *row, const char *name)
 {
-	bool		isnull;
+	int			number;
+	bool		isnull = true;
 
-	(void) column(row, name, &isnull);
+	if (OidIsValid(column_type(row, name, &number)))
+		(void) heap_getattr(row->tuple, number, row->descriptor, &isnull);
 	if (!isnull)
 		ereport(ERROR,
 				errcode(ERRCODE_GENERATED_ALWAYS),
@@ -216,7 +248,8 @@ static PrismTopic *
 topic_of_row(const Trigger *trigger, const NewRow *row)
 {
 	bool		isnull;
-	Datum		value = column(row, "topic", &isnull);
+	Oid			type;
+	Datum		value = column(row, "topic", text_types, &type, &isnull);
 	text	   *name = isnull ? NULL : DatumGetTextPP(value);
 
 	if (trigger->tgnargs > 0)
@@ -231,6 +264,86 @@ topic_of_row(const Trigger *trigger, const NewRow *row)
 	return prism_publish_topic(name, NULL);
 }
 
+/*
+ * The server has turned what was inserted into a bytea into text by itself when
+ * the column is text; in the format "escape" that text could be anything.
+ */
+static struct varlena *
+payload_of_text(struct varlena *payload, PrismPayloadForm *form)
+{
+	struct varlena *bytes = prism_text_to_bytes(payload);
+
+	*form = bytes == payload ? PRISM_PAYLOAD_TEXT : PRISM_PAYLOAD_BYTES;
+	if (bytea_output == BYTEA_OUTPUT_ESCAPE &&
+		memchr(VARDATA_ANY(payload), '\\', VARSIZE_ANY_EXHDR(payload)) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("cannot tell whether the payload was text or bytes"),
+				errdetail("It has a backslash, and bytea_output is \"escape\"."),
+				errhint("SET bytea_output = 'hex', or use prism.publish()."));
+	return bytes;
+}
+
+static struct varlena *
+payload_of_row(const NewRow *row, PrismPayloadForm *form)
+{
+	Oid			type;
+	bool		isnull;
+	Datum		value = column(row, "payload", payload_types, &type, &isnull);
+
+	*form = PRISM_PAYLOAD_BYTES;
+	if (isnull)
+		return NULL;
+	switch (type)
+	{
+		case JSONBOID:
+			*form = PRISM_PAYLOAD_JSON;
+			return prism_jsonb_bytes(DatumGetJsonbP(value));
+		case JSONOID:
+			*form = PRISM_PAYLOAD_JSON;
+			return PG_DETOAST_DATUM_PACKED(value);
+		case BYTEAOID:
+			return PG_DETOAST_DATUM_PACKED(value);
+		default:
+			return payload_of_text(PG_DETOAST_DATUM_PACKED(value), form);
+	}
+}
+
+/* The row as RETURNING shall show it: with what prism has filled in. */
+static HeapTuple
+complete_row(const NewRow *row, PrismTopic *topic, const PrismPublished *published)
+{
+	const struct
+	{
+		const char *name;
+		const Oid  *types;
+		Datum		value;
+		bool		isnull;
+	}			filled[] = {
+		{"id", id_types, UUIDPGetDatum(&published->id), false},
+		{"topic", text_types, CStringGetTextDatum(topic->name), false},
+		{"headers", headers_types, PointerGetDatum(published->headers), published->headers == NULL},
+		{"created_at", time_types, TimestampTzGetDatum(published->created_at), false}
+	};
+	int			numbers[lengthof(filled)];
+	Datum		values[lengthof(filled)];
+	bool		nulls[lengthof(filled)];
+	int			count = 0;
+
+	for (size_t i = 0; i < lengthof(filled); i++)
+	{
+		int			number;
+		Oid			type = column_type(row, filled[i].name, &number);
+
+		if (!OidIsValid(type) || type != filled[i].types[0])
+			continue;
+		numbers[count] = number;
+		values[count] = filled[i].value;
+		nulls[count++] = filled[i].isnull;
+	}
+	return heap_modify_tuple_by_cols(row->tuple, row->descriptor, count, numbers, values, nulls);
+}
+
 /* INSTEAD OF INSERT on prism.outbox and on the views that namespaces name. */
 Datum
 prism_outbox_insert(PG_FUNCTION_ARGS)
@@ -238,15 +351,17 @@ prism_outbox_insert(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	NewRow		row;
 	PrismTopic *topic;
+	PrismPublished published;
+	PrismPayloadForm form;
+	struct varlena *payload;
+	Oid			type;
 	Datum		id;
 	Datum		key;
 	Datum		headers;
-	Datum		payload;
 	Datum		deliver_at;
 	bool		no_id;
 	bool		no_key;
 	bool		no_headers;
-	bool		no_payload;
 	bool		no_time;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BY_INSERT(data->tg_event) ||
@@ -260,16 +375,15 @@ prism_outbox_insert(PG_FUNCTION_ARGS)
 	refuse_column(&row, "created_at");
 	refuse_column(&row, "published_at");
 
-	id = column(&row, "id", &no_id);
-	key = column(&row, "key", &no_key);
-	headers = column(&row, "headers", &no_headers);
-	payload = column(&row, "payload", &no_payload);
-	deliver_at = column(&row, "deliver_at", &no_time);
-	prism_publish_as(topic, no_id ? NULL : DatumGetUUIDP(id),
-					 no_time ? PRISM_DELIVER_AT_ONCE : prism_publish_check_time(DatumGetTimestampTz(deliver_at)),
-					 PRISM_PAYLOAD_TEXT,
-					 no_payload ? NULL : PG_DETOAST_DATUM_PACKED(payload),
-					 no_key ? NULL : DatumGetTextPP(key),
-					 no_headers ? NULL : DatumGetJsonbP(headers));
-	return PointerGetDatum(data->tg_trigtuple);
+	id = column(&row, "id", id_types, &type, &no_id);
+	key = column(&row, "key", text_types, &type, &no_key);
+	headers = column(&row, "headers", headers_types, &type, &no_headers);
+	deliver_at = column(&row, "deliver_at", time_types, &type, &no_time);
+	payload = payload_of_row(&row, &form);
+	published = prism_publish_as(topic, no_id ? NULL : DatumGetUUIDP(id),
+								 no_time ? PRISM_DELIVER_AT_ONCE : prism_publish_check_time(DatumGetTimestampTz(deliver_at)),
+								 form, payload,
+								 no_key ? NULL : DatumGetTextPP(key),
+								 no_headers ? NULL : DatumGetJsonbP(headers));
+	return PointerGetDatum(complete_row(&row, topic, &published));
 }

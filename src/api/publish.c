@@ -10,6 +10,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "api/headers.h"
+#include "api/payload_text.h"
 #include "api/publish.h"
 #include "pattern/pattern.h"
 #include "store/delay.h"
@@ -25,15 +26,15 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* How deep a text payload may nest to be looked at as JSON. */
-#define JSON_NESTING_MAX 1000
-
 PG_FUNCTION_INFO_V1(prism_publish_jsonb);
 PG_FUNCTION_INFO_V1(prism_publish_json);
 PG_FUNCTION_INFO_V1(prism_publish_text);
 PG_FUNCTION_INFO_V1(prism_publish_bytea);
 PG_FUNCTION_INFO_V1(prism_publish_batch_jsonb);
+PG_FUNCTION_INFO_V1(prism_publish_batch_json);
+PG_FUNCTION_INFO_V1(prism_publish_batch_text);
 PG_FUNCTION_INFO_V1(prism_publish_batch_bytea);
+PG_FUNCTION_INFO_V1(prism_publish_batch_literal);
 PG_FUNCTION_INFO_V1(prism_last_position);
 
 struct varlena *
@@ -46,53 +47,6 @@ prism_jsonb_bytes(Jsonb *value)
 	(void) JsonbToCString(&bytes, &value->root, VARSIZE(value));
 	SET_VARSIZE(bytes.data, bytes.len);
 	return (struct varlena *) bytes.data;
-}
-
-/* The parser recurses, and an error of it would be one of publish(): deeper text is text. */
-static bool
-nests_deeply(const char *bytes, int length)
-{
-	int			depth = 0;
-	bool		in_string = false;
-
-	for (int i = 0; i < length; i++)
-	{
-		if (in_string)
-		{
-			if (bytes[i] == '\\')
-				i++;
-			else if (bytes[i] == '"')
-				in_string = false;
-		}
-		else if (bytes[i] == '"')
-			in_string = true;
-		else if (bytes[i] == '{' || bytes[i] == '[')
-		{
-			if (++depth > JSON_NESTING_MAX)
-				return true;
-		}
-		else if (bytes[i] == '}' || bytes[i] == ']')
-			depth--;
-	}
-	return false;
-}
-
-/* Text whose first character opens a JSON object or array, and that parses. */
-static bool
-text_is_json(struct varlena *payload)
-{
-	char	   *bytes = VARDATA_ANY(payload);
-	int			length = VARSIZE_ANY_EXHDR(payload);
-	int			i = 0;
-
-	while (i < length && (bytes[i] == ' ' || bytes[i] == '\n' || bytes[i] == '\r' || bytes[i] == '\t'))
-		i++;
-	if (i == length || (bytes[i] != '{' && bytes[i] != '['))
-		return false;
-	/* bytes of an outbox view need not be text at all */
-	if (nests_deeply(bytes, length) || !pg_verifymbstr(bytes, length, true))
-		return false;
-	return prism_json_is_valid(bytes, length);
 }
 
 static void
@@ -124,10 +78,10 @@ pg_uuid_t
 prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload, text *key,
 			  Jsonb *headers)
 {
-	return prism_publish_as(topic, NULL, PRISM_DELIVER_AT_ONCE, form, payload, key, headers);
+	return prism_publish_as(topic, NULL, PRISM_DELIVER_AT_ONCE, form, payload, key, headers).id;
 }
 
-pg_uuid_t
+PrismPublished
 prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 				 PrismPayloadForm form, struct varlena *payload, text *key, Jsonb *headers)
 {
@@ -136,7 +90,7 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 
 	check_size(topic, payload, key);
 	is_json = payload != NULL &&
-		(form == PRISM_PAYLOAD_JSON || (form == PRISM_PAYLOAD_TEXT && text_is_json(payload)));
+		(form == PRISM_PAYLOAD_JSON || (form == PRISM_PAYLOAD_TEXT && prism_text_is_json(payload)));
 	headers = prism_headers_complete(headers, is_json);
 
 	message.created_at = GetCurrentTimestamp();
@@ -155,7 +109,7 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 		prism_delay_append(topic, deliver_at, &message);
 	else
 		prism_chain_publish(topic, &message);
-	return message.id;
+	return (PrismPublished) {message.id, message.created_at, headers};
 }
 
 TimestampTz
@@ -211,7 +165,7 @@ publish_one(FunctionCallInfo fcinfo, PrismPayloadForm form, struct varlena *payl
 	*id = prism_publish_as(topic, NULL,
 						   PG_ARGISNULL(5) ? PRISM_DELIVER_AT_ONCE : prism_publish_check_time(PG_GETARG_TIMESTAMPTZ(5)),
 						   form, payload, optional_text(fcinfo, 2),
-						   PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3));
+						   PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3)).id;
 	PG_RETURN_UUID_P(id);
 }
 
@@ -231,7 +185,11 @@ prism_publish_json(PG_FUNCTION_ARGS)
 Datum
 prism_publish_text(PG_FUNCTION_ARGS)
 {
-	return publish_one(fcinfo, PRISM_PAYLOAD_TEXT, PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	text	   *payload = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+
+	if (payload != NULL)
+		prism_text_refuse_bytes(payload);
+	return publish_one(fcinfo, PRISM_PAYLOAD_TEXT, payload);
 }
 
 Datum
@@ -250,21 +208,25 @@ typedef struct Column
 } Column;
 
 static Column
-array_column(FunctionCallInfo fcinfo, int argument, Oid type)
+array_column(ArrayType *array, Oid type)
 {
 	Column		column = {.count = -1};
-	ArrayType  *array;
 
-	if (PG_ARGISNULL(argument))
+	if (array == NULL)
 		return column;
-	array = PG_GETARG_ARRAYTYPE_P(argument);
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				errmsg("arrays of publish_batch must have one dimension"));
-	/* text, jsonb and bytea: all of variable length, aligned as int */
+	/* text, json, jsonb and bytea: all of variable length, aligned as int */
 	deconstruct_array(array, type, -1, false, TYPALIGN_INT, &column.values, &column.nulls, &column.count);
 	return column;
+}
+
+static ArrayType *
+optional_array(FunctionCallInfo fcinfo, int argument)
+{
+	return PG_ARGISNULL(argument) ? NULL : PG_GETARG_ARRAYTYPE_P(argument);
 }
 
 static void
@@ -277,14 +239,29 @@ check_length(const Column *column, const Column *payloads, const char *name)
 				errdetail("There are %d payloads and %d %s.", payloads->count, column->count, name));
 }
 
-/* Arguments: topic, payloads, keys, headers, namespace. */
+static struct varlena *
+batch_payload(Datum value, Oid type)
+{
+	struct varlena *payload;
+
+	if (type == JSONBOID)
+		return prism_jsonb_bytes(DatumGetJsonbP(value));
+	payload = PG_DETOAST_DATUM_PACKED(value);
+	if (type == TEXTOID)
+		prism_text_refuse_bytes(payload);
+	return payload;
+}
+
+/* Arguments: topic, payloads ('type'[]; InvalidOid: the text of a text[]), keys, headers, namespace. */
 static Datum
-publish_batch(FunctionCallInfo fcinfo, PrismPayloadForm form, Oid payload_type)
+publish_batch(FunctionCallInfo fcinfo, PrismPayloadForm form, Oid type)
 {
 	PrismTopic *topic = prism_publish_topic(optional_text(fcinfo, 0), optional_text(fcinfo, 4));
-	Column		payloads = array_column(fcinfo, 1, payload_type);
-	Column		keys = array_column(fcinfo, 2, TEXTOID);
-	Column		headers = array_column(fcinfo, 3, JSONBOID);
+	bool		is_literal = !OidIsValid(type) && !PG_ARGISNULL(1);
+	Column		payloads = array_column(is_literal ? prism_text_to_array(PG_GETARG_TEXT_PP(1), TEXTARRAYOID) : optional_array(fcinfo, 1),
+										is_literal ? TEXTOID : type);
+	Column		keys = array_column(optional_array(fcinfo, 2), TEXTOID);
+	Column		headers = array_column(optional_array(fcinfo, 3), JSONBOID);
 	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism publish_batch",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(row_cxt);
@@ -297,16 +274,12 @@ publish_batch(FunctionCallInfo fcinfo, PrismPayloadForm form, Oid payload_type)
 	check_length(&headers, &payloads, "headers");
 	for (int i = 0; i < payloads.count; i++)
 	{
-		struct varlena *payload = NULL;
 		bool		has_key = keys.count > 0 && !keys.nulls[i];
 		bool		has_headers = headers.count > 0 && !headers.nulls[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!payloads.nulls[i])
-			payload = form == PRISM_PAYLOAD_JSON
-				? prism_jsonb_bytes(DatumGetJsonbP(payloads.values[i]))
-				: PG_DETOAST_DATUM_PACKED(payloads.values[i]);
-		prism_publish(topic, form, payload,
+		prism_publish(topic, form,
+					  payloads.nulls[i] ? NULL : batch_payload(payloads.values[i], is_literal ? TEXTOID : type),
 					  has_key ? DatumGetTextPP(keys.values[i]) : NULL,
 					  has_headers ? DatumGetJsonbP(headers.values[i]) : NULL);
 		MemoryContextReset(row_cxt);
@@ -323,9 +296,28 @@ prism_publish_batch_jsonb(PG_FUNCTION_ARGS)
 }
 
 Datum
+prism_publish_batch_json(PG_FUNCTION_ARGS)
+{
+	return publish_batch(fcinfo, PRISM_PAYLOAD_JSON, JSONOID);
+}
+
+Datum
+prism_publish_batch_text(PG_FUNCTION_ARGS)
+{
+	return publish_batch(fcinfo, PRISM_PAYLOAD_TEXT, TEXTOID);
+}
+
+Datum
 prism_publish_batch_bytea(PG_FUNCTION_ARGS)
 {
 	return publish_batch(fcinfo, PRISM_PAYLOAD_BYTES, BYTEAOID);
+}
+
+/* What a parameter or literal without a type becomes. */
+Datum
+prism_publish_batch_literal(PG_FUNCTION_ARGS)
+{
+	return publish_batch(fcinfo, PRISM_PAYLOAD_TEXT, InvalidOid);
 }
 
 /* ---------- prism.last_position() ---------- */

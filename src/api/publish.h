@@ -31,6 +31,14 @@ typedef enum PrismPayloadForm
 extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 							   text *key, Jsonb *headers);
 
+/* What has become of it. */
+typedef struct PrismPublished
+{
+	pg_uuid_t	id;
+	TimestampTz created_at;
+	Jsonb	   *headers;		/* with those that prism adds; NULL: none */
+} PrismPublished;
+
 /* No deliver_at was given. */
 #define PRISM_DELIVER_AT_ONCE DT_NOBEGIN
 
@@ -38,9 +46,9 @@ extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct 
  * Likewise with an id that the caller chose (NULL: a new one), and a time before
  * which the message is not delivered: a finite one, or PRISM_DELIVER_AT_ONCE.
  */
-extern pg_uuid_t prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
-								  PrismPayloadForm form, struct varlena *payload, text *key,
-								  Jsonb *headers);
+extern PrismPublished prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
+									   PrismPayloadForm form, struct varlena *payload, text *key,
+									   Jsonb *headers);
 
 /* 22023 unless it can be a deliver_at. */
 extern TimestampTz prism_publish_check_time(TimestampTz deliver_at);

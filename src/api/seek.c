@@ -18,6 +18,7 @@
 
 PG_FUNCTION_INFO_V1(prism_seek);
 PG_FUNCTION_INFO_V1(prism_seek_position);
+PG_FUNCTION_INFO_V1(prism_seek_time);
 
 /* ---------- places ---------- */
 
@@ -63,7 +64,15 @@ say_what_works(void *name)
 }
 
 static int64
-position_of_time(PrismTopic *topic, const char *text, const char *name)
+position_of_time(PrismTopic *topic, TimestampTz at, const char *name)
+{
+	if (topic->dropped_end > 0 && at <= topic->dropped_until)
+		refuse_lost(topic, psprintf("time %s", timestamptz_to_str(at)), name);
+	return prism_log_at_time(topic, at);
+}
+
+static TimestampTz
+time_of_text(const char *text, const char *name)
 {
 	ErrorContextCallback context = {error_context_stack, say_what_works, unconstify(char *, name)};
 	TimestampTz at;
@@ -72,9 +81,7 @@ position_of_time(PrismTopic *topic, const char *text, const char *name)
 	at = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
 												 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 	error_context_stack = context.previous;
-	if (topic->dropped_end > 0 && at <= topic->dropped_until)
-		refuse_lost(topic, psprintf("time %s", text), name);
-	return prism_log_at_time(topic, at);
+	return at;
 }
 
 int64
@@ -90,7 +97,7 @@ prism_position_argument(PrismTopic *topic, const char *text, const char *name)
 	errno = 0;
 	position = strtoi64(text, &end, 10);
 	if (end == text || *end != '\0' || errno != 0)
-		return position_of_time(topic, text, name);
+		return position_of_time(topic, time_of_text(text, name), name);
 	return checked_position(topic, position, name);
 }
 
@@ -119,6 +126,15 @@ prism_seek(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(position);
 }
 
+static void
+require_target(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("target must not be null"));
+}
+
 /* Arguments: topic, consumer_group, target bigint. */
 Datum
 prism_seek_position(PG_FUNCTION_ARGS)
@@ -127,12 +143,24 @@ prism_seek_position(PG_FUNCTION_ARGS)
 	PrismGroupRef *group;
 	int64		position;
 
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("target must not be null"));
 	group = seek_arguments(fcinfo, &topic);
+	require_target(fcinfo);
 	position = checked_position(topic, PG_GETARG_INT64(2), "target");
+	prism_group_seek(group, position);
+	PG_RETURN_INT64(position);
+}
+
+/* Arguments: topic, consumer_group, target timestamptz. */
+Datum
+prism_seek_time(PG_FUNCTION_ARGS)
+{
+	PrismTopic *topic;
+	PrismGroupRef *group;
+	int64		position;
+
+	group = seek_arguments(fcinfo, &topic);
+	require_target(fcinfo);
+	position = position_of_time(topic, PG_GETARG_TIMESTAMPTZ(2), "target");
 	prism_group_seek(group, position);
 	PG_RETURN_INT64(position);
 }

@@ -170,7 +170,7 @@ run_publish(JsonbContainer *operation, JsonbValue *message, StringInfo result)
 	id = prism_publish_as(topic, NULL, time_field(object, "deliver_at", hint), PRISM_PAYLOAD_JSON,
 						  payload->type == jbvNull ? NULL : prism_jsonb_bytes(JsonbValueToJsonb(payload)),
 						  string_field(object, "key", hint),
-						  headers == NULL || headers->type == jbvNull ? NULL : JsonbValueToJsonb(headers));
+						  headers == NULL || headers->type == jbvNull ? NULL : JsonbValueToJsonb(headers)).id;
 	appendStringInfo(result, "{\"id\":\"%s\"}",
 					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id))));
 }

@@ -30,7 +30,7 @@ BEGIN;
 INSERT INTO orders VALUES (1, 9.50);
 SELECT prism.publish('orders', '{"order": 1, "total": 9.50}'::json, key => 'customer-7', headers => '{"type": "placed"}') AS message_id;
 SELECT prism.publish('orders', '{"order": 1, "paid": true}'::json, key => 'customer-7', headers => '{"type": "paid"}') AS message_id;
-SELECT key, convert_from(payload, 'UTF8') AS payload, published_at FROM prism.outbox WHERE topic = 'orders';
+SELECT key, payload, published_at FROM prism.outbox WHERE topic = 'orders';
 COMMIT;
 SELECT * FROM prism.last_position();
 \set ECHO none
