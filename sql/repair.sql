@@ -8,7 +8,9 @@ $$;
 CREATE FUNCTION repair_segment(number integer) RETURNS text LANGUAGE sql AS $$
     SELECT format('prism_log.topic_%s_%s', topic_id, number) FROM prism.topic WHERE name = 'repair-test'
 $$;
-SELECT repair_publish(1024);
+-- How many of many small ones share a row is decided by their times; the first row is one of three.
+SELECT repair_publish(3);
+SELECT repair_publish(1021);
 SELECT repair_publish(5);
 SELECT repair_publish(1, 3000);
 SELECT repair_publish(3);
