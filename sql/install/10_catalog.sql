@@ -35,7 +35,8 @@ CREATE TABLE prism.topic (
     created_at        timestamptz NOT NULL,
     policy            jsonb NOT NULL DEFAULT '{}',
     dropped_end       bigint NOT NULL DEFAULT 0,
-    dropped_until     timestamptz
+    dropped_until     timestamptz,
+    dead_letter_of    integer UNIQUE
 );
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
@@ -44,6 +45,7 @@ COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never chan
 COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/topic_policy.h); what is not there is as by default';
 COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
 COMMENT ON COLUMN prism.topic.dropped_until IS 'when that message was published';
+COMMENT ON COLUMN prism.topic.dead_letter_of IS 'the topic whose dead letters it holds, by its number: what it is called does not make it that';
 
 CREATE TABLE prism.segment (
     topic_id       integer NOT NULL,

@@ -5,7 +5,7 @@ RETURNS TABLE (namespace text, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_apply';
 COMMENT ON FUNCTION prism.apply(text) IS
-'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 55000 for a change of back end while messages wait for the former one.';
+'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 42939 for a topic with the name of dead letters (.dlq), 55000 for a change of back end while messages wait for the former one.';
 
 CREATE FUNCTION prism.plan(config text)
 RETURNS TABLE (namespace text, action text, detail text)

@@ -159,6 +159,12 @@ check_names(const PrismNamespace *wanted)
 	check_name(wanted->topic, wanted->topic_place);
 	check_name(wanted->target, wanted->backend_place);
 	check_name(psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
+	if (prism_dead_letter_reserves(wanted->topic))
+		ereport(ERROR,
+				errcode(ERRCODE_RESERVED_NAME),
+				errmsg("topic name \"%s\" is reserved " PRISM_AT, wanted->topic, prism_at(wanted->topic_place)),
+				errdetail("Names that end with \"%s\" are those of dead letters, which come with their topic.",
+						  PRISM_DEAD_LETTER_SUFFIX));
 }
 
 /* The topic's own check repeats the name as it is; control characters must not come into the log that way. */

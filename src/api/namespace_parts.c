@@ -124,27 +124,35 @@ topic_difference(const PrismNamespaceWork *work)
 	return NULL;
 }
 
-/* Dead letters follow their topic's name, and are kept as long. */
+/* Dead letters follow their topic's name, and are kept as long; so do those of dead letters. */
+static void
+alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
+{
+	PrismTopic *letters = prism_dead_letter_topic(prism_topic_lookup_id(topic_id, false));
+
+	while (letters != NULL)
+	{
+		int32		letters_id = letters->topic_id;
+
+		topic_name = prism_dead_letter_topic_name(topic_name);
+		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy);
+		letters = prism_dead_letter_topic(prism_topic_lookup_id(letters_id, false));
+	}
+}
+
 static void
 make_topic(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *policy = prism_topic_policy_text(&wanted->policy);
-	char	   *former_policy;
-	int64		bytes_max;
-	int32		dead_letters;
 
 	if (work->topic_id == 0)
 		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
-											wanted->message_bytes_max, policy);
+											wanted->message_bytes_max, policy, 0);
 	else
 	{
 		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
-		dead_letters = find_topic(work->namespace_id,
-								  psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, work->topic_name), &bytes_max, &former_policy);
-		if (dead_letters != 0)
-			prism_topic_alter(dead_letters, psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), bytes_max,
-							  prism_topic_policy_of_dead_letters(&wanted->policy));
+		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy));
 	}
 	work->topic_name = wanted->topic;
 	work->message_bytes_max = wanted->message_bytes_max;

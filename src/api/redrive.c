@@ -42,14 +42,18 @@ typedef struct Redrive
 static PrismTopic *
 dead_letters_of(const PrismTopic *origin)
 {
-	PrismTopic *letters = prism_topic_lookup(prism_dead_letter_topic_name(origin->name), true);
-	int			stem = (int) strlen(origin->name) - (int) strlen(PRISM_DEAD_LETTER_SUFFIX);
+	PrismTopic *letters = prism_dead_letter_topic(origin);
 
-	if (letters == NULL && stem > 0 && strcmp(origin->name + stem, PRISM_DEAD_LETTER_SUFFIX) == 0)
+	if (letters == NULL && origin->dead_letter_of != 0)
+	{
+		char	   *name = pstrdup(origin->name);
+		PrismTopic *source = prism_topic_lookup_id(origin->dead_letter_of, false);
+
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("topic \"%s\" has no dead letters of its own", origin->name),
-				errhint("Name the topic that its messages come from: \"%.*s\".", stem, origin->name));
+				errmsg("topic \"%s\" has no dead letters of its own", name),
+				errhint("Name the topic that its messages come from: \"%s\".", source->name));
+	}
 	return letters;
 }
 

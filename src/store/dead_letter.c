@@ -40,27 +40,44 @@ prism_dead_letter_topic_name(const char *origin)
 	return psprintf("%.*s%s", room, origin, PRISM_DEAD_LETTER_SUFFIX);
 }
 
+bool
+prism_dead_letter_reserves(const char *topic_name)
+{
+	int			stem = (int) strlen(topic_name) - (int) strlen(PRISM_DEAD_LETTER_SUFFIX);
+
+	return stem >= 0 && strcmp(topic_name + stem, PRISM_DEAD_LETTER_SUFFIX) == 0;
+}
+
+PrismTopic *
+prism_dead_letter_topic(const PrismTopic *origin)
+{
+	return origin->dead_letters != 0 ? prism_topic_lookup_id(origin->dead_letters, true) : NULL;
+}
+
 /*
  * The first one makes the topic; others who need it then wait until that has
- * committed.
+ * committed.  Its name says whose it is to people; whose it is stands in its
+ * row, so that a topic of somebody else's never gets a letter.
  */
 static PrismTopic *
-dead_letter_topic(const PrismTopic *origin)
+dead_letter_topic(PrismTopic *origin)
 {
-	char	   *name = prism_dead_letter_topic_name(origin->name);
-	PrismTopic *topic = prism_topic_lookup(name, true);
+	PrismTopic *topic = prism_dead_letter_topic(origin);
 
 	if (topic != NULL)
 		return topic;
+	/* the longest name of dead letters has no room for one more suffix: theirs stay among them */
+	if (strcmp(prism_dead_letter_topic_name(origin->name), origin->name) == 0)
+		return origin;
 	LockDatabaseObject(get_relname_relid("topic", get_namespace_oid("prism", false)),
 					   (Oid) origin->topic_id, 0, AccessExclusiveLock);
-	topic = prism_topic_lookup(name, true);
+	origin = prism_topic_lookup_id(origin->topic_id, false);
+	topic = prism_dead_letter_topic(origin);
 	if (topic == NULL)
-	{
-		(void) prism_topic_create(name, origin->namespace_id, origin->message_bytes_max,
-								  prism_topic_policy_of_dead_letters(&origin->policy));
-		topic = prism_topic_lookup(name, false);
-	}
+		topic = prism_topic_lookup_id(prism_topic_create(prism_dead_letter_topic_name(origin->name),
+														 origin->namespace_id, origin->message_bytes_max,
+														 prism_topic_policy_of_dead_letters(&origin->policy),
+														 origin->topic_id), false);
 	return topic;
 }
 

@@ -4,8 +4,8 @@
  *	  Messages that cannot be processed: the topic <origin>.dlq, and its headers.
  *
  * A dead letter is a copy of the message, with headers that tell where it comes
- * from.  Its topic is one like any other, made when it is first needed, and
- * belongs to the origin's namespace.
+ * from.  Its topic is one like any other, made when it is first needed; it
+ * belongs to the origin's namespace, and to the origin by number, not by name.
  *
  * src/store/dead_letter.h
  *
@@ -35,8 +35,12 @@ typedef struct PrismDeadLetter
 extern void prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message,
 									 const PrismDeadLetter *about);
 
-/* The name of the topic of an origin's dead letters. */
+/* The topic of an origin's dead letters, as its row says; NULL: there is none. */
+extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
+
+/* How the topic of an origin's dead letters is called, and whether a name is one that only such topics have. */
 extern char *prism_dead_letter_topic_name(const char *origin);
+extern bool prism_dead_letter_reserves(const char *topic_name);
 
 /* The headers of a message without those that make it a dead letter; NULL: none are left. */
 extern Jsonb *prism_dead_letter_strip(Jsonb *headers);

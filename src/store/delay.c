@@ -43,7 +43,7 @@ prism_delay_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
 		return;
-	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}");
+	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}", 0);
 	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
 }
 

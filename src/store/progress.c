@@ -39,7 +39,7 @@ void
 prism_progress_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_PROGRESS_TOPIC, true) == NULL)
-		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}");
+		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", 0);
 }
 
 /* The key of an owner's records; of all owners of the kind when there is none. */

@@ -49,7 +49,8 @@ enum
 	TOPIC_CREATED_AT,
 	TOPIC_POLICY,
 	TOPIC_DROPPED_END,
-	TOPIC_DROPPED_UNTIL
+	TOPIC_DROPPED_UNTIL,
+	TOPIC_DEAD_LETTER_OF
 };
 
 /* Columns of prism.namespace. */
@@ -295,6 +296,8 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 	topic->dropped_end = DatumGetInt64(heap_getattr(tuple, TOPIC_DROPPED_END, descriptor, &isnull));
 	value = heap_getattr(tuple, TOPIC_DROPPED_UNTIL, descriptor, &isnull);
 	topic->dropped_until = isnull ? 0 : DatumGetTimestampTz(value);
+	value = heap_getattr(tuple, TOPIC_DEAD_LETTER_OF, descriptor, &isnull);
+	topic->dead_letter_of = isnull ? 0 : DatumGetInt32(value);
 }
 
 /* The name of a topic's namespace; empty for prism's own topics. */
@@ -322,6 +325,28 @@ fill_namespace_name(PrismTopic *topic, Snapshot snapshot)
 	table_close(catalog, AccessShareLock);
 }
 
+/* The topic that holds a topic's dead letters; 0: there is none. */
+static int32
+find_dead_letters(Relation catalog, int32 topic_id, Snapshot snapshot)
+{
+	int32		found = 0;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, TOPIC_DEAD_LETTER_OF, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		found = DatumGetInt32(heap_getattr(tuple, TOPIC_ID, RelationGetDescr(catalog), &isnull));
+	}
+	systable_endscan(scan);
+	return found;
+}
+
 /* Read a topic's row, by name or else by id.  False: there is none. */
 static bool
 read_topic(PrismTopic *topic, const char *name, int32 topic_id)
@@ -345,6 +370,7 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 	{
 		fill_topic(topic, RelationGetDescr(catalog), tuple);
 		fill_namespace_name(topic, snapshot);
+		topic->dead_letters = find_dead_letters(catalog, topic->topic_id, snapshot);
 		topic->mark_relid = log_relid("topic_%d_mark", topic->topic_id);
 		topic->rights_relid =
 			topic->namespace_id > 0 ? log_relid("namespace_%d", topic->namespace_id) : InvalidOid;

@@ -37,6 +37,8 @@ typedef struct PrismTopic
 	PrismTopicPolicy policy;
 	int64		dropped_end;	/* behind the last message that retention has dropped; 0: none was */
 	TimestampTz dropped_until;	/* when that was published */
+	int32		dead_letter_of; /* whose dead letters it holds; 0: nobody's */
+	int32		dead_letters;	/* the topic that holds its own; 0: there is none */
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
 	bool		valid;
@@ -105,10 +107,11 @@ extern void prism_topic_check_name(const char *name);
 
 /*
  * Make a topic: catalogue row, counter, first two segments.  'policy' is a text
- * as topic_policy.h makes it.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
+ * as topic_policy.h makes it; 'dead_letter_of' is the topic whose dead letters it
+ * is for, 0: an ordinary one.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
  */
 extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max,
-								const char *policy);
+								const char *policy, int32 dead_letter_of);
 /* Change what may change. */
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
 							  const char *policy);

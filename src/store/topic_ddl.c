@@ -93,20 +93,22 @@ create_mark(int32 topic_id)
 }
 
 int32
-prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy)
+prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy,
+				   int32 dead_letter_of)
 {
 	int32		topic_id = prism_next_object_id();
 	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT4OID};
 	Datum		values[] = {
 		Int32GetDatum(topic_id), Int32GetDatum(namespace_id), CStringGetTextDatum(name),
-		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max), CStringGetTextDatum(policy)
+		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max), CStringGetTextDatum(policy),
+		Int32GetDatum(dead_letter_of)
 	};
-	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', '\0'};
+	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', dead_letter_of > 0 ? ' ' : 'n', '\0'};
 
 	SPI_connect();
-	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy)"
-				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb)",
+	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy, dead_letter_of)"
+				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb, $7)",
 				lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
