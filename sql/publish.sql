@@ -366,6 +366,16 @@ SELECT action FROM prism.apply('namespaces: [{name: publish-passing, client_api:
 PREPARE TRANSACTION 'publish';
 \echo :LAST_ERROR_SQLSTATE
 
+-- A client that does not read holds up his commit, but no reader: nothing is said between registration and commit.
+SET trace_notify = on;
+SET client_min_messages = debug1;
+BEGIN;
+SELECT prism.publish('publish-test', 'x') IS NOT NULL AS published;
+NOTIFY publish_test;
+COMMIT;
+RESET client_min_messages;
+RESET trace_notify;
+
 SELECT prism.drop_namespace(name) FROM (VALUES ('publish-test'), ('publish-second'), ('publish-small')) AS v(name);
 DROP TABLE publish_seen, publish_once, publish_large;
 DROP FUNCTION publish_look(text), publish_error(text), publish_many(text, int), publish_row();

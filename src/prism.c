@@ -12,6 +12,7 @@
 #include "guc.h"
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
+#include "store/commit_order.h"
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/group.h"
@@ -110,6 +111,8 @@ on_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			gone = prism_wake_pre_commit();
+			if (prism_log_has_pending() || prism_group_has_work())
+				prism_commit_temporary_tables();
 			if (!gone)
 				prism_group_pre_commit();
 			prism_log_pre_commit(gone);

@@ -123,13 +123,45 @@ check_library(Report *report)
 			PRISM_VERSION, installed != NULL ? installed : "none");
 }
 
+/* Callbacks of a commit run in the opposite order of loading (store/commit_order.c). */
+static void
+check_preload_order(Report *report, const char *libraries)
+{
+	List	   *names;
+	ListCell   *cell;
+	StringInfoData before;
+	StringInfoData after;
+	StringInfo	place = &before;
+
+	initStringInfo(&before);
+	initStringInfo(&after);
+	if (!SplitDirectoriesString(pstrdup(libraries), ',', &names))
+		return;
+	foreach(cell, names)
+	{
+		const char *name = lfirst(cell);
+
+		if (pg_strcasecmp(name, "prism") == 0)
+			place = &after;
+		else
+			appendStringInfo(place, ", %s", name);
+	}
+	if (before.len > 0)
+		put(report, "preload order", "note",
+			"What libraries named before prism do at a commit comes after prism has registered its messages: if one waits there, as for another server, readers of the topics wait too. Unless a library asks to be the first, set in postgresql.conf and restart the server: shared_preload_libraries = 'prism%s%s'",
+			before.data, after.data);
+}
+
 static void
 check_preload(Report *report)
 {
 	const char *libraries = setting("shared_preload_libraries");
 
 	if (prism_preloaded)
+	{
 		put(report, "preload", "ok", NULL);
+		check_preload_order(report, libraries);
+	}
 	else if (list_contains(libraries, "prism"))
 		put(report, "preload", "error", "shared_preload_libraries names prism, but the server was started before that: restart it.");
 	else

@@ -4,7 +4,8 @@
  *	  A transaction's messages become rows of the log, at its commit.
  *
  * The order in PRE_COMMIT is what everything rests on:
- *	1. for all topics: whatever can fail or wait (the mark, segments);
+ *	1. for all topics: whatever can fail or wait (the mark, segments), and what
+ *		PostgreSQL would wait for afterwards (commit_order.c);
  *	2. for all topics: take offsets and register them as in flight, in one step;
  *	3. insert.  Nothing here waits for another session.
  * COMMIT and ABORT callbacks take the registration back; they cannot throw.
@@ -15,6 +16,7 @@
  */
 #include "prism.h"
 #include "store/backlog.h"
+#include "store/commit_order.h"
 #include "store/counter.h"
 #include "store/pending.h"
 #include "store/row.h"
@@ -31,6 +33,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "replication/origin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -130,6 +133,8 @@ open_segments(TopicBlock *block, int64 first)
 		block->segments[i] = open_segment(topic, block->first_segment + i, &block->indexes[i]);
 		if (block->segments[i] == NULL)
 			return false;
+		if (block->pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD && OidIsValid(block->segments[i]->rd_rel->reltoastrelid))
+			LockRelationOid(block->segments[i]->rd_rel->reltoastrelid, RowExclusiveLock);
 		block->last_segment++;
 	}
 	return true;
@@ -521,6 +526,21 @@ wants_snapshot(void)
 #endif
 }
 
+/* The notifier's lock comes last of what waits: others of all databases wait for who has it. */
+static void
+prepare_and_register(void)
+{
+	for (;;)
+	{
+		prepare_blocks();
+		prism_commit_lock_notify();
+		prism_commit_be_quiet();
+		if (register_blocks())
+			break;
+		prism_commit_unlock_notify();
+	}
+}
+
 void
 prism_log_pre_commit(bool gone)
 {
@@ -538,9 +558,7 @@ prism_log_pre_commit(bool gone)
 		snapshot = wants_snapshot();
 		if (snapshot)
 			PushActiveSnapshot(GetTransactionSnapshot());
-		do
-			prepare_blocks();
-		while (!register_blocks());
+		prepare_and_register();
 		insert_blocks();
 		note_positions();
 		for (int i = 0; i < block_count; i++)
@@ -559,6 +577,7 @@ prism_log_end(bool committed)
 	if (committed && registered > 0)
 		keep_positions();
 	settle_blocks(committed ? XactLastCommitEnd : InvalidXLogRecPtr);
+	prism_commit_order_end();
 	blocks = NULL;
 	block_count = 0;
 	prism_pending_forget();

@@ -115,6 +115,21 @@ $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activi
 wait_for_value($node, q{SELECT state FROM pg_stat_activity WHERE application_name = 'synchronous'}, 'idle');
 is(new_messages(), 'synchronous, local', 'it is committed: both are read in order');
 $session->quit;
+
+# Notifiers commit one after the other: who waits for his turn holds up nobody else.
+my $first = $node->background_psql('postgres', on_error_stop => 0);
+$first->query_until(qr/started/, "\\echo started\nSET application_name = 'first notifier';\nBEGIN; SELECT prism.publish('beside', 'notifies'); NOTIFY turns; COMMIT;\n");
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'first notifier'}, 'SyncRep');
+my $second = $node->background_psql('postgres', on_error_stop => 0);
+$second->query_until(qr/started/, "\\echo started\nSET application_name = 'second notifier'; SET synchronous_commit = local;\nBEGIN; SELECT prism.publish('window', 'notifies'); SELECT pg_notify('turns', ''); COMMIT;\n");
+wait_for_value($node, q{SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'second notifier'}, 'Lock');
+$node->safe_psql('postgres', q{SET synchronous_commit = local; SELECT prism.publish('window', 'does not notify')});
+is(new_messages(), 'does not notify', 'a commit that waits for the turn to notify is not in flight');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'first notifier'});
+wait_for_value($node, q{SELECT string_agg(state, ',') FROM pg_stat_activity WHERE application_name LIKE '% notifier'}, 'idle,idle');
+is(new_messages(), 'notifies', 'it has its turn, and is read');
+$_->quit for $first, $second;
+
 $node->safe_psql('postgres', 'SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names');
 $node->reload;
 

@@ -37,6 +37,8 @@ is($node->safe_psql('postgres', 'SELECT prism.metrics_text()'), '', 'and prism.m
 
 take_line('preload', "shared_preload_libraries = 'auto_explain, prism'");
 is(doctor('preload'), 'ok', 'with that line the library is loaded');
+is($node->safe_psql('postgres', q{SELECT state || substring(hint FROM ': ([a-z_.]+ = .*)$') FROM prism.doctor() WHERE item = 'preload order'}),
+	q{noteshared_preload_libraries = 'prism, auto_explain'}, 'what is loaded before it ends its part of a commit later');
 
 is(doctor('output_plugin_libraries'), 'ok', 'output plugins are allowed, or not restricted');
 
