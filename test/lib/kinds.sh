@@ -263,6 +263,7 @@ test_tap() {
 	[ ${#names[@]} -gt 0 ] || return 0
 	step "fetching Kafka, the first time"
 	result "Kafka can be had" "$PROJECT/test/services/kafka" install
+	if [[ " ${names[*]} " == *drivers* ]]; then result "client libraries can be had" "$PROJECT/test/services/drivers" install; fi
 	for name in "${names[@]}"; do
 		folder=$PRISM_STATE/test/tap/$name
 		user_folder "$folder"

@@ -6,10 +6,15 @@ PACKAGES=(
 	libipc-run-perl perl procps util-linux binutils libc-bin	# to test
 	kcat maven openjdk-17-jre-headless python3 python3-pip		# the broker, its independent client, the proxy, other majors
 )
+# Of these the program is asked for: a machine may have a newer one from elsewhere.
+PROGRAMS=(go:golang-go node:nodejs npm:npm)					# client libraries
 
 # The packages that are missing, one a line.
 missing_packages() {
-	local package
+	local package program
+	for program in "${PROGRAMS[@]}"; do
+		command -v "${program%%:*}" >/dev/null || echo "${program##*:}"
+	done
 	for package in "${PACKAGES[@]}"; do
 		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
 	done
