@@ -199,6 +199,24 @@ COMMIT;
 SELECT key, count(*), bool_and(payload = repeat(key, 1000)) AS whole, bool_and(former IS NULL OR former + 1 = n) AS in_order, min(nth), max(nth)
   FROM (SELECT *, (headers ->> 'n')::int AS n, lag((headers ->> 'n')::int) OVER (PARTITION BY key ORDER BY nth) AS former FROM publish_look('publish-second')) m
  GROUP BY key ORDER BY min(nth);
+-- What was rolled back leaves no file, neither in an error nor with a savepoint around it.
+CREATE VIEW publish_files AS SELECT count(*) > 0 AS files FROM pg_ls_tmpdir() WHERE name LIKE format('pgsql_tmp%s.%%', pg_backend_pid());
+CREATE FUNCTION publish_noise() RETURNS bigint LANGUAGE sql AS $$ SELECT count(prism.publish('publish-second', noise))
+	FROM (SELECT string_agg(md5(format('%s %s', i, j)), '') AS noise FROM generate_series(1, 200) i, generate_series(1, 60) j GROUP BY i) n $$;
+BEGIN;
+SELECT publish_noise();
+SELECT files FROM publish_files;
+ROLLBACK;
+SELECT files FROM publish_files;
+BEGIN;
+SAVEPOINT s1;
+SELECT publish_noise();
+ROLLBACK TO s1;
+SELECT publish_noise();
+SELECT files FROM publish_files;
+SELECT 1 / 0;
+COMMIT;
+SELECT files FROM publish_files;
 RESET prism.publish_buffer;
 SELECT * FROM publish_look();
 

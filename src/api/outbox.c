@@ -168,7 +168,8 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 
 		foreach(cell, prism_topic_names())
 		{
-			PrismTopic *topic = prism_topic_try(lfirst(cell));
+			bool		busy;
+			PrismTopic *topic = prism_topic_try(lfirst(cell), &busy);
 
 			if (topic == NULL)
 				continue;

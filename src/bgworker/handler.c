@@ -424,13 +424,15 @@ turn_transaction(void *arg)
 	PrismHandlerBatch batch = {0};
 	PrismTopic *topic;
 	Oid			function;
-	bool		busy;
+	bool		busy = false;
 
 	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
 	handler->due = DT_NOEND;
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
-	if (topic == NULL)
-		worker.look_around = true;	/* it was changed under us, or is being dropped */
+	if (topic == NULL && busy)
+		handler->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+	else if (topic == NULL)
+		worker.look_around = true;	/* it was changed under us */
 	else if (get_role_oid(row->role, true) != GetSessionUserId())
 		turn->leave = true;		/* roles were renamed: another one has the name now */
 	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)

@@ -367,10 +367,11 @@ static bool
 tidy_delayed(void)
 {
 	PrismTopic *journal;
+	bool		busy;
 	bool		dropped;
 
 	prism_worker_begin("dropping what delayed messages have left");
-	journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
 	if (journal != NULL)
 	{
 		prism_retention_roll_large(journal, JOURNAL_SEGMENT_BYTES);

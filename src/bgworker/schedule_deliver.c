@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "bgworker/scheduler.h"
+#include "bgworker/worker.h"
 #include "pattern/pattern.h"
 #include "store/backlog.h"
 #include "store/segment.h"
@@ -28,8 +29,6 @@
 /* What one turn publishes: readers of its topics wait for its commit. */
 #define DELIVER_MESSAGES_MAX 1000
 #define DELIVER_BYTES_MAX (8 * 1024 * 1024)
-/* How soon a topic that is busy is looked at again. */
-#define BUSY_RETRY_MS 200
 
 /* What is merged, and the next message of it. */
 typedef struct Source
@@ -225,7 +224,7 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 	if (target->state == PRISM_TARGET_BUSY)
 	{
 		if (source->line != NULL)
-			source->line->held_until = TimestampTzPlusMilliseconds(turn->now, BUSY_RETRY_MS);
+			source->line->held_until = TimestampTzPlusMilliseconds(turn->now, PRISM_BUSY_RETRY_MS);
 		return set_aside(turn, source, left);
 	}
 

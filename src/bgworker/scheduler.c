@@ -153,13 +153,15 @@ run_turn(void *arg)
 {
 	TurnOf	   *turn_of = arg;
 	PrismTurn  *turn = turn_of->turn;
+	bool		busy;
 
 	prism_worker_begin("moving delayed messages");
-	turn->journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	turn->journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
 	if (turn->journal != NULL)
 		move_messages(turn_of->scheduler, turn);
 	else
-		turn_of->scheduler->look_at = DT_NOEND;
+		turn_of->scheduler->look_at =
+			busy ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS) : DT_NOEND;
 	prism_worker_commit();
 }
 
@@ -528,7 +530,8 @@ show_all(Scheduler *scheduler, PrismTurn *turn)
 
 	foreach(cell, prism_topic_names())
 	{
-		PrismTopic *topic = prism_topic_try(lfirst(cell));
+		bool		busy;
+		PrismTopic *topic = prism_topic_try(lfirst(cell), &busy);
 
 		if (topic != NULL)
 			(void) prism_turn_target(turn, topic->topic_id);

@@ -35,6 +35,9 @@
 /* Sockets beside the latch that prism_worker_wait_many() takes. */
 #define PRISM_WAIT_SOCKETS_MAX 64
 
+/* How soon a topic that is busy is looked at again. */
+#define PRISM_BUSY_RETRY_MS 200
+
 /* Everything up to the loop: slot, signals, connection, settings. Exits when the process is not wanted any more. */
 extern void prism_worker_enter(Datum main_arg);
 

@@ -207,10 +207,12 @@ prism_delay_waiting(int32 topic_id)
 bool
 prism_delay_has_work(void)
 {
-	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC);
+	bool		busy;
+	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
 
+	/* who is making it may be about to use it */
 	if (journal == NULL)
-		return false;
+		return busy;
 	if (prism_delay_buckets() != NIL || is_waiting(journal, 0))
 		return true;
 	prism_delay_share_known(journal);
@@ -303,8 +305,9 @@ prism_delay_share_known(PrismTopic *journal)
 bool
 prism_delay_shared_waiting(PrismTopic *topic, int64 *waiting, TimestampTz *next_due)
 {
-	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC);
-	bool		known = true;	/* without a journal none waits */
+	bool		busy;
+	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
+	bool		known = !busy;	/* without a journal none waits */
 
 	if (journal != NULL)
 	{

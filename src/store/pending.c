@@ -292,7 +292,8 @@ open_store(PrismPending *pending)
 	Tuplestorestate *store;
 
 	CurrentResourceOwner = TopTransactionResourceOwner;
-	store = tuplestore_begin_heap(false, true, STORE_MEMORY_KB);
+	/* its file is the owner's, and goes with it when the transaction aborts */
+	store = tuplestore_begin_heap(false, false, STORE_MEMORY_KB);
 	tuplestore_set_eflags(store, EXEC_FLAG_REWIND);
 	tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
 	pending->store = store;

@@ -21,6 +21,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 typedef struct SinkTable
@@ -145,8 +146,16 @@ prism_sink_sweep(void)
 {
 	int32	   *known;
 	int			known_count;
+	bool	   *settled = palloc0_array(bool, sinks->slot_count);
 
+	/* a sink that gets its place behind our snapshot is not in what we read */
+	LWLockAcquire(sinks->lock, LW_SHARED);
+	for (int i = 0; i < sinks->slot_count; i++)
+		settled[i] = sinks->slots[i].database == MyDatabaseId;
+	LWLockRelease(sinks->lock);
+	PushActiveSnapshot(GetLatestSnapshot());
 	prism_query_read("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
+	PopActiveSnapshot();
 	known_count = (int) SPI_processed;
 	known = palloc_array(int32, known_count + 1);
 	for (int i = 0; i < known_count; i++)
@@ -162,7 +171,7 @@ prism_sink_sweep(void)
 	for (int i = 0; i < sinks->slot_count; i++)
 	{
 		PrismSinkSlot *slot = &sinks->slots[i];
-		bool		wanted = slot->database != MyDatabaseId;
+		bool		wanted = slot->database != MyDatabaseId || !settled[i];
 
 		for (int k = 0; k < known_count && !wanted; k++)
 			wanted = slot->sink_id == known[k];
@@ -171,6 +180,7 @@ prism_sink_sweep(void)
 	}
 	LWLockRelease(sinks->lock);
 	pfree(known);
+	pfree(settled);
 }
 
 bool

@@ -28,6 +28,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -65,7 +66,7 @@ static uint64 generation = 1;
 static Oid	topic_catalog_relid = InvalidOid;
 
 static Oid	topic_catalog(void);
-static bool load_topic(PrismTopic *topic, const char *name, int32 topic_id, bool *busy);
+static bool read_topic(PrismTopic *topic, const char *name, int32 topic_id);
 
 /* ---------- the cache ---------- */
 
@@ -150,13 +151,92 @@ lock_topic(const PrismTopic *topic, bool *busy)
 	return true;
 }
 
-/* NULL: there is none, or 'busy' was given and it is being dropped or has no place in shared memory. */
+/* Enter what was read into the cache, where entries stay; what was made for the entry stays with it. */
+static PrismTopic *
+enter_topic(const PrismTopic *found, bool valid)
+{
+	bool		known;
+	PrismTopic *topic = hash_search(topics, found->name, HASH_ENTER, &known);
+	void	   *chain = known ? topic->chain : NULL;
+	int			incompressible = known ? topic->incompressible : 0;
+
+	*topic = *found;
+	topic->chain = chain;
+	topic->incompressible = incompressible;
+	topic->valid = valid;
+	return topic;
+}
+
+/*
+ * Find a topic, by name or else by id, that the cache does not know, and take
+ * its lock.  Whoever drops it has that lock exclusively, so only what is seen
+ * with the lock held counts: there is a topic, with a place in shared memory
+ * that its drop will free, or there is none.  NULL: there is none, or 'busy'
+ * was given and it is being made or dropped or has no place in shared memory.
+ */
+static PrismTopic *
+find_in_catalog(const char *name, int32 topic_id, bool *busy)
+{
+	for (;;)
+	{
+		uint64		read_at = prism_catalog_generation();
+		PrismTopic	found;
+		Oid			locked;
+
+		if (!read_topic(&found, name, topic_id))
+			return NULL;
+		if (!OidIsValid(found.mark_relid))
+		{
+			/* a restore has not come to it yet, or never will: nothing is known of its messages */
+			if (busy != NULL)
+				*busy = true;
+			return NULL;
+		}
+		locked = found.mark_relid;
+		if (!lock_topic(&found, busy))
+			return NULL;
+		if (generation != read_at)
+		{
+			/* perhaps it is another one by now; that this happens again while we read tells nothing new */
+			read_at = prism_catalog_generation();
+			if (!read_topic(&found, name, topic_id) || found.mark_relid != locked)
+			{
+				UnlockRelationOid(locked, AccessShareLock);
+				continue;
+			}
+		}
+		if (prism_preloaded)
+			found.counter = prism_counter_attach(found.mark_relid, found.segment_messages);
+		if (prism_preloaded && found.counter == NULL)
+		{
+			if (busy == NULL)
+				prism_counter_no_place();
+			*busy = true;
+			prism_topic_release(&found);
+			return NULL;
+		}
+		return enter_topic(&found, generation == read_at);
+	}
+}
+
+/* An entry of the cache with its lock; false: it is out of date, or somebody drops it (*busy). */
+static bool
+lock_entry(PrismTopic *topic, bool *busy)
+{
+	if (!topic->valid || !lock_topic(topic, busy))
+		return false;
+	/* taking the lock may tell us that the entry is out of date */
+	if (topic->valid)
+		return true;
+	prism_topic_release(topic);
+	return false;
+}
+
 static PrismTopic *
 find_by_name(const char *name, bool *busy)
 {
 	static PrismTopic *last = NULL;	/* most sessions use one topic, again and again */
 	char		key[PRISM_TOPIC_NAME_MAX + 1];
-	PrismTopic *topic;
 
 	(void) topic_catalog();
 	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
@@ -164,32 +244,11 @@ find_by_name(const char *name, bool *busy)
 	strlcpy(key, name, sizeof(key));
 	if (last == NULL || strcmp(last->name, key) != 0)
 		last = hash_search(topics, key, HASH_FIND, NULL);
-	topic = last;
-	for (;;)
-	{
-		if (topic != NULL && topic->valid)
-		{
-			/* taking the lock may tell us that the entry is out of date */
-			if (!lock_topic(topic, busy))
-				return NULL;
-			if (topic->valid)
-				return topic;
-			prism_topic_release(topic);
-		}
-		if (topic == NULL)
-		{
-			PrismTopic	found;
-
-			if (!load_topic(&found, key, 0, busy))
-				return NULL;
-			topic = hash_search(topics, key, HASH_ENTER, NULL);
-			topic->valid = false;
-			topic->chain = NULL;
-			topic->incompressible = 0;
-		}
-		if (!load_topic(topic, key, 0, busy))
-			return NULL;
-	}
+	if (last != NULL && lock_entry(last, busy))
+		return last;
+	if (busy != NULL && *busy)
+		return NULL;
+	return find_in_catalog(key, 0, busy);
 }
 
 static PrismTopic *
@@ -197,31 +256,21 @@ find_by_id(int32 topic_id, bool *busy)
 {
 	HASH_SEQ_STATUS status;
 	PrismTopic *topic;
-	PrismTopic	found;
 
 	(void) topic_catalog();
 	hash_seq_init(&status, topics);
 	while ((topic = hash_seq_search(&status)) != NULL)
 	{
-		if (topic->valid && topic->topic_id == topic_id)
-		{
-			char		name[PRISM_TOPIC_NAME_MAX + 1];
-
-			strlcpy(name, topic->name, sizeof(name));
-			hash_seq_term(&status);
-			topic = find_by_name(name, busy);
-			if (topic != NULL && topic->topic_id == topic_id)
-				return topic;
-			break;
-		}
-	}
-	if (load_topic(&found, NULL, topic_id, busy))
-	{
-		topic = find_by_name(found.name, busy);
-		if (topic != NULL && topic->topic_id == topic_id)
+		if (!topic->valid || topic->topic_id != topic_id)
+			continue;
+		hash_seq_term(&status);
+		if (lock_entry(topic, busy))
 			return topic;
+		if (busy != NULL && *busy)
+			return NULL;
+		break;
 	}
-	return NULL;
+	return find_in_catalog(NULL, topic_id, busy);
 }
 
 PrismTopic *
@@ -247,11 +296,10 @@ prism_topic_lookup_id(int32 topic_id, bool missing_ok)
 }
 
 PrismTopic *
-prism_topic_try(const char *name)
+prism_topic_try(const char *name, bool *busy)
 {
-	bool		busy = false;
-
-	return find_by_name(name, &busy);
+	*busy = false;
+	return find_by_name(name, busy);
 }
 
 PrismTopic *
@@ -267,13 +315,31 @@ prism_topic_release(const PrismTopic *topic)
 	UnlockRelationOid(topic->mark_relid, AccessShareLock);
 }
 
+/*
+ * A relation of prism_log as of a snapshot.  The catalogue's own look-ups may
+ * be a moment behind: a commit is visible before others hear of what it made.
+ */
 static Oid
-log_relid(const char *format, int32 id)
+log_relid(const char *format, int32 id, Snapshot snapshot)
 {
+	Relation	classes = table_open(RelationRelationId, AccessShareLock);
 	char		name[NAMEDATALEN];
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			relid = InvalidOid;
 
 	snprintf(name, sizeof(name), format, id);
-	return get_relname_relid(name, get_namespace_oid("prism_log", false));
+	ScanKeyInit(&keys[0], Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+	ScanKeyInit(&keys[1], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(get_namespace_oid("prism_log", false)));
+	scan = systable_beginscan(classes, ClassNameNspIndexId, true, snapshot, lengthof(keys), keys);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		relid = ((Form_pg_class) GETSTRUCT(tuple))->oid;
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return relid;
 }
 
 static void
@@ -347,7 +413,7 @@ find_dead_letters(Relation catalog, int32 topic_id, Snapshot snapshot)
 	return found;
 }
 
-/* Read a topic's row, by name or else by id.  False: there is none. */
+/* Read a topic's row, by name or else by id, and what belongs to it, all as of one moment.  False: there is none. */
 static bool
 read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 {
@@ -368,16 +434,14 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 	found = HeapTupleIsValid(tuple);
 	if (found)
 	{
+		memset(topic, 0, sizeof(PrismTopic));
 		fill_topic(topic, RelationGetDescr(catalog), tuple);
 		fill_namespace_name(topic, snapshot);
 		topic->dead_letters = find_dead_letters(catalog, topic->topic_id, snapshot);
-		topic->mark_relid = log_relid("topic_%d_mark", topic->topic_id);
+		topic->mark_relid = log_relid("topic_%d_mark", topic->topic_id, snapshot);
 		topic->rights_relid =
-			topic->namespace_id > 0 ? log_relid("namespace_%d", topic->namespace_id) : InvalidOid;
+			topic->namespace_id > 0 ? log_relid("namespace_%d", topic->namespace_id, snapshot) : InvalidOid;
 		topic->segment_number = -1;
-		topic->segment_relid = InvalidOid;
-		topic->counter = NULL;
-		found = OidIsValid(topic->mark_relid);
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -385,37 +449,12 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 	return found;
 }
 
-/*
- * Fill an entry of the cache; false: there is no such topic.  What was read
- * while an invalidation came may be half old and half new: read it again.  The
- * entry is marked valid before its lock is taken; find_by_name() looks again.
- */
-static bool
-load_topic(PrismTopic *topic, const char *name, int32 topic_id, bool *busy)
+bool
+prism_topic_lost_mark(const char *name)
 {
-	uint64		read_at;
-	bool		found;
+	PrismTopic	found;
 
-	do
-	{
-		read_at = prism_catalog_generation();
-		found = read_topic(topic, name, topic_id);
-	} while (generation != read_at);
-
-	topic->valid = false;
-	if (found && prism_preloaded)
-	{
-		topic->counter = prism_counter_attach(topic->mark_relid, topic->segment_messages);
-		if (topic->counter == NULL && busy == NULL)
-			prism_counter_no_place();
-		if (topic->counter == NULL)
-		{
-			*busy = true;
-			return false;
-		}
-	}
-	topic->valid = found;
-	return found;
+	return read_topic(&found, name, 0) && !OidIsValid(found.mark_relid);
 }
 
 void
@@ -433,7 +472,7 @@ prism_topic_lock_all(void)
 	{
 		bool		isnull;
 		Datum		topic_id = heap_getattr(tuple, TOPIC_ID, RelationGetDescr(catalog), &isnull);
-		Oid			mark_relid = log_relid("topic_%d_mark", DatumGetInt32(topic_id));
+		Oid			mark_relid = log_relid("topic_%d_mark", DatumGetInt32(topic_id), snapshot);
 
 		(void) heap_getattr(tuple, TOPIC_NAMESPACE_ID, RelationGetDescr(catalog), &isnull);
 		if (!OidIsValid(mark_relid))

@@ -71,16 +71,19 @@ typedef enum PrismPrivilege
  */
 extern PrismTopic *prism_topic_lookup(const char *name, bool missing_ok);
 
+/* The topic is in the catalogue, but its sequence is not in the database: half of a dump was restored. */
+extern bool prism_topic_lost_mark(const char *name);
+
 /* 42704 for a topic that is not there, with the nearest name. */
 pg_noreturn extern void prism_topic_missing(const char *name);
 extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 
 /*
  * The same for those who serve or show all topics: never waits for a
- * transaction that drops one.  NULL: it is being dropped or finds no place in
- * shared memory (*busy), or is gone.
+ * transaction that makes or drops one.  NULL: it is being made or dropped or
+ * finds no place in shared memory (*busy), or is gone: that is for ever.
  */
-extern PrismTopic *prism_topic_try(const char *name);
+extern PrismTopic *prism_topic_try(const char *name, bool *busy);
 extern PrismTopic *prism_topic_try_id(int32 topic_id, bool *busy);
 
 /* Let go of a lock before the transaction ends: what was looked up may not be used any more. */

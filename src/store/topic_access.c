@@ -120,13 +120,14 @@ nearest_topic(const char *name)
 void
 prism_topic_missing(const char *name)
 {
-	char	   *nearest = nearest_topic(name);
+	char	   *nearest;
 
-	if (nearest != NULL && strcmp(nearest, name) == 0)
+	if (prism_topic_lost_mark(name))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
 				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
+	nearest = nearest_topic(name);
 	ereport(ERROR,
 			errcode(ERRCODE_UNDEFINED_OBJECT),
 			errmsg("topic \"%s\" does not exist", name),

@@ -14,7 +14,9 @@
  *	settled		no longer in flight (COMMIT, after prism's)
  *
  * Settings of the session: commit_fault.pause_us (a random pause up to that at
- * each place), commit_fault.error_percent (errors "inside"),
+ * each place), commit_fault.settled_ms (a pause of that length when "settled",
+ * before others hear of what the transaction did to the catalogue),
+ * commit_fault.error_percent (errors "inside"),
  * commit_fault.wait_key (waits "inside" for that advisory lock),
  * commit_fault.statement (runs it "inside").
  *
@@ -41,6 +43,7 @@ PG_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 
 static int	pause_us = 0;
+static int	settled_ms = 0;
 static int	error_percent = 0;
 static int	wait_key = 0;
 static int	seed = 0;
@@ -100,7 +103,10 @@ last_called(XactEvent event, void *arg)
 		return;
 	pause_here();
 	if (event == XACT_EVENT_COMMIT)
+	{
+		pg_usleep(settled_ms * 1000L);
 		return;
+	}
 	if (wait_key != 0)
 		DirectFunctionCall1(pg_advisory_xact_lock_int8, Int64GetDatum(wait_key));
 	CHECK_FOR_INTERRUPTS();
@@ -117,6 +123,8 @@ _PG_init(void)
 {
 	DefineCustomIntVariable("commit_fault.pause_us", "Pauses up to so long at each place.", NULL,
 							&pause_us, 0, 0, 1000000, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("commit_fault.settled_ms", "Pauses so long when settled.", NULL,
+							&settled_ms, 0, 0, 60000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("commit_fault.error_percent", "Refuses so many of a hundred commits.", NULL,
 							&error_percent, 0, 0, 100, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("commit_fault.wait_key", "Waits for this advisory lock.", NULL,
