@@ -29,6 +29,7 @@
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/snapmgr.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -88,6 +89,17 @@ prism_my_local_xid(void)
 	return MyProc->vxid.lxid;
 #else
 	return MyProc->lxid;
+#endif
+}
+
+/* 17 lets extensions name what they wait for; who asks for a name again gets the same event. */
+static inline uint32
+prism_wait_event_new(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

@@ -17,6 +17,7 @@
 #include "bgworker/worker.h"
 #include "compat.h"
 #include "guc.h"
+#include "wait_event.h"
 
 #include <signal.h>
 
@@ -503,7 +504,7 @@ prism_worker_clear_database(Oid database, long timeout_ms)
 		LWLockRelease(shared_lock);
 		if (still_there == 0 || TimestampDifferenceExceeds(start, now, timeout_ms))
 			break;
-		(void) ConditionVariableTimedSleep(&shared->left, STOP_PATIENCE_MS / 4, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&shared->left, STOP_PATIENCE_MS / 4, prism_wait_event(PRISM_WAIT_WORKERS_LEFT));
 	}
 	ConditionVariableCancelSleep();
 	return still_there == 0;

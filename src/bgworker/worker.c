@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "query.h"
+#include "wait_event.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -81,6 +82,7 @@ volatile sig_atomic_t prism_worker_told_to_end = false;
 
 static PrismBackoff backoff = {.clock = &prism_real_clock};
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
+static emit_log_hook_type former_emit_log = NULL;
 static MemoryContext step_mcxt = NULL;
 static uint64 reloads = 0;
 static uint64 nudges = 0;
@@ -102,11 +104,23 @@ end_when_told(SIGNAL_ARGS)
 	die(postgres_signal_arg);
 }
 
+/* To be told to end is no fault, in the middle of something either: a clean shutdown leaves none in the log. */
+static void
+emit_log(ErrorData *report)
+{
+	if (report->elevel == FATAL && report->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN && prism_worker_told_to_end)
+		report->elevel = LOG;
+	if (former_emit_log != NULL)
+		former_emit_log(report);
+}
+
 void
 prism_worker_enter(Datum main_arg)
 {
 	uint32		generation;
 
+	former_emit_log = emit_log_hook;
+	emit_log_hook = emit_log;
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, end_when_told);
 	BackgroundWorkerUnblockSignals();
@@ -358,7 +372,7 @@ prism_worker_wait_many(long timeout_ms, const pgsocket *sockets, int socket_coun
 		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
 		for (int i = 0; i < socket_count; i++)
 			AddWaitEventToSet(set, WL_SOCKET_READABLE, sockets[i], NULL, NULL);
-		(void) WaitEventSetWait(set, timeout_ms, &event, 1, PG_WAIT_EXTENSION);
+		(void) WaitEventSetWait(set, timeout_ms, &event, 1, prism_wait_event(PRISM_WAIT_WORK));
 		FreeWaitEventSet(set);
 		ResetLatch(MyLatch);	/* before looking for work, never after */
 		prism_worker_attend();
@@ -370,6 +384,8 @@ void
 prism_worker_attend(void)
 {
 	Assert(!IsTransactionState());
+	if (prism_worker_told_to_end)
+		prism_worker_leave(1);
 	QueryCancelPending = false; /* there is no query to cancel */
 	CHECK_FOR_INTERRUPTS();
 	ProcessCatchupInterrupt();

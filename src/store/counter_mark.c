@@ -24,6 +24,7 @@
 #include "query.h"
 #include "store/counter.h"
 #include "store/segment.h"
+#include "wait_event.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
@@ -290,7 +291,7 @@ claim_extension(PrismCounter *counter, int64 count, int64 *next)
 		SpinLockRelease(&counter->mutex);
 		if (enough || mine)
 			break;
-		ConditionVariableSleep(&counter->extended, PG_WAIT_EXTENSION);
+		ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
 	}
 	ConditionVariableCancelSleep();
 	return mine;

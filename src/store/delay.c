@@ -14,6 +14,7 @@
 #include "store/delay_bucket.h"
 #include "store/delay_state.h"
 #include "store/log.h"
+#include "wait_event.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -187,7 +188,7 @@ await_settled(PrismTopic *journal)
 	next = prism_counter_peek(counter);
 	while (prism_counter_stable(counter, NULL) < next)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SETTLED_RECHECK_MS, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, SETTLED_RECHECK_MS, prism_wait_event(PRISM_WAIT_SETTLED));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

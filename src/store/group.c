@@ -12,6 +12,7 @@
 #include "guc.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "wait_event.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -407,7 +408,7 @@ prism_group_await_reader(PrismGroupRef *ref)
 		prism_group_unlock(ref->group);
 		if (!busy)
 			break;
-		ConditionVariableSleep(&ref->group->changed, PG_WAIT_EXTENSION);
+		ConditionVariableSleep(&ref->group->changed, prism_wait_event(PRISM_WAIT_GROUP_READER));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -19,6 +19,7 @@
  */
 #include "prism.h"
 #include "store/group_shared.h"
+#include "wait_event.h"
 
 #include "pgstat.h"
 #include "utils/timestamp.h"
@@ -78,7 +79,7 @@ prism_group_sleep(TimestampTz look_at, TimestampTz until)
 		return false;
 	wait_ms = TimestampDifferenceMilliseconds(now, Min(look_at, until));
 	wait_ms = Max(1, Min(wait_ms, SLEEP_MAX_MS));
-	(void) ConditionVariableTimedSleep(awaited_variable(), wait_ms, PG_WAIT_EXTENSION);
+	(void) ConditionVariableTimedSleep(awaited_variable(), wait_ms, prism_wait_event(PRISM_WAIT_MESSAGE));
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include "query.h"
 #include "store/counter.h"
 #include "store/segment.h"
+#include "wait_event.h"
 
 #include "access/genam.h"
 #include "access/heaptoast.h"
@@ -358,7 +359,7 @@ prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 					errdetail("Offset " INT64_FORMAT " needs one, and none was made within %d seconds.",
 							  end - 1, SEGMENT_PATIENCE_MS / 1000),
 					errhint("prism's maintainer makes segments: look at prism.workers, max_worker_processes and the server log."));
-		ConditionVariableTimedSleep(&counter->segments_changed, SEGMENT_RECHECK_MS, PG_WAIT_EXTENSION);
+		ConditionVariableTimedSleep(&counter->segments_changed, SEGMENT_RECHECK_MS, prism_wait_event(PRISM_WAIT_SEGMENT));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -58,6 +58,11 @@ no_crash() {
 	! grep -E 'PANIC:|TRAP:|was terminated by signal' "$1"
 }
 
+# ends_in_order LOG: no worker of prism's called its end a fault; prints the lines that do.
+ends_in_order() {
+	! grep -E 'FATAL: +terminating background worker "prism' "$1"
+}
+
 # run_service NAME COMMAND...: test/services/NAME from the build folder, as the unprivileged user.
 run_service() {
 	local name=$1 service=$PROJECT/test/services/$1

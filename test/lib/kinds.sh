@@ -185,7 +185,9 @@ tell_story() (
 		cluster_start "$name" &&
 		"$PG_BIN/createdb" story &&
 		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/demo.sql" >>"$LOGS/story-$1.log" 2>&1 &&
+		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/majors.sql" >>"$LOGS/story-$1.log" 2>&1 &&
 		cluster_stop "$name" &&
+		ends_in_order "$PRISM_STATE/$name/server.log" &&
 		no_crash "$PRISM_STATE/$name/server.log" && exit 0
 	show "$LOGS/story-$1.log" 30
 	show "$PRISM_STATE/$name/server.log" 30

@@ -136,9 +136,20 @@ $node->start;
 wait_for_workers();
 pass('so they are after an immediate stop');
 
+# One is in the middle of something, the others wait.
+$node->safe_psql('postgres', q{
+	SELECT prism.apply('{name: endless, client_api: queue}');
+	CREATE ROLE endless LOGIN;
+	SELECT prism.grant('endless', 'consume', 'endless');
+	CREATE FUNCTION endless(messages prism.message[]) RETURNS void LANGUAGE plpgsql AS 'BEGIN LOOP PERFORM 1; END LOOP; END';
+	SELECT prism.on('endless', 'g', 'endless(prism.message[])', timeout => '1h', role => 'endless');
+	SELECT prism.publish('endless', 'x')});
+wait_for_value($node, q{SELECT state FROM prism.handlers}, 'running');
 my $before = time;
 $node->stop('fast');
 cmp_ok(time - $before, '<', 5, 'a fast stop takes less than 5 s');
+is(log_count($node, 'FATAL:  terminating background worker'), 0, 'those that end as they were told to end in order');
+is(log_count($node, 'LOG:  terminating background worker "prism handler"'), 1, 'who was in the middle of something says so');
 is(log_count($node, 'PANIC|TRAP|ERROR:  (?!cannot PREPARE|canceling)'), 0, 'no error was caused on the way');
 
 done_testing();
