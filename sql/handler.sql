@@ -109,6 +109,9 @@ SELECT consumer_group FROM handler_rows;
 -- Off and on again; the group stays where it was.
 SELECT prism.off('handler-test', 'a');
 SELECT consumer_group FROM handler_rows;
+-- ... as another role: what runs as it must be its own, a member's, or a superuser's.
+SELECT prism.on('handler-test', 'a', 'batch(prism.message[])', 50, role => 'regress_prism_handler_stranger');
+GRANT regress_prism_handler_stranger TO regress_prism_handler;
 SELECT prism.on('handler-test', 'a', 'batch(prism.message[])', 50, role => 'regress_prism_handler_stranger');
 SELECT * FROM handler_rows WHERE consumer_group = 'a';
 
@@ -123,6 +126,12 @@ SELECT consumer_group, state, error FROM prism.handlers WHERE consumer_group = '
 ALTER ROLE regress_prism_handler_stranger NOSUPERUSER;
 SELECT prism.revoke('handler-test', 'consume', 'regress_prism_handler_stranger');
 SELECT consumer_group, state, error FROM prism.handlers WHERE consumer_group = 'a';
+SELECT prism.grant('handler-test', 'consume', 'regress_prism_handler_stranger');
+REVOKE regress_prism_handler_stranger FROM regress_prism_handler;
+SELECT consumer_group, state, error FROM prism.handlers WHERE consumer_group = 'a';
+ALTER FUNCTION batch(prism.message[]) OWNER TO regress_prism_handler_super;
+SELECT consumer_group, state = 'failed' AS failed FROM prism.handlers WHERE consumer_group = 'a';
+ALTER FUNCTION batch(prism.message[]) OWNER TO regress_prism_handler;
 ALTER FUNCTION "One by one"(prism.message) RENAME TO renamed;
 SELECT consumer_group, state, error FROM prism.handlers WHERE consumer_group = 'b';
 ALTER FUNCTION renamed(prism.message) RENAME TO "One by one";

@@ -39,6 +39,59 @@ SELECT prism.reject(m, 'r') FROM prism.consume('identity-pay', 'g') AS m;
 SELECT prism.reject(m, 'r') FROM prism.consume('identity-pay.dlq', 'g') AS m;
 SELECT topic, namespace FROM prism.topics WHERE topic LIKE 'identity-%' ORDER BY 1;
 
+-- ---------- roles ----------
+-- A handler runs as a role, with what that role, who registered it and who owns its function agree to: now, not once.
+CREATE ROLE regress_identity_app LOGIN;
+CREATE ROLE regress_identity_boss;
+GRANT regress_identity_app TO regress_identity_boss;
+GRANT CREATE ON SCHEMA public TO regress_identity_app, regress_identity_boss;
+SELECT prism.grant('identity-pay', 'consume', r) FROM unnest(ARRAY['regress_identity_app', 'regress_identity_boss']) AS r;
+SET ROLE regress_identity_app;
+CREATE FUNCTION identity_own(prism.message[]) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
+SELECT prism.on('identity-paid', 'own', 'identity_own(prism.message[])');
+SET ROLE regress_identity_boss;
+CREATE FUNCTION identity_boss(prism.message[]) RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
+SELECT prism.on('identity-paid', 'boss', 'identity_own(prism.message[])', role => 'regress_identity_app');
+RESET ROLE;
+SELECT prism.on('identity-paid', 'boss-owns', 'identity_boss(prism.message[])', role => 'regress_identity_app');
+CREATE VIEW identity_handlers AS SELECT consumer_group, role, state = 'failed' AS failed, CASE state WHEN 'failed' THEN error END AS error
+    FROM prism.handlers WHERE topic = 'identity-paid' ORDER BY 1;
+SELECT * FROM identity_handlers;
+REVOKE regress_identity_app FROM regress_identity_boss;
+SELECT * FROM identity_handlers;
+GRANT regress_identity_app TO regress_identity_boss;
+SELECT consumer_group FROM identity_handlers WHERE failed;
+-- Another name is still the same role; whoever gets the former one is somebody else.
+ALTER ROLE regress_identity_app RENAME TO regress_identity_renamed;
+CREATE ROLE regress_identity_app LOGIN;
+SELECT prism.grant('identity-pay', 'consume', 'regress_identity_app');
+SELECT * FROM identity_handlers;
+DROP OWNED BY regress_identity_app;
+DROP ROLE regress_identity_app;
+-- Nobody who is needed goes unnoticed: by name here, as a dependency from any database.
+DROP ROLE regress_identity_renamed;
+DROP ROLE regress_identity_boss;
+SELECT pg_describe_object(d.classid, d.objid, 0) ~ '^view prism_log.handler_[0-9]+$' AS view, count(*)
+    FROM pg_shdepend d WHERE d.refobjid = 'regress_identity_renamed'::regrole AND d.deptype = 'a'
+        AND d.classid = 'pg_class'::regclass AND d.objid IN (SELECT oid FROM pg_class WHERE relname LIKE 'handler_%') GROUP BY 1;
+-- DROP OWNED takes the consent back, and a role of the same name does not give it.
+REASSIGN OWNED BY regress_identity_renamed TO regress_identity_boss;
+DROP OWNED BY regress_identity_renamed;
+DROP ROLE regress_identity_renamed;
+CREATE ROLE regress_identity_renamed LOGIN;
+SELECT prism.grant('identity-pay', 'consume', 'regress_identity_renamed');
+GRANT regress_identity_renamed TO regress_identity_boss;
+SELECT * FROM identity_handlers;
+SELECT prism.off('identity-paid', 'boss');
+SELECT prism.on('identity-paid', 'boss', 'identity_boss(prism.message[])', role => 'regress_identity_renamed');
+SELECT * FROM identity_handlers WHERE NOT failed;
+-- What is off needs nobody.
+SELECT prism.off('identity-paid', g) FROM unnest(ARRAY['own', 'boss', 'boss-owns']) AS g;
+SELECT count(*) FROM pg_class WHERE relname LIKE 'handler_%' AND relnamespace = 'prism_log'::regnamespace;
+DROP VIEW identity_handlers;
+DROP OWNED BY regress_identity_renamed, regress_identity_boss;
+DROP ROLE regress_identity_renamed, regress_identity_boss;
+
 SELECT prism.drop_namespace(name) FROM unnest(ARRAY['identity-pay', 'identity-pay2', 'identity-other']) AS name;
 SELECT count(*) FROM prism.topic WHERE name LIKE 'identity-%';
 DROP ROLE regress_identity_other;

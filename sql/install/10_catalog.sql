@@ -92,17 +92,18 @@ CREATE TABLE prism.handler (
     topic_id        integer NOT NULL,
     function_schema name NOT NULL,
     function_name   name NOT NULL,
-    function_owner  name NOT NULL,
     takes_batch     boolean NOT NULL,
-    role            name NOT NULL,
+    role            name,
+    registered_by   name,
     batch_size      integer NOT NULL,
     timeout_ms      integer NOT NULL,
     created_at      timestamptz NOT NULL
 );
-COMMENT ON TABLE prism.handler IS 'Functions that workers call with the messages of a group: by name, so that a dump carries them';
-COMMENT ON COLUMN prism.handler.function_owner IS 'whose the function was when it was registered: nobody else''s is called';
+-- Who those roles are stands in the privileges on the view prism_log.handler_<group_id>: whom it is called as has SELECT, who registered it INSERT.
+COMMENT ON TABLE prism.handler IS 'Functions that workers call with the messages of a group; whose rights are used are the privileges on prism_log.handler_<group_id>';
 COMMENT ON COLUMN prism.handler.takes_batch IS 'its argument is prism.message[]; false: prism.message';
-COMMENT ON COLUMN prism.handler.role IS 'as whom it is called';
+COMMENT ON COLUMN prism.handler.role IS 'how the role was called as which it runs, for people; NULL: the owner of the extension';
+COMMENT ON COLUMN prism.handler.registered_by IS 'how the role was called that registered it, for people; NULL: the owner of the extension';
 
 SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');

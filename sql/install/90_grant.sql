@@ -3,7 +3,9 @@
 -- Nobody but prism's owner gets anything here. A role's rights are its privileges on namespaces (prism.grant), which are
 -- kept as PostgreSQL's own on the view prism_log.namespace_<id>: publish is INSERT, consume is UPDATE, read is SELECT,
 -- admin is REFERENCES. They are checked in C by every function. Whoever holds one of them on any namespace is also
--- given what the following table says, and loses it with the last one. Schema prism_log, prism's tables, and what is
+-- given what the following table says, and loses it with the last one. Whose rights a handler uses is kept likewise, on
+-- prism_log.handler_<group_id> (src/store/handler_party.c): SELECT is the role that it runs as, INSERT who registered it.
+-- Schema prism_log, prism's tables, and what is
 -- not listed here are for the owner alone.
 
 CREATE VIEW prism.privilege_object AS

@@ -58,7 +58,6 @@ describe_function(Oid function, PrismHandler *handler)
 				errdetail("A handler takes one argument: prism.message[], a batch, or prism.message."));
 	handler->function_schema = get_namespace_name(row->pronamespace);
 	handler->function_name = pstrdup(NameStr(row->proname));
-	handler->function_owner = GetUserNameFromId(row->proowner, false);
 	ReleaseSysCache(tuple);
 	if (isAnyTempNamespace(get_func_namespace(function)))
 		ereport(ERROR,
@@ -68,7 +67,7 @@ describe_function(Oid function, PrismHandler *handler)
 }
 
 /* Whose rights the function is called with: the caller's own, or those of a role that he could be. */
-static char *
+static Oid
 role_argument(FunctionCallInfo fcinfo, int argument)
 {
 	Oid			role = GetUserId();
@@ -82,7 +81,7 @@ role_argument(FunctionCallInfo fcinfo, int argument)
 					errmsg("must be able to SET ROLE \"%s\" to let a handler run as it",
 						   GetUserNameFromId(role, false)));
 	}
-	return GetUserNameFromId(role, false);
+	return role;
 }
 
 static int
@@ -121,7 +120,10 @@ prism_on(PG_FUNCTION_ARGS)
 	handler.topic_id = topic->topic_id;
 	handler.group_id = prism_group_number(group);
 	handler.group_name = prism_group_name(group);
-	handler.role = role_argument(fcinfo, 5);
+	handler.role_oid = role_argument(fcinfo, 5);
+	handler.role = GetUserNameFromId(handler.role_oid, false);
+	handler.registered_by_oid = GetUserId();
+	handler.registered_by = GetUserNameFromId(handler.registered_by_oid, false);
 	describe_function(PG_GETARG_OID(2), &handler);
 	fault = prism_handler_check(&handler, topic, NULL);
 	if (fault != NULL)
@@ -178,12 +180,10 @@ enum
 
 /* Error texts may quote what messages hold. */
 static bool
-may_see_errors(const PrismTopic *topic, const char *role)
+may_see_errors(const PrismTopic *topic, Oid role)
 {
-	Oid			role_oid = get_role_oid(role, true);
-
 	return prism_topic_allows(topic, PRISM_ADMIN) ||
-		(OidIsValid(role_oid) && has_privs_of_role(GetUserId(), role_oid));
+		(OidIsValid(role) && has_privs_of_role(GetUserId(), role));
 }
 
 static void
@@ -209,6 +209,8 @@ put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic
 		status.state = PRISM_HANDLER_FAILED;
 		error = fault->message;
 	}
+	else if (status.state == PRISM_HANDLER_FAILED)
+		status.state = PRISM_HANDLER_BACKOFF;	/* what was in its way is not any more */
 	values[STATE_TOPIC] = CStringGetTextDatum(topic->name);
 	values[STATE_GROUP] = CStringGetTextDatum(handler->group_name);
 	values[STATE_HANDLER] = CStringGetTextDatum(psprintf("%s(%s)", prism_handler_function(handler),
@@ -218,7 +220,7 @@ put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic
 	values[STATE_TIMEOUT] = IntervalPGetDatum(&timeout);
 	values[STATE_STATE] = CStringGetTextDatum(prism_handler_state_name(status.state));
 	put_time(values, nulls, STATE_SINCE, status.since);
-	nulls[STATE_ERROR] = error[0] == '\0' || (fault == NULL && !may_see_errors(topic, handler->role));
+	nulls[STATE_ERROR] = error[0] == '\0' || (fault == NULL && !may_see_errors(topic, handler->role_oid));
 	if (!nulls[STATE_ERROR])
 		values[STATE_ERROR] = CStringGetTextDatum(error);
 	put_time(values, nulls, STATE_ERROR_AT, status.error_at);
@@ -238,7 +240,7 @@ prism_handler_states(PG_FUNCTION_ARGS)
 	/* nothing runs on a standby */
 	if (!prism_preloaded || RecoveryInProgress())
 		return (Datum) 0;
-	foreach(cell, prism_handler_list(NULL))
+	foreach(cell, prism_handler_list(InvalidOid))
 	{
 		const PrismHandler *handler = lfirst(cell);
 		bool		busy;

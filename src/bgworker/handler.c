@@ -220,8 +220,7 @@ read_handlers(void)
 {
 	MemoryContext mcxt = AllocSetContextCreate(prism_step_mcxt(), "prism handlers", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller_cxt = MemoryContextSwitchTo(mcxt);
-	const char *role = GetUserNameFromId(GetSessionUserId(), true);
-	List	   *rows = role != NULL ? prism_handler_list(role) : NIL;
+	List	   *rows = prism_handler_list(GetSessionUserId());
 	Handler    *handlers = palloc0((list_length(rows) + 1) * sizeof(Handler));
 	MemoryContext former_cxt = worker.mcxt;
 	int			count = 0;
@@ -386,6 +385,18 @@ take(Handler *handler, PrismGroupRef *group)
 	return prism_group_take(group, max, lease_ms * 1000);
 }
 
+/* What was called may have been written by who had lost the right to that by then: nothing of it stays. */
+static void
+require_consent(const PrismHandler *row, Oid function)
+{
+	const PrismHandlerFault *fault = prism_handler_check_again(row, function);
+
+	if (fault != NULL)
+		ereport(ERROR,
+				errcode(fault->sqlstate),
+				errmsg_internal("%s", fault->message));
+}
+
 static void
 handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *batch)
 {
@@ -405,6 +416,7 @@ handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *
 	{
 		handler->faults = 0;
 		(void) prism_group_ack_rest(group, batch->positions, batch->count);
+		require_consent(handler->row, function);
 	}
 	else
 	{
@@ -419,7 +431,7 @@ turn_transaction(void *arg)
 {
 	Turn	   *turn = arg;
 	Handler    *handler = turn->handler;
-	const PrismHandler *row = handler->row;
+	PrismHandler *row = handler->row;
 	const PrismHandlerFault *fault;
 	PrismHandlerBatch batch = {0};
 	PrismTopic *topic;
@@ -429,12 +441,11 @@ turn_transaction(void *arg)
 	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
 	handler->due = DT_NOEND;
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
+	prism_handler_read_parties(row);
 	if (topic == NULL && busy)
 		handler->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
 	else if (topic == NULL)
 		worker.look_around = true;	/* it was changed under us */
-	else if (get_role_oid(row->role, true) != GetSessionUserId())
-		turn->leave = true;		/* roles were renamed: another one has the name now */
 	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)
 	{
 		back_off(handler, PRISM_HANDLER_FAILED, fault->message);

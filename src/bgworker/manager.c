@@ -17,8 +17,10 @@
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/delay.h"
+#include "store/handler.h"
 
 #include "access/xact.h"
+#include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -39,17 +41,6 @@ static const char forwarders_query[] =
 " CASE WHEN f.oid IS NULL THEN s.config OPERATOR(pg_catalog.->) 'brokers' END"
 " ORDER BY 1, 2";
 
-/*
- * One row a role that has handlers.  A role that cannot connect would make
- * process after process fail: prism.handlers says why there is none.
- */
-static const char roles_query[] =
-"SELECT r.oid FROM prism.handler h"
-" JOIN pg_catalog.pg_roles r ON r.rolname OPERATOR(pg_catalog.=) h.role"
-" WHERE r.rolcanlogin AND NOT r.rolsuper"
-" AND pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database()::pg_catalog.text, 'CONNECT')"
-" GROUP BY r.oid ORDER BY pg_catalog.random()";	/* when there are more than slots, not always the same ones find none */
-
 typedef struct WantedWorkers
 {
 	PrismWorkerIdentity *identities;
@@ -60,6 +51,7 @@ typedef struct WantedWorkers
 static bool supervise(void *arg);
 static bool version_agrees(void);
 static WantedWorkers read_wanted(void);
+static void want_handlers(WantedWorkers *wanted);
 static void dismiss_unwanted(const WantedWorkers *wanted);
 static bool is_wanted(const WantedWorkers *wanted, const PrismWorkerIdentity *identity);
 
@@ -156,12 +148,33 @@ read_wanted(void)
 	}
 	if (delayed)
 		(void) want(&wanted, PRISM_SCHEDULER);
-	prism_query_read(roles_query, 0, NULL, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		want(&wanted, PRISM_HANDLER_WORKER)->role =
-			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	want_handlers(&wanted);
 	prism_worker_commit();
 	return wanted;
+}
+
+/*
+ * One for each role that has handlers.  A role that cannot connect would make
+ * process after process fail: prism.handlers says why there is none.  When
+ * there are more than slots, not always the same ones find none.
+ */
+static void
+want_handlers(WantedWorkers *wanted)
+{
+	List	   *roles = NIL;
+	ListCell   *cell;
+
+	foreach(cell, prism_handler_list(InvalidOid))
+	{
+		const PrismHandler *handler = lfirst(cell);
+
+		if (!list_member_oid(roles, handler->role_oid) &&
+			prism_handler_check_role(handler->role_oid, handler->role) == NULL)
+			roles = list_insert_nth_oid(roles, (int) pg_prng_uint64_range(&pg_global_prng_state, 0, list_length(roles)),
+										handler->role_oid);
+	}
+	foreach(cell, roles)
+		want(wanted, PRISM_HANDLER_WORKER)->role = lfirst_oid(cell);
 }
 
 static void

@@ -20,6 +20,7 @@
 #include "bgworker/utility.h"
 #include "bgworker/wakeup.h"
 #include "compat.h"
+#include "store/handler.h"
 #include "store/topic.h"
 
 #include "catalog/objectaccess.h"
@@ -251,7 +252,13 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 			prism_wake_at_commit();
 	}
 	else if (class_id == AuthIdRelationId)
+	{
+		const char *installed = access == OAT_DROP ? prism_installed_version() : NULL;
+
 		prism_wake_roles_changed();
+		if (installed != NULL && strcmp(installed, PRISM_VERSION) == 0)
+			prism_handler_refuse_drop_role(object_id);
+	}
 	else if (class_id == ProcedureRelationId)
 		prism_wake_functions_changed();
 	else if ((class_id == ForeignServerRelationId || class_id == UserMappingRelationId) &&

@@ -125,7 +125,7 @@ prism_handler_attach(int32 group_id)
 	LWLockRelease(table->lock);
 	if (slot == NULL)
 	{
-		List	   *handlers = prism_handler_list(NULL);
+		List	   *handlers = prism_handler_list(InvalidOid);
 
 		LWLockAcquire(table->lock, LW_EXCLUSIVE);
 		free_gone(handlers);

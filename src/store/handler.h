@@ -3,12 +3,17 @@
  * handler.h
  *	  Handlers: SQL functions that a worker calls with the messages of a consumer group.
  *
- * What a handler is stands in prism.handler, by names, so that a dump carries
- * it.  How it fares stands in shared memory, one slot a handler, written by the
- * one worker that serves it.
+ * What a handler is stands in prism.handler.  Its function is known by name, so
+ * that a dump carries it and it may be made anew.  Its role, and who registered
+ * it, are not: somebody else may get such a name.  They are those who hold
+ * SELECT and INSERT on the view prism_log.handler_<group_id>.  So PostgreSQL
+ * itself keeps a dropped role out, follows one that gets another name, lets
+ * DROP OWNED take the consent back, and carries all that through a dump.  How a
+ * handler fares stands in shared memory, one slot a handler, written by the one
+ * worker that serves it.
  *
- * Files: handler.c slots; handler_catalog.c prism.handler; handler_check.c
- * whether a handler can be called.
+ * Files: handler.c slots; handler_catalog.c prism.handler; handler_party.c whose
+ * rights it uses; handler_check.c whether a handler can be called.
  *
  * src/store/handler.h
  *
@@ -33,17 +38,21 @@ typedef struct PrismHandler
 	const char *group_name;
 	const char *function_schema;
 	const char *function_name;
-	const char *function_owner; /* when it was registered */
 	bool		takes_batch;	/* prism.message[]; false: prism.message */
-	const char *role;
+	const char *role;			/* its name, for people */
+	const char *registered_by;
+	Oid			role_oid;		/* InvalidOid: dropped, or has taken its consent back */
+	Oid			registered_by_oid;	/* likewise */
+	bool		role_is_owner;	/* of the extension, whoever that is */
+	bool		registered_by_owner;	/* likewise */
 	int			batch_size;
 	int			timeout_ms;		/* for the calls of one batch */
 } PrismHandler;
 
 /* ---------- prism.handler ---------- */
 
-/* All handlers (role NULL), or those of a role, in the current memory context. Those whose group is gone are left out. */
-extern List *prism_handler_list(const char *role);
+/* All handlers (InvalidOid), or those of a role, in the current memory context. Those whose group is gone are left out. */
+extern List *prism_handler_list(Oid role);
 
 /* 42710 when the group has one, 42704 when the group was dropped meanwhile. */
 extern void prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler);
@@ -51,6 +60,18 @@ extern void prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *h
 /* The group's handler goes; false: it has none. The second for who drops the group, and holds the lock of its name. */
 extern bool prism_handler_remove(const PrismGroupRef *ref);
 extern bool prism_handler_delete(int32 group_id);
+
+/* ---------- whose rights it uses ---------- */
+
+/* Note that role and registrant have agreed; forget it. */
+extern void prism_handler_agree(const PrismHandler *handler);
+extern void prism_handler_forget_agreement(int32 group_id);
+
+/* Fill in who they are now: the two roles, and what they are called if they still are. */
+extern void prism_handler_read_parties(PrismHandler *handler);
+
+/* A role is about to be dropped: 2BP01 with the names of handlers of this database that need it. */
+extern void prism_handler_refuse_drop_role(Oid role);
 
 /* ---------- can it be called? ---------- */
 
@@ -67,6 +88,16 @@ typedef struct PrismHandlerFault
  * (may be NULL) is what is to be called.  In the current memory context.
  */
 extern const PrismHandlerFault *prism_handler_check(const PrismHandler *handler, const PrismTopic *topic, Oid *function);
+
+/*
+ * After a call, before its commit: whoever had let the function run as the role
+ * did so until now.  A body that was changed while the right to that was taken
+ * away may be what was called.  NULL: they do.
+ */
+extern const PrismHandlerFault *prism_handler_check_again(const PrismHandler *handler, Oid function);
+
+/* NULL: a worker can have a session of the role. */
+extern const PrismHandlerFault *prism_handler_check_role(Oid role, const char *name);
 
 /* The type that a handler takes: prism.message, or the array of it. */
 extern Oid	prism_handler_argument_type(bool takes_batch);

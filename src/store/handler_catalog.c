@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -34,9 +35,9 @@ enum
 	HANDLER_TOPIC_ID,
 	HANDLER_FUNCTION_SCHEMA,
 	HANDLER_FUNCTION_NAME,
-	HANDLER_FUNCTION_OWNER,
 	HANDLER_TAKES_BATCH,
 	HANDLER_ROLE,
+	HANDLER_REGISTERED_BY,
 	HANDLER_BATCH_SIZE,
 	HANDLER_TIMEOUT_MS,
 	HANDLER_CREATED_AT,
@@ -63,9 +64,12 @@ make_handler(HeapTuple tuple, TupleDesc descriptor)
 	handler->topic_id = DatumGetInt32(values[HANDLER_TOPIC_ID - 1]);
 	handler->function_schema = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_SCHEMA - 1])));
 	handler->function_name = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_NAME - 1])));
-	handler->function_owner = pstrdup(NameStr(*DatumGetName(values[HANDLER_FUNCTION_OWNER - 1])));
 	handler->takes_batch = DatumGetBool(values[HANDLER_TAKES_BATCH - 1]);
-	handler->role = pstrdup(NameStr(*DatumGetName(values[HANDLER_ROLE - 1])));
+	if (!nulls[HANDLER_ROLE - 1])
+		handler->role = pstrdup(NameStr(*DatumGetName(values[HANDLER_ROLE - 1])));
+	if (!nulls[HANDLER_REGISTERED_BY - 1])
+		handler->registered_by = pstrdup(NameStr(*DatumGetName(values[HANDLER_REGISTERED_BY - 1])));
+	prism_handler_read_parties(handler);
 	handler->batch_size = DatumGetInt32(values[HANDLER_BATCH_SIZE - 1]);
 	handler->timeout_ms = DatumGetInt32(values[HANDLER_TIMEOUT_MS - 1]);
 	return handler;
@@ -88,7 +92,7 @@ group_name(const List *groups, int32 group_id)
 
 /* Rows as of now, whatever the transaction's snapshot. */
 List *
-prism_handler_list(const char *role)
+prism_handler_list(Oid role)
 {
 	List	   *groups = prism_group_rows();
 	Relation	catalog = open_catalog(AccessShareLock);
@@ -102,7 +106,7 @@ prism_handler_list(const char *role)
 		PrismHandler *handler = make_handler(tuple, RelationGetDescr(catalog));
 
 		handler->group_name = group_name(groups, handler->group_id);
-		if (handler->group_name != NULL && (role == NULL || strcmp(handler->role, role) == 0))
+		if (handler->group_name != NULL && (!OidIsValid(role) || handler->role_oid == role))
 			handlers = lappend(handlers, handler);
 	}
 	systable_endscan(scan);
@@ -139,6 +143,15 @@ name_value(Datum *value, const char *text)
 	*value = DirectFunctionCall1(namein, CStringGetDatum(text));
 }
 
+/* The owner of the extension is whoever that is. */
+static void
+role_value(Datum *value, bool *isnull, Oid role)
+{
+	*isnull = role == prism_owner();
+	if (!*isnull)
+		name_value(value, GetUserNameFromId(role, false));
+}
+
 void
 prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 {
@@ -162,14 +175,15 @@ prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 	values[HANDLER_TOPIC_ID - 1] = Int32GetDatum(handler->topic_id);
 	name_value(&values[HANDLER_FUNCTION_SCHEMA - 1], handler->function_schema);
 	name_value(&values[HANDLER_FUNCTION_NAME - 1], handler->function_name);
-	name_value(&values[HANDLER_FUNCTION_OWNER - 1], handler->function_owner);
 	values[HANDLER_TAKES_BATCH - 1] = BoolGetDatum(handler->takes_batch);
-	name_value(&values[HANDLER_ROLE - 1], handler->role);
+	role_value(&values[HANDLER_ROLE - 1], &nulls[HANDLER_ROLE - 1], handler->role_oid);
+	role_value(&values[HANDLER_REGISTERED_BY - 1], &nulls[HANDLER_REGISTERED_BY - 1], handler->registered_by_oid);
 	values[HANDLER_BATCH_SIZE - 1] = Int32GetDatum(handler->batch_size);
 	values[HANDLER_TIMEOUT_MS - 1] = Int32GetDatum(handler->timeout_ms);
 	values[HANDLER_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	CatalogTupleInsert(catalog, heap_form_tuple(RelationGetDescr(catalog), values, nulls));
 	table_close(catalog, NoLock);
+	prism_handler_agree(handler);
 	prism_catalog_changed();
 }
 
@@ -190,6 +204,7 @@ prism_handler_delete(int32 group_id)
 	if (found)
 	{
 		CatalogTupleDelete(catalog, &tid);
+		prism_handler_forget_agreement(group_id);
 		prism_catalog_changed();
 	}
 	table_close(catalog, NoLock);

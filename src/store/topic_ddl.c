@@ -11,7 +11,7 @@
 #include "guc.h"
 #include "query.h"
 #include "store/counter.h"
-#include "store/group.h"
+#include "store/handler.h"
 #include "store/log.h"
 #include "store/segment.h"
 #include "store/topic.h"
@@ -55,6 +55,9 @@ is_taken(int32 id)
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
 	snprintf(name, sizeof(name), "delayed_%d", id);
+	if (OidIsValid(get_relname_relid(name, schema)))
+		return true;
+	snprintf(name, sizeof(name), "handler_%d", id);
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
 	snprintf(name, sizeof(name), "namespace_%d", id);
@@ -164,6 +167,17 @@ prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until)
 	prism_catalog_changed();
 }
 
+/* What the topic's handlers have beside their rows. */
+static void
+forget_agreements(int32 topic_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, prism_handler_list(InvalidOid))
+		if (((PrismHandler *) lfirst(cell))->topic_id == topic_id)
+			prism_handler_forget_agreement(((PrismHandler *) lfirst(cell))->group_id);
+}
+
 /* Rows of prism's catalogue that belong to the topic. */
 static void
 delete_rows(int32 topic_id)
@@ -172,6 +186,7 @@ delete_rows(int32 topic_id)
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 
+	forget_agreements(topic_id);
 	for (int i = 0; i < (int) lengthof(tables); i++)
 		prism_query(psprintf("DELETE FROM prism.%s WHERE topic_id = $1", tables[i]),
 					1, &type, &value, NULL);

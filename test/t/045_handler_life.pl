@@ -119,9 +119,13 @@ is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '37|37', 'a call whose g
 # The role.
 sql(q{SELECT prism.create_group('t', 'g', 'latest'); SELECT prism.on('t', 'g', 'work(prism.message[])', role => 'app')});
 wait_for_value($node, handler_processes(), 1);
-sql('REASSIGN OWNED BY app TO postgres; DROP OWNED BY app; DROP ROLE app');
+sql('CREATE DATABASE elsewhere');
+sql('REASSIGN OWNED BY app TO postgres; SELECT prism.revoke(\'t\', \'consume\', \'app\'); REVOKE ALL ON SCHEMA public FROM app');
+my ($code, $out, $error) = $node->psql('elsewhere', 'DROP ROLE app');
+like($error, qr/role "app" cannot be dropped.*1 object in database postgres/s, 'a role that is needed cannot be dropped, from another database either');
+sql('DROP OWNED BY app; DROP ROLE app; DROP DATABASE elsewhere');
 publish(1);
-handler_is(q{state = 'failed' AND error LIKE 'role "app" does not exist'});
+handler_is(q{state = 'failed' AND error = 'role "app" was dropped, or has given up its rights by DROP OWNED'});
 pass('a role that was dropped is named');
 wait_for_value($node, handler_processes(), 0);
 sql(q{SELECT prism.off('t', 'g')});
@@ -169,6 +173,8 @@ my $dump = $node->basedir . '/handler.dump';
 system_or_bail('pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres'));
 sql('CREATE DATABASE copy');
 system_or_bail('pg_restore', '-d', $node->connstr('copy'), $dump);
+is(sql(q{SELECT role || ' ' || (SELECT count(*) FROM pg_shdepend WHERE dbid = (SELECT oid FROM pg_database WHERE datname = 'copy') AND refobjid = 'app'::regrole
+	AND objid = (SELECT oid FROM pg_class WHERE relname ~ '^handler_[0-9]+$') AND deptype = 'a') FROM prism.handlers}, 'copy'), 'app 1', 'its role is known there, and needed');
 isnt(sql(q{SELECT 'work(prism.message[])'::regprocedure::oid}, 'copy'), sql(q{SELECT 'work(prism.message[])'::regprocedure::oid}),
 	'the function has another oid there');
 publish(5, 'copy');
