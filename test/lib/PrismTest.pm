@@ -178,14 +178,24 @@ sub use_kafka
 }
 
 # wait_for_value(node, query [, expected [, database]]): dies with the value and the log's end when it never comes.
+# The query is an argument, not input: psql may be gone before it has read any, if the server just went down.
 sub wait_for_value
 {
 	my ($node, $query, $expected, $database) = @_;
+	my @command = ('psql', '-XAtq', '-d', $node->connstr($database // 'postgres'), '-c', $query);
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+	my ($value, $error);
 
-	return if $node->poll_query_until($database // 'postgres', $query, $expected // 't');
+	do
+	{
+		my $answered = IPC::Run::run \@command, '<', \undef, '>', \$value, '2>', \$error;
+		chomp($value, $error);
+		return if $answered && $value eq ($expected // 't');
+		sleep 0.1;
+	} while (time < $end);
 	my @log = split /\n/, slurp_file($node->logfile);
 	splice @log, 0, -40 if @log > 40;
-	die join "\n", "waited in vain for: $query", 'the log ends:', @log, '';
+	die join "\n", "waited in vain for: $query", "the last answer was: $value $error", 'the log ends:', @log, '';
 }
 
 # Stop processes (SIGSTOP) at random, each for up to 'longest' seconds at a time, until 'seconds' are over; returns how

@@ -1,7 +1,8 @@
 # timeout: 300
 # Eight clients publish and disturb each other at random, while processes are cancelled, ended and killed and the
 # server goes down in every way. A ledger, written in the same transactions, is the truth; readers at every isolation
-# level must see each message of it once, in order. Repeat a run by PRISM_SEED.
+# level must see each message of it once, in order. A group finishes each: it is consumed, or it becomes a dead letter
+# after as many attempts as the group allows (a rolled back or killed consumer is an attempt). Repeat a run by PRISM_SEED.
 use PrismTest;
 use POSIX ();
 
@@ -142,11 +143,27 @@ push @clients, start_client('consumer', "SET commit_fault.pause_us = 1000;\nSET 
 push @clients, start_client('reader', '', join '',
 	map { "SET default_transaction_isolation = '$_';\nCALL read_on(10);\n" } ('read committed', 'repeatable read', 'serializable') x 3);
 
+# An answer, as soon as the server gives one: it may not have noticed yet that it must start anew.
+sub ask
+{
+	my ($query) = @_;
+	my @command = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $query);
+
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my $answered = IPC::Run::run \@command, '<', \undef, '>', \my $answer, '2>', \my $error;
+		chomp $answer;
+		return $answer if $answered;
+		select undef, undef, undef, 0.1;
+	}
+	die "the server does not answer\n";
+}
+
 # Something happens each time that some more transactions are through.
 my %happens = (
-	cancel => sub { $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $_[0] . ')') },
-	terminate => sub { $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $_[0] . ')') },
-	kill => sub { kill 'KILL', $_[0]; wait_for_value($node, 'SELECT true') },
+	cancel => sub { ask('SELECT pg_cancel_backend(' . $_[0] . ')') },
+	terminate => sub { ask('SELECT pg_terminate_backend(' . $_[0] . ')') },
+	kill => sub { kill 'KILL', $_[0] },
 	immediate => sub { $node->stop('immediate'); $node->start },
 	postmaster => \&kill_postmaster,
 	fast => sub { $node->restart });
@@ -169,7 +186,7 @@ sub kill_postmaster
 
 sub victim
 {
-	my $pids = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'random %'});
+	my $pids = ask(q{SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'random %'});
 	my @pids = split /\n/, $pids;
 	return $pids[rand @pids];
 }
@@ -179,7 +196,7 @@ for my $event (@events)
 {
 	my $wanted = $through + 20 + int(rand(60));
 	wait_for_value($node, "SELECT count(DISTINCT tx) >= $wanted FROM ledger");
-	$through = $node->safe_psql('postgres', 'SELECT count(DISTINCT tx) FROM ledger');
+	$through = ask('SELECT count(DISTINCT tx) FROM ledger');
 	my $pid = victim();
 	next unless $pid;
 	note("$event at $through transactions");
@@ -195,15 +212,26 @@ $node->safe_psql('postgres', 'CALL read_on(1)')
 $node->safe_psql('postgres', q{CREATE TABLE kept AS
 	SELECT m.topic, m."position", m.id FROM reader r, prism.read(r.topic, 0, 10000000) m});
 
-# So does the group; three rounds without a message say that there are none.
-my ($consumed, $idle) = (0, 0);
-while ($idle < 3)
+# So does the group: nothing is left that it has not finished.
+my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+while ((my $left = $node->safe_psql('postgres', 'SELECT sum(lag_messages) FROM prism.groups')) > 0)
 {
+	die "the group has not finished $left messages\n" if time > $end;
 	$node->safe_psql('postgres', 'CALL consume_on(20)');
-	my $now = $node->safe_psql('postgres', 'SELECT count(*) FROM consumed');
-	$idle = $now == $consumed ? $idle + 1 : 0;
-	$consumed = $now;
 }
+$node->safe_psql('postgres', q{CREATE TABLE dead (topic text, "position" bigint, attempts int)});
+for my $topic ('random-a', 'random-b')
+{
+	next unless $node->safe_psql('postgres', "SELECT count(*) FROM prism.topic WHERE name = '$topic.dlq'");
+	$node->safe_psql('postgres', qq{INSERT INTO dead
+		SELECT headers ->> 'dead_letter_topic', (headers ->> 'dead_letter_position')::bigint, (headers ->> 'dead_letter_attempts')::int
+		FROM prism.read('$topic.dlq', 0, 10000000)});
+}
+# How each message ended for the group.
+$node->safe_psql('postgres', q{CREATE TABLE finished AS
+	SELECT id, false AS dead FROM consumed UNION ALL
+	SELECT s.id, true FROM dead d LEFT JOIN seen s USING (topic, "position")});
+note($node->safe_psql('postgres', 'SELECT count(*) FROM dead') . ' dead letters');
 
 sub count_is
 {
@@ -224,9 +252,10 @@ count_is('SELECT topic, "position", id FROM kept EXCEPT SELECT topic, "position"
 count_is('SELECT FROM seen s JOIN ledger l USING (id) WHERE (s.topic, s.key, s.n, s.tx) IS DISTINCT FROM (l.topic, l.key, l.n, l.tx)', 'changed 0');
 count_is('SELECT FROM (SELECT n, lag(n, 1, 0::bigint) OVER (PARTITION BY topic, key ORDER BY "position") AS former FROM seen) s WHERE n <> former + 1',
 	'out of order 0');
-count_is('SELECT id FROM ledger EXCEPT SELECT id FROM consumed', 'consumed by the group: lost 0');
-count_is('SELECT id FROM consumed EXCEPT SELECT id FROM ledger', 'phantom 0');
-count_is('SELECT id FROM consumed GROUP BY id HAVING count(*) > 1', 'twice 0');
+count_is('SELECT id FROM ledger EXCEPT SELECT id FROM finished', 'finished by the group: lost 0');
+count_is('SELECT id FROM finished EXCEPT SELECT id FROM ledger', 'phantom 0');
+count_is('SELECT id FROM finished GROUP BY id HAVING count(*) > 1', 'twice 0, or consumed and dead as well');
+count_is('SELECT FROM dead WHERE attempts <> 5', 'dead letters before their time 0');
 count_is('SELECT topic, tx FROM seen GROUP BY 1, 2 HAVING max("position") - min("position") + 1 <> count(*)', 'the messages of a transaction lie together');
 is(log_count($node, 'PANIC|TRAP|was terminated by signal (?!9)'), 0, 'no process crashed of itself');
 is(log_count($node, 'commit_fault refuses') > 0, 1, 'commits were refused after their rows were inserted');
