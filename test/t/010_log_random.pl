@@ -103,7 +103,7 @@ BEGIN
 			)
 			SELECT count(prism.ack(m)) INTO acknowledged FROM taken;
 		END LOOP;
-		IF random() < 0.1 THEN ROLLBACK; ELSE COMMIT; END IF;
+		IF random() < 0.3 THEN ROLLBACK; ELSE COMMIT; END IF;
 	END LOOP;
 END $$;
 SQL
