@@ -91,7 +91,7 @@ put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, b
 
 /* The largest offset with OUTBOX_RECENT messages up to the position: a restart leaves gaps that are far larger. */
 static int64
-recent_start(PrismCounter *counter, int64 position)
+recent_start(PrismTopic *topic, int64 position)
 {
 	int64		low = 0;
 	int64		high = position;
@@ -100,7 +100,7 @@ recent_start(PrismCounter *counter, int64 position)
 	{
 		int64		middle = low + (high - low + 1) / 2;
 
-		if (prism_counter_distance(counter, middle, position) >= OUTBOX_RECENT)
+		if (prism_counter_distance(topic, middle, position) >= OUTBOX_RECENT)
 			low = middle;
 		else
 			high = middle - 1;
@@ -117,7 +117,7 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 	int64		stable = prism_log_stable(topic);
 	int64		position = prism_sink_slowest(topic->topic_id);
 
-	reader = prism_reader_open(topic, recent_start(topic->counter, position < 0 ? stable : position));
+	reader = prism_reader_open(topic, recent_start(topic, position < 0 ? stable : position));
 	while (prism_reader_next(reader, &message))
 	{
 		CHECK_FOR_INTERRUPTS();

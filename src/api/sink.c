@@ -111,7 +111,7 @@ put_lag(PrismTopic *topic, int64 position, Datum *values, bool *nulls)
 
 	if (prism_reader_next(reader, &message))
 	{
-		messages = prism_counter_distance(topic->counter, message.offset, prism_reader_stable(reader));
+		messages = prism_counter_distance(topic, message.offset, prism_reader_stable(reader));
 		age_s = (double) Max(0, GetCurrentTimestamp() - message.created_at) / USECS_PER_SEC;
 	}
 	prism_reader_close(reader);

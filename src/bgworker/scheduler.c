@@ -361,7 +361,7 @@ hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *new
 static bool
 must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news)
 {
-	if (prism_counter_distance(turn->journal->counter, turn->state->position, news->next) <= PRISM_SORT_MESSAGES_MAX)
+	if (prism_counter_distance(turn->journal, turn->state->position, news->next) <= PRISM_SORT_MESSAGES_MAX)
 	{
 		scheduler->sorted_first = 0;
 		return false;

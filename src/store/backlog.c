@@ -70,13 +70,14 @@ look(PrismTopic *topic, TimestampTz now, char **name)
 {
 	PrismCounter *counter = topic->counter;
 	int64		next = prism_counter_peek(counter);
-	int64		slowest = Min(prism_group_slowest(topic, name), next);
+	int64		behind = prism_counter_distance(topic, Min(prism_group_slowest(topic, name), next), next);
 
 	SpinLockAcquire(&counter->mutex);
-	counter->backlog.from = slowest;
+	counter->backlog.behind = behind;
+	counter->backlog.end = next;
 	counter->backlog.seen = now;
 	SpinLockRelease(&counter->mutex);
-	return prism_counter_distance(counter, slowest, next);
+	return behind;
 }
 
 /* It is our turn to warn. */
@@ -112,13 +113,15 @@ static bool
 had_room(PrismTopic *topic, int64 count, TimestampTz now, PrismCounterBacklog *last)
 {
 	PrismCounter *counter = topic->counter;
+	int64		since;
 
 	prism_counter_init(topic);
 	SpinLockAcquire(&counter->mutex);
 	*last = counter->backlog;
 	SpinLockRelease(&counter->mutex);
 	return now - last->seen < LOOK_US &&
-		prism_counter_distance(counter, last->from, prism_counter_peek(counter)) + count <= topic->policy.backlog_max;
+		prism_counter_recent_distance(counter, last->end, prism_counter_peek(counter), &since) &&
+		last->behind + since + count <= topic->policy.backlog_max;
 }
 
 void

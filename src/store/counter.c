@@ -113,6 +113,8 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->extender = -1;
 	counter->wanted_end = 0;
 	memset(counter->subscribers, 0, sizeof(counter->subscribers));
+	counter->start = counter->jumps_from = 0;
+	counter->jumps_known = false;
 	counter->jump_count = counter->jumps_saved = 0;
 	counter->backlog = (PrismCounterBacklog) {0};
 	counter->delay = (PrismCounterDelay) {.look_at = DT_NOEND,.next_due = DT_NOEND};

@@ -69,7 +69,8 @@ typedef struct PrismCounterDelay
 /* How far consumer groups are behind (backlog.c). */
 typedef struct PrismCounterBacklog
 {
-	int64		from;			/* no group was before it ... */
+	int64		behind;			/* no group had more unfinished messages ... */
+	int64		end;			/* ... before this offset ... */
 	TimestampTz seen;			/* ... then */
 	TimestampTz warned;			/* when a publisher was told of one that is far behind */
 } PrismCounterBacklog;
@@ -93,8 +94,11 @@ typedef struct PrismCounter
 	int			extender;		/* proc number of the backend that moves the mark, or -1 */
 	int64		wanted_end;		/* somebody waits for segments up to here */
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers + 1 of workers to wake; 0: none */
-	int			jump_count;		/* all ever; the last PRISM_JUMPS_KEPT are kept */
-	int			jumps_saved;	/* of these, written to prism.jump */
+	int64		start;			/* where this server began: jumps of former ones lie below */
+	bool		jumps_known;	/* those have been looked for (counter_jump.c) */
+	int			jump_count;		/* noted; the last PRISM_JUMPS_KEPT are here */
+	int			jumps_saved;	/* of these, seen in prism.jump */
+	int64		jumps_from;		/* whatever ends behind it is here */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
 	PrismCounterBacklog backlog;
 	PrismCounterDelay delay;
@@ -174,8 +178,17 @@ extern void prism_counter_roll(PrismTopic *topic, int64 segment_number);
 /* The oldest block in flight, for views; false: none. */
 extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);
 
-/* Messages between two offsets, not counting recorded jumps. */
-extern int64 prism_counter_distance(PrismCounter *counter, int64 from, int64 to);
+/*
+ * Messages that are kept between two offsets: without jumps, and without what
+ * retention has dropped.  May read prism.jump and the log.
+ */
+extern int64 prism_counter_distance(PrismTopic *topic, int64 from, int64 to);
+
+/* The same out of shared memory alone; false: it does not go back so far. */
+extern bool prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64 *distance);
+
+/* [from, to) was skipped.  Jumps come in ascending order; the caller holds the spinlock. */
+extern void prism_counter_note_jump(PrismCounter *counter, int64 from, int64 to);
 
 /* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. 53400 when too many workers do. */
 extern void prism_counter_subscribe(PrismCounter *counter);
@@ -184,7 +197,7 @@ extern void prism_counter_unsubscribe(PrismCounter *counter);
 /* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */
 extern PrismInFlight *prism_counter_block(int index);
 
-/* Keep recorded jumps over a restart: the maintainer calls it now and then, in a transaction. */
+/* Write jumps to prism.jump: the maintainer calls it now and then, in a transaction. */
 extern void prism_counter_save_jumps(PrismTopic *topic);
 
 #endif							/* PRISM_COUNTER_H */

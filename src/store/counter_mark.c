@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * counter_mark.c
- *	  What of a counter survives a restart: the high-water mark and the jumps.
+ *	  What of a counter survives a restart: the high-water mark.
  *
  * The mark is a sequence per topic, written non-transactionally in large steps
  * and flushed before an offset below it is handed out.  A restart goes on at
@@ -21,29 +21,19 @@
  */
 #include "prism.h"
 #include "compat.h"
-#include "query.h"
 #include "store/counter.h"
-#include "store/segment.h"
 #include "wait_event.h"
 
-#include "access/genam.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/sequence.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 /* The counter whose mark this backend is moving, or NULL. */
 static PrismCounter *extending = NULL;
@@ -88,142 +78,14 @@ write_mark(Oid mark_relid, int64 mark)
 	XLogFlush(XactLastRecEnd);
 }
 
-/* ---------- jumps ---------- */
-
-/* Columns of prism.jump. */
-enum
-{
-	JUMP_TOPIC_ID = 1,
-	JUMP_FROM,
-	JUMP_TO
-};
-
-/* The caller holds the spinlock. */
-static void
-note_jump(PrismCounter *counter, int64 from, int64 to)
-{
-	if (from >= to)
-		return;
-	counter->jumps[counter->jump_count % PRISM_JUMPS_KEPT] = (PrismJump) {from, to};
-	counter->jump_count++;
-}
-
-/* The last recorded jumps of a topic, oldest first; returns how many. */
-static int
-load_jumps(int32 topic_id, PrismJump *jumps)
-{
-	Relation	catalog;
-	Snapshot	snapshot;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple	tuple;
-	List	   *indexes;			/* the primary key alone: rows come by from_offset */
-	int			count = 0;
-	bool		isnull;
-
-	catalog = table_open(get_relname_relid("jump", get_namespace_oid("prism", false)), AccessShareLock);
-	indexes = RelationGetIndexList(catalog);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyInit(&key, JUMP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
-	scan = systable_beginscan(catalog, linitial_oid(indexes), true, snapshot, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		PrismJump  *jump = &jumps[count++ % PRISM_JUMPS_KEPT];
-
-		jump->from = DatumGetInt64(heap_getattr(tuple, JUMP_FROM, RelationGetDescr(catalog), &isnull));
-		jump->to = DatumGetInt64(heap_getattr(tuple, JUMP_TO, RelationGetDescr(catalog), &isnull));
-	}
-	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(catalog, AccessShareLock);
-	return count;
-}
-
-void
-prism_counter_save_jumps(PrismTopic *topic)
-{
-	PrismCounter *counter = topic->counter;
-	PrismJump	jumps[PRISM_JUMPS_KEPT];
-	int			count;
-	int			saved;
-
-	SpinLockAcquire(&counter->mutex);
-	count = counter->jump_count;
-	saved = Max(counter->jumps_saved, count - PRISM_JUMPS_KEPT);
-	memcpy(jumps, counter->jumps, sizeof(jumps));
-	SpinLockRelease(&counter->mutex);
-	if (saved >= count)
-		return;
-
-	SPI_connect();
-	for (int i = saved; i < count; i++)
-	{
-		Oid			types[] = {INT4OID, INT8OID, INT8OID};
-		Datum		values[] = {
-			Int32GetDatum(topic->topic_id),
-			Int64GetDatum(jumps[i % PRISM_JUMPS_KEPT].from),
-			Int64GetDatum(jumps[i % PRISM_JUMPS_KEPT].to)
-		};
-
-		prism_query("INSERT INTO prism.jump (topic_id, from_offset, to_offset)"
-					" VALUES ($1, $2, $3) ON CONFLICT (topic_id, from_offset)"
-					" DO UPDATE SET to_offset = EXCLUDED.to_offset",
-					lengthof(types), types, values, NULL);
-	}
-	SPI_finish();
-
-	/* if this transaction aborts, a restart counts that jump as messages: a wrong lag, no more */
-	SpinLockAcquire(&counter->mutex);
-	counter->jumps_saved = Max(counter->jumps_saved, count);
-	SpinLockRelease(&counter->mutex);
-}
-
-int64
-prism_counter_distance(PrismCounter *counter, int64 from, int64 to)
-{
-	int64		distance = Max(to - from, 0);
-
-	SpinLockAcquire(&counter->mutex);
-	for (int i = Max(0, counter->jump_count - PRISM_JUMPS_KEPT); i < counter->jump_count; i++)
-	{
-		PrismJump  *jump = &counter->jumps[i % PRISM_JUMPS_KEPT];
-		int64		skipped = Min(jump->to, to) - Max(jump->from, from);
-
-		distance -= Max(skipped, 0);
-	}
-	SpinLockRelease(&counter->mutex);
-	return Max(distance, 0);
-}
-
 /* ---------- start and growth ---------- */
-
-/* The first offset behind the last row kept, dead rows included; without any, that of the first segment kept. */
-static int64
-end_of_rows(PrismTopic *topic, int64 mark)
-{
-	int64		end = mark;
-
-	for (int64 number = prism_segment_last(topic->topic_id); number >= 0;
-		 number = prism_segment_before(topic->topic_id, number - 1))
-	{
-		int64		rows_end = prism_segment_end(topic, number);
-
-		if (rows_end >= 0)
-			return rows_end;
-		end = Min(end, number * topic->segment_messages);
-	}
-	return end;
-}
 
 void
 prism_counter_init(PrismTopic *topic)
 {
 	PrismCounter *counter = topic->counter;
-	PrismJump	jumps[PRISM_JUMPS_KEPT];
-	int			jump_count;
 	int64		value;
 	int64		mark;
-	int64		end;
 	bool		ready;
 	bool		new_timeline;
 
@@ -245,21 +107,16 @@ prism_counter_init(PrismTopic *topic)
 	/* whoever comes first sets it; the mark cannot have moved before that */
 	value = read_mark(topic->mark_relid);
 	mark = value & ~((int64) PRISM_MARK_STEP - 1);
-	end = mark > 0 ? end_of_rows(topic, mark) : 0;
 	new_timeline = (value & (PRISM_MARK_STEP - 1)) != timeline_bits();
 	if (new_timeline)
 		mark += PRISM_TIMELINE_STEP;
-	jump_count = load_jumps(topic->topic_id, jumps);
 
 	SpinLockAcquire(&counter->mutex);
 	ready = counter->ready && (counter->limit > 0 || mark == 0 || counter->extender >= 0);
 	if (!ready)
 	{
-		counter->next = counter->limit = mark;
-		counter->jump_count = counter->jumps_saved = jump_count;
-		memcpy(counter->jumps, jumps, sizeof(jumps));
-		if (jump_count == 0 || jumps[(jump_count - 1) % PRISM_JUMPS_KEPT].to != mark)
-			note_jump(counter, end, mark);
+		counter->next = counter->limit = counter->start = mark;
+		counter->jumps_known = mark == 0;
 		counter->ready = true;
 	}
 	SpinLockRelease(&counter->mutex);
@@ -358,9 +215,11 @@ prism_counter_roll(PrismTopic *topic, int64 segment_number)
 	 */
 	(void) prism_counter_reserve(topic, base - prism_counter_peek(counter));
 	SpinLockAcquire(&counter->mutex);
-	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base)
+	/* what is not in prism.jump yet must not be pushed out */
+	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base &&
+		counter->jump_count - counter->jumps_saved < PRISM_JUMPS_KEPT)
 	{
-		note_jump(counter, counter->next, base);
+		prism_counter_note_jump(counter, counter->next, base);
 		counter->next = base;
 	}
 	SpinLockRelease(&counter->mutex);

@@ -101,7 +101,7 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	status->consumers = distinct_sessions(&held);
 	pfree(held.sessions);
 
-	unread = prism_counter_distance(ref->topic->counter, status->read_end, Max(stable, status->read_end));
+	unread = prism_counter_distance(ref->topic, status->read_end, Max(stable, status->read_end));
 	status->lag_messages += unread;
 	if (status->oldest == 0 && unread > 0)
 		status->oldest = first_created_at(ref->topic, status->read_end);

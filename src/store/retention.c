@@ -70,7 +70,7 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 		return false;
 	/* who is farther behind than that has been warned of */
 	return policy->backlog_max == 0 || policy->reject ||
-		prism_counter_distance(topic->counter, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
+		prism_counter_distance(topic, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
 }
 
 /* Table, index and toast; it may be gone. */

@@ -170,12 +170,12 @@ prism_segment_before(int32 topic_id, int64 to)
 }
 
 /*
- * One end of a segment's index, rows of aborted transactions included: the
- * first offset behind the row's messages, and its time.  False: it has none, or
- * is not there.
+ * One end of a segment's index below an offset, rows of aborted transactions
+ * included: the first offset behind the row's messages, and its time.  False:
+ * it has none, or is not there.
  */
 static bool
-read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 *end, TimestampTz *at)
+read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 below, int64 *end, TimestampTz *at)
 {
 	Oid			index_relid;
 	Oid			relid = prism_segment_relid(topic, segment_number, &index_relid);
@@ -183,14 +183,16 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	ScanKeyData key;
 	bool		found;
 
 	if (heap == NULL)
 		return false;
 	index = index_open(index_relid, AccessShareLock);
 	slot = table_slot_create(heap, NULL);
-	scan = prism_index_beginscan(heap, index, SnapshotAny, 0);
-	index_rescan(scan, NULL, 0, NULL, 0);
+	scan = prism_index_beginscan(heap, index, SnapshotAny, 1);
+	ScanKeyInit(&key, PRISM_COLUMN_OFFSET, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(below));
+	index_rescan(scan, &key, 1, NULL, 0);
 	found = index_getnext_slot(scan, direction, slot);
 	if (found)
 	{
@@ -208,15 +210,21 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 }
 
 int64
-prism_segment_end(PrismTopic *topic, int64 segment_number)
+prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below)
 {
 	int64		end;
 	TimestampTz at;
 
-	if (!read_end(topic, segment_number, BackwardScanDirection, &end, &at))
+	if (!read_end(topic, segment_number, BackwardScanDirection, below, &end, &at))
 		return -1;
 	/* what is beyond belongs to another segment (segment_misplaced.h) */
 	return Min(end, (segment_number + 1) * topic->segment_messages);
+}
+
+int64
+prism_segment_end(PrismTopic *topic, int64 segment_number)
+{
+	return prism_segment_end_below(topic, segment_number, PG_INT64_MAX);
 }
 
 void
@@ -224,8 +232,8 @@ prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 {
 	int64		end;
 
-	age->used = read_end(topic, segment_number, ForwardScanDirection, &end, &age->first) &&
-		read_end(topic, segment_number, BackwardScanDirection, &end, &age->last);
+	age->used = read_end(topic, segment_number, ForwardScanDirection, PG_INT64_MAX, &end, &age->first) &&
+		read_end(topic, segment_number, BackwardScanDirection, PG_INT64_MAX, &end, &age->last);
 	if (!age->used)
 		scan_segments(topic->topic_id, segment_number, ForwardScanDirection, &age->first);
 	if (!age->used)

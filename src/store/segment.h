@@ -55,6 +55,8 @@ extern int64 prism_segment_last(int32 topic_id);
 
 /* The first offset behind the last message of a segment, dead ones included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
+/* The same of those that begin below an offset. */
+extern int64 prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below);
 
 /* When a segment's first and last rows were published; without rows, when the segment was made. */
 typedef struct PrismSegmentAge

@@ -41,6 +41,24 @@ prism_segments_missing(int32 topic_id)
 	return missing;
 }
 
+bool
+prism_segments_restoring(int32 topic_id)
+{
+	int64		number = prism_segment_next(topic_id, 0);
+
+	if (number < 0)
+		return true;
+	for (; number >= 0; number = prism_segment_next(topic_id, number + 1))
+	{
+		PrismTopic	probe = {.topic_id = topic_id,.segment_number = -1};
+
+		/* a dump makes the table before the catalogue's rows, and its index last of all */
+		if (!OidIsValid(prism_segment_relid(&probe, number, NULL)) && OidIsValid(probe.segment_relid))
+			return true;
+	}
+	return false;
+}
+
 void
 prism_segments_repair(int32 topic_id)
 {

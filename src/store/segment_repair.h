@@ -17,6 +17,9 @@
 /* Numbers (List of int64 pointers) of the topic's segments that have no table. */
 extern List *prism_segments_missing(int32 topic_id);
 
+/* A restore is at work: what there is of the topic's segments cannot be read yet. */
+extern bool prism_segments_restoring(int32 topic_id);
+
 /* Put empty segments in their place. */
 extern void prism_segments_repair(int32 topic_id);
 
