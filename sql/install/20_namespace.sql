@@ -56,11 +56,12 @@ SELECT
     n.name AS namespace,
     n.config ->> 'topic' AS topic,
     n.config ->> 'client_api' AS client_api,
-    ARRAY(SELECT p ->> 'type' FROM pg_catalog.jsonb_array_elements(n.config -> 'patterns') WITH ORDINALITY AS e(p, i) ORDER BY i) AS patterns,
+    ARRAY(SELECT p ->> 'type' FROM pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(n.config -> 'patterns') WHEN 'array' THEN n.config -> 'patterns' END) WITH ORDINALITY AS e(p, i) ORDER BY i) AS patterns,
     n.config #>> '{backend,type}' AS backend,
     n.config #>> '{backend,server}' AS server,
     n.config ->> 'delivery_guarantee' AS delivery_guarantee,
-    (n.config ->> 'max_message_size')::bigint AS max_message_size,
+    CASE WHEN pg_catalog.jsonb_typeof(n.config -> 'max_message_size') = 'number' AND (n.config -> 'max_message_size')::numeric < 9e18
+        THEN (n.config -> 'max_message_size')::bigint END AS max_message_size,
     ARRAY(SELECT v.verb
           FROM (VALUES (1, 'publish', 'INSERT'), (2, 'consume', 'UPDATE'), (3, 'read', 'SELECT'), (4, 'admin', 'REFERENCES')) AS v(i, verb, privilege)
           WHERE pg_catalog.has_table_privilege(s.rights_view, v.privilege)

@@ -96,7 +96,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
         min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
-        min(s.consumer_group) FILTER (WHERE s.lag_messages >= (t.policy ->> 'max_backlog')::bigint) AS slow_group
+        min(s.consumer_group) FILTER (WHERE s.lag_messages >= CASE WHEN pg_catalog.jsonb_typeof(t.policy -> 'max_backlog') = 'number' THEN (t.policy ->> 'max_backlog')::numeric END) AS slow_group
     FROM prism.group_states() s WHERE s.topic = t.name) g
 CROSS JOIN LATERAL (
     SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group

@@ -241,7 +241,7 @@ prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missi
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, function);
 	text_to_cstring_buffer(group_name, buffer, sizeof(buffer));
 	ref = prism_group_open(topic, buffer, missing);
-	if (ref != NULL)
+	if (ref != NULL && missing != PRISM_GROUP_MOVE)
 		remember_answer(ref, topic);
 	*found_topic = topic;
 	return ref;

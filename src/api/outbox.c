@@ -118,9 +118,11 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 	int64		position = prism_sink_slowest(topic->topic_id);
 
 	reader = prism_reader_open(topic, recent_start(topic, position < 0 ? stable : position));
-	while (prism_reader_next(reader, &message))
+	while (prism_reader_look(reader, &message))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (prism_reader_damage(reader) != NULL)
+			prism_reader_warn(reader, "It is shown without what it holds.");
 		put_row(result, topic, &message, false, PRISM_DELIVER_AT_ONCE);
 	}
 	prism_reader_close(reader);

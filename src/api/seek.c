@@ -110,7 +110,7 @@ seek_arguments(FunctionCallInfo fcinfo, PrismTopic **topic)
 	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
 
 	prism_require_writable("prism.seek()");
-	return prism_group_argument(topic_name, group, PRISM_GROUP_REFUSE, "prism.seek()", topic);
+	return prism_group_argument(topic_name, group, PRISM_GROUP_MOVE, "prism.seek()", topic);
 }
 
 /* Arguments: topic, consumer_group, target text. */

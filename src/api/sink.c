@@ -109,7 +109,7 @@ put_lag(PrismTopic *topic, int64 position, Datum *values, bool *nulls)
 	double		age_s = 0;
 	int64		messages = 0;
 
-	if (prism_reader_next(reader, &message))
+	if (prism_reader_look(reader, &message))
 	{
 		messages = prism_counter_distance(topic, message.offset, prism_reader_stable(reader));
 		age_s = (double) Max(0, GetCurrentTimestamp() - message.created_at) / USECS_PER_SEC;
@@ -294,8 +294,8 @@ behind_next(PrismTopic *topic, int64 position)
 	PrismMessage message;
 	int64		next = position;
 
-	if (prism_reader_next(reader, &message))
-		next = message.offset + 1;
+	if (prism_reader_look(reader, &message))
+		next = prism_reader_position(reader);
 	prism_reader_close(reader);
 	return next;
 }

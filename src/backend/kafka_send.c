@@ -80,7 +80,11 @@ open_datum(Datum datum, const char **bytes, Size *size, void **copy)
 	*size = VARSIZE_ANY_EXHDR(plain);
 }
 
-/* The message's headers with the id; *size grows by their bytes.  The caller owns the result. */
+/*
+ * The message's headers with the id; *size grows by their bytes.  The caller owns
+ * the result.  NULL: they are not the flat object of strings that publish()
+ * takes, as somebody has changed them in their table.
+ */
 static rd_kafka_headers_t *
 make_headers(Datum headers, const char *id_text, Size *size)
 {
@@ -91,6 +95,7 @@ make_headers(Datum headers, const char *id_text, Size *size)
 	JsonbIteratorToken token;
 	const char *name = NULL;
 	int			name_bytes = 0;
+	bool		flat = JB_ROOT_IS_OBJECT(object);
 
 	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
 	{
@@ -105,8 +110,15 @@ make_headers(Datum headers, const char *id_text, Size *size)
 								item.val.string.val, item.val.string.len);
 			*size += name_bytes + item.val.string.len;
 		}
+		else if (token == WJB_VALUE)
+			flat = false;
 	}
 	rd_kafka_header_add(result, ID_HEADER, -1, id_text, ID_TEXT_BYTES);
+	if (!flat)
+	{
+		rd_kafka_headers_destroy(result);
+		result = NULL;
+	}
 	if ((Pointer) object != DatumGetPointer(headers))
 		pfree(object);
 	return result;
@@ -212,7 +224,9 @@ kafka_send(PrismConn *conn, const PrismTarget *target, const PrismMessage *messa
 	if (message->has_headers)
 		headers = make_headers(message->headers, id_text, &headers_size);
 
-	if (too_large(kafka, topic, value_size + key_size + headers_size))
+	if (message->has_headers && headers == NULL)
+		outcome = kafka_answer(kafka, PRISM_REJECT, "its headers are no flat JSON object of strings");
+	else if (too_large(kafka, topic, value_size + key_size + headers_size))
 	{
 		if (headers != NULL)
 			rd_kafka_headers_destroy(headers);

@@ -19,6 +19,7 @@
 #include "backend.h"
 
 #include "access/detoast.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 #define TOPICS_MAX 1024
@@ -329,6 +330,8 @@ send(PrismConn *conn, const PrismTarget *target, const PrismMessage *message, ui
 		return PRISM_AGAIN;
 	if (topic == NULL)
 		return answer(memory, PRISM_STOP, "too many topics");
+	if (message->has_headers && !JB_ROOT_IS_OBJECT(DatumGetJsonbP(message->headers)))
+		return answer(memory, PRISM_REJECT, "its headers are no JSON object");
 	sent = &memory->sent[memory->sent_count++];
 	sent->tag = tag;
 	sent->topic = topic;

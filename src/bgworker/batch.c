@@ -62,6 +62,7 @@ prism_route_wants(const PrismRoute *route)
 	return route->phase == ROUTE_READY && !route->paused &&
 		lane->phase == LANE_OPEN && lane->recovering_since == 0 &&
 		route->bisect.batch == NULL &&
+		(route->blocked_at < 0 || route->window_batches == 0) &&
 		lane->forwarder->draining_since == 0 &&
 		route->window_batches < batches_max(route) &&
 		lane->forwarder->held_bytes < PRISM_HELD_BYTES &&
@@ -140,22 +141,29 @@ make_room(PrismBatch *batch, int *room, int messages_max)
 }
 
 /*
- * Take messages until the batch is full.  A transaction is not cut in two
+ * Take messages until the batch is full; *damage tells of one that is damaged,
+ * when it is the first.  A transaction is not cut in two
  * unless it is larger than a batch: the next one is left for later when it
  * would not fit, and 'remaining' tells that before it is copied.
  */
 static void
-fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_max)
+fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_max, char **damage)
 {
 	PrismMessage message;
 	int			room = 0;
 	bool		at_boundary = true;
 
 	batch->end = -1;
-	while (prism_reader_next(reader, &message))
+	while (prism_reader_look(reader, &message))
 	{
+		if (prism_reader_damage(reader) != NULL)
+		{
+			if (batch->count == 0)
+				*damage = prism_reader_tell_damage(reader);
+			break;
+		}
 		if (batch->count > 0 && at_boundary &&
-			(batch->bytes >= bytes_max || batch->count + message.remaining >= messages_max))
+			(batch->bytes >= bytes_max || batch->count + (int64) message.remaining >= messages_max))
 		{
 			batch->end = message.offset;
 			break;
@@ -182,21 +190,42 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 	StaticAssertStmt(FATE_PENDING == 0, "a new batch is pending");
 }
 
-/* Append a batch to the route's window, or move on when there was nothing. */
-static bool
-read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
+/* The reading of one route, which may fail without keeping the others. */
+typedef struct RouteReading
 {
+	PrismRoute *route;
+	PrismTopic *topic;
+	XLogRecPtr	flush_to;
+	char	   *damage;			/* what keeps it from being read; NULL: nothing does */
+	bool		found;
+} RouteReading;
+
+/* Append a batch to the route's window, or move on when there was nothing. */
+static void
+read_route(void *arg)
+{
+	RouteReading *reading = arg;
+	PrismRoute *route = reading->route;
 	PrismForwarder *forwarder = route->lane->forwarder;
-	PrismReader *reader = prism_reader_open(topic, route->read_position);
-	PrismBatch *batch = new_batch(forwarder);
+	PrismReader *reader = prism_reader_open(reading->topic, route->read_position);
+	PrismBatch *batch = forwarder->reading = new_batch(forwarder);
 	MemoryContext caller_cxt = MemoryContextSwitchTo(batch->mcxt);
 
-	fill_batch(batch, reader, route->sink.batch_messages, PRISM_BATCH_BYTES);
+	fill_batch(batch, reader, route->sink.batch_messages, PRISM_BATCH_BYTES, &reading->damage);
 	MemoryContextSwitchTo(caller_cxt);
+	if (reading->damage != NULL)
+	{
+		/* it lies in the batch's memory */
+		reading->damage = pstrdup(reading->damage);
+		prism_reader_close(reader);
+		return;
+	}
 	route->seen_stable = prism_reader_stable(reader);
-	*flush_to = Max(*flush_to, prism_reader_flush_to(reader));
+	reading->flush_to = prism_reader_flush_to(reader);
 	prism_reader_close(reader);
 
+	forwarder->reading = NULL;
+	route->blocked_at = -1;
 	Assert(batch->end >= route->read_position);
 	route->read_position = batch->end;
 	if (batch->count == 0)
@@ -205,7 +234,7 @@ read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 		MemoryContextDelete(batch->mcxt);
 		if (route->window_batches == 0)
 			prism_sink_move(route->slot, route->read_position);
-		return false;
+		return;
 	}
 	if (route->window_batches == 0)
 		route->progress_at = GetCurrentTimestamp();
@@ -217,7 +246,40 @@ read_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 	route->window_batches++;
 	route->window_messages += batch->count;
 	forwarder->held_bytes += batch->bytes;
-	return true;
+	reading->found = true;
+}
+
+/*
+ * The topic cannot be read on: a message is damaged, or an error of another
+ * kind.  What was read before goes out, then the route stops; no other does.
+ */
+static void
+block_route(PrismRoute *route, const char *damage)
+{
+	PrismForwarder *forwarder = route->lane->forwarder;
+
+	if (forwarder->reading != NULL)
+		MemoryContextDelete(forwarder->reading->mcxt);
+	forwarder->reading = NULL;
+	route->blocked_at = route->read_position;
+	if (route->window_batches == 0)
+		prism_route_park(route, PRISM_SINK_STOPPED, damage);
+}
+
+/* True: there is something new to send. */
+static bool
+try_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
+{
+	RouteReading reading = {.route = route,.topic = topic,.flush_to = InvalidXLogRecPtr};
+	ErrorData  *error = prism_worker_try(read_route, &reading);
+
+	if (error != NULL)
+		block_route(route, error->message);
+	else if (reading.damage != NULL)
+		block_route(route, reading.damage);
+	else
+		*flush_to = Max(*flush_to, reading.flush_to);
+	return reading.found;
 }
 
 /*
@@ -254,7 +316,7 @@ prism_routes_read(PrismForwarder *forwarder)
 			route->phase = ROUTE_PARKED;
 			continue;
 		}
-		found |= read_route(route, topic, &flush_to);
+		found |= try_route(route, topic, &flush_to);
 	}
 	if (flush_to != InvalidXLogRecPtr)
 		XLogFlush(flush_to);

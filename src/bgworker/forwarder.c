@@ -49,6 +49,7 @@ new_incarnation(char *incarnation)
 	snprintf(incarnation, PRISM_INCARNATION_BYTES, "%016llx", (unsigned long long) number);
 }
 
+/* NULL: there is none of this name. */
 static const PrismBackend *
 find_backend(const char *name)
 {
@@ -60,9 +61,29 @@ find_backend(const char *name)
 	for (const PrismBackend *const *backend = backends(); *backend != NULL; backend++)
 		if (strcmp((*backend)->name, name) == 0 && (*backend)->queue != NULL)
 			return *backend;
-	ereport(ERROR,
-			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("back end \"%s\" cannot be sent to", name));
+	return NULL;
+}
+
+/* That of the first sink which has one; others are not of this server, whatever their rows say. */
+static void
+choose_backend(PrismForwarder *forwarder, List *sinks)
+{
+	ListCell   *cell;
+
+	forwarder->backend = NULL;
+	foreach(cell, sinks)
+	{
+		PrismSink  *sink = lfirst(cell);
+
+		if (forwarder->backend == NULL)
+			forwarder->backend = find_backend(sink->backend);
+		if (forwarder->backend == NULL || strcmp(forwarder->backend->name, sink->backend) != 0)
+			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.64s\" is not the back end of its server", sink->backend));
+	}
+	if (forwarder->backend == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("back end \"%s\" cannot be sent to", ((PrismSink *) linitial(sinks))->backend));
 }
 
 /* Everything whose change needs new connections; a pause does not. */
@@ -130,6 +151,34 @@ read_catalog(PrismForwarder *forwarder)
 	return sinks;
 }
 
+typedef struct RouteMaking
+{
+	PrismRoute *route;
+	PrismForwarder *forwarder;
+	const PrismSink *sink;
+} RouteMaking;
+
+static void
+init_route(void *arg)
+{
+	RouteMaking *making = arg;
+
+	prism_route_init(making->route, making->forwarder, making->sink);
+}
+
+/* What is wrong with one sink is no reason not to serve the others. */
+static void
+make_route(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
+{
+	RouteMaking making = {route, forwarder, sink};
+	ErrorData  *error;
+
+	prism_route_begin(route, forwarder, sink);
+	error = prism_worker_try(init_route, &making);
+	if (error != NULL)
+		prism_route_break(route, error->message);
+}
+
 static void
 make_routes(PrismForwarder *forwarder, List *sinks)
 {
@@ -143,7 +192,7 @@ make_routes(PrismForwarder *forwarder, List *sinks)
 		PrismRoute *route = &forwarder->routes[forwarder->route_count];
 
 		route->index = forwarder->route_count++;
-		prism_route_init(route, forwarder, lfirst(cell));
+		make_route(route, forwarder, lfirst(cell));
 		MemoryContextSwitchTo(forwarder->mcxt);
 	}
 	MemoryContextSwitchTo(caller_cxt);
@@ -160,8 +209,10 @@ park_copy(PrismForwarder *forwarder)
 
 	for (int i = 0; i < forwarder->route_count; i++)
 	{
-		forwarder->routes[i].phase = ROUTE_PARKED;
-		news |= prism_sink_change(forwarder->routes[i].slot, state, 0, installation->reason);
+		PrismRoute *route = &forwarder->routes[i];
+
+		route->phase = ROUTE_PARKED;
+		news |= route->slot != NULL && prism_sink_change(route->slot, state, 0, installation->reason);
 	}
 	if (news)
 		ereport(WARNING,
@@ -178,6 +229,7 @@ load(PrismForwarder *forwarder)
 	forwarder->loaded = false;
 	forwarder->draining_since = 0;
 	forwarder->held_bytes = 0;
+	forwarder->reading = NULL;
 	forwarder->route_count = 0;
 	init_lanes(forwarder);
 	MemoryContextReset(forwarder->mcxt);	/* closes all connections */
@@ -190,7 +242,7 @@ load(PrismForwarder *forwarder)
 		prism_worker_commit();
 		prism_worker_leave(0);
 	}
-	forwarder->backend = find_backend(((PrismSink *) linitial(sinks))->backend);
+	choose_backend(forwarder, sinks);
 	make_routes(forwarder, sinks);
 	prism_worker_commit();
 
@@ -230,6 +282,11 @@ mend_routes(PrismForwarder *forwarder, List *sinks)
 
 		if (route == NULL)
 			continue;
+		if (route->broken)
+		{
+			prism_route_mend(route);
+			continue;
+		}
 		if (prism_sink_take_resume(route->slot) ||
 			(route->phase == ROUTE_PARKED && prism_sink_status(sink->sink_id, &status) &&
 			 status.state == PRISM_SINK_STOPPED))
@@ -281,7 +338,11 @@ mind_idle_routes(PrismForwarder *forwarder)
 			continue;
 		if (now == 0)
 			now = GetCurrentTimestamp();
-		if (now >= route->parked_until)
+		if (now < route->parked_until)
+			continue;
+		if (route->broken)
+			forwarder->draining_since = now;
+		else
 			prism_route_restart(route);
 	}
 }

@@ -146,6 +146,8 @@ typedef struct PrismRoute
 	bool		rests;			/* ... and nothing is under way any more */
 	PrismBackoff backoff;		/* while it starts */
 	TimestampTz parked_until;	/* 0: until something changes */
+	bool		broken;			/* could not be made: only loading anew makes it whole */
+	int64		blocked_at;		/* what could not be read begins here; -1: nothing. What lies before it goes out first */
 
 	PrismSinkProgress progress; /* as it was read at the start */
 	int64		position;		/* everything below is out */
@@ -232,6 +234,7 @@ typedef struct PrismForwarder
 	TimestampTz checked_at;		/* the catalogue, for changes */
 	bool		check_wanted;
 	TimestampTz draining_since; /* 0: no. Else: finish what is under way, then load anew */
+	PrismBatch *reading;		/* the batch being filled: no route's yet */
 	PrismInstallation installation;
 	const PrismBackend *backend;
 	PrismServer endpoint;
@@ -281,6 +284,8 @@ extern void prism_uuid_text(const pg_uuid_t *id, char *text);
 extern bool prism_position_name_parse(const char *metadata, PrismPositionName *name);
 
 /* route.c */
+extern void prism_route_begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink);
+extern void prism_route_break(PrismRoute *route, const char *error);
 extern void prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink);
 extern bool prism_route_start_turn(PrismRoute *route);
 extern void prism_route_restart(PrismRoute *route);

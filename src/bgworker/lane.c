@@ -45,7 +45,7 @@ next_route(const PrismLane *lane, PrismRoute *after)
 	PrismForwarder *forwarder = lane->forwarder;
 
 	for (int i = after == NULL ? 0 : after->index + 1; i < forwarder->route_count; i++)
-		if (forwarder->routes[i].lane == lane)
+		if (forwarder->routes[i].lane == lane && !forwarder->routes[i].broken)
 			return &forwarder->routes[i];
 	return NULL;
 }

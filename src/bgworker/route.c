@@ -38,6 +38,37 @@ read_progress(PrismRoute *route)
 	route->position = -1;
 	route->recorded = route->progress.position;
 	route->moved_at = 0;
+	route->blocked_at = -1;
+}
+
+/* What a route has that cannot be made otherwise: enough for those who pass over it. */
+void
+prism_route_begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
+{
+	int			lane = sink->exactly_once ? (uint32) sink->topic_id % PRISM_TRANSACT_LANES : PRISM_STREAM_LANE;
+
+	route->sink = *sink;
+	route->lane = &forwarder->lanes[lane];
+	route->blocked_at = -1;
+	dlist_init(&route->window);
+}
+
+/*
+ * It could not be made.  The process serves the others, and loads everything
+ * anew after a while.
+ */
+void
+prism_route_break(PrismRoute *route, const char *error)
+{
+	route->broken = true;
+	route->phase = ROUTE_PARKED;
+	route->parked_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
+	if (route->slot == NULL)
+		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
+	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
+		ereport(WARNING,
+				errmsg("prism: sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
+				errdetail("%s", error));
 }
 
 /* In a transaction; strings of 'sink' live as long as the forwarder's context. */
@@ -45,10 +76,11 @@ void
 prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 {
 	PrismTopic *topic = prism_topic_lookup_id(sink->topic_id, false);
-	int			lane = sink->exactly_once ? sink->topic_id % PRISM_TRANSACT_LANES : PRISM_STREAM_LANE;
 
-	route->sink = *sink;
-	route->lane = &forwarder->lanes[lane];
+	if (sink->damage != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, topic->name, sink->damage));
 	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
 	route->backoff.clock = &prism_real_clock;
 	route->target.name = sink->target_name;
@@ -57,7 +89,6 @@ prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *
 	route->target.replication = sink->replication;
 	route->target.message_bytes_max = sink->message_bytes_max;
 	route->counter = topic->counter;
-	dlist_init(&route->window);
 	prism_counter_subscribe(topic->counter);
 	read_progress(route);
 	prism_route_pause(route, sink->paused);
@@ -91,6 +122,12 @@ prism_route_mend(PrismRoute *route)
 {
 	if (route->phase != ROUTE_PARKED)
 		return;
+	if (route->broken)
+	{
+		if (route->lane->forwarder->draining_since == 0)
+			route->lane->forwarder->draining_since = GetCurrentTimestamp();
+		return;
+	}
 	route->claimed_generation = 0;	/* whoever has taken over since */
 	read_progress(route);
 	prism_route_restart(route);
@@ -253,7 +290,11 @@ look_before(PrismRoute *route, PrismTopic *topic, int64 position)
 	if (position - 1 < prism_log_earliest(topic))
 		return BEFORE_DROPPED;
 	reader = prism_reader_open(topic, position - 1);
-	if (prism_reader_next(reader, &message) && message.offset == position - 1)
+	if (!prism_reader_look(reader, &message) || message.offset != position - 1)
+		;						/* nothing */
+	else if (prism_reader_damage(reader) != NULL)
+		found = BEFORE_DROPPED; /* as good as that: nobody knows its id any more */
+	else
 	{
 		found = BEFORE_MESSAGE;
 		prism_uuid_text(&message.id, route->last_id);
@@ -447,6 +488,13 @@ prism_route_start_turn(PrismRoute *route)
 	if (route->phase == ROUTE_READY || route->phase == ROUTE_PARKED || route->rests ||
 		prism_backoff_remaining_ms(&route->backoff) > 0)
 		return false;
+	if (route->progress.damaged_at >= 0)
+	{
+		prism_route_park(route, PRISM_SINK_STOPPED,
+						 psprintf("record " INT64_FORMAT " of the progress log is damaged: prism.skip(topic, sink, to_position) says where to go on; "
+								  INT64_FORMAT " is the last position known", route->progress.damaged_at, route->progress.position));
+		return false;
+	}
 	if (start_step(route, &outcome))
 		return true;
 

@@ -42,12 +42,15 @@ prism_turn_sort(PrismTurn *turn)
 	int			count = 0;
 
 	/* the reader keeps what it has open in the context in which it is called */
-	while (position < 0 && prism_reader_next(reader, &message))
+	while (position < 0 && prism_reader_look(reader, &message))
 	{
 		MemoryContext caller_cxt = MemoryContextSwitchTo(turn->message_cxt);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!sort_message(turn, &message))
+		/* whose it was nobody can tell: the others do not wait for it */
+		if (prism_reader_damage(reader) != NULL)
+			prism_reader_warn(reader, "It is not delivered.");
+		else if (!sort_message(turn, &message))
 			position = message.offset;	/* again in the next turn */
 		else if (++count == PRISM_SORT_MESSAGES_MAX || turn->bytes > SORT_BYTES_MAX)
 			position = prism_reader_position(reader);
@@ -65,8 +68,14 @@ static bool
 sort_message(PrismTurn *turn, PrismMessage *message)
 {
 	PrismDelayEntry entry;
+	PrismDelayKind kind = prism_delay_peek(message, &entry);
 
-	if (prism_delay_peek(message, &entry) == PRISM_DELAY_STATE)
+	if (kind == PRISM_DELAY_DAMAGED)
+		ereport(WARNING,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("record " INT64_FORMAT " of the journal of delayed messages is damaged", message->offset),
+				errdetail("Its key tells no topic and time: it is not delivered."));
+	if (kind != PRISM_DELAY_PUBLISH)
 		return true;
 	prism_delay_unseal(message);
 	if (entry.due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry.topic_id))

@@ -26,6 +26,7 @@
 #define HEADER_SINK HEADER_PREFIX "sink"
 #define HEADER_GROUP HEADER_PREFIX "group"
 #define HEADER_REASON HEADER_PREFIX "reason"
+#define HEADER_HEADERS HEADER_PREFIX "headers"	/* the message's own, as text, where they are no headers */
 #define HEADER_ATTEMPTS HEADER_PREFIX "attempts"
 #define HEADER_FIRST_FAILURE HEADER_PREFIX "first_failure"
 #define HEADER_LAST_FAILURE HEADER_PREFIX "last_failure"
@@ -83,7 +84,25 @@ dead_letter_topic(PrismTopic *origin)
 
 /* ---------- headers ---------- */
 
-/* Copy the headers of a message but for those of a former burial; returns how many. */
+/* What publish() takes; a message comes out of a table, where anything may stand. */
+static bool
+are_flat(Jsonb *headers)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&headers->root);
+	JsonbValue	item;
+	JsonbIteratorToken token;
+
+	if (!JB_ROOT_IS_OBJECT(headers))
+		return false;
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_VALUE && item.type != jbvString)
+			return false;
+	}
+	return true;
+}
+
+/* Copy flat headers of a message but for those of a former burial; returns how many. */
 static int
 push_own_headers(JsonbParseState **state, Jsonb *headers)
 {
@@ -133,12 +152,15 @@ static Datum
 dead_letter_headers(const PrismTopic *origin, const PrismMessage *message, const PrismDeadLetter *about)
 {
 	int			reason_bytes = pg_mbcliplen(about->reason, strlen(about->reason), REASON_BYTES_MAX);
+	Jsonb	   *own = message->has_headers ? DatumGetJsonbP(message->headers) : NULL;
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (message->has_headers)
-		(void) push_own_headers(&state, DatumGetJsonbP(message->headers));
+	if (own != NULL && are_flat(own))
+		(void) push_own_headers(&state, own);
+	else if (own != NULL)
+		push_header(&state, HEADER_HEADERS, JsonbToCString(NULL, &own->root, VARSIZE(own)));
 	push_header(&state, HEADER_TOPIC, origin->name);
 	push_header(&state, HEADER_POSITION, psprintf(INT64_FORMAT, message->offset));
 	push_header(&state, HEADER_SINK, about->sink);
@@ -158,6 +180,8 @@ prism_dead_letter_strip(Jsonb *headers)
 	JsonbValue *object;
 	int			count;
 
+	if (!are_flat(headers))
+		return NULL;
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	count = push_own_headers(&state, headers);
 	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);

@@ -94,9 +94,9 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 	first_due = Min(first_due, due_at);
 }
 
-/* Where the own key begins. */
+/* Where the own key begins; -1: nobody can read it. */
 static int
-read_envelope(const PrismMessage *record, text *key, PrismDelayEntry *entry, bool *has_key)
+read_envelope(text *key, PrismDelayEntry *entry, bool *has_key)
 {
 	char		envelope[ENVELOPE_BYTES];
 	long long	due_at;
@@ -104,8 +104,9 @@ read_envelope(const PrismMessage *record, text *key, PrismDelayEntry *entry, boo
 	char		flag;
 
 	text_to_cstring_buffer(key, envelope, sizeof(envelope));
-	if (sscanf(envelope, "p%d,%lld,%c%n", &entry->topic_id, &due_at, &flag, &bytes) != 3)
-		elog(ERROR, "record " INT64_FORMAT " of topic \"%s\" is damaged", record->offset, PRISM_DELAY_TOPIC);
+	if (sscanf(envelope, "p%d,%lld,%c%n", &entry->topic_id, &due_at, &flag, &bytes) != 3 ||
+		(flag != 'k' && flag != '-') || entry->topic_id <= 0 || TIMESTAMP_NOT_FINITE(due_at) || !IS_VALID_TIMESTAMP(due_at))
+		return -1;
 	entry->due_at = due_at;
 	*has_key = flag == 'k';
 	return bytes;
@@ -114,12 +115,17 @@ read_envelope(const PrismMessage *record, text *key, PrismDelayEntry *entry, boo
 PrismDelayKind
 prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry)
 {
-	text	   *key = DatumGetTextPP(record->key);
-	PrismDelayKind kind = *VARDATA_ANY(key);
+	text	   *key;
+	PrismDelayKind kind;
 	bool		has_key;
 
-	if (kind != PRISM_DELAY_STATE)
-		(void) read_envelope(record, key, entry, &has_key);
+	if (!record->has_key)
+		return PRISM_DELAY_DAMAGED;
+	key = DatumGetTextPP(record->key);
+	if (VARSIZE_ANY_EXHDR(key) == 1 && *VARDATA_ANY(key) == PRISM_DELAY_STATE && record->has_payload)
+		kind = PRISM_DELAY_STATE;
+	else
+		kind = read_envelope(key, entry, &has_key) >= 0 ? PRISM_DELAY_PUBLISH : PRISM_DELAY_DAMAGED;
 	if (PointerGetDatum(key) != record->key)
 		pfree(key);
 	return kind;
@@ -130,8 +136,9 @@ prism_delay_unseal(PrismMessage *record)
 {
 	text	   *key = DatumGetTextPP(record->key);
 	PrismDelayEntry entry;
-	int			envelope_bytes = read_envelope(record, key, &entry, &record->has_key);
+	int			envelope_bytes = read_envelope(key, &entry, &record->has_key);
 
+	Assert(envelope_bytes > 0);
 	record->key = PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(key) + envelope_bytes,
 														   VARSIZE_ANY_EXHDR(key) - envelope_bytes));
 }
@@ -150,12 +157,12 @@ is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
 	PrismMessage message;
 	bool		found = false;
 
-	while (!found && prism_reader_next(reader, &message))
+	while (!found && prism_reader_look(reader, &message))
 	{
 		PrismDelayEntry entry;
 
 		CHECK_FOR_INTERRUPTS();
-		found = prism_delay_peek(&message, &entry) == PRISM_DELAY_PUBLISH &&
+		found = prism_reader_damage(reader) == NULL && prism_delay_peek(&message, &entry) == PRISM_DELAY_PUBLISH &&
 			(topic_id == 0 || entry.topic_id == topic_id);
 	}
 	if (topic_id == 0 && prism_reader_stable(reader) < prism_counter_peek(journal->counter))

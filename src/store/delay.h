@@ -35,7 +35,8 @@
 typedef enum PrismDelayKind
 {
 	PRISM_DELAY_STATE = 's',	/* how far the scheduler is (delay_state.h) */
-	PRISM_DELAY_PUBLISH = 'p'	/* a message for a topic */
+	PRISM_DELAY_PUBLISH = 'p',	/* a message for a topic */
+	PRISM_DELAY_DAMAGED = '\0'	/* nobody knows */
 } PrismDelayKind;
 
 /* What the journal knows of a delayed message beside the message itself. */
@@ -55,7 +56,7 @@ extern void prism_delay_ensure(void);
  */
 extern void prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *message);
 
-/* What a record of the journal is; of a message also where it goes and when. */
+/* What a record of the journal is; of a message also where it goes and when.  Never throws for what it says. */
 extern PrismDelayKind prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry);
 
 /* The message of a record as it was published: its own key, in the current memory context, in place of the record's. */

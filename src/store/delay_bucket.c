@@ -226,6 +226,23 @@ prism_delay_bucket_drop_retired(void)
 
 /* ---------- opening ---------- */
 
+/* Somebody may have altered it. */
+static void
+check_columns(Relation table)
+{
+	static const Oid types[] = {INT4OID, TIMESTAMPTZOID, INT8OID, UUIDOID, TEXTOID, JSONBOID, BYTEAOID};
+	TupleDesc	found = RelationGetDescr(table);
+	bool		good = found->natts >= BUCKET_COLUMNS;
+
+	StaticAssertStmt(lengthof(types) == BUCKET_COLUMNS, "each column has a type");
+	for (int i = 0; i < BUCKET_COLUMNS && good; i++)
+		good = TupleDescAttr(found, i)->atttypid == types[i];
+	if (!good)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("\"%s\" has not the columns of a table of delayed messages", RelationGetRelationName(table)));
+}
+
 /* A restore makes the table first, fills it, and makes the index last. */
 static Relation
 open_bucket(int32 bucket_id, LOCKMODE mode, Oid *index_relid)
@@ -233,6 +250,7 @@ open_bucket(int32 bucket_id, LOCKMODE mode, Oid *index_relid)
 	Oid			schema = get_namespace_oid("prism_log", false);
 	char		name[NAMEDATALEN];
 	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
+	Relation	table;
 
 	*index_relid = get_relname_relid(index_name(name, bucket_id), schema);
 	if (!OidIsValid(relid) || !OidIsValid(*index_relid))
@@ -240,7 +258,9 @@ open_bucket(int32 bucket_id, LOCKMODE mode, Oid *index_relid)
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("a table of delayed messages is missing or has no index: prism_log.delayed_%d", bucket_id),
 				errhint("It is made by a restore that is still under way; else restore it from a backup."));
-	return table_open(relid, mode);
+	table = table_open(relid, mode);
+	check_columns(table);
+	return table;
 }
 
 /* ---------- filling ---------- */
@@ -367,6 +387,14 @@ prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage
 	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
 		return false;
 	slot_getallattrs(scan->slot);
+	for (int i = 0; i < BUCKET_KEY - 1; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("a row of \"%s\" is damaged", RelationGetRelationName(scan->table)),
+					errdetail("A column that every delayed message has is null."));
+	}
 	place->due_at = DatumGetTimestampTz(values[BUCKET_DUE_AT - 1]);
 	place->sequence = DatumGetInt64(values[BUCKET_SEQUENCE - 1]);
 	memset(message, 0, sizeof(*message));

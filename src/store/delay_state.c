@@ -19,6 +19,9 @@
 #include "utils/timestamp.h"
 
 #define RECORD_VERSION 1
+/* Version, whether it is full, position; then lines. */
+#define RECORD_HEAD_BYTES (2 + 8)
+#define RECORD_LINE_BYTES (2 * 4 + 3 * 8)
 /* So many records behind the last full one: loading reads no more, and they cost little beside it. */
 #define RECORDS_MAX 256
 
@@ -185,17 +188,49 @@ prism_delay_state_needed_from(const PrismDelayState *state)
 
 /* ---------- loading ---------- */
 
-static void
+static bool
+line_is_sound(StringInfo record)
+{
+	int32		bucket_id = pq_getmsgint(record, 4);
+	int32		topic_id = pq_getmsgint(record, 4);
+	TimestampTz due_at = pq_getmsgint64(record);
+	int64		sequence = pq_getmsgint64(record);
+	int64		waiting = pq_getmsgint64(record);
+
+	return bucket_id > 0 && topic_id > 0 && (TIMESTAMP_NOT_FINITE(due_at) || IS_VALID_TIMESTAMP(due_at)) &&
+		sequence >= 0 && waiting >= 0;
+}
+
+/* The record is as append_record() writes it. */
+static bool
+is_sound(StringInfoData record)
+{
+	int64		position;
+
+	if (record.len < RECORD_HEAD_BYTES || (record.len - RECORD_HEAD_BYTES) % RECORD_LINE_BYTES != 0 ||
+		pq_getmsgbyte(&record) != RECORD_VERSION || (uint8) pq_getmsgbyte(&record) > 1)
+		return false;
+	position = pq_getmsgint64(&record);
+	while (record.cursor < record.len)
+	{
+		if (!line_is_sound(&record))
+			return false;
+	}
+	return position >= 0;
+}
+
+/* False: the record is damaged. */
+static bool
 read_record(PrismDelayState *state, int64 at, bytea *payload)
 {
 	StringInfoData record = {
 		.data = VARDATA_ANY(payload),.len = VARSIZE_ANY_EXHDR(payload),.maxlen = -1
 	};
-	int			version = pq_getmsgbyte(&record);
 	bool		full;
 
-	if (version != RECORD_VERSION)
-		elog(ERROR, "state " INT64_FORMAT " of delayed messages has version %d, not %d", at, version, RECORD_VERSION);
+	if (!is_sound(record))
+		return false;
+	(void) pq_getmsgbyte(&record);
 	full = pq_getmsgbyte(&record) != 0;
 	if (full)
 	{
@@ -205,7 +240,7 @@ read_record(PrismDelayState *state, int64 at, bytea *payload)
 		state->records = 0;
 	}
 	else if (state->full_at < 0)
-		return;					/* what it builds on is gone: there is a full one behind it */
+		return true;			/* what it builds on is gone: there is a full one behind it */
 	else
 		state->records++;
 
@@ -220,6 +255,7 @@ read_record(PrismDelayState *state, int64 at, bytea *payload)
 		line->done.sequence = pq_getmsgint64(&record);
 		line->waiting = pq_getmsgint64(&record);
 	}
+	return true;
 }
 
 PrismDelayState *
@@ -228,17 +264,27 @@ prism_delay_state_load(PrismTopic *journal)
 	PrismDelayState *state = make_state();
 	PrismReader *reader = prism_reader_open(journal, prism_delay_needed_from(journal));
 	PrismMessage message;
+	int64		damaged_at = -1;
 
-	while (prism_reader_next(reader, &message))
+	while (prism_reader_look(reader, &message))
 	{
 		PrismDelayEntry entry;
 
 		CHECK_FOR_INTERRUPTS();
-		if (prism_delay_peek(&message, &entry) == PRISM_DELAY_STATE)
-			read_record(state, message.offset, DatumGetByteaPP(message.payload));
+		if (prism_reader_damage(reader) != NULL || prism_delay_peek(&message, &entry) != PRISM_DELAY_STATE)
+			continue;			/* who sorts it says what is wrong with it */
+		if (!read_record(state, message.offset, DatumGetByteaPP(message.payload)))
+			damaged_at = message.offset;
+		else if (state->full_at == message.offset)
+			damaged_at = -1;	/* a full one says it all again */
 	}
 	prism_reader_close(reader);
-	if (state->full_at >= 0)
+	if (damaged_at >= 0)
+		ereport(WARNING,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("state " INT64_FORMAT " of delayed messages is damaged", damaged_at),
+				errdetail("What has been delivered since the one before cannot be told from the journal, topic %d.", journal->topic_id));
+	else if (state->full_at >= 0)
 		return state;
 	prism_delay_state_free(state);
 	return NULL;

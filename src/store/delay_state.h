@@ -64,7 +64,7 @@ typedef struct PrismDelayState
 /* The first record of a new journal, in this transaction. */
 extern void prism_delay_state_begin(PrismTopic *journal);
 
-/* As of the last record that is settled, in a memory context of its own below the current one; NULL: the journal has none. */
+/* As of the last record that is settled, in a memory context of its own below the current one; NULL: the journal has none that is sound. */
 extern PrismDelayState *prism_delay_state_load(PrismTopic *journal);
 extern void prism_delay_state_free(PrismDelayState *state);
 

@@ -20,6 +20,7 @@
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/shmem.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -183,6 +184,7 @@ init_slot(PrismGroup *slot, const PrismGroupRow *row, bool look)
 	slot->reader = 0;
 	slot->records = 0;
 	slot->epoch = 0;
+	slot->damaged_at = -1;
 	prism_window_reset(slot->window, 0);
 	configure(slot, &row->options);
 	LWLockRelease(slot->lock);
@@ -454,6 +456,18 @@ find_ref(PrismTopic *topic, const char *name)
 	return ref;
 }
 
+/* What the group has finished is not known: handing out messages would repeat some, or miss some. */
+static void
+tell_of_damage(const PrismGroupRef *ref, int level)
+{
+	ereport(level,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the state of consumer group \"%s\" of topic \"%s\" is damaged", ref->name, ref->topic->name),
+			errdetail("Nobody can read its record at position " INT64_FORMAT " of the progress log.", ref->group->damaged_at),
+			errhint("SELECT prism.seek(%s, %s, position) says where it goes on; it had finished everything below " INT64_FORMAT ".",
+					quote_literal_cstr(ref->topic->name), quote_literal_cstr(ref->name), prism_window_base(ref->group->window)));
+}
+
 PrismGroupRef *
 prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
 {
@@ -466,8 +480,13 @@ prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
 	looked_at = ref->group != NULL && ref->group->looked_at && missing != PRISM_GROUP_LOOK;
 	if ((looked_at || !prism_group_is_current(ref)) && !prism_group_resolve(ref, missing))
 		return NULL;
-	if (!ref->group->ready)
-		prism_group_rebuild(ref);
+	if (!ref->group->ready && !prism_group_rebuild(ref, missing == PRISM_GROUP_LOOK))
+		return NULL;
+	if (unlikely(ref->group->damaged_at >= 0) && missing != PRISM_GROUP_MOVE)
+	{
+		tell_of_damage(ref, missing == PRISM_GROUP_LOOK ? WARNING : ERROR);
+		return NULL;
+	}
 	return ref;
 }
 

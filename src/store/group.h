@@ -72,13 +72,15 @@ typedef enum PrismGroupMissing
 {
 	PRISM_GROUP_MAKE,			/* at the earliest kept position */
 	PRISM_GROUP_REFUSE,			/* 42704 */
+	PRISM_GROUP_MOVE,			/* likewise; what was its state may be damaged */
 	PRISM_GROUP_IGNORE,			/* answer NULL */
 	PRISM_GROUP_LOOK			/* answer NULL, also when its window finds no place; takes none from those who consume */
 } PrismGroupMissing;
 
 /*
  * Find the group of a topic (whose lock is held) and load its window.  53400
- * when prism.max_groups is used up.
+ * when prism.max_groups is used up, XX001 when its state is damaged: moving the
+ * group gives it another.
  */
 extern PrismGroupRef *prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing);
 /* The group has not been dropped since it was opened. */

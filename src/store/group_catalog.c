@@ -291,7 +291,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	ref->catalog_generation = 0;
 	if (!find_or_make(ref->topic, ref->name, missing, &row, &held))
 	{
-		if (missing != PRISM_GROUP_REFUSE)
+		if (missing != PRISM_GROUP_REFUSE && missing != PRISM_GROUP_MOVE)
 			return false;
 		no_such_group(ref);
 	}

@@ -12,8 +12,14 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
+
+/* No more than the configuration takes. */
+#define ATTEMPTS_MAX 10000
+#define LEASE_US_MAX (12 * USECS_PER_HOUR)
+#define BACKOFF_US_MAX (7 * USECS_PER_DAY)
 
 const PrismGroupOptions prism_group_options_default = {
 	.ordering = PRISM_ORDERING_KEY,
@@ -111,20 +117,26 @@ prism_group_options_write(const PrismGroupOptions *options)
 
 /* ---------- reading ---------- */
 
-static int64
-numeric_value(const JsonbValue *value)
+/* A number from 'min' to 'max'; anything else leaves the value as it is. */
+static void
+take_number(const JsonbValue *found, int64 min, int64 max, int64 *value)
 {
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+	double		number;
+
+	if (found->type != jbvNumeric)
+		return;
+	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(found->val.numeric)));
+	if (number >= (double) min && number <= (double) max)
+		*value = (int64) number;
 }
 
-/* What is not there stays as it is. */
 static void
-read_integer(JsonbContainer *object, const char *key, int64 *value)
+read_integer(JsonbContainer *object, const char *key, int64 min, int64 max, int64 *value)
 {
 	JsonbValue	found;
 
-	if (getKeyJsonValueFromContainer(object, key, strlen(key), &found) != NULL && found.type == jbvNumeric)
-		*value = numeric_value(&found);
+	if (getKeyJsonValueFromContainer(object, key, strlen(key), &found) != NULL)
+		take_number(&found, min, max, value);
 }
 
 static void
@@ -142,8 +154,8 @@ read_backoff(JsonbContainer *object, PrismGroupOptions *options)
 	{
 		JsonbValue *step = getIthJsonbValueFromContainer(list.val.binary.data, i);
 
-		if (step != NULL && step->type == jbvNumeric)
-			options->backoff_us[i] = numeric_value(step);
+		if (step != NULL)
+			take_number(step, 0, BACKOFF_US_MAX, &options->backoff_us[i]);
 	}
 }
 
@@ -155,12 +167,15 @@ prism_group_options_read(JsonbContainer *object)
 	int64		max_in_flight = options.max_in_flight;
 	JsonbValue	ordering;
 
+	/* the row may hold anything; a group is served with what makes sense of it */
+	if (!JsonContainerIsObject(object))
+		return options;
 	if (getKeyJsonValueFromContainer(object, "ordering", strlen("ordering"), &ordering) != NULL &&
 		ordering.type == jbvString)
 		(void) prism_ordering_parse(pnstrdup(ordering.val.string.val, ordering.val.string.len), &options.ordering);
-	read_integer(object, "max_attempts", &max_attempts);
-	read_integer(object, "lease_us", &options.lease_us);
-	read_integer(object, "max_in_flight", &max_in_flight);
+	read_integer(object, "max_attempts", 0, ATTEMPTS_MAX, &max_attempts);
+	read_integer(object, "lease_us", 1, LEASE_US_MAX, &options.lease_us);
+	read_integer(object, "max_in_flight", 0, PG_INT32_MAX, &max_in_flight);
 	options.max_attempts = (int) max_attempts;
 	options.max_in_flight = (int) max_in_flight;
 	read_backoff(object, &options);

@@ -88,7 +88,7 @@ prism_group_seek(PrismGroupRef *ref, int64 position)
 	prism_group_lock_name(ref);
 	/* whom we waited for may have dropped it */
 	if (!prism_group_is_current(ref))
-		(void) prism_group_open(ref->topic, ref->name, PRISM_GROUP_REFUSE);
+		(void) prism_group_open(ref->topic, ref->name, PRISM_GROUP_MOVE);
 	seek = find_seek(ref);
 	if (seek == NULL)
 		seek = new_seek(ref);
@@ -125,6 +125,7 @@ prism_group_end_seeks(bool committed)
 			continue;
 		prism_window_reset(seek->group->window, seek->position);
 		seek->group->epoch = seek->epoch;
+		seek->group->damaged_at = -1;
 		seek->group->records = 0;
 		seek->group->starved = false;
 		prism_group_unlock(seek->group);

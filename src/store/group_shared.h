@@ -42,6 +42,7 @@ typedef struct PrismGroup
 	bool		starved;		/* somebody found no room to read ahead */
 	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
 	int			records;		/* appended since somebody wrote a checkpoint */
+	int64		damaged_at;		/* a progress record that nobody can read, and that still counts; -1: none */
 	uint32		epoch;			/* progress records of another epoch do not count (seek) */
 	PrismGroupOptions options;
 	ConditionVariable changed;	/* reading ahead or rebuilding has ended */
@@ -140,8 +141,12 @@ extern void prism_group_lock_name(const PrismGroupRef *ref);
 extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
 /* The window of a new group, of which the log has nothing yet. */
 extern void prism_group_start(PrismGroupRef *ref);
-/* Rebuild the window from the progress log unless somebody did. */
-extern void prism_group_rebuild(PrismGroupRef *ref);
+/*
+ * Rebuild the window from the progress log unless somebody did; damaged_at may
+ * be set then.  False: it would hold too many messages, which is an error
+ * (53400) for all but those who only look.
+ */
+extern bool prism_group_rebuild(PrismGroupRef *ref, bool look);
 /* The position of a group that is not loaded, out of the progress log. */
 extern int64 prism_group_replay_position(const PrismGroupRow *row);
 /* A full record of a loaded group, in this transaction. */

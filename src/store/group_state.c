@@ -21,6 +21,7 @@
  */
 #include "prism.h"
 #include "guc.h"
+#include "store/group_record.h"
 #include "store/group_shared.h"
 #include "store/log.h"
 #include "store/progress.h"
@@ -32,18 +33,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define RECORD_VERSION 1
-
 /* How far back from its end the progress log is first searched for a checkpoint, and how much farther each time. */
 #define FIRST_SPAN 8192
 #define SPAN_FACTOR 4
 
-typedef enum RecordType
-{
-	RECORD_FINISHED = 'F',		/* epoch, count, ranges */
-	RECORD_CHECKPOINT = 'C',	/* epoch, covers, base, read_end, count, (offset, attempt) of unfinished ones */
-	RECORD_ATTEMPTS = 'A'		/* epoch, count, (offset, attempt, due, first failure) of unfinished ones */
-} RecordType;
 
 /* What the log says about a group. */
 typedef struct ReplayedState
@@ -52,6 +45,7 @@ typedef struct ReplayedState
 	uint32		epoch;
 	int64		covers;			/* of the last checkpoint: the log below is not needed; -1: there was none */
 	int			records;		/* since then */
+	int64		damaged_at;		/* a record that nobody can read, and that no later one makes good; -1: none */
 	PrismRanges finished;
 	PrismAttempts attempts;
 } ReplayedState;
@@ -131,8 +125,9 @@ init_state(ReplayedState *state, int32 group_id, int64 start_from)
 	state->epoch = 0;
 	state->covers = -1;
 	state->records = 0;
+	state->damaged_at = -1;
 	prism_attempts_init(&state->attempts);
-	prism_ranges_init(&state->finished, start_from);
+	prism_ranges_init(&state->finished, Max(start_from, 0));
 }
 
 /* False: the record is of an epoch that is over. */
@@ -143,7 +138,7 @@ enter_epoch(ReplayedState *state, uint32 epoch)
 	{
 		/* where it starts stands in the checkpoint that began it */
 		state->epoch = epoch;
-		state->covers = -1;
+		state->covers = state->damaged_at = -1;
 		state->finished.floor = 0;
 		state->finished.count = 0;
 		state->attempts.count = state->attempts.settled = 0;
@@ -176,6 +171,8 @@ replay_checkpoint(ReplayedState *state, StringInfo record)
 	int64		from = base;
 
 	state->covers = Max(state->covers, covers);
+	if (state->damaged_at < covers)
+		state->damaged_at = -1;
 	state->records = 0;
 	prism_ranges_add(&state->finished, 0, base);
 	for (int i = 0; i < count; i++)
@@ -236,26 +233,26 @@ typedef struct ReplayTarget
 } ReplayTarget;
 
 static void
-visit_record(int64 at, TimestampTz created_at, const void *bytes, Size length, void *arg)
+visit_record(int32 group_id, int64 at, TimestampTz created_at, const void *bytes, Size length, void *arg)
 {
 	ReplayTarget *target = arg;
 	ReplayedState *state = target->one;
 	StringInfoData record = {.data = (char *) bytes,.len = (int) length};
 	MemoryContext caller;
 	RecordType	type;
-	int32		group_id;
 
-	if (pq_getmsgbyte(&record) != RECORD_VERSION)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("progress record at position " INT64_FORMAT " is of an unknown version", at),
-				errhint("It was written by a newer version of prism."));
-	type = pq_getmsgbyte(&record);
-	group_id = pq_getmsgint(&record, 4);
 	if (target->many != NULL)
 		state = hash_search(target->many, &group_id, HASH_FIND, NULL);
 	if (state == NULL)
 		return;
+	if (!prism_group_record_is_sound(bytes, length, group_id))
+	{
+		state->damaged_at = at;
+		return;
+	}
+	(void) pq_getmsgbyte(&record);
+	type = pq_getmsgbyte(&record);
+	(void) pq_getmsgint(&record, 4);
 	caller = MemoryContextSwitchTo(target->mcxt);
 	replay_record(state, type, &record);
 	MemoryContextSwitchTo(caller);
@@ -289,7 +286,7 @@ read_gap(PrismTopic *topic, int64 from, int64 to, Unfinished *unfinished)
 	PrismReader *reader = prism_reader_open(topic, from);
 	PrismMessage message;
 
-	while (prism_reader_position(reader) < to && prism_reader_next(reader, &message))
+	while (prism_reader_position(reader) < to && prism_reader_look(reader, &message))
 	{
 		if (message.offset >= to)
 			break;
@@ -343,8 +340,17 @@ fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unf
 	prism_window_doubt(group->window);
 	prism_window_read_to(group->window, known_end(state));
 	group->records = state->records;
+	group->damaged_at = state->damaged_at;
 	group->epoch = state->epoch;
 	group->ready = true;
+}
+
+/* Where an epoch starts stands in a checkpoint; without any, a record of another one lies. */
+static void
+note_missing_start(ReplayedState *state)
+{
+	if (state->epoch > 0 && state->covers < 0)
+		state->damaged_at = Max(state->damaged_at, 0);
 }
 
 /* Replay from the last checkpoint on, which is sought backwards from the log's end. */
@@ -360,13 +366,15 @@ replay_group(PrismGroupRef *ref, ReplayedState *state)
 		init_state(state, ref->group_id, ref->group->start_from);
 		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, ref->group_id, from, visit_record, &target);
 		if (from == 0 || state->covers >= from)
-			return;
+			break;
 		from = state->covers >= 0 ? state->covers : Max(0, end - SPAN_FACTOR * (end - from));
 	}
+	note_missing_start(state);
 }
 
-static void
-replay_into_window(PrismGroupRef *ref)
+/* False: who only looks finds no room. */
+static bool
+replay_into_window(PrismGroupRef *ref, bool look)
 {
 	PrismGroup *group = ref->group;
 	ReplayedState state;
@@ -379,6 +387,11 @@ replay_into_window(PrismGroupRef *ref)
 		state.finished.count = state.attempts.count = state.attempts.settled = 0;
 	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);
 	read_unfinished(ref->topic, &state, &unfinished);
+	if (unfinished.count > prism_group_window && look)
+	{
+		prism_group_abort_reader();
+		return false;
+	}
 	if (unfinished.count > prism_group_window)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -391,6 +404,7 @@ replay_into_window(PrismGroupRef *ref)
 	(void) prism_group_release_reader(group);
 	prism_group_unlock(group);
 	ConditionVariableBroadcast(&group->changed);
+	return true;
 }
 
 void
@@ -404,9 +418,11 @@ prism_group_start(PrismGroupRef *ref)
 	prism_group_unlock(group);
 }
 
-void
-prism_group_rebuild(PrismGroupRef *ref)
+bool
+prism_group_rebuild(PrismGroupRef *ref, bool look)
 {
+	bool		rebuilt;
+
 	for (;;)
 	{
 		bool		ready;
@@ -417,7 +433,7 @@ prism_group_rebuild(PrismGroupRef *ref)
 		claimed = !ready && prism_group_claim_reader(ref);
 		prism_group_unlock(ref->group);
 		if (ready)
-			return;
+			return true;
 		if (claimed)
 			break;
 		prism_group_await_reader(ref);
@@ -428,10 +444,11 @@ prism_group_rebuild(PrismGroupRef *ref)
 														  ALLOCSET_DEFAULT_SIZES);
 		MemoryContext caller = MemoryContextSwitchTo(rebuild_cxt);
 
-		replay_into_window(ref);
+		rebuilt = replay_into_window(ref, look);
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(rebuild_cxt);
 	}
+	return rebuilt;
 }
 
 int64
@@ -470,7 +487,7 @@ append_failures(int32 group_id, uint32 epoch, PrismAttempt *attempts, int count)
 
 /* Copy the unfinished entries of a loaded group; false: it is not loaded. 'covers' was taken before. */
 static bool
-checkpoint_window(int32 group_id, int64 covers)
+checkpoint_window(int32 group_id, int64 covers, bool *damaged)
 {
 	PrismAttempt *attempts = palloc_array(PrismAttempt, prism_group_window);
 	PrismGroup *group = prism_group_lock_loaded(group_id);
@@ -481,6 +498,13 @@ checkpoint_window(int32 group_id, int64 covers)
 
 	if (group == NULL)
 		return false;
+	if (group->damaged_at >= 0)
+	{
+		/* a checkpoint would make the damage good */
+		prism_group_unlock(group);
+		*damaged = true;
+		return true;
+	}
 	epoch = group->epoch;
 	base = prism_window_base(group->window);
 	read_end = group->window->read_end;
@@ -519,8 +543,9 @@ void
 prism_group_checkpoint(int32 group_id)
 {
 	int64		covers = prism_progress_stable();
+	bool		damaged = false;
 
-	(void) checkpoint_window(group_id, covers);
+	(void) checkpoint_window(group_id, covers, &damaged);
 }
 
 int64
@@ -533,20 +558,28 @@ prism_group_checkpoint_all(void)
 	ReplayTarget target = {.many = idle,.mcxt = CurrentMemoryContext};
 	HASH_SEQ_STATUS status;
 	ReplayedState *state;
+	bool		damaged = false;
 	ListCell   *cell;
 
 	foreach(cell, prism_group_rows())
 	{
 		PrismGroupRow *row = lfirst(cell);
 
-		if (!checkpoint_window(row->group_id, covers))
+		if (!checkpoint_window(row->group_id, covers, &damaged))
 			init_state(hash_search(idle, &row->group_id, HASH_ENTER, NULL), row->group_id, row->start_from);
 	}
 	if (hash_get_num_entries(idle) > 0)
 		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
 	hash_seq_init(&status, idle);
 	while ((state = hash_seq_search(&status)) != NULL)
-		checkpoint_replayed(state, covers);
+	{
+		note_missing_start(state);
+		if (state->damaged_at >= 0)
+			damaged = true;
+		else
+			checkpoint_replayed(state, covers);
+	}
 	hash_destroy(idle);
-	return covers;
+	/* who mends the state of a group needs its records */
+	return damaged ? 0 : covers;
 }

@@ -20,7 +20,7 @@ first_created_at(PrismTopic *topic, int64 from)
 {
 	PrismReader *reader = prism_reader_open(topic, from);
 	PrismMessage message;
-	TimestampTz created_at = prism_reader_next(reader, &message) ? message.created_at : 0;
+	TimestampTz created_at = prism_reader_look(reader, &message) ? message.created_at : 0;
 
 	prism_reader_close(reader);
 	return created_at;

@@ -54,6 +54,7 @@ struct PrismDelivery
 	PrismReader *reader;
 	PrismMessage row;			/* what the reader returned last */
 	bool		row_valid;
+	bool		damaged;		/* ... and it is */
 };
 
 PrismArrival
@@ -137,9 +138,11 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	int64		position;
 	int			count = 0;
 
-	while (count < limit && prism_reader_next(reader, &message))
+	while (count < limit && prism_reader_look(reader, &message))
 	{
 		arrivals[count++] = prism_group_arrival(&message);
+		if (prism_reader_damage(reader) != NULL)
+			continue;			/* who takes it is told */
 		if (count <= needed || (needed > 0 && prism_rows_spare() > 0))
 			prism_rows_keep(&message, count > needed);
 	}
@@ -398,14 +401,17 @@ close_reader(PrismDelivery *delivery)
 	delivery->row_valid = false;
 }
 
-/* The row of an offset; false: it is gone (retention). */
+/* The row of an offset, good or damaged; false: it is gone (retention). */
 static bool
-fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message)
+fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message, bool *damaged)
 {
 	PrismMessage *row = &delivery->row;
 
 	if (prism_rows_find(offset, message))
+	{
+		*damaged = false;
 		return true;
+	}
 	if (delivery->reader == NULL || prism_reader_position(delivery->reader) + SCAN_ON_MAX < offset)
 	{
 		close_reader(delivery);
@@ -413,14 +419,16 @@ fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message)
 	}
 	while (!delivery->row_valid || row->offset < offset)
 	{
-		if (!prism_reader_next(delivery->reader, row))
+		if (!prism_reader_look(delivery->reader, row))
 		{
 			close_reader(delivery);
 			return false;
 		}
 		delivery->row_valid = true;
+		delivery->damaged = prism_reader_damage(delivery->reader) != NULL;
 	}
 	*message = *row;
+	*damaged = delivery->damaged;
 	return row->offset == offset;
 }
 
@@ -471,12 +479,21 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		PrismTaken *taken = &delivery->taken[delivery->next];
 		MemoryContext caller;
 		bool		found;
+		bool		damaged;
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(delivery->row_cxt);
 		caller = MemoryContextSwitchTo(delivery->mcxt);
-		found = fetch_row(delivery, taken->offset, message);
+		found = fetch_row(delivery, taken->offset, message, &damaged);
 		MemoryContextSwitchTo(caller);
+		if (found && damaged)
+		{
+			/* those before it come first: then it can be led past without losing any */
+			if (delivery->next == 0)
+				prism_reader_refuse(delivery->reader);
+			prism_delivery_return_rest(delivery);
+			break;
+		}
 		if (!found)
 		{
 			pass_lost_row(delivery, taken->offset);
@@ -518,8 +535,11 @@ read_spare_rows(PrismDelivery *delivery)
 	PrismMessage message;
 
 	while (prism_rows_spare() > 0 && prism_reader_position(delivery->reader) < delivery->read_end &&
-		   prism_reader_next(delivery->reader, &message))
-		prism_rows_keep(&message, true);
+		   prism_reader_look(delivery->reader, &message))
+	{
+		if (prism_reader_damage(delivery->reader) == NULL)
+			prism_rows_keep(&message, true);
+	}
 }
 
 void

@@ -44,6 +44,9 @@ enum
 	HANDLER_COLUMNS = HANDLER_CREATED_AT
 };
 
+/* No more than prism.on() takes. */
+#define TIMEOUT_MS_MAX (24 * 60 * 60 * 1000)
+
 static Relation
 open_catalog(LOCKMODE mode)
 {
@@ -70,8 +73,9 @@ make_handler(HeapTuple tuple, TupleDesc descriptor)
 	if (!nulls[HANDLER_REGISTERED_BY - 1])
 		handler->registered_by = pstrdup(NameStr(*DatumGetName(values[HANDLER_REGISTERED_BY - 1])));
 	prism_handler_read_parties(handler);
-	handler->batch_size = DatumGetInt32(values[HANDLER_BATCH_SIZE - 1]);
-	handler->timeout_ms = DatumGetInt32(values[HANDLER_TIMEOUT_MS - 1]);
+	/* what is out of range would be taken for a size of memory, or a time that has passed */
+	handler->batch_size = Max(DatumGetInt32(values[HANDLER_BATCH_SIZE - 1]), 1);
+	handler->timeout_ms = Max(Min(DatumGetInt32(values[HANDLER_TIMEOUT_MS - 1]), TIMEOUT_MS_MAX), 1);
 	return handler;
 }
 

@@ -61,7 +61,20 @@ extern void prism_log_subabort(int nest_level);
 typedef struct PrismReader PrismReader;
 
 extern PrismReader *prism_reader_open(PrismTopic *topic, int64 from);
+/* A message that is damaged is an error, XX001, that tells the way past it. */
 extern bool prism_reader_next(PrismReader *reader, PrismMessage *message);
+
+/*
+ * The same for those who want to know what is there, or who must not be
+ * stopped by one topic: never throws for what a row says.  After a message that
+ * is damaged, prism_reader_damage() says how, and of the message itself there is
+ * the offset alone, and the time, or 0; the reader goes on behind its row.
+ */
+extern bool prism_reader_look(PrismReader *reader, PrismMessage *message);
+extern const char *prism_reader_damage(const PrismReader *reader);	/* a clause; NULL: the last message is good */
+extern void prism_reader_refuse(const PrismReader *reader);	/* the error of prism_reader_next() */
+extern void prism_reader_warn(const PrismReader *reader, const char *consequence);	/* as a warning, and a sentence more */
+extern char *prism_reader_tell_damage(const PrismReader *reader);	/* as what stops a sink */
 extern void prism_reader_close(PrismReader *reader);
 
 /* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */

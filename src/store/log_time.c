@@ -28,7 +28,7 @@ first_from(PrismTopic *topic, int64 from, int64 *offset, TimestampTz *created_at
 {
 	PrismReader *reader = prism_reader_open(topic, from);
 	PrismMessage message;
-	bool		found = prism_reader_next(reader, &message);
+	bool		found = prism_reader_look(reader, &message);
 
 	if (found)
 	{
@@ -77,7 +77,7 @@ prism_log_at_time(PrismTopic *topic, TimestampTz at)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!prism_reader_next(reader, &message))
+		if (!prism_reader_look(reader, &message))
 		{
 			position = prism_reader_position(reader);
 			break;

@@ -42,13 +42,11 @@ prism_progress_ensure(void)
 		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", 0);
 }
 
-/* The key of an owner's records; of all owners of the kind when there is none. */
+/* The key of an owner's records. */
 static int
 owner_key(char *key, PrismProgressKind kind, int32 owner)
 {
 	key[0] = (char) kind;
-	if (owner < 0)
-		return 1;
 	return 1 + pg_ltoa(owner, key + 1);
 }
 
@@ -80,24 +78,30 @@ prism_progress_append(PrismProgressKind kind, int32 owner, const void *record, S
 	pfree(payload);
 }
 
-/* Is the record this owner's (prefix false), or of this kind (prefix true)? */
-static bool
-key_matches(const PrismMessage *message, const char *wanted, int wanted_bytes, bool prefix)
+/* Whose record of this kind it is; -1: of another kind, or nobody can tell. */
+static int32
+owner_of(const PrismMessage *message, PrismProgressKind kind)
 {
 	text	   *key = DatumGetTextPP(message->key);
+	const char *at = VARDATA_ANY(key);
 	int			bytes = VARSIZE_ANY_EXHDR(key);
+	int64		owner = 0;
 
-	if (prefix ? bytes < wanted_bytes : bytes != wanted_bytes)
-		return false;
-	return memcmp(VARDATA_ANY(key), wanted, wanted_bytes) == 0;
+	if (bytes < 2 || bytes >= OWNER_KEY_BYTES || *at != (char) kind)
+		return -1;
+	while (--bytes > 0)
+	{
+		if (*++at < '0' || *at > '9')
+			return -1;
+		owner = owner * 10 + (*at - '0');
+	}
+	return owner <= PG_INT32_MAX ? (int32) owner : -1;
 }
 
 int64
 prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 					  PrismProgressVisit visit, void *arg)
 {
-	char		wanted[OWNER_KEY_BYTES];
-	int			wanted_bytes = owner_key(wanted, kind, owner);
 	MemoryContext record_cxt = AllocSetContextCreate(CurrentMemoryContext,
 													 "prism progress record",
 													 ALLOCSET_SMALL_SIZES);
@@ -112,16 +116,29 @@ prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 		PushActiveSnapshot(GetTransactionSnapshot());
 
 	reader = prism_reader_open(progress_topic(), from);
-	while (prism_reader_next(reader, &message))
+	while (prism_reader_look(reader, &message))
 	{
 		bytea	   *record;
+		int32		whose;
 
-		if (!message.has_key || !key_matches(&message, wanted, wanted_bytes, owner < 0))
+		if (prism_reader_damage(reader) != NULL)
+		{
+			/* nobody can tell whose it was; all of them may go on, as what it said is repeated, not lost */
+			prism_reader_warn(reader, "What it says is done may be done again.");
 			continue;
+		}
+		whose = message.has_key ? owner_of(&message, kind) : -1;
+		if (whose < 0 || (owner >= 0 && whose != owner))
+			continue;
+		if (!message.has_payload)
+		{
+			visit(whose, message.offset, message.created_at, NULL, 0, arg);
+			continue;
+		}
 		MemoryContextSwitchTo(record_cxt);
 		record = DatumGetByteaPP(message.payload);
 		MemoryContextSwitchTo(caller_cxt);
-		visit(message.offset, message.created_at,
+		visit(whose, message.offset, message.created_at,
 			  VARDATA_ANY(record), VARSIZE_ANY_EXHDR(record), arg);
 		MemoryContextReset(record_cxt);
 	}

@@ -27,8 +27,12 @@ typedef enum PrismProgressKind
 extern void prism_progress_append(PrismProgressKind kind, int32 owner,
 								  const void *record, Size bytes);
 
-/* Called for each record of the owner, oldest first; 'at' is its offset and 'created_at' its time. */
-typedef void (*PrismProgressVisit) (int64 at, TimestampTz created_at,
+/*
+ * Called for each record of the owner, oldest first; 'at' is its offset and
+ * 'created_at' its time.  What the record holds was not looked at: whoever
+ * reads it checks it.
+ */
+typedef void (*PrismProgressVisit) (int32 owner, int64 at, TimestampTz created_at,
 									const void *record, Size bytes, void *arg);
 
 /* Replay all kept settled records of one owner (owner < 0: of the kind). Returns the stable progress offset read to. */

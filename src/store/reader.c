@@ -28,6 +28,14 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* The scan is one step ahead of the row: who met damage looked where it ends. */
+typedef enum Ahead
+{
+	AHEAD_NOT,
+	AHEAD_ROW,					/* in the slot */
+	AHEAD_END
+} Ahead;
+
 struct PrismReader
 {
 	PrismTopic *topic;
@@ -42,7 +50,13 @@ struct PrismReader
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	bool		at_start;		/* of the scan: the position may lie within the row before */
+	Ahead		ahead;
 	PrismRow	row;			/* whose messages are being returned */
+
+	/* of the message that was returned last */
+	const char *damage;			/* NULL: it is good */
+	int64		damaged_at;
+	int64		damage_end;		/* what may be good again */
 };
 
 PrismReader *
@@ -82,6 +96,24 @@ start_scan(PrismReader *reader, int64 from)
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
 	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(reader->stable));
 	index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
+	reader->ahead = AHEAD_NOT;
+}
+
+/* Somebody may have altered the table; what is read is taken for what it should be. */
+static bool
+is_segment(Relation heap)
+{
+	TupleDesc	wanted = prism_segment_descriptor();
+	TupleDesc	found = RelationGetDescr(heap);
+
+	if (found->natts < wanted->natts)
+		return false;
+	for (int i = 0; i < wanted->natts; i++)
+	{
+		if (TupleDescAttr(found, i)->atttypid != TupleDescAttr(wanted, i)->atttypid)
+			return false;
+	}
+	return true;
 }
 
 /* Begin to scan the segment of the position, or the next one kept.  False: nothing is kept below the stable offset. */
@@ -104,17 +136,24 @@ open_segment(PrismReader *reader)
 		if (!OidIsValid(relid) || (reader->heap = try_relation_open(relid, AccessShareLock)) == NULL)
 		{
 			number = prism_segment_next(topic->topic_id, number + 1);
-			if (number < 0)
+			/* a number that no segment below the stable offset has is nobody's */
+			if (number < 0 || number > reader->stable / topic->segment_messages)
 				break;
 			reader->position = number * topic->segment_messages;
 			continue;
+		}
+		reader->segment_end = (number + 1) * topic->segment_messages;
+		if (!is_segment(reader->heap))
+		{
+			relation_close(reader->heap, AccessShareLock);
+			reader->damage = "its table has not the columns of a segment";
+			return false;
 		}
 		reader->index = index_open(prism_segment_index_relid(topic->topic_id, number), AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
 		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, 2);
 		start_scan(reader, reader->position);
 		reader->at_start = reader->position % topic->segment_messages != 0;
-		reader->segment_end = (number + 1) * topic->segment_messages;
 		return true;
 	}
 	reader->position = Max(reader->position, reader->stable);
@@ -124,7 +163,10 @@ open_segment(PrismReader *reader)
 static bool
 fetch_row(PrismReader *reader, ScanDirection direction)
 {
-	if (!index_getnext_slot(reader->scan, direction, reader->slot))
+	Ahead		ahead = reader->ahead;
+
+	reader->ahead = AHEAD_NOT;
+	if (ahead == AHEAD_END || (ahead == AHEAD_NOT && !index_getnext_slot(reader->scan, direction, reader->slot)))
 		return false;
 	slot_getallattrs(reader->slot);
 	prism_row_begin(&reader->row, reader->slot->tts_values, reader->slot->tts_isnull);
@@ -170,18 +212,120 @@ next_row(PrismReader *reader)
 	return fetch_row(reader, ForwardScanDirection);
 }
 
-bool
-prism_reader_next(PrismReader *reader, PrismMessage *message)
+/* ---------- damage ---------- */
+
+/* Where what is wrong with the row ends: before the next row, however many messages it says it has. */
+static int64
+end_of_row(PrismReader *reader)
 {
+	int64		end = Min(reader->row.head.offset + reader->row.messages, reader->segment_end);
+
+	if (index_getnext_slot(reader->scan, ForwardScanDirection, reader->slot))
+	{
+		bool		isnull;
+
+		reader->ahead = AHEAD_ROW;
+		end = Min(end, DatumGetInt64(slot_getattr(reader->slot, PRISM_COLUMN_OFFSET, &isnull)));
+	}
+	else
+		reader->ahead = AHEAD_END;
+	return end;
+}
+
+/* Return what is damaged, from 'offset' on, as one message of which nothing is known; go on at 'end'. */
+static bool
+return_damaged(PrismReader *reader, const char *damage, int64 offset, TimestampTz created_at, int64 end,
+			   PrismMessage *message)
+{
+	*message = (PrismMessage) {.offset = offset,.created_at = created_at};
+	reader->damage = damage;
+	reader->damaged_at = offset;
+	reader->damage_end = reader->position = end;
+	return true;
+}
+
+/* False: it only says that it has more messages than the next row leaves it room for, and has given them all. */
+static bool
+return_damaged_row(PrismReader *reader, PrismMessage *message)
+{
+	PrismRow   *row = &reader->row;
+	const char *damage = row->damage;
+	int64		offset = Max(row->head.offset + row->next, reader->position);
+	int64		end = Min(end_of_row(reader), reader->stable);
+
+	row->damage = NULL;
+	row->next = row->messages;
+	return offset < end && return_damaged(reader, damage, offset, row->head.created_at, end, message);
+}
+
+static bool
+return_damaged_segment(PrismReader *reader, PrismMessage *message)
+{
+	return return_damaged(reader, reader->damage, reader->position, 0, Min(reader->segment_end, reader->stable), message);
+}
+
+const char *
+prism_reader_damage(const PrismReader *reader)
+{
+	return reader->damage;
+}
+
+/* Where the damaged message lies and what is wrong. */
+static char *
+describe_damage(const PrismReader *reader)
+{
+	return psprintf("In prism_log.topic_%d_" INT64_FORMAT ": %s.", reader->topic->topic_id,
+					reader->damaged_at / reader->topic->segment_messages, reader->damage);
+}
+
+void
+prism_reader_refuse(const PrismReader *reader)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("message " INT64_FORMAT " of topic \"%s\" is damaged", reader->damaged_at, reader->topic->name),
+			errdetail("%s", describe_damage(reader)),
+			errhint("What comes behind it begins at " INT64_FORMAT ": prism.seek(topic, consumer_group, position) and prism.skip(topic, sink, to_position) lead past it, and prism.read(topic, from_position).",
+					reader->damage_end));
+}
+
+void
+prism_reader_warn(const PrismReader *reader, const char *consequence)
+{
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("message " INT64_FORMAT " of topic \"%s\" is damaged", reader->damaged_at, reader->topic->name),
+			errdetail("%s %s", describe_damage(reader), consequence));
+}
+
+char *
+prism_reader_tell_damage(const PrismReader *reader)
+{
+	return psprintf("message " INT64_FORMAT " is damaged: prism.skip(topic, sink, " INT64_FORMAT ") leads past it. %s",
+					reader->damaged_at, reader->damage_end, describe_damage(reader));
+}
+
+/* ---------- messages ---------- */
+
+bool
+prism_reader_look(PrismReader *reader, PrismMessage *message)
+{
+	reader->damage = NULL;
 	for (;;)
 	{
 		if (reader->scan == NULL && !open_segment(reader))
-			return false;
+			return reader->damage != NULL && return_damaged_segment(reader, message);
 		if (prism_row_next(&reader->row, message))
 		{
 			Assert(message->offset < reader->stable);
 			reader->position = message->offset + 1;
 			return true;
+		}
+		if (reader->row.damage != NULL)
+		{
+			if (return_damaged_row(reader, message))
+				return true;
+			continue;
 		}
 		if (next_row(reader))
 			continue;
@@ -190,6 +334,16 @@ prism_reader_next(PrismReader *reader, PrismMessage *message)
 		if (reader->position >= reader->stable)
 			return false;
 	}
+}
+
+bool
+prism_reader_next(PrismReader *reader, PrismMessage *message)
+{
+	if (!prism_reader_look(reader, message))
+		return false;
+	if (unlikely(reader->damage != NULL))
+		prism_reader_refuse(reader);
+	return true;
 }
 
 void
@@ -232,7 +386,7 @@ prism_log_earliest(PrismTopic *topic)
 	PrismMessage message;
 	int64		earliest;
 
-	earliest = prism_reader_next(reader, &message) ? message.offset : prism_reader_position(reader);
+	earliest = prism_reader_look(reader, &message) ? message.offset : prism_reader_position(reader);
 	prism_reader_close(reader);
 	return earliest;
 }

@@ -42,6 +42,8 @@
  * depend on the size of a page, which a restore may change.
  */
 #define PRISM_BATCH_MESSAGES_MAX 512
+/* A longer one, uncompressed, was never written: pages have at most 32 kB. */
+#define PRISM_BATCH_READ_MAX (64 * 1024)
 /* A row is as old as its first message, to this: what retention goes by. */
 #define PRISM_BATCH_SPAN_US USECS_PER_SEC
 
@@ -80,6 +82,7 @@ typedef struct PrismRow
 	PrismMessage head;			/* the row's own columns */
 	int			messages;
 	int			next;			/* index of the next message */
+	const char *damage;			/* what is wrong with the next one and all behind it, as a clause; NULL: nothing */
 	bool		plain;			/* its one message is the row */
 
 	/* of a batch */
@@ -102,9 +105,10 @@ extern void prism_row_init(PrismRow *row);
  */
 extern void prism_row_begin(PrismRow *row, const Datum *values, const bool *nulls);
 
-/* Begin with a batch that is no row yet. */
+/* Begin with a batch that is no row yet: it is not damaged. */
 extern void prism_row_begin_batch(PrismRow *row, const PrismBatchBuilder *builder);
 
+/* False: there are no more, or row->damage says why not.  Never throws for what the row says. */
 extern bool prism_row_next(PrismRow *row, PrismMessage *message);
 
 /* Pass over messages below 'offset'. */

@@ -152,7 +152,7 @@ last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *create
 		PrismReader *reader = prism_reader_open(topic, Max(base, end - span));
 		PrismMessage message;
 
-		while (prism_reader_next(reader, &message) && message.offset < end)
+		while (prism_reader_look(reader, &message) && message.offset < end)
 		{
 			CHECK_FOR_INTERRUPTS();
 			*offset = message.offset;
@@ -246,8 +246,7 @@ prism_retention_checkpoint(PrismTopic *progress)
 		return 0;
 	/* what is settled by now is in the states that are read after it; sinks repeat no more than is in the log */
 	needed_from = prism_group_checkpoint_all();
-	prism_sink_checkpoint_all();
-	return needed_from;
+	return prism_sink_checkpoint_all() ? needed_from : 0;
 }
 
 void

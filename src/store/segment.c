@@ -198,8 +198,9 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 	{
 		bool		isnull;
 
+		/* what the row says may be wrong: not its offset, by which it was found */
 		*end = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull)) +
-			DatumGetInt32(slot_getattr(slot, PRISM_COLUMN_MESSAGES, &isnull));
+			Max(DatumGetInt32(slot_getattr(slot, PRISM_COLUMN_MESSAGES, &isnull)), 1);
 		*at = DatumGetTimestampTz(slot_getattr(slot, PRISM_COLUMN_CREATED_AT, &isnull));
 	}
 	index_endscan(scan);

@@ -92,11 +92,10 @@ find_slot(Oid database, int32 sink_id)
 }
 
 PrismSinkSlot *
-prism_sink_attach(int32 sink_id, int32 topic_id)
+prism_sink_try_attach(int32 sink_id, int32 topic_id)
 {
 	PrismSinkSlot *slot;
 
-	Assert(sink_id > 0);
 	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
 	slot = find_slot(MyDatabaseId, sink_id);
 	if (slot == NULL)
@@ -115,6 +114,13 @@ prism_sink_attach(int32 sink_id, int32 topic_id)
 		}
 	}
 	LWLockRelease(sinks->lock);
+	return slot;
+}
+
+PrismSinkSlot *
+prism_sink_attach(int32 sink_id, int32 topic_id)
+{
+	PrismSinkSlot *slot = prism_sink_try_attach(sink_id, topic_id);
 
 	if (slot == NULL)
 		ereport(ERROR,

@@ -38,6 +38,7 @@ typedef struct PrismSink
 	int			partitions;		/* 0: the other side's default */
 	int			replication;
 	int64		message_bytes_max;
+	const char *damage;			/* what is wrong with the row; NULL: nothing */
 	const char *failures;		/* how the back end "memory" shall fail, for tests: name=value,...; or NULL */
 } PrismSink;
 
@@ -94,6 +95,8 @@ extern void prism_sink_shmem_init(void);
 
 /* Find or take the slot of a sink of this database. 53400 when there is none left. */
 extern PrismSinkSlot *prism_sink_attach(int32 sink_id, int32 topic_id);
+/* NULL when there is none left. */
+extern PrismSinkSlot *prism_sink_try_attach(int32 sink_id, int32 topic_id);
 
 /* Free the slots of a database (sink_id 0: all). Cannot throw. */
 extern void prism_sink_forget(Oid database, int32 sink_id);
@@ -143,13 +146,18 @@ typedef struct PrismSinkProgress
 	bool		shared;			/* the other side must have it, or a later one */
 	int			dead_count;		/* dead letters at or behind the position, ascending */
 	int64	   *dead;
+	int64		damaged_at;		/* a record that no later one makes good, in the progress log; -1: none */
 } PrismSinkProgress;
 
 /* Read it, in the current memory context; fills the slot's marks unless it is NULL. */
 extern void prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot);
 
-/* Repeat what the progress log says of every sink of this database, in this transaction, so that older records can go. */
-extern void prism_sink_checkpoint_all(void);
+/*
+ * Repeat what the progress log says of every sink of this database, in this
+ * transaction, so that older records can go.  False: they cannot, as one that
+ * is damaged would be forgotten.
+ */
+extern bool prism_sink_checkpoint_all(void);
 
 /* ---------- questions of other parts; in a transaction ---------- */
 

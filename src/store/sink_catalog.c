@@ -52,11 +52,9 @@ static const char sink_query[] =
 "  ELSE (s.config ->> 'topic_prefix') || '.' || coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name) END,"
 " s.paused,"
 " coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
-" (s.config ->> 'batch_size')::pg_catalog.int4,"
-" (s.config ->> 'partitions')::pg_catalog.int4,"
-" (s.config ->> 'replication')::pg_catalog.int4,"
+" s.config ->> 'batch_size', s.config ->> 'partitions', s.config ->> 'replication',"
 " t.message_bytes_max,"
-" CASE WHEN s.backend = 'memory'"
+" CASE WHEN s.backend = 'memory' AND pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
 "        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END"
 " FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id"
@@ -74,11 +72,30 @@ row_text(HeapTuple row, int column)
 }
 
 static int64
-row_number(HeapTuple row, int column, int64 if_null)
+row_number(HeapTuple row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull);
+
+	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID ? DatumGetInt64(value) : DatumGetInt32(value);
+}
+
+/* An option, which is text: one that is wrong damages its sink, and no other. */
+static int
+row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_null)
 {
 	char	   *value = row_text(row, column);
+	char	   *end;
+	long		number;
 
-	return value == NULL ? if_null : pg_strtoint64(value);
+	if (value == NULL)
+		return if_null;
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno == 0 && end != value && *end == '\0' && number >= 0 && number <= PG_INT32_MAX)
+		return (int) number;
+	sink->damage = psprintf("its \"%s\" is \"%.32s\"", name, value);
+	return if_null;
 }
 
 static bool
@@ -93,10 +110,9 @@ static PrismSink *
 make_sink(HeapTuple row)
 {
 	PrismSink  *sink = palloc0_object(PrismSink);
-	int64		batch = row_number(row, SINK_BATCH, BATCH_MESSAGES_DEFAULT);
 
-	sink->sink_id = (int32) row_number(row, SINK_ID, 0);
-	sink->topic_id = (int32) row_number(row, SINK_TOPIC_ID, 0);
+	sink->sink_id = (int32) row_number(row, SINK_ID);
+	sink->topic_id = (int32) row_number(row, SINK_TOPIC_ID);
 	sink->topic_name = row_text(row, SINK_TOPIC_NAME);
 	sink->backend = row_text(row, SINK_BACKEND);
 	sink->server = row_text(row, SINK_SERVER);
@@ -104,10 +120,10 @@ make_sink(HeapTuple row)
 	sink->target_name = row_text(row, SINK_TARGET);
 	sink->paused = row_flag(row, SINK_PAUSED);
 	sink->exactly_once = row_flag(row, SINK_EXACTLY_ONCE);
-	sink->batch_messages = (int) Max(1, Min(batch, BATCH_MESSAGES_MAX));
-	sink->partitions = (int) row_number(row, SINK_PARTITIONS, 0);
-	sink->replication = (int) row_number(row, SINK_REPLICATION, 0);
-	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX, 0);
+	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT), BATCH_MESSAGES_MAX));
+	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0);
+	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0);
+	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
 	sink->failures = row_text(row, SINK_FAILURES);
 	return sink;
 }

@@ -94,28 +94,42 @@ add_dead(ReplayState *state, int64 position)
 	progress->dead_count++;
 }
 
+/* False: it is none that prism has written. */
+static bool
+read_record(const void *data, Size bytes, SinkRecord *record)
+{
+	if (bytes != sizeof(*record))
+		return false;
+	memcpy(record, data, sizeof(*record));
+	return record->version == SINK_RECORD_VERSION && record->position >= 0 &&
+		record->kind >= PRISM_SINK_POSITION && record->kind <= PRISM_SINK_CHECKPOINT_SHARED;
+}
+
 static void
-visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
+visit_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
 {
 	ReplayState *state = arg;
 	PrismSinkProgress *progress = state->progress;
 	SinkRecord	record;
 
-	if (bytes < sizeof(record))
-		elog(ERROR, "record of a sink at " INT64_FORMAT " of the progress log is cut off", at);
-	memcpy(&record, data, sizeof(record));
+	if (!read_record(data, bytes, &record))
+	{
+		progress->damaged_at = at;
+		return;
+	}
 	switch (record.kind)
 	{
 		case PRISM_SINK_CHECKPOINT:
 		case PRISM_SINK_CHECKPOINT_SHARED:
 			/* where there still is a record of the sink itself, that is at least as new; of checkpoints the last is */
-			if (state->own)
+			if (state->own && progress->damaged_at < 0)
 				break;
 			/* FALLTHROUGH */
 		case PRISM_SINK_POSITION:
 		case PRISM_SINK_POSITION_SHARED:
 			state->own = record.kind == PRISM_SINK_POSITION || record.kind == PRISM_SINK_POSITION_SHARED;
 			progress->position = record.position;
+			progress->damaged_at = -1;	/* a whole position: what was said before does not matter */
 			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED ||
 				record.kind == PRISM_SINK_CHECKPOINT_SHARED;
 			forget_dead_below(progress, record.position);
@@ -126,9 +140,6 @@ visit_record(int64 at, TimestampTz created_at, const void *data, Size bytes, voi
 			if (record.position >= progress->position)
 				add_dead(state, record.position);
 			break;
-		default:
-			/* of a later version, which knew what it wanted */
-			break;
 	}
 }
 
@@ -138,28 +149,32 @@ prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slo
 	ReplayState state = {.progress = progress,.slot = slot};
 
 	memset(progress, 0, sizeof(*progress));
-	progress->position = -1;
+	progress->position = progress->damaged_at = -1;
 	if (slot != NULL)
 		prism_sink_reset_marks(slot);
 	(void) prism_progress_replay(PRISM_PROGRESS_SINK, sink_id, 0, visit_record, &state);
 }
 
-static void
+static bool
 checkpoint(int32 sink_id)
 {
 	PrismSinkProgress progress;
 
 	prism_sink_replay(sink_id, &progress, NULL);
+	if (progress.damaged_at >= 0)
+		return false;
 	if (progress.position >= 0)
 		prism_sink_record(sink_id, progress.shared ? PRISM_SINK_CHECKPOINT_SHARED : PRISM_SINK_CHECKPOINT,
 						  progress.position);
 	for (int i = 0; i < progress.dead_count; i++)
 		prism_sink_record(sink_id, PRISM_SINK_DEAD, progress.dead[i]);
+	return true;
 }
 
-void
+bool
 prism_sink_checkpoint_all(void)
 {
+	bool		all = true;
 	SPITupleTable *rows;
 
 	SPI_connect();
@@ -169,9 +184,10 @@ prism_sink_checkpoint_all(void)
 	{
 		bool		isnull;
 
-		checkpoint(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
+		all &= checkpoint(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
 	}
 	SPI_finish();
+	return all;
 }
 
 int64
@@ -239,7 +255,7 @@ prism_sink_waiting(int32 topic_id)
 		int64		position = prism_sink_position(asked.sink_ids[i]);
 		PrismReader *reader = prism_reader_open(topic, Max(position, 0));
 		PrismMessage message;
-		bool		found = prism_reader_next(reader, &message);
+		bool		found = prism_reader_look(reader, &message);
 
 		prism_reader_close(reader);
 		if (found)

@@ -167,6 +167,18 @@ enter_topic(const PrismTopic *found, bool valid)
 	return topic;
 }
 
+/* Those who serve or show all topics pass it over. */
+static void
+tell_of_damage(const PrismTopic *topic, bool *busy)
+{
+	ereport(busy == NULL ? ERROR : MyBackendType == B_BG_WORKER ? DEBUG1 : WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the row of topic \"%s\" in prism.topic is damaged", topic->name),
+			errdetail("Its %s.", topic->damage),
+			errhint("Put the row right: its messages are where they were."));
+	*busy = true;
+}
+
 /*
  * Find a topic, by name or else by id, that the cache does not know, and take
  * its lock.  Whoever drops it has that lock exclusively, so only what is seen
@@ -204,6 +216,12 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 				UnlockRelationOid(locked, AccessShareLock);
 				continue;
 			}
+		}
+		if (found.damage != NULL)
+		{
+			tell_of_damage(&found, busy);
+			prism_topic_release(&found);
+			return NULL;
 		}
 		if (prism_preloaded)
 			found.counter = prism_counter_attach(found.mark_relid, found.segment_messages);
@@ -346,6 +364,7 @@ static void
 fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 {
 	bool		isnull;
+	bool		policy_is_sound;
 	Datum		value;
 
 	value = heap_getattr(tuple, TOPIC_NAME, descriptor, &isnull);
@@ -357,13 +376,19 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 		DatumGetInt64(heap_getattr(tuple, TOPIC_SEGMENT_MESSAGES, descriptor, &isnull));
 	topic->message_bytes_max =
 		DatumGetInt64(heap_getattr(tuple, TOPIC_MESSAGE_BYTES_MAX, descriptor, &isnull));
-	prism_topic_policy_read(&topic->policy,
-							DatumGetJsonbP(heap_getattr(tuple, TOPIC_POLICY, descriptor, &isnull)));
+	policy_is_sound = prism_topic_policy_read(&topic->policy,
+											  DatumGetJsonbP(heap_getattr(tuple, TOPIC_POLICY, descriptor, &isnull)));
 	topic->dropped_end = DatumGetInt64(heap_getattr(tuple, TOPIC_DROPPED_END, descriptor, &isnull));
 	value = heap_getattr(tuple, TOPIC_DROPPED_UNTIL, descriptor, &isnull);
 	topic->dropped_until = isnull ? 0 : DatumGetTimestampTz(value);
 	value = heap_getattr(tuple, TOPIC_DEAD_LETTER_OF, descriptor, &isnull);
 	topic->dead_letter_of = isnull ? 0 : DatumGetInt32(value);
+
+	topic->damage = topic->segment_messages <= 0 || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
+		: topic->message_bytes_max <= 0 ? "message_bytes_max is out of range"
+		: topic->dropped_end < 0 ? "dropped_end is out of range"
+		: !policy_is_sound ? "policy holds what prism has not written"
+		: NULL;
 }
 
 /* The name of a topic's namespace; empty for prism's own topics. */
@@ -442,6 +467,8 @@ read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 		topic->rights_relid =
 			topic->namespace_id > 0 ? log_relid("namespace_%d", topic->namespace_id, snapshot) : InvalidOid;
 		topic->segment_number = -1;
+		if (topic->namespace_id > 0 && !OidIsValid(topic->rights_relid))
+			topic->damage = "namespace is missing";
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);

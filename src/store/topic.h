@@ -42,6 +42,7 @@ typedef struct PrismTopic
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
 	bool		valid;
+	const char *damage;			/* what is wrong with the catalogue's row; NULL: nothing. Such an entry is never valid */
 	int			incompressible; /* batches that are not worth compressing (row.h) */
 
 	/* the segment this backend wrote last */

@@ -14,48 +14,74 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
 /* ---------- reading ---------- */
 
-static JsonbValue *
-find(Jsonb *policy, const char *key, JsonbValue *value)
+/* How often a value was found: whoever counts all finds what is nobody's. */
+typedef struct Reading
 {
-	return getKeyJsonValueFromContainer(&policy->root, key, strlen(key), value);
+	Jsonb	   *stored;
+	int			known;
+} Reading;
+
+static bool
+find(Reading *reading, const char *key, enum jbvType type, JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(&reading->stored->root, key, strlen(key), value) == NULL || value->type != type)
+		return false;
+	reading->known++;
+	return true;
 }
 
+/* A number from 'min' on; what is not there is 'missing', what is wrong is not counted. */
 static int64
-integer(Jsonb *policy, const char *key, int64 missing)
+integer(Reading *reading, const char *key, int64 min, int64 missing)
 {
 	JsonbValue	value;
+	double		number;
 
-	if (find(policy, key, &value) == NULL || value.type != jbvNumeric)
+	if (!find(reading, key, jbvNumeric, &value))
 		return missing;
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value.val.numeric)));
+	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
+	if (number >= (double) min && number < (double) PG_INT64_MAX)
+		return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value.val.numeric)));
+	reading->known--;
+	return missing;
 }
 
 static bool
-is(Jsonb *policy, const char *key, const char *word)
+is(Reading *reading, const char *key, const char *word)
 {
 	JsonbValue	value;
 
-	return find(policy, key, &value) != NULL && value.type == jbvString &&
-		value.val.string.len == (int) strlen(word) &&
-		memcmp(value.val.string.val, word, value.val.string.len) == 0;
+	if (!find(reading, key, jbvString, &value))
+		return false;
+	if (value.val.string.len == (int) strlen(word) && memcmp(value.val.string.val, word, value.val.string.len) == 0)
+		return true;
+	reading->known--;
+	return false;
 }
 
-void
+bool
 prism_topic_policy_read(PrismTopicPolicy *policy, Jsonb *stored)
 {
-	policy->retention_ms = integer(stored, "retention_ms", PRISM_RETENTION_DEFAULT);
-	policy->retention_bytes = integer(stored, "retention_bytes", 0);
-	policy->for_consumers = is(stored, "retain", "consumers");
-	policy->no_replay = is(stored, "replay", "disabled");
-	policy->backlog_max = integer(stored, "max_backlog", 0);
-	policy->reject = is(stored, "on_full", "reject");
-	policy->unordered = is(stored, "ordered", "false");
-	policy->synchronous = is(stored, "durability", "strong");
+	Reading		reading = {.stored = stored};
+
+	memset(policy, 0, sizeof(*policy));
+	if (!JB_ROOT_IS_OBJECT(stored))
+		return false;
+	policy->retention_ms = integer(&reading, "retention_ms", PRISM_RETENTION_DEFAULT, PRISM_RETENTION_DEFAULT);
+	policy->retention_bytes = integer(&reading, "retention_bytes", 0, 0);
+	policy->for_consumers = is(&reading, "retain", "consumers");
+	policy->no_replay = is(&reading, "replay", "disabled");
+	policy->backlog_max = integer(&reading, "max_backlog", 0, 0);
+	policy->reject = is(&reading, "on_full", "reject");
+	policy->unordered = is(&reading, "ordered", "false");
+	policy->synchronous = is(&reading, "durability", "strong");
+	return reading.known == (int) JB_ROOT_COUNT(stored);
 }
 
 /* ---------- writing ---------- */

@@ -29,8 +29,8 @@ typedef struct PrismTopicPolicy
 	bool		synchronous;	/* a commit that publishes here is flushed before it returns */
 } PrismTopicPolicy;
 
-/* From prism.topic.policy. */
-extern void prism_topic_policy_read(PrismTopicPolicy *policy, Jsonb *stored);
+/* From prism.topic.policy.  False: it holds what prism has not written, and is not to be believed. */
+extern bool prism_topic_policy_read(PrismTopicPolicy *policy, Jsonb *stored);
 
 /* The column's text, palloc'd. */
 extern char *prism_topic_policy_text(const PrismTopicPolicy *policy);
