@@ -132,6 +132,7 @@ SELECT known.*, true AS succeeds FROM (VALUES
     (50, 'pause',          $$SELECT prism.pause('hostile-a')$$),
     (52, 'resume',         $$SELECT prism.resume('hostile-a')$$),
     (90, 'drop_namespace', $$SELECT prism.drop_namespace('hostile-a', force => true)$$)) AS known(place, object, statement)
+UNION ALL SELECT 55, 'guard_table', 'DELETE FROM prism.jump WHERE false', false
 UNION ALL
 SELECT 60, p.oid::regprocedure::text,
     CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE 'SELECT ' END || format('prism.%I(', p.proname)

@@ -1,5 +1,9 @@
 \echo Use "CREATE EXTENSION prism" to load this file. \quit
 
+-- Where the caller puts his own tables is not where prism's are.
+SET LOCAL default_tablespace = '';
+SET LOCAL default_table_access_method = heap;
+
 -- prism      what users call and look at
 -- prism_log  segments, sequences and rights views made at run time: plain tables, so pg_dump saves them
 CREATE SCHEMA prism;

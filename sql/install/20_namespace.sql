@@ -35,17 +35,23 @@ AS 'MODULE_PATHNAME', 'prism_revoke';
 COMMENT ON FUNCTION prism.revoke(text, text, text) IS
 'Takes a privilege on a namespace from a role; nothing happens if it does not have it. Errors: as prism.grant().';
 
+CREATE FUNCTION prism.privileges(namespace_id integer) RETURNS text[]
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'prism_privileges';
+COMMENT ON FUNCTION prism.privileges(integer) IS
+'What the current user may do with a namespace: publish, consume, read, admin. Roles that read or write all data of a server have nothing by that. Behind prism.namespaces.';
+
 -- What the current user may see. Every view of prism that shows namespaces, topics, groups or sinks starts from this one.
 -- A namespace that has lost its rights view is seen by superusers, who can repair it.
 CREATE VIEW prism.visible_namespace WITH (security_barrier) AS
-SELECT n.namespace_id, n.name, c.oid AS rights_view
+SELECT n.namespace_id, n.name
 FROM prism.namespace n
 LEFT JOIN pg_catalog.pg_class c
     ON c.relname = ('namespace_' || n.namespace_id)::name
     AND c.relnamespace = (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname = 'prism_log')
 WHERE CASE
     WHEN c.oid IS NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
-    ELSE pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, SELECT, REFERENCES')
+    ELSE prism.privileges(n.namespace_id) <> '{}'
         OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
 END;
 COMMENT ON VIEW prism.visible_namespace IS
@@ -62,10 +68,7 @@ SELECT
     n.config ->> 'delivery_guarantee' AS delivery_guarantee,
     CASE WHEN pg_catalog.jsonb_typeof(n.config -> 'max_message_size') = 'number' AND (n.config -> 'max_message_size')::numeric < 9e18
         THEN (n.config -> 'max_message_size')::bigint END AS max_message_size,
-    ARRAY(SELECT v.verb
-          FROM (VALUES (1, 'publish', 'INSERT'), (2, 'consume', 'UPDATE'), (3, 'read', 'SELECT'), (4, 'admin', 'REFERENCES')) AS v(i, verb, privilege)
-          WHERE pg_catalog.has_table_privilege(s.rights_view, v.privilege)
-          ORDER BY v.i) AS privileges,
+    prism.privileges(n.namespace_id) AS privileges,
     n.applied_at,
     n.applied_by,
     n.config

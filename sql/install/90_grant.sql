@@ -47,6 +47,7 @@ JOIN (VALUES
     ('admin',   'EXECUTE', 'redrive'),
 
     ('any',     'EXECUTE', 'version'),
+    ('any',     'EXECUTE', 'privileges'),
     ('any',     'EXECUTE', 'outbox_messages'),
     ('any',     'EXECUTE', 'payload_text'),
     ('any',     'EXECUTE', 'group_states'),
@@ -71,8 +72,17 @@ REVOKE ALL ON ALL TABLES IN SCHEMA prism, prism_log FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA prism, prism_log FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA prism, prism_log FROM PUBLIC;
 
+-- PUBLIC is not the only one: default privileges of the owner have given rights to others, or taken his own.
+CREATE FUNCTION prism.guard_table() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'prism_guard_table';
+COMMENT ON FUNCTION prism.guard_table() IS
+'BEFORE trigger of each of prism''s tables: refuses (42501) who has not the rights of the table''s owner, even if pg_write_all_data or a grant would let him write.';
+CREATE FUNCTION prism.own_schemas() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'prism_own_schemas';
+SELECT prism.own_schemas();
+DROP FUNCTION prism.own_schemas();
+GRANT USAGE ON TYPE prism.message TO PUBLIC;
+
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
 GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism.version(), prism.topic_states(), prism.group_states(), prism.handler_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
+GRANT EXECUTE ON FUNCTION prism.version(), prism.privileges(integer), prism.topic_states(), prism.group_states(), prism.handler_states(), prism.sink_states(), prism.worker_slots(), prism.doctor(), prism.metrics_text()
     TO pg_monitor;

@@ -21,25 +21,25 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(prism_grant);
 PG_FUNCTION_INFO_V1(prism_revoke);
+PG_FUNCTION_INFO_V1(prism_privileges);
 
 typedef struct Verb
 {
 	const char *name;			/* as users say it */
-	AclMode		mode;			/* as it is kept on the rights view */
-	const char *sql;
+	const char *sql;			/* as it is kept on the rights view */
 } Verb;
 
 static const Verb verbs[] = {
-	[PRISM_PUBLISH] = {"publish", ACL_INSERT, "INSERT"},
-	[PRISM_CONSUME] = {"consume", ACL_UPDATE, "UPDATE"},
-	[PRISM_READ] = {"read", ACL_SELECT, "SELECT"},
-	[PRISM_ADMIN] = {"admin", ACL_REFERENCES, "REFERENCES"},
+	[PRISM_PUBLISH] = {"publish", "INSERT"},
+	[PRISM_CONSUME] = {"consume", "UPDATE"},
+	[PRISM_READ] = {"read", "SELECT"},
+	[PRISM_ADMIN] = {"admin", "REFERENCES"},
 };
 
 static void change_right(FunctionCallInfo fcinfo, bool grant);
@@ -85,7 +85,7 @@ prism_access_allows(int32 namespace_id, PrismPrivilege privilege)
 
 	if (!OidIsValid(view))
 		return prism_access_is_owner();
-	return pg_class_aclcheck(view, GetUserId(), verbs[privilege].mode) == ACLCHECK_OK;
+	return prism_rights_allow(view, GetUserId(), privilege);
 }
 
 void
@@ -96,6 +96,20 @@ prism_access_refuse(const char *namespace_name)
 			errmsg("permission denied for namespace \"%s\"", prism_yaml_show(namespace_name)),
 			errdetail("The namespace does not exist, or you do not have the privilege \"admin\" on it."),
 			errhint("The owner of extension prism makes namespaces, and can run prism.grant(namespace, 'admin', role)."));
+}
+
+/* (namespace_id): what the current user may do, as words. */
+Datum
+prism_privileges(PG_FUNCTION_ARGS)
+{
+	Oid			view = prism_access_view(PG_GETARG_INT32(0));
+	Datum		held[lengthof(verbs)];
+	int			count = 0;
+
+	for (int i = 0; OidIsValid(view) && i < (int) lengthof(verbs); i++)
+		if (prism_rights_allow(view, GetUserId(), i))
+			held[count++] = CStringGetTextDatum(verbs[i].name);
+	PG_RETURN_ARRAYTYPE_P(construct_array(held, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 Datum

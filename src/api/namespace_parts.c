@@ -14,6 +14,7 @@
 #include "api/namespace_parts.h"
 #include "store/dead_letter.h"
 #include "store/group.h"
+#include "store/ownership.h"
 #include "store/segment_repair.h"
 #include "store/sink.h"
 #include "store/sink_ddl.h"
@@ -72,7 +73,7 @@ make_rights(PrismNamespaceWork *work)
 						 work->namespace_id, quote_literal_cstr(work->wanted->name)),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
-	prism_depend_on_extension(RelationRelationId, prism_access_view(work->namespace_id));
+	prism_own_relation(prism_access_view(work->namespace_id));
 }
 
 /* ---------- topic ---------- */
@@ -375,8 +376,7 @@ make_table(PrismNamespaceWork *work)
 						 " FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
-	prism_depend_on_extension(RelationRelationId,
-							  get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
+	prism_own_relation(get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
 	prism_access_sync_outbox(work->namespace_id, wanted->table);
 }
 

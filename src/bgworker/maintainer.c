@@ -19,6 +19,7 @@
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/delay_bucket.h"
+#include "store/ownership.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -403,7 +404,7 @@ adopt_strays(void)
 		if (!ConditionalLockRelationOid(relid, AccessShareLock))
 			continue;
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-			prism_depend_on_extension(RelationRelationId, relid);
+			prism_own_restored(relid);
 	}
 	prism_worker_commit();
 }

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "query.h"
 #include "store/delay_bucket.h"
+#include "store/ownership.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
@@ -159,9 +160,7 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	CommandCounterIncrement();
 	SPI_finish();
 
-	prism_depend_on_extension(RelationRelationId,
-							  get_relname_relid(table, get_namespace_oid("prism_log", false)));
-	CommandCounterIncrement();
+	prism_own_relation(get_relname_relid(table, get_namespace_oid("prism_log", false)));
 	return bucket_id;
 }
 

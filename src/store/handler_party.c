@@ -15,6 +15,7 @@
 #include "prism.h"
 #include "query.h"
 #include "store/handler.h"
+#include "store/ownership.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -51,12 +52,12 @@ prism_handler_agree(const PrismHandler *handler)
 	SPI_connect();
 	prism_query(psprintf("CREATE VIEW prism_log.%s AS SELECT %d AS group_id", view, handler->group_id),
 				0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	prism_own_relation(get_relname_relid(view, get_namespace_oid("prism_log", false)));
 	grant(view, "SELECT", handler->role_oid);
 	grant(view, "INSERT", handler->registered_by_oid);
 	SPI_finish();
 	CommandCounterIncrement();
-	prism_depend_on_extension(RelationRelationId,
-							  get_relname_relid(view, get_namespace_oid("prism_log", false)));
 }
 
 void

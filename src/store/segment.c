@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "query.h"
 #include "store/counter.h"
+#include "store/ownership.h"
 #include "store/segment.h"
 #include "wait_event.h"
 
@@ -286,8 +287,7 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	CommandCounterIncrement();
 	SPI_finish();
 
-	prism_depend_on_extension(RelationRelationId,
-							  get_relname_relid(name, get_namespace_oid("prism_log", false)));
+	prism_own_relation(get_relname_relid(name, get_namespace_oid("prism_log", false)));
 	topic->segment_number = -1;
 	return true;
 }

@@ -93,6 +93,9 @@ extern void prism_topic_release(const PrismTopic *topic);
 /* The names of all topics but prism's own, as List of char *. */
 extern List *prism_topic_names(void);
 
+/* The role holds the privilege on the namespace with this rights view: by what was granted, pg_read_all_data and pg_write_all_data do not count. */
+extern bool prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege);
+
 /* Does the current user hold the privilege?  Superusers and the extension's owner do. */
 extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);
 extern bool prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role);
@@ -139,8 +142,5 @@ extern void prism_catalog_changed(void);
 
 /* Grows with each invalidation this backend heard of: lets others cache by it. */
 extern uint64 prism_catalog_generation(void);
-
-/* Let DROP EXTENSION take the object along: an AUTO dependency on the extension. */
-extern void prism_depend_on_extension(Oid classid, Oid objectid);
 
 #endif							/* PRISM_TOPIC_H */

@@ -14,11 +14,14 @@
 #include "compat.h"
 #include "store/topic.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 /* ---------- rights ---------- */
@@ -48,12 +51,44 @@ privilege_name(PrismPrivilege privilege)
 	return names[privilege];
 }
 
+/*
+ * As pg_class_aclcheck(), without pg_read_all_data and pg_write_all_data: whoever
+ * reads or writes all tables does not thereby read, consume and publish with
+ * the help of prism's functions.
+ */
+bool
+prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rights_relid));
+	Oid			owner;
+	Datum		value;
+	bool		isnull;
+	Acl		   *acl;
+	AclMode		held;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	if (superuser_arg(role))
+	{
+		ReleaseSysCache(tuple);
+		return true;
+	}
+	value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	acl = isnull ? acldefault(OBJECT_TABLE, owner) : DatumGetAclP(value);
+	held = aclmask(acl, role, owner, privilege_mode(privilege), ACLMASK_ANY);
+	if (isnull || (Pointer) acl != DatumGetPointer(value))
+		pfree(acl);
+	ReleaseSysCache(tuple);
+	return held != ACL_NO_RIGHTS;
+}
+
 bool
 prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role)
 {
 	if (!OidIsValid(topic->rights_relid))
 		return superuser_arg(role) || role == prism_owner();
-	return pg_class_aclcheck(topic->rights_relid, role, privilege_mode(privilege)) == ACLCHECK_OK;
+	return prism_rights_allow(topic->rights_relid, role, privilege);
 }
 
 bool

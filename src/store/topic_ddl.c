@@ -13,6 +13,7 @@
 #include "store/counter.h"
 #include "store/handler.h"
 #include "store/log.h"
+#include "store/ownership.h"
 #include "store/segment.h"
 #include "store/topic.h"
 
@@ -32,17 +33,6 @@
 
 /* Segments of a new topic: the current one and one ahead. */
 #define NEW_TOPIC_SEGMENTS 2
-
-void
-prism_depend_on_extension(Oid classid, Oid objectid)
-{
-	ObjectAddress object;
-	ObjectAddress extension;
-
-	ObjectAddressSet(object, classid, objectid);
-	ObjectAddressSet(extension, ExtensionRelationId, prism_extension_oid());
-	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
-}
 
 /* Relations named after the number are there: a restore brought them, without the sequence's value. */
 static bool
@@ -91,7 +81,7 @@ create_mark(int32 topic_id)
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	relid = get_relname_relid(name, get_namespace_oid("prism_log", false));
-	prism_depend_on_extension(RelationRelationId, relid);
+	prism_own_relation(relid);
 	return relid;
 }
 

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * ownership.c
+ *	  What prism makes belongs to prism: it goes with the extension, has the
+ *	  rights that prism gave it, and is written by its owner alone.
+ *
+ * Default privileges of the owner (ALTER DEFAULT PRIVILEGES) become rights on
+ * each new object; on a rights view they would be privileges on a namespace.
+ * So the rights of an object that was just made begin anew: everything to its
+ * owner, nothing to anybody else.
+ *
+ * pg_write_all_data writes every table.  In prism's that would be code run as
+ * another role, or another's messages changed, so a trigger of each table looks
+ * who it is.  (Row security would hold as well, but no role that reads all data
+ * could dump the database any more.)
+ *
+ * src/store/ownership.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "query.h"
+#include "store/ownership.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(prism_guard_table);
+PG_FUNCTION_INFO_V1(prism_own_schemas);
+
+static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
+
+/* Statements that begin the rights anew of one relation ($1), or of all that is in prism's schemas (0). */
+static const char rights_query[] =
+"WITH schema AS (SELECT oid, nspname, nspacl, nspowner FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')),"
+" object AS ("
+"  SELECT 'TABLE ' || c.oid::regclass AS what, c.relacl AS acl, c.relowner AS owner"
+"  FROM pg_class c WHERE c.oid = $1"
+"   OR $1 = 0 AND c.relnamespace IN (SELECT oid FROM schema) AND c.relkind IN ('r', 'v', 'S')"
+"  UNION ALL"
+"  SELECT 'ROUTINE ' || p.oid::regprocedure, p.proacl, p.proowner"
+"  FROM pg_proc p WHERE $1 = 0 AND p.pronamespace IN (SELECT oid FROM schema)"
+"  UNION ALL"
+"  SELECT 'TYPE ' || t.oid::regtype, t.typacl, t.typowner"
+"  FROM pg_type t WHERE $1 = 0 AND t.typnamespace IN (SELECT oid FROM schema)"
+"  UNION ALL"
+"  SELECT 'SCHEMA ' || quote_ident(s.nspname), s.nspacl, s.nspowner FROM schema s WHERE $1 = 0)"
+" SELECT format('GRANT ALL ON %s TO %I', what, pg_get_userbyid(owner)) FROM object WHERE acl IS NOT NULL"
+" UNION ALL"
+" SELECT DISTINCT format('REVOKE ALL ON %s FROM %s CASCADE', what,"
+"   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
+" FROM object, aclexplode(acl) a WHERE a.grantee <> owner";
+
+/* ALWAYS: session_replication_role does not open the tables. */
+static const char guard_query[] =
+"SELECT format(s.statement, c.oid::regclass)"
+" FROM pg_class c,"
+"  (VALUES (1, 'CREATE TRIGGER prism_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
+" FOR EACH STATEMENT EXECUTE FUNCTION prism.guard_table()'),"
+"   (2, 'ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard')) AS s(place, statement)"
+" WHERE c.relkind = 'r' AND (c.oid = $1"
+"  OR $1 = 0 AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')))"
+" ORDER BY c.oid, s.place";
+
+static void
+depend_on_extension(Oid relid)
+{
+	ObjectAddress relation;
+	ObjectAddress extension;
+
+	ObjectAddressSet(relation, RelationRelationId, relid);
+	ObjectAddressSet(extension, ExtensionRelationId, prism_extension_oid());
+	recordDependencyOn(&relation, &extension, DEPENDENCY_AUTO);
+}
+
+/* Without an entry the rights are those that PostgreSQL gives by itself: all to the owner, for relations nothing to others. */
+static bool
+has_rights_entry(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		isnull = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		(void) SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+		ReleaseSysCache(tuple);
+	}
+	return !isnull;
+}
+
+void
+prism_own_relation(Oid relid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(relid);
+
+	CommandCounterIncrement();
+	depend_on_extension(relid);
+	SPI_connect();
+	if (has_rights_entry(relid))
+		run_generated(rights_query, 1, &type, &value);
+	if (get_rel_relkind(relid) == RELKIND_RELATION)
+		run_generated(guard_query, 1, &type, &value);
+	SPI_finish();
+	CommandCounterIncrement();
+}
+
+/* Its triggers and, if it is a rights view, its rights come from the dump. */
+void
+prism_own_restored(Oid relid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(relid);
+
+	depend_on_extension(relid);
+	if (get_rel_relkind(relid) != RELKIND_VIEW && has_rights_entry(relid))
+	{
+		SPI_connect();
+		run_generated(rights_query, 1, &type, &value);
+		SPI_finish();
+	}
+}
+
+/* Run the statements that a query returns. */
+static void
+run_generated(const char *query, int parameters, Oid *types, Datum *values)
+{
+	SPITupleTable *statements;
+
+	prism_query(query, parameters, types, values, NULL);
+	statements = SPI_tuptable;
+	for (uint64 i = 0; i < statements->numvals; i++)
+		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
+	SPI_freetuptable(statements);
+}
+
+/* For the end of the install script, which grants what is granted behind it. */
+Datum
+prism_own_schemas(PG_FUNCTION_ARGS)
+{
+	Oid			type = OIDOID;
+	Datum		all = ObjectIdGetDatum(InvalidOid);
+
+	SPI_connect();
+	run_generated(rights_query, 1, &type, &all);
+	run_generated(guard_query, 1, &type, &all);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* BEFORE trigger of each of prism's tables, once a statement.  Prism's C code, which bypasses it, writes as the owner. */
+Datum
+prism_guard_table(PG_FUNCTION_ARGS)
+{
+	Relation	table;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("prism.guard_table() must be called as a trigger"));
+	table = ((TriggerData *) fcinfo->context)->tg_relation;
+	if (!has_privs_of_role(GetUserId(), table->rd_rel->relowner))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for table %s", RelationGetRelationName(table)),
+				errdetail("Prism's own tables are written by their owner alone, whatever is granted on them; pg_write_all_data does not count."),
+				errhint("Use the functions of schema prism."));
+	return PointerGetDatum(NULL);
+}

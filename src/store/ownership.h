@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * ownership.h
+ *	  What prism makes belongs to prism.
+ *
+ * src/store/ownership.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_OWNERSHIP_H
+#define PRISM_OWNERSHIP_H
+
+#include "postgres.h"
+
+/*
+ * A relation was just made: DROP EXTENSION takes it along, nobody but its owner
+ * has rights on it whatever his default privileges say, and if it is a table,
+ * nobody else writes it.
+ */
+extern void prism_own_relation(Oid relid);
+
+/* The same for one that a restore has made, as far as the dump does not say it. */
+extern void prism_own_restored(Oid relid);
+
+#endif							/* PRISM_OWNERSHIP_H */
