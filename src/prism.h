@@ -15,7 +15,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-#define PRISM_VERSION "0.2.0"
+#define PRISM_VERSION "0.3.0"
 
 /* Kafka's own limit for the name of a topic; ours as well. */
 #define PRISM_TOPIC_NAME_MAX 249

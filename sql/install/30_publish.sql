@@ -39,7 +39,7 @@ Errors: 22004 NULL topic; 42704 unknown topic; 42501 no right to publish; 22023 
 COMMENT ON FUNCTION prism.publish(text, json, text, jsonb, text, timestamptz) IS
 'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The JSON text is stored as it is.';
 COMMENT ON FUNCTION prism.publish(text, text, text, jsonb, text, timestamptz) IS
-'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The text is stored in the database''s encoding; text that is a JSON object or array gets content-type application/json. It is also what a parameter or literal without a type becomes; so 22023 for the text form of bytea (\x and pairs of hexadecimal digits) and for an array of it: say $2::bytea or $2::jsonb.';
+$comment$Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The text is stored in the database's encoding; text that is a JSON object or array gets content-type application/json. It is also what a parameter or literal without a type becomes; so 22023 for the text form of bytea (\x and pairs of hexadecimal digits) and for an array of it: say $2::bytea or $2::jsonb.$comment$;
 COMMENT ON FUNCTION prism.publish(text, bytea, text, jsonb, text, timestamptz) IS
 'Adds a message to a topic in the current transaction: see prism.publish(text, jsonb, ...). The bytes are stored as they are.';
 
@@ -95,4 +95,4 @@ CREATE FUNCTION prism.payload_text(payload bytea) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'prism_payload_text';
 COMMENT ON FUNCTION prism.payload_text(bytea) IS
-'A payload as text: what it was published as, or, when its bytes are no text in the database''s encoding, \x and their hexadecimal digits. Errors: 54000 bytes that have no room in a text.';
+$$A payload as text: what it was published as, or, when its bytes are no text in the database's encoding, \x and their hexadecimal digits. Errors: 54000 bytes that have no room in a text.$$;

@@ -198,12 +198,12 @@ CREATE FUNCTION prism.metrics_text() RETURNS text
 BEGIN ATOMIC
     WITH sample AS (
         SELECT m.ordinality AS place, m.name, m.value, m.type, m.help,
-            (SELECT '{' || string_agg(l.key || '="' || replace(replace(replace(l.value, '\', '\\'), '"', '\"'), E'\n', '\n') || '"', ',' ORDER BY l.key) || '}'
+            (SELECT '{' || string_agg(l.key || '="' || replace(replace(replace(l.value, E'\\', E'\\\\'), '"', E'\\"'), E'\n', E'\\n') || '"', ',' ORDER BY l.key) || '}'
              FROM jsonb_each_text(m.labels) l) AS labels
         FROM (SELECT s.*, row_number() OVER () AS ordinality FROM prism.metrics s) m
     ), family AS (
         SELECT min(place) AS place,
-            '# HELP ' || name || ' ' || replace(replace(help, '\', '\\'), E'\n', '\n') || E'\n'
+            '# HELP ' || name || ' ' || replace(replace(help, E'\\', E'\\\\'), E'\n', E'\\n') || E'\n'
             || '# TYPE ' || name || ' ' || type || E'\n'
             || string_agg(name || coalesce(labels, '') || ' ' || value || E'\n', '' ORDER BY place) AS lines
         FROM sample GROUP BY name, type, help

@@ -177,8 +177,8 @@ static bool
 drop_oldest(PrismTopic *topic, int64 current)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
-	int64		offset;
-	TimestampTz created_at;
+	int64		offset = 0;
+	TimestampTz created_at = 0;
 	bool		lost;
 
 	if (number < 0 || number >= current || !may_go(topic, number))

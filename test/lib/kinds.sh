@@ -1,6 +1,7 @@
 # Sourced by ./dev: the kinds of tests.  test/README.md says what belongs to which kind and what one result is.
 
 KINDS=(lint build regress isolation pgtap unit tap)
+KINDS_ASKED_FOR=(debian)		# take minutes and gigabytes
 OTHER_MAJORS=(16 18)
 RUN_SECONDS_MAX=2400			# all of them together
 PASSED=0 FAILED=0 COMPLETE= CHILD=
@@ -10,7 +11,7 @@ PATTERNS=()
 run_tests() {
 	local word kind kinds=()
 	for word; do
-		case " ${KINDS[*]} " in
+		case " ${KINDS[*]} ${KINDS_ASKED_FOR[*]} " in
 			*" $word "*) kinds+=("$word") ;;
 			*) PATTERNS+=("$word") ;;
 		esac
@@ -157,6 +158,36 @@ test_build() {
 	for major in "${OTHER_MAJORS[@]}"; do
 		if wanted "$major"; then test_major "$major"; fi
 	done
+	if wanted package; then test_package; fi
+}
+
+# What who packages prism does with it.
+test_package() {
+	local clang
+	clang=$(sed -n 's/^CLANG = //p' "$(dirname "$("$PG_CONFIG" --pgxs)")/../Makefile.global")
+	result "compiles without a warning for size" compile_silently "$PRISM_STATE/build/size" "$PG_CONFIG" "$LOGS/build-size.log" COPT=-Os
+	result "compiles without a warning by $("$clang" --version | head -n 1)" \
+		compile_silently "$PRISM_STATE/build/clang" "$PG_CONFIG" "$LOGS/build-clang.log" CC="$clang" PRISM_CFLAGS='-Werror -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes'
+	result "builds in another folder, installs and removes every file" builds_elsewhere
+}
+
+# The sources stay as they are: they may be read-only.
+builds_elsewhere() {
+	local top=$PRISM_STATE/build/elsewhere log=$LOGS/build-elsewhere.log make=(make -s -f ../source/Makefile PG_CONFIG="$PG_CONFIG" DESTDIR="$PRISM_STATE/build/elsewhere/root")
+	rm -rf "$top"
+	user_folder "$top/build" "$top/root"
+	stage "$top/source"
+	chmod -R a-w "$top/source"
+	"${AS_USER[@]}" "${make[@]}" -C "$top/build" -j"$(nproc)" all >"$log" 2>&1 &&
+		"${AS_USER[@]}" "${make[@]}" -C "$top/build" install >>"$log" 2>&1 &&
+		[ "$(find "$top/root" -type f | wc -l)" -ge 4 ] &&
+		"${AS_USER[@]}" "${make[@]}" -C "$top/build" uninstall >>"$log" 2>&1 &&
+		[ -z "$(find "$top/root" -type f)" ] &&
+		"${AS_USER[@]}" "${make[@]}" -C "$top/build" clean >>"$log" 2>&1 &&
+		[ -z "$(find "$top/build" -type f)" ] && [ ! -s "$log" ] && return 0
+	show "$log" 50
+	find "$top/root" "$top/build" -type f
+	return 1
 }
 
 test_major() {
@@ -169,11 +200,34 @@ test_major() {
 	result "tells the demo's story on PostgreSQL $major" tell_story "$major" "$folder" "$config"
 }
 
-# Anything that the compiler or make says is a failure.
+# compile_silently FOLDER PG_CONFIG LOG [ARGUMENT...]: anything that the compiler or make says is a failure.
 compile_silently() {
 	stage "$1"
-	if compile "$1" "$2" >"$3" 2>&1 && [ ! -s "$3" ]; then return 0; fi
+	if compile "$1" "$2" "${@:4}" >"$3" 2>&1 && [ ! -s "$3" ]; then return 0; fi
 	show "$3" 100
+	return 1
+}
+
+# A Debian with the packages that README names and nothing else builds prism, without a warning: 12, and 13 with a newer compiler.
+test_debian() {
+	local packages
+	packages=$(sed -n 's/.*On Debian the packages are `\([^`]*\)`.*/\1/p' "$PROJECT/README.md")
+	result "README names the packages" test -n "$packages"
+	result "Debian 12 builds and installs with README's packages" debian_builds bookworm 15 $packages
+	result "Debian 13 builds and installs with README's packages" debian_builds trixie 17 ${packages//15/17}
+}
+
+# debian_builds RELEASE MAJOR PACKAGE...
+debian_builds() {
+	local root=$PRISM_STATE/debian/$1 log=$LOGS/debian-$1.log make
+	mkdir -p "$PRISM_STATE/debian"
+	"$PROJECT/test/services/debian" "$1" "$root" "${@:3}" || return 1
+	rm -rf "$root/prism"
+	stage "$root/prism"
+	make="make -s -C /prism PG_CONFIG=/usr/lib/postgresql/$2/bin/pg_config PRISM_CFLAGS=-Werror"
+	chroot "$root" $make -j"$(nproc)" >"$log" 2>&1 && chroot "$root" $make install >>"$log" 2>&1 && [ ! -s "$log" ] &&
+		[ -e "$root/usr/lib/postgresql/$2/lib/prism_backends.so" ] && return 0
+	show "$log" 50
 	return 1
 }
 

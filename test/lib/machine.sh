@@ -71,9 +71,9 @@ stage() {
 	as_user tee "$list" <"$PRISM_STATE/staging" >/dev/null
 }
 
-# compile FOLDER PG_CONFIG: as the unprivileged user; warnings are errors.
+# compile FOLDER PG_CONFIG [ARGUMENT...]: as the unprivileged user; warnings are errors here, not for who installs prism.
 compile() {
-	as_user make -s -j"$(nproc)" -C "$1" all PG_CONFIG="$2"
+	as_user make -s -j"$(nproc)" -C "$1" all PG_CONFIG="$2" PRISM_CFLAGS=-Werror "${@:3}"
 }
 
 build_and_install() {
