@@ -134,4 +134,14 @@ is($standby->safe_psql('postgres', q{SELECT topic, next_position IS NULL, segmen
 is($standby->safe_psql('postgres', q{SELECT namespace, state FROM prism.status}), 'watched|ok', 'prism.status works');
 like($standby->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_topic_segments\{namespace="watched",topic="watched"\} 2$/m, 'prism.metrics_text() too');
 
+# A database in which plain strings mean something else is one as any.
+my $metrics = q{SELECT DISTINCT regexp_replace(line, '[0-9.e+-]+$', '') FROM regexp_split_to_table(prism.metrics_text(), '\n') AS line WHERE line LIKE '%watched%' OR line LIKE '# HELP%'};
+$primary->safe_psql('postgres', 'CREATE DATABASE "backslash"; ALTER DATABASE "backslash" SET standard_conforming_strings = off');
+$primary->safe_psql('backslash', q{CREATE EXTENSION prism; SELECT prism.apply('{name: watched, patterns: [{type: outbox, table: watched_outbox}], consumers: [{group: readers}]}')});
+$primary->safe_psql('backslash', q{INSERT INTO prism.watched_outbox (key, payload) VALUES (E'a\\\\b', E'a\\\\b')});
+is($primary->safe_psql('backslash', q{SELECT key, convert_from(payload, 'UTF8') FROM prism.consume('watched', 'readers')}), 'a\\b|a\\b', 'standard_conforming_strings off: publish and consume');
+is($primary->safe_psql('backslash', $metrics), $primary->safe_psql('postgres', $metrics), 'standard_conforming_strings off: the same metrics');
+my $comments = q{SELECT objoid::regprocedure::text || description FROM pg_description WHERE classoid = 'pg_proc'::regclass AND objoid::regprocedure::text LIKE 'prism.%' ORDER BY 1};
+is($primary->safe_psql('backslash', $comments), $primary->safe_psql('postgres', $comments), 'standard_conforming_strings off: the same comments');
+
 done_testing();
