@@ -78,6 +78,8 @@ evaluate(const PrismFilter *filter, const char *json)
 	Datum		matches;
 
 	InitFunctionCallInfoData(*call, NULL, 4, DEFAULT_COLLATION_OID, NULL, NULL);
+	/* JSON lies in the log in UTF-8 */
+	json = pg_any_to_server(json, (int) strlen(json), PG_UTF8);
 	call->args[0] = (NullableDatum) {DirectFunctionCall1(jsonb_in, CStringGetDatum(json)), false};
 	call->args[1] = (NullableDatum) {PointerGetDatum(filter->path), false};
 	call->args[2] = (NullableDatum) {JsonbPGetDatum(filter->variables), false};
@@ -133,7 +135,7 @@ prism_filter_matches(PrismFilter *filter, const PrismMessage *message)
 	MemoryContextReset(filter->message_cxt);
 	caller_cxt = MemoryContextSwitchTo(filter->message_cxt);
 	payload = DatumGetByteaPP(message->payload);
-	matches = pg_verifymbstr(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), true) &&
+	matches = pg_verify_mbstr(PG_UTF8, VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), true) &&
 		evaluate_silently(filter, text_to_cstring((text *) payload));
 	MemoryContextSwitchTo(caller_cxt);
 	return matches;

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "api/payload_text.h"
 
+#include "catalog/namespace.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -73,6 +74,56 @@ prism_text_is_json(const struct varlena *payload)
 	if (nests_deeply(bytes, length) || !pg_verifymbstr(bytes, length, true))
 		return false;
 	return prism_json_is_valid(unconstify(char *, bytes), length);
+}
+
+/* ---------- UTF-8 ---------- */
+
+/* SQL_ASCII does not say what its bytes are: they go out as they are, or not at all. */
+static void
+check_bytes(const char *bytes, int length, const char *what)
+{
+	if (GetDatabaseEncoding() != PG_SQL_ASCII || pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+			errmsg("%s is not in UTF-8", what),
+			errdetail("The encoding of this database is SQL_ASCII: prism cannot tell which one the text has, and text leaves prism in UTF-8."),
+			errhint("Convert it, as in convert(..., 'LATIN1', 'UTF8'); a payload can be of type bytea."));
+}
+
+static const char *
+to_utf8(const char *bytes, int length, const char *what)
+{
+	check_bytes(bytes, length, what);
+	return pg_server_to_any(bytes, length, PG_UTF8);
+}
+
+struct varlena *
+prism_payload_to_utf8(struct varlena *payload)
+{
+	const char *bytes = VARDATA_ANY(payload);
+	const char *converted = to_utf8(bytes, VARSIZE_ANY_EXHDR(payload), "payload");
+
+	return converted == bytes ? payload : (struct varlena *) cstring_to_text(converted);
+}
+
+void
+prism_check_goes_out(text *key, Jsonb *headers)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	if (key != NULL)
+		(void) to_utf8(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), "key");
+	if (headers == NULL)
+		return;
+	iterator = JsonbIteratorInit(&headers->root);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY || token == WJB_VALUE)
+			(void) to_utf8(item.val.string.val, item.val.string.len, "a header");
+	}
 }
 
 /* ---------- the text form of bytes ---------- */
@@ -203,10 +254,33 @@ hex_text(const char *bytes, int length)
 	return result;
 }
 
+/* Bytes that are text in UTF-8, in the database's encoding; NULL: they are none, or it lacks a character. */
+static text *
+readable_text(const char *bytes, int length)
+{
+	int			encoding = GetDatabaseEncoding();
+	Size		room = (Size) length * MAX_CONVERSION_GROWTH + 1;
+	char	   *converted;
+
+	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		return NULL;
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return cstring_to_text_with_len(bytes, length);
+	if (room > MaxAllocSize)
+		return NULL;
+	converted = palloc(room);
+	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(PG_UTF8, encoding), PG_UTF8, encoding,
+									  (unsigned char *) unconstify(char *, bytes), length,
+									  (unsigned char *) converted, (int) room, true) < length)
+		return NULL;
+	return cstring_to_text(converted);
+}
+
 Datum
 prism_payload_text(PG_FUNCTION_ARGS)
 {
 	bytea	   *payload;
+	text	   *text;
 	const char *begin;
 	int			length;
 
@@ -218,7 +292,7 @@ prism_payload_text(PG_FUNCTION_ARGS)
 	length = VARSIZE_ANY_EXHDR(payload);
 
 	/* bytes that look like the text form of others are written in it as well: each text stands for one payload */
-	if (pg_verifymbstr(begin, length, true) && !is_bytes(begin, begin + length))
-		PG_RETURN_TEXT_P(cstring_to_text_with_len(begin, length));
+	if (!is_bytes(begin, begin + length) && (text = readable_text(begin, length)) != NULL)
+		PG_RETURN_TEXT_P(text);
 	PG_RETURN_TEXT_P(hex_text(begin, length));
 }

@@ -15,9 +15,19 @@
 #define PRISM_API_PAYLOAD_TEXT_H
 
 #include "utils/array.h"
+#include "utils/jsonb.h"
 
 /* A JSON object or array, white space before it allowed; the bytes need not be text at all. */
 extern bool prism_text_is_json(const struct varlena *payload);
+
+/*
+ * JSON is exchanged in UTF-8, and so is everything else that leaves the
+ * database as text.  Only in a database of another encoding there is something
+ * to do: a text payload is stored in UTF-8; keys and headers are converted on
+ * their way out, so they must be such that they can be (22021, 22P05).
+ */
+extern struct varlena *prism_payload_to_utf8(struct varlena *payload);
+extern void prism_check_goes_out(text *key, Jsonb *headers);
 
 /* 22023 for the text form of bytea, "\x" and pairs of hexadecimal digits, and for an array literal of such elements. */
 extern void prism_text_refuse_bytes(const struct varlena *payload);

@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -92,6 +93,13 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 	is_json = payload != NULL &&
 		(form == PRISM_PAYLOAD_JSON || (form == PRISM_PAYLOAD_TEXT && prism_text_is_json(payload)));
 	headers = prism_headers_complete(headers, is_json);
+	if (GetDatabaseEncoding() != PG_UTF8)
+	{
+		if (payload != NULL && form != PRISM_PAYLOAD_BYTES)
+			payload = prism_payload_to_utf8(payload);
+		prism_check_goes_out(key, headers);
+		check_size(topic, payload, key);
+	}
 
 	message.created_at = GetCurrentTimestamp();
 	if (id != NULL)

@@ -138,6 +138,11 @@ make_room(PrismBatch *batch, int *room, int messages_max)
 	batch->messages = batch->messages == NULL
 		? palloc(*room * sizeof(PrismMessage))
 		: repalloc(batch->messages, *room * sizeof(PrismMessage));
+	if (!prism_outgoing_differs())
+		return;
+	batch->outgoing = batch->outgoing == NULL
+		? palloc(*room * sizeof(PrismMessage))
+		: repalloc(batch->outgoing, *room * sizeof(PrismMessage));
 }
 
 /*
@@ -176,6 +181,8 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 		}
 		make_room(batch, &room, messages_max);
 		batch->bytes += copy_message(&batch->messages[batch->count], &message);
+		if (batch->outgoing != NULL)
+			prism_message_to_utf8(&batch->messages[batch->count], &batch->outgoing[batch->count], &batch->bytes);
 		batch->count++;
 		at_boundary = message.remaining == 0;
 	}

@@ -57,6 +57,21 @@ add_option(List *options, const char *name, const char *value)
 	return lappend(options, option);
 }
 
+/* Client libraries and brokers read UTF-8, whatever the database's encoding. */
+static void
+options_to_utf8(List *options)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		PrismOption *option = lfirst(cell);
+
+		if (option->value != NULL)
+			option->value = prism_text_to_utf8(option->value);
+	}
+}
+
 static List *
 inline_options(const PrismSink *sink)
 {
@@ -89,7 +104,7 @@ prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
 		endpoint->name = pstrdup(sink->server);
 		endpoint->options = prism_backend_server_options(prism_backend_info(sink->backend),
 														 sink->server);
-		forwarder->endpoint_id = endpoint->name;
+		forwarder->endpoint_id = prism_text_to_utf8(endpoint->name);
 	}
 	else
 	{
@@ -97,6 +112,7 @@ prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
 		endpoint->options = inline_options(sink);
 		forwarder->endpoint_id = inline_id(sink->brokers);
 	}
+	options_to_utf8(endpoint->options);
 	MemoryContextSwitchTo(caller_cxt);
 }
 

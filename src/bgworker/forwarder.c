@@ -64,6 +64,14 @@ find_backend(const char *name)
 	return NULL;
 }
 
+pg_noreturn static void
+no_backend(const PrismSink *sink)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("back end \"%s\" cannot be sent to", sink->backend));
+}
+
 /* That of the first sink which has one; others are not of this server, whatever their rows say. */
 static void
 choose_backend(PrismForwarder *forwarder, List *sinks)
@@ -81,9 +89,7 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.64s\" is not the back end of its server", sink->backend));
 	}
 	if (forwarder->backend == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("back end \"%s\" cannot be sent to", ((PrismSink *) linitial(sinks))->backend));
+		no_backend(linitial(sinks));
 }
 
 /* Everything whose change needs new connections; a pause does not. */
@@ -124,6 +130,22 @@ init_lanes(PrismForwarder *forwarder)
 	}
 }
 
+/* One that tells of the endpoint: all do, but for those whose row is damaged. */
+static const PrismSink *
+leading_sink(List *sinks)
+{
+	ListCell   *cell;
+
+	foreach(cell, sinks)
+	{
+		const PrismSink *sink = lfirst(cell);
+
+		if (prism_backend_info(sink->backend) != NULL)
+			return sink;
+	}
+	no_backend(linitial(sinks));
+}
+
 /* Read the catalogue into forwarder->mcxt, which is empty. In a transaction. */
 static List *
 read_catalog(PrismForwarder *forwarder)
@@ -142,7 +164,7 @@ read_catalog(PrismForwarder *forwarder)
 	MemoryContextSwitchTo(forwarder->mcxt);
 	if (sinks != NIL)
 	{
-		prism_endpoint_load(forwarder, linitial(sinks));
+		prism_endpoint_load(forwarder, leading_sink(sinks));
 		MemoryContextSwitchTo(forwarder->mcxt);
 		forwarder->fingerprint = make_fingerprint(forwarder, sinks);
 	}

@@ -17,6 +17,7 @@
  *		dead_letter.c	where it goes
  *		endpoint.c		names, options and secrets of the other side
  *		position_name.c	what stands beside a position there
+ *		outgoing.c		text in UTF-8
  *
  * Everything here runs in the forwarder's own process; what others see of it
  * is in store/sink.h.
@@ -102,8 +103,16 @@ typedef struct PrismBatch
 	bool		split;			/* a transaction larger than a batch was cut at its end */
 	uint64		tag;			/* of the first message */
 	PrismMessage *messages;
+	PrismMessage *outgoing;		/* the same in UTF-8; NULL: they are */
 	uint8	   *fates;
 } PrismBatch;
+
+/* A message as it is sent. */
+static inline const PrismMessage *
+prism_batch_outgoing(const PrismBatch *batch, int i)
+{
+	return batch->outgoing != NULL ? &batch->outgoing[i] : &batch->messages[i];
+}
 
 /* A part of a batch: messages lo .. hi - 1. */
 typedef struct PrismRange
@@ -306,6 +315,11 @@ extern void prism_batch_drop(PrismRoute *route, PrismBatch *batch);
 extern void prism_route_drop_batches(PrismRoute *route);
 extern void prism_batch_settle(PrismBatch *batch, int i, PrismFate fate);
 extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);
+
+/* outgoing.c: in a transaction, in the current memory context */
+extern bool prism_outgoing_differs(void);
+extern const char *prism_text_to_utf8(const char *text);
+extern void prism_message_to_utf8(const PrismMessage *message, PrismMessage *outgoing, Size *bytes);
 
 /* stream.c, transact.c */
 extern bool prism_stream_turn(PrismRoute *route);

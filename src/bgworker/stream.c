@@ -96,7 +96,7 @@ send_message(PrismRoute *route, PrismBatch *batch, int i)
 		prism_batch_settle(batch, i, FATE_DEAD);
 		return true;
 	}
-	switch (prism_lane_queue(lane)->send(lane->conn, &route->target, &batch->messages[i],
+	switch (prism_lane_queue(lane)->send(lane->conn, &route->target, prism_batch_outgoing(batch, i),
 										 ROUTE_TAG(route) + batch->tag + i))
 	{
 		case PRISM_OK:

@@ -154,7 +154,7 @@ send_message(PrismLane *lane, int i)
 		prism_batch_settle(batch, i, FATE_DEAD);
 		return true;
 	}
-	outcome = prism_lane_queue(lane)->send(lane->conn, &round->route->target, &batch->messages[i],
+	outcome = prism_lane_queue(lane)->send(lane->conn, &round->route->target, prism_batch_outgoing(batch, i),
 										   ROUTE_TAG(round->route) + batch->tag + i);
 	switch (outcome)
 	{

@@ -82,6 +82,19 @@ fails_with($node, q{SET client_encoding = 'UTF8'; SELECT prism.apply(E'name: "\u
 fails_with($node, q{SELECT prism.apply('name: "\u20ac"')}, qr/has no equivalent in encoding "LATIN1"/, 'a character that Latin 1 does not have', 'latin');
 fails_with($node, q{SELECT prism.apply(E'name: \xff')}, qr/invalid byte sequence for encoding "UTF8"/, 'bytes that are not UTF-8', 'bytes');
 
+# So are payloads of text and JSON in the log, as consumers and brokers want them; keys and headers have to be able to become it.
+is($node->safe_psql('latin', q{SET client_encoding = 'UTF8';
+	SELECT count(prism.publish('plain', U&'{"name": "J\00fcrgen"}'::jsonb, U&'Zo\00eb', U&'{"caf\00e9": "x"}')), count(prism.publish('plain', U&'\00dcber'));
+	SELECT string_agg(encode(payload, 'hex') || ' ' || coalesce(encode(convert_to(key, 'LATIN1'), 'hex'), ''), ' ') FROM prism.read('plain');
+	SELECT count(*) FROM prism.consume('plain', 'g', filter => U&'$.name == "J\00fcrgen"');
+	SELECT payload = U&'\00dcber' FROM prism.outbox WHERE key IS NULL}),
+	"1|1\n7b226e616d65223a20224ac3bc7267656e227d 5a6feb c39c626572 \n1\nt", 'payloads are UTF-8 in a Latin 1 database, also to a filter and the outbox');
+$node->safe_psql('bytes', q{SELECT prism.apply('{name: plain, client_api: queue}')});
+fails_with($node, $_, qr/(payload|key|a header) is not in UTF-8.*SQL_ASCII/s, $_, 'bytes')
+  for q{SELECT prism.publish('plain', E'\xfc')}, q{SELECT prism.publish('plain', 'x', E'\xfc')}, q{SELECT prism.publish('plain', 'x', headers => E'{"\xfc": "x"}')},
+  q{SELECT prism.publish_batch('plain', ARRAY[E'"\xfc"']::json[])};
+is($node->safe_psql('bytes', q{SELECT prism.publish('plain', '\xfc'::bytea) IS NOT NULL, prism.publish('plain', E'\xc3\xbc', E'\xc3\xbc') IS NOT NULL}), 't|t', 'what is UTF-8 goes, and so do bytes');
+
 # Without the library in shared_preload_libraries nothing is made that could not work.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->restart;

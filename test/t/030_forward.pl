@@ -173,4 +173,29 @@ is_sent('orders');
 %arrived = map { (split / /)[1] => 1 } $kafka->lines('orders');
 is(scalar(grep { !$arrived{$_} } 200 .. 2000), 0, 'and nothing is lost by it');
 
+# What leaves a database is UTF-8, whatever its encoding: payloads of text and JSON, keys, names and values of headers. What comes
+# back from there, as a dead letter, is as it was.
+$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+$node->safe_psql('latin', 'CREATE EXTENSION prism');
+use_kafka($node, $kafka->address, database => 'latin');
+for my $guarantee (qw(at_least_once exactly_once))
+{
+	my $topic = "latin_$guarantee";
+	$node->safe_psql('latin', qq{
+		SELECT prism.apply('{name: $topic, client_api: queue, patterns: [outbox], needs: {delivery_guarantee: $guarantee, max_message_size: 20MB}, backend: {type: kafka}}');
+		SELECT prism.publish('$topic', U&'{"name": "J\\00fcrgen"}'::jsonb, key => U&'Zo\\00eb', headers => U&'{"caf\\00e9": "cr\\00e8me"}');
+		SELECT prism.publish('$topic', U&'\\00dcber', key => U&'Zo\\00eb');
+		SELECT prism.publish('$topic', string_agg(md5(i::text), ''), key => U&'gro\\00df', headers => U&'{"caf\\00e9": "x"}') FROM generate_series(1, 100000) i});
+	$kafka->wait_for_records($topic, 2);
+	my @records = $kafka->records($topic);
+	is($records[0]{payload}, qq({"name": "J\x{fc}rgen"}), "$topic: JSON");
+	is($records[0]{key}, "Zo\x{eb}", "$topic: a key");
+	is($records[0]{headers}{"caf\x{e9}"}, "cr\x{e8}me", "$topic: a header");
+	is($records[0]{headers}{'content-type'}, 'application/json', "$topic: it says that it is JSON");
+	is($records[1]{payload}, "\x{dc}ber", "$topic: text");
+	wait_for_value($node, "SELECT dead_letters_total = 1 AND lag_messages = 0 FROM prism.sinks WHERE topic = '$topic'", 't', 'latin');
+	is($node->safe_psql('latin', qq{SELECT encode(convert_to(key, 'LATIN1'), 'hex') || ' ' || (headers ->> U&'caf\\00e9') FROM prism.read('$topic.dlq')}),
+		'67726fdf x', "$topic: a dead letter has its key and headers in the database's encoding");
+}
+
 done_testing();
