@@ -1,7 +1,7 @@
 # Sourced by ./dev: the kinds of tests.  test/README.md says what belongs to which kind and what one result is.
 
 KINDS=(lint build regress isolation pgtap unit tap)
-KINDS_ASKED_FOR=(debian)		# take minutes and gigabytes
+KINDS_ASKED_FOR=(debian cassert)		# take minutes and gigabytes
 OTHER_MAJORS=(16 18)
 RUN_SECONDS_MAX=2400			# all of them together
 PASSED=0 FAILED=0 COMPLETE= CHILD=
@@ -250,29 +250,31 @@ tell_story() (
 )
 
 # The cluster of regress, isolation and pgtap; it starts with the first of them.
+CLUSTER=test/cluster CLUSTER_SETTINGS=
 shared_cluster() {
-	[ ! -e "$PRISM_STATE/test/cluster" ] || return 0
-	if ! cluster_start test/cluster; then result "the tests' server starts" false; return 1; fi
+	[ ! -e "$PRISM_STATE/$CLUSTER" ] || return 0
+	if ! cluster_start "$CLUSTER" "$CLUSTER_SETTINGS"; then result "the tests' server starts" false; return 1; fi
 }
 
 stop_shared_cluster() {
-	[ -e "$PRISM_STATE/test/cluster" ] || return 0
+	[ -e "$PRISM_STATE/$CLUSTER" ] || return 0
 	step "stopping the server of the tests"
-	result "the server stops in order" cluster_stop test/cluster
-	result "no process of it crashed" no_crash "$PRISM_STATE/test/cluster/server.log"
+	result "the server stops in order" cluster_stop "$CLUSTER"
+	result "no process of it crashed" no_crash "$PRISM_STATE/$CLUSTER/server.log"
 }
 
 # pg_regress and pg_isolation_regress: KIND PROGRAM INPUT_FOLDER NAME...
+REGRESS_SECONDS_MAX=600 REGRESS_LABEL=
 run_regress() {
-	local kind=$1 program=$2 input=$3 output=$PRISM_STATE/test/$1
+	local kind=$1 program=$2 input=$3 output=$PRISM_STATE/test/$REGRESS_LABEL$1
 	shift 3
 	[ $# -gt 0 ] || return 0
 	shared_cluster || return 0
 	user_folder "$output"
-	if ! run_bounded 600 "$kind" "$program" --bindir="$PG_BIN" --inputdir="$input" --outputdir="$output" \
+	if ! run_bounded "$REGRESS_SECONDS_MAX" "$REGRESS_LABEL$kind" "$program" --bindir="$PG_BIN" --inputdir="$input" --outputdir="$output" \
 		--dbname="prism_$kind" --load-extension=prism "$@"; then
 		show "$output/regression.diffs" 1000
-		show "$PRISM_STATE/test/cluster/server.log" 40
+		show "$PRISM_STATE/$CLUSTER/server.log" 40
 	fi
 }
 
@@ -333,4 +335,28 @@ test_tap() {
 		fi
 		end_leftovers "$PRISM_STATE/test/tap"
 	done
+}
+
+# regress and isolation on a server that checks itself, then on one whose caches forget everything whenever they may.
+test_cassert() {
+	local -x PG_CONFIG=$PG_CONFIG PGHOST PGPORT PGUSER
+	local PG_BIN=$PG_BIN BUILD=$PRISM_STATE/build/cassert CLUSTER CLUSTER_SETTINGS REGRESS_LABEL REGRESS_SECONDS_MAX=5400 RUN_SECONDS_MAX=10800
+	step "building a server with assertions, the first time"
+	if ! PG_CONFIG=$("$PROJECT/test/services/pg-cassert"); then
+		result "a server with assertions can be had" false
+		return
+	fi
+	PG_BIN=$("$PG_CONFIG" --bindir)
+	result "compiles for a server with assertions" compile_silently "$BUILD" "$PG_CONFIG" "$LOGS/build-cassert.log"
+	make -s -C "$BUILD" install PG_CONFIG="$PG_CONFIG" >/dev/null || return 0
+	checked_server cassert ""
+	checked_server discard_caches "debug_discard_caches = 1"
+}
+
+# checked_server NAME SETTINGS
+checked_server() {
+	CLUSTER=test/$1 CLUSTER_SETTINGS=$2 REGRESS_LABEL=$1-
+	test_regress
+	test_isolation
+	stop_shared_cluster
 }
