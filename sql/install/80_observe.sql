@@ -5,12 +5,18 @@ CREATE FUNCTION prism.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_topic_states';
 COMMENT ON FUNCTION prism.topic_states() IS
 'How the topics stand that the caller may see. What is in shared memory is NULL without preload and on a standby. Behind prism.topics, prism.status and prism.metrics.';
+
+CREATE FUNCTION prism.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_topic_size';
+COMMENT ON FUNCTION prism.topic_size(integer) IS
+'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
 
 CREATE VIEW prism.topics WITH (security_barrier) AS
 SELECT
@@ -27,25 +33,21 @@ SELECT
     s.delayed,
     s.next_due,
     t.policy,
-    t.dropped_until
+    t.dropped_until,
+    s.locked
 FROM prism.topic_states() s
 JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
-CROSS JOIN LATERAL (
-    SELECT count(*) AS segments, coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint AS disk_bytes
-    FROM prism.segment g
-    JOIN pg_catalog.pg_class c ON c.relname = ('topic_' || g.topic_id || '_' || g.segment_number)::name
-        AND c.relnamespace = (SELECT p.oid FROM pg_catalog.pg_namespace p WHERE p.nspname = 'prism_log')
-    WHERE g.topic_id = s.topic_id) d;    -- of s: the size of a topic that is being dropped would wait for that
+LEFT JOIN LATERAL prism.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
-         WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
@@ -56,7 +58,9 @@ SELECT
     c.committing_pid,
     pg_catalog.clock_timestamp() - c.committing_since AS committing_age,
     CASE WHEN NOT l.preloaded THEN 'prism is not loaded at server start: SELECT * FROM prism.doctor() prints the line to set.'
-         WHEN k.rank >= 1 THEN k.hint
+         WHEN k.rank > 1 THEN k.hint
+         WHEN w.topic IS NOT NULL THEN w.topic
+         WHEN k.rank = 1 THEN k.hint
          WHEN c.committing_since < pg_catalog.clock_timestamp() - interval '10 s'
          THEN 'Readers wait for process ' || c.committing_pid || ', which is committing: for a synchronous standby, or as it published very much. See pg_stat_activity.'
          WHEN g.full_group IS NOT NULL
@@ -74,6 +78,12 @@ JOIN prism.namespace n USING (namespace_id)
 CROSS JOIN (SELECT pg_catalog.current_setting('prism.max_topics', true) IS NOT NULL AS preloaded) l
 LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN prism.topic_states() c USING (topic_id)
+CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
+    WHEN c.locked
+    THEN 'Another session has tables of the topic locked: its publishers and readers wait, those of other topics do not. Who it is: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted'
+    WHEN t.name IS NOT NULL AND c.namespace_id IS NULL
+    THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
+    END AS topic) w
 LEFT JOIN LATERAL (
     SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,
         coalesce(a.verdict, 'warn') AS verdict, coalesce(a.rank, 1) AS rank, a.hint

@@ -11,6 +11,7 @@
 #include "api/message.h"
 #include "bgworker/wakeup.h"
 #include "store/log.h"
+#include "store/patience.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
@@ -241,14 +242,36 @@ age(TimestampTz since)
 	return since != 0 ? Max(0, (GetCurrentTimestamp() - since) / (double) USECS_PER_SEC) : 0;
 }
 
-/* False: there is nothing to tell. */
-static bool
-fill_state(PrismGroupRef *group, Datum *values)
+/* One group, as its window has it; which is rebuilt from the log if nobody has used it since the server started. */
+typedef struct GroupLook
 {
+	PrismTopic *topic;
+	const char *name;
+	PrismGroupStatus status;
+	bool		found;
+} GroupLook;
+
+static void
+look_at_group(void *arg)
+{
+	GroupLook  *look = arg;
+	PrismGroupRef *group = prism_group_open(look->topic, look->name, PRISM_GROUP_LOOK);
+
+	look->found = group != NULL && prism_group_status(group, &look->status);
+}
+
+/* Nothing, if there is nothing to tell, or somebody has tables locked that would have to be read. */
+static void
+fill_state(PrismTopic *topic, const char *name, Datum *values, bool *nulls)
+{
+	GroupLook	look = {.topic = topic, .name = name};
 	PrismGroupStatus status;
 
-	if (group == NULL || !prism_group_status(group, &status))
-		return false;
+	if (RecoveryInProgress() || !prism_look_without_waiting(look_at_group, &look) || !look.found)
+		return;
+	memset(nulls, false, STATE_COLUMNS * sizeof(bool));
+	status = look.status;
+	nulls[STATE_LAG_SECONDS] = status.oldest_unknown;
 	values[STATE_POSITION] = Int64GetDatum(status.position);
 	values[STATE_IN_FLIGHT] = Int32GetDatum(status.in_flight);
 	values[STATE_AVAILABLE] = Int32GetDatum(status.available);
@@ -259,7 +282,6 @@ fill_state(PrismGroupRef *group, Datum *values)
 	values[STATE_ORDERING] = CStringGetTextDatum(prism_ordering_name(status.ordering));
 	values[STATE_OLDEST_UNACKNOWLEDGED] = Float8GetDatum(age(status.oldest_held));
 	values[STATE_CONSUMERS] = Int32GetDatum(status.consumers);
-	return true;
 }
 
 Datum
@@ -276,7 +298,6 @@ prism_group_states(PG_FUNCTION_ARGS)
 		PrismGroupName *name = lfirst(cell);
 		bool		busy;
 		PrismTopic *topic = prism_topic_try_id(name->topic_id, &busy);
-		PrismGroupRef *group = NULL;
 		Datum		values[STATE_COLUMNS] = {0};
 		bool		nulls[STATE_COLUMNS];
 
@@ -287,9 +308,8 @@ prism_group_states(PG_FUNCTION_ARGS)
 			prism_topic_release(topic);
 			continue;
 		}
-		if (!RecoveryInProgress())
-			group = prism_group_open(topic, name->name, PRISM_GROUP_LOOK);
-		memset(nulls, !fill_state(group, values), sizeof(nulls));
+		memset(nulls, true, sizeof(nulls));
+		fill_state(topic, name->name, values, nulls);
 		nulls[STATE_TOPIC] = nulls[STATE_GROUP] = false;
 		values[STATE_TOPIC] = CStringGetTextDatum(topic->name);
 		values[STATE_GROUP] = CStringGetTextDatum(name->name);

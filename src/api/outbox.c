@@ -18,6 +18,7 @@
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"
+#include "store/patience.h"
 #include "store/sink.h"
 #include "store/topic.h"
 
@@ -156,6 +157,20 @@ put_delayed(ReturnSetInfo *result, PrismTopic *topic)
 	}
 }
 
+typedef struct OutboxLook
+{
+	ReturnSetInfo *result;
+	PrismTopic *topic;
+} OutboxLook;
+
+static void
+look_at_topic(void *arg)
+{
+	OutboxLook *look = arg;
+
+	put_topic(look->result, look->topic);
+}
+
 /* Argument: topic, or NULL for all that the caller may read. */
 Datum
 prism_outbox_messages(PG_FUNCTION_ARGS)
@@ -166,6 +181,7 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
 	{
+		OutboxLook	look = {.result = result};
 		ListCell   *cell;
 
 		foreach(cell, prism_topic_names())
@@ -175,8 +191,12 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 
 			if (topic == NULL)
 				continue;
-			if (prism_topic_allows(topic, PRISM_READ))
-				put_topic(result, topic);
+			look.topic = topic;
+			if (prism_topic_allows(topic, PRISM_READ) && !prism_look_without_waiting(look_at_topic, &look))
+				ereport(WARNING,
+						errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						errmsg("messages of topic \"%s\" are left out", topic->name),
+						errdetail("Another session has its tables locked."));
 			prism_topic_release(topic);
 		}
 	}

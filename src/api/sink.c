@@ -14,6 +14,7 @@
 #include "store/counter.h"
 #include "store/identity.h"
 #include "store/log.h"
+#include "store/patience.h"
 #include "store/sink.h"
 
 #include "access/xlog.h"
@@ -100,24 +101,51 @@ read_sinks(int32 topic_id)
 
 /* ---------- prism.sinks ---------- */
 
-/* How far the sink is behind: in messages, and by the age of the first one that waits. */
-static void
-put_lag(PrismTopic *topic, int64 position, Datum *values, bool *nulls)
+/* How far a sink is behind: in messages, and by the age of the first one that waits. */
+typedef struct Lag
 {
-	PrismReader *reader = prism_reader_open(topic, position);
-	PrismMessage message;
-	double		age_s = 0;
-	int64		messages = 0;
+	const SinkRow *row;
+	PrismTopic *topic;
+	int64		position;		/* of the sink; -1: it has none yet */
+	int64		messages;
+	double		age_s;
+} Lag;
 
+static void
+look_at_lag(void *arg)
+{
+	Lag		   *lag = arg;
+	PrismReader *reader;
+	PrismMessage message;
+
+	lag->position = prism_sink_position(lag->row->sink_id);
+	reader = prism_reader_open(lag->topic, Max(lag->position, 0));
 	if (prism_reader_look(reader, &message))
 	{
-		messages = prism_counter_distance(topic, message.offset, prism_reader_stable(reader));
-		age_s = (double) Max(0, GetCurrentTimestamp() - message.created_at) / USECS_PER_SEC;
+		lag->messages = prism_counter_distance(lag->topic, message.offset, prism_reader_stable(reader));
+		lag->age_s = (double) Max(0, GetCurrentTimestamp() - message.created_at) / USECS_PER_SEC;
 	}
 	prism_reader_close(reader);
-	values[STATE_LAG_MESSAGES] = Int64GetDatum(messages);
-	values[STATE_LAG_SECONDS] = Float8GetDatum(age_s);
-	nulls[STATE_LAG_MESSAGES] = nulls[STATE_LAG_SECONDS] = false;
+}
+
+/* While somebody has the topic's tables locked, what shared memory knows: offsets without a message count as one then. */
+static void
+put_lag(Lag *lag, const PrismSinkStatus *status, Datum *values, bool *nulls)
+{
+	bool		looked = prism_look_without_waiting(look_at_lag, lag);
+	PrismCounter *counter = lag->topic->counter;
+
+	if (!looked)
+	{
+		lag->position = status->position;
+		nulls[STATE_LAG_MESSAGES] = !prism_counter_is_ready(counter) || lag->position < 0 ||
+			!prism_counter_recent_distance(counter, lag->position, prism_counter_stable(counter, NULL), &lag->messages);
+	}
+	values[STATE_POSITION] = Int64GetDatum(lag->position);
+	nulls[STATE_POSITION] = lag->position < 0;
+	values[STATE_LAG_MESSAGES] = Int64GetDatum(lag->messages);
+	values[STATE_LAG_SECONDS] = Float8GetDatum(lag->age_s);
+	nulls[STATE_LAG_SECONDS] = !looked;
 }
 
 static void
@@ -141,11 +169,12 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	Datum		values[STATE_COLUMNS] = {0};
 	bool		nulls[STATE_COLUMNS] = {0};
 	PrismSinkStatus status;
-	int64		position = prism_sink_position(row->sink_id);
+	Lag			lag = {.row = row, .topic = topic};
 
 	if (!prism_sink_status(row->sink_id, &status))
 	{
 		memset(&status, 0, sizeof(status));
+		status.position = -1;
 		status.state = row->paused ? PRISM_SINK_PAUSED : PRISM_SINK_STARTING;
 	}
 	values[STATE_SINK_ID] = Int32GetDatum(row->sink_id);
@@ -155,9 +184,7 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	put_text(values, nulls, STATE_TARGET, row->target != NULL ? row->target : topic->name);
 	put_text(values, nulls, STATE_STATE, prism_sink_state_name(status.state));
 	put_time(values, nulls, STATE_SINCE, status.since);
-	values[STATE_POSITION] = Int64GetDatum(position);
-	nulls[STATE_POSITION] = position < 0;
-	put_lag(topic, Max(position, 0), values, nulls);
+	put_lag(&lag, &status, values, nulls);
 	/* addresses and the other side's words are for administrators */
 	put_text(values, nulls, STATE_ERROR,
 			 prism_topic_allows(topic, PRISM_ADMIN) ? status.error : NULL);

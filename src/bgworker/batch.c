@@ -66,7 +66,8 @@ prism_route_wants(const PrismRoute *route)
 		lane->forwarder->draining_since == 0 &&
 		route->window_batches < batches_max(route) &&
 		lane->forwarder->held_bytes < PRISM_HELD_BYTES &&
-		has_more(route);
+		has_more(route) &&
+		prism_backoff_remaining_ms(&route->backoff) == 0;
 }
 
 /* ---------- copying ---------- */
@@ -256,6 +257,15 @@ read_route(void *arg)
 	reading->found = true;
 }
 
+/* What was read before the reading failed. */
+static void
+drop_reading(PrismForwarder *forwarder)
+{
+	if (forwarder->reading != NULL)
+		MemoryContextDelete(forwarder->reading->mcxt);
+	forwarder->reading = NULL;
+}
+
 /*
  * The topic cannot be read on: a message is damaged, or an error of another
  * kind.  What was read before goes out, then the route stops; no other does.
@@ -263,14 +273,20 @@ read_route(void *arg)
 static void
 block_route(PrismRoute *route, const char *damage)
 {
-	PrismForwarder *forwarder = route->lane->forwarder;
-
-	if (forwarder->reading != NULL)
-		MemoryContextDelete(forwarder->reading->mcxt);
-	forwarder->reading = NULL;
+	drop_reading(route->lane->forwarder);
 	route->blocked_at = route->read_position;
 	if (route->window_batches == 0)
 		prism_route_park(route, PRISM_SINK_STOPPED, damage);
+}
+
+/* It could be read again, after somebody had the topic's tables locked. */
+static void
+end_lock(PrismRoute *route)
+{
+	if (route->backoff.retry_at == 0)
+		return;
+	prism_backoff_reset(&route->backoff);
+	(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 }
 
 /* True: there is something new to send. */
@@ -280,6 +296,13 @@ try_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 	RouteReading reading = {.route = route,.topic = topic,.flush_to = InvalidXLogRecPtr};
 	ErrorData  *error = prism_worker_try(read_route, &reading);
 
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		drop_reading(route->lane->forwarder);
+		prism_route_await_lock(route, error->message);
+		return false;
+	}
+	end_lock(route);
 	if (error != NULL)
 		block_route(route, error->message);
 	else if (reading.damage != NULL)
@@ -316,7 +339,10 @@ prism_routes_read(PrismForwarder *forwarder)
 			continue;
 		topic = prism_topic_try_id(route->sink.topic_id, &busy);
 		if (busy)
-			continue;			/* somebody is dropping it: the others go on */
+		{
+			prism_route_await_lock(route, "the topic is locked by another session, or being dropped");
+			continue;
+		}
 		if (topic == NULL)
 		{
 			/* dropped: the catalogue has changed, so everything is loaded anew */

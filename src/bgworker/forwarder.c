@@ -197,6 +197,9 @@ make_route(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 
 	prism_route_begin(route, forwarder, sink);
 	error = prism_worker_try(init_route, &making);
+	/* what is locked here is the log of all positions */
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
 	if (error != NULL)
 		prism_route_break(route, error->message);
 }

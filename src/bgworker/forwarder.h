@@ -153,7 +153,7 @@ typedef struct PrismRoute
 	PrismRoutePhase phase;
 	bool		paused;
 	bool		rests;			/* ... and nothing is under way any more */
-	PrismBackoff backoff;		/* while it starts */
+	PrismBackoff backoff;		/* while it starts, or its topic is locked */
 	TimestampTz parked_until;	/* 0: until something changes */
 	bool		broken;			/* could not be made: only loading anew makes it whole */
 	int64		blocked_at;		/* what could not be read begins here; -1: nothing. What lies before it goes out first */
@@ -301,10 +301,13 @@ extern void prism_route_restart(PrismRoute *route);
 extern void prism_route_mend(PrismRoute *route);
 extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
 extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
+extern void prism_route_await_lock(PrismRoute *route, const char *why);
 extern void prism_route_pause(PrismRoute *route, bool paused);
 extern void prism_route_rest(PrismRoute *route);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
 extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
+
+/* route_record.c */
 extern bool prism_route_record_due(const PrismRoute *route, TimestampTz now);
 extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
 
@@ -333,7 +336,7 @@ extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRang
 extern bool prism_bisect_refused(PrismBisect *bisect, int *culprit);
 extern void prism_bisect_passed(PrismBisect *bisect);
 
-/* dead_letter.c */
-extern void prism_batches_bury(PrismRoute *route);
+/* dead_letter.c; false: not all of them can be written now */
+extern bool prism_batches_bury(PrismRoute *route);
 
 #endif							/* PRISM_FORWARDER_H */

@@ -21,6 +21,7 @@
 #include "bgworker/handler.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"
+#include "store/patience.h"
 
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
@@ -373,6 +374,7 @@ typedef struct Turn
 	int			count;			/* messages with which the function was called; 0: it was not */
 	int64		last;			/* the last one's position */
 	bool		failed;			/* it failed, and is undone */
+	bool		busy;			/* somebody drops the topic, or has its mark locked */
 	bool		leave;			/* the role cannot be served any more */
 } Turn;
 
@@ -443,7 +445,7 @@ turn_transaction(void *arg)
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
 	prism_handler_read_parties(row);
 	if (topic == NULL && busy)
-		handler->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+		turn->busy = true;
 	else if (topic == NULL)
 		worker.look_around = true;	/* it was changed under us */
 	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)
@@ -484,12 +486,25 @@ clear_session(Handler *handler)
 	prism_worker_leave(1);
 }
 
+/* Somebody has the topic's tables locked, or drops it: the handlers of other topics go on. */
+static void
+await_topic(Handler *handler, const char *why)
+{
+	handler->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+	prism_handler_change(handler->slot, PRISM_HANDLER_BACKOFF, handler->due, why);
+}
+
 /* The transaction could not be committed, or not even begun. */
 static void
 turn_failed(const Turn *turn, const ErrorData *error)
 {
 	Handler    *handler = turn->handler;
 
+	if (prism_is_refusal(error))
+	{
+		await_topic(handler, error->message);
+		return;
+	}
 	report_failure(handler, error, "the transaction of a batch");
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
 	if (turn->count > 1)
@@ -515,6 +530,11 @@ take_turn(Handler *handler)
 	}
 	if (turn.leave)
 		prism_worker_leave(0);	/* the manager knows when there is work for the role again */
+	if (turn.busy)
+	{
+		await_topic(handler, "the topic is locked by another session, or being dropped");
+		return;
+	}
 	if (turn.count > 0 && !turn.failed)
 		prism_handler_count(handler->slot, PRISM_HANDLER_MESSAGES, turn.count);
 	if (turn.failed || prism_backoff_remaining_ms(&handler->backoff) > 0)

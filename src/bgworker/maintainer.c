@@ -20,6 +20,7 @@
 #include "store/delay.h"
 #include "store/delay_bucket.h"
 #include "store/ownership.h"
+#include "store/patience.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -66,6 +67,8 @@ typedef struct Round
 	Phase		phase;
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	bool		failed;			/* some turn of this round did */
+	bool		locked;			/* ... as somebody has a topic's tables locked */
+	bool		was_locked;		/* the round before */
 	PrismBackoff failures;		/* of rounds */
 	Phase		resume;			/* housekeeping that a failure has interrupted; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
@@ -87,6 +90,7 @@ static const char strays_query[] =
 " AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype IN ('a', 'e'))";
 
 static bool maintain(void *arg);
+static void take_turn(void *arg);
 static long time_to_wait(const Round *round);
 static bool find_topic_in_need(Round *round);
 static bool look_at_topics(Round *round, int *seen);
@@ -126,10 +130,33 @@ static bool
 maintain(void *arg)
 {
 	Round	   *round = arg;
+	ErrorData  *error;
 
 	if (round->in_turn)
 		pass_over(round);
 	round->in_turn = true;
+	error = prism_worker_attempt(take_turn, round);
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	if (error != NULL)
+	{
+		/* the others need not wait for that */
+		round->failed = round->locked = true;
+		prism_worker_show(PRISM_WORKER_BACKOFF, error->message);
+	}
+	round->in_turn = false;
+	if (round->phase != PHASE_END)
+		return true;
+	end_round(round);
+	return false;
+}
+
+/* A turn moves on before it does anything that can throw. */
+static void
+take_turn(void *arg)
+{
+	Round	   *round = arg;
+
 	switch (round->phase)
 	{
 		case PHASE_SEGMENTS:
@@ -161,11 +188,6 @@ maintain(void *arg)
 		case PHASE_END:
 			break;
 	}
-	round->in_turn = false;
-	if (round->phase != PHASE_END)
-		return true;
-	end_round(round);
-	return false;
 }
 
 /* A turn failed.  Housekeeping can wait, publishers cannot: the next round serves them and then goes on here. */
@@ -186,7 +208,10 @@ end_round(Round *round)
 		(void) prism_backoff_fail(&round->failures);
 	else
 		prism_backoff_reset(&round->failures);
-	round->failed = false;
+	if (!round->locked && round->was_locked)
+		prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+	round->was_locked = round->locked;
+	round->failed = round->locked = false;
 	round->phase = PHASE_SEGMENTS;
 	round->topic_id = 0;
 }

@@ -18,6 +18,7 @@
 #include "bgworker/worker.h"
 #include "store/delay.h"
 #include "store/handler.h"
+#include "store/patience.h"
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
@@ -126,18 +127,26 @@ want(WantedWorkers *wanted, PrismWorkerKind kind)
 	return identity;
 }
 
+/* Whether a scheduler is wanted; when the journal cannot be looked at, it finds out itself. */
+static void
+ask_for_work(void *arg)
+{
+	*(bool *) arg = prism_delay_has_work();
+}
+
 static WantedWorkers
 read_wanted(void)
 {
 	WantedWorkers wanted = {0};
 	bool		isnull;
 	bool		delayed;
+	bool		has_work = false;
 
 	wanted.room = prism_worker_slots_max();
 	wanted.identities = MemoryContextAlloc(prism_step_mcxt(), wanted.room * sizeof(PrismWorkerIdentity));
 	(void) want(&wanted, PRISM_MAINTAINER);
 	prism_worker_begin("reading which workers are wanted");
-	delayed = prism_delay_has_work();
+	delayed = !prism_look_without_waiting(ask_for_work, &has_work) || has_work;
 	prism_query_read(forwarders_query, 0, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

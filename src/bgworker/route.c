@@ -75,12 +75,10 @@ prism_route_break(PrismRoute *route, const char *error)
 void
 prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 {
-	PrismTopic *topic = prism_topic_lookup_id(sink->topic_id, false);
-
 	if (sink->damage != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, topic->name, sink->damage));
+				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, sink->topic_name, sink->damage));
 	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
 	route->backoff.clock = &prism_real_clock;
 	route->target.name = sink->target_name;
@@ -88,8 +86,6 @@ prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *
 	route->target.partitions = sink->partitions;
 	route->target.replication = sink->replication;
 	route->target.message_bytes_max = sink->message_bytes_max;
-	route->counter = topic->counter;
-	prism_counter_subscribe(topic->counter);
 	read_progress(route);
 	prism_route_pause(route, sink->paused);
 	if (!route->paused)
@@ -311,14 +307,27 @@ typedef struct StartPoint
 	LogBefore	before;			/* the other side's position */
 } StartPoint;
 
-static void
-find_start(PrismRoute *route, int64 kept, StartPoint *start)
+typedef struct StartSearch
 {
+	PrismRoute *route;
+	int64		kept;
+	StartPoint *start;
+} StartSearch;
+
+static void
+search_start(void *arg)
+{
+	const StartSearch *search = arg;
+	PrismRoute *route = search->route;
 	const PrismSinkProgress *progress = &route->progress;
+	StartPoint *start = search->start;
+	int64		kept = search->kept;
 	PrismTopic *topic;
 
 	prism_worker_begin("finds its position");
 	topic = prism_topic_lookup_id(route->sink.topic_id, false);
+	route->counter = topic->counter;
+	prism_counter_subscribe(route->counter);
 	start->stable = prism_log_stable(topic);
 	if (progress->position >= 0 && (!progress->shared || kept < 0))
 		start->position = progress->position;
@@ -330,9 +339,33 @@ find_start(PrismRoute *route, int64 kept, StartPoint *start)
 	prism_worker_commit();
 }
 
+/* Somebody has the topic's tables locked: other topics go on, and it is tried again in a moment. */
+void
+prism_route_await_lock(PrismRoute *route, const char *why)
+{
+	route->backoff.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, route->backoff.retry_at, why);
+}
+
+/* False: not now. */
+static bool
+find_start(PrismRoute *route, int64 kept, StartPoint *start)
+{
+	StartSearch search = {route, kept, start};
+	ErrorData  *error = prism_worker_attempt(search_start, &search);
+
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		prism_route_await_lock(route, error->message);
+	else
+		prism_route_break(route, error->message);
+	return false;
+}
+
 /*
  * Where to begin, from the other side's position (-1: none) and its name.
- * True: go on.
+ * True: go on.  False: the route is parked, or has a back-off.
  *
  * A position that is not in the log belongs to messages that this server has
  * lost.  After a promotion new ones never get their offsets, so going on is
@@ -346,7 +379,8 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 	TimeLineID	timeline = route->lane->forwarder->installation.timeline;
 	StartPoint	start;
 
-	find_start(route, kept, &start);
+	if (!find_start(route, kept, &start))
+		return false;
 	if (kept >= 0 && start.position == kept && name->last_id[0] != '\0' && strcmp(name->last_id, "-") != 0)
 	{
 		bool		lost = start.before == BEFORE_NOTHING;
@@ -448,9 +482,8 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 				route->phase = ROUTE_POSITION;
 			else
 			{
-				if (route->position < 0)
-					(void) choose_position(route, -1, NULL);
-				become_ready(route);
+				if (route->position >= 0 || choose_position(route, -1, NULL))
+					become_ready(route);
 			}
 			return true;
 		case ROUTE_POSITION:
@@ -521,60 +554,4 @@ prism_route_start_turn(PrismRoute *route)
 			pg_unreachable();
 	}
 	return false;
-}
-
-/* ---------- the progress record ---------- */
-
-bool
-prism_route_record_due(const PrismRoute *route, TimestampTz now)
-{
-	if (route->moved_at == 0 || route->position < 0)
-		return false;
-	if (TimestampDifferenceExceeds(route->moved_at, now, PRISM_RECORD_MS))
-		return true;
-	return route->window_batches == 0 &&
-		TimestampDifferenceExceeds(route->progress_at, now, PRISM_RECORD_QUIET_MS);
-}
-
-/* Write the positions that have moved, in one transaction, at once or when one of them is due. */
-void
-prism_routes_record(PrismForwarder *forwarder, bool at_once)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	bool		due = false;
-
-	for (int i = 0; i < forwarder->route_count && !due; i++)
-	{
-		const PrismRoute *route = &forwarder->routes[i];
-
-		due = at_once ? route->moved_at != 0 : prism_route_record_due(route, now);
-	}
-	if (!due)
-		return;
-
-	prism_worker_begin("records positions");
-	for (int i = 0; i < forwarder->route_count; i++)
-	{
-		PrismRoute *route = &forwarder->routes[i];
-
-		if (route->moved_at == 0 || route->position < 0)
-			continue;
-		prism_sink_record(route->sink.sink_id,
-						  route->sink.exactly_once ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
-						  route->position);
-	}
-	prism_worker_commit();
-
-	for (int i = 0; i < forwarder->route_count; i++)
-	{
-		PrismRoute *route = &forwarder->routes[i];
-
-		if (route->moved_at == 0 || route->position < 0)
-			continue;
-		route->moved_at = 0;
-		route->recorded = route->position;
-		route->progress.position = route->position;
-		route->progress.shared = route->sink.exactly_once;
-		prism_sink_recorded(route->slot, route->position, now);
-	}
 }

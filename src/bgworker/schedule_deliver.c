@@ -42,7 +42,7 @@ typedef struct Source
 } Source;
 
 static binaryheap *open_sources(PrismTurn *turn, List **sources);
-static bool is_for_turn(const PrismTurn *turn, const PrismDelayLine *line);
+static bool is_for_turn(const PrismTurn *turn, PrismDelayLine *line);
 static void add_source(PrismTurn *turn, List **sources, PrismDelayLine *line);
 static bool advance(PrismTurn *turn, Source *source);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
@@ -144,13 +144,17 @@ open_sources(PrismTurn *turn, List **sources)
 }
 
 static bool
-is_for_turn(const PrismTurn *turn, const PrismDelayLine *line)
+is_for_turn(const PrismTurn *turn, PrismDelayLine *line)
 {
 	if (line->next_due > turn->now || line->held_until > turn->now)
 		return false;
-	if (turn->kind == PRISM_TURN_ALONE)
-		return line->topic_id == turn->alone_id;
-	return !prism_trouble_has(line->topic_id);
+	if (turn->kind == PRISM_TURN_ALONE ? line->topic_id != turn->alone_id : prism_trouble_has(line->topic_id))
+		return false;
+	if (prism_delay_bucket_is_free(line->bucket_id))
+		return true;
+	/* somebody has it locked: the other buckets need not wait for that */
+	line->held_until = TimestampTzPlusMilliseconds(turn->now, PRISM_BUSY_RETRY_MS);
+	return false;
 }
 
 static void

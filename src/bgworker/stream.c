@@ -205,7 +205,7 @@ prism_stream_turn(PrismRoute *route)
 
 	if (route->phase != ROUTE_READY)
 		return false;
-	prism_batches_bury(route);
+	(void) prism_batches_bury(route);
 	more = prism_stream_advance(route);
 	if (send_window(route))
 		more = true;

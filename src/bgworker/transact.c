@@ -46,9 +46,8 @@ begin_round(PrismLane *lane)
 	{
 		PrismRoute *route = &forwarder->routes[(lane->turn + i) % forwarder->route_count];
 
-		if (!can_go(lane, route))
+		if (!can_go(lane, route) || !prism_batches_bury(route))
 			continue;
-		prism_batches_bury(route);
 		lane->turn = route->index;
 		round->route = route;
 		round->batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
@@ -229,7 +228,8 @@ receipts_turn(PrismLane *lane)
 	else
 	{
 		/* dead letters first, the position that moves past them second */
-		prism_batches_bury(round->route);
+		if (!prism_batches_bury(round->route))
+			return false;
 		round->phase = ROUND_COMMIT;
 	}
 	return true;

@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "query.h"
+#include "store/patience.h"
 #include "wait_event.h"
 
 #include <signal.h>
@@ -53,7 +54,7 @@ static const struct
 }			worker_settings[] = {
 	{"search_path", PRISM_SEARCH_PATH, true},
 	{"statement_timeout", "0", false},
-	{"lock_timeout", "0", true},
+	{"lock_timeout", "1s", true},	/* what prism_never_waits does not know of: prism's catalogue, locks of others */
 	{"idle_in_transaction_session_timeout", "0", false},
 	{"idle_session_timeout", "0", false},
 	{"default_transaction_isolation", "read committed", false},
@@ -129,6 +130,7 @@ prism_worker_enter(Datum main_arg)
 	if (!prism_worker_attach(DatumGetInt32(main_arg), generation))
 		proc_exit(0);
 	connect_to_database();
+	prism_never_waits = true;
 	step_mcxt = AllocSetContextCreate(TopMemoryContext, "prism step", ALLOCSET_DEFAULT_SIZES);
 	prism_worker_activity(NULL);
 }

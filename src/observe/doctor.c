@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "query.h"
 #include "store/counter.h"
+#include "store/patience.h"
 #include "store/segment_misplaced.h"
 #include "store/topic.h"
 
@@ -476,9 +477,28 @@ static void (*const checks[]) (Report *report) = {
 	check_namespaces
 };
 
+/* So long a check waits for prism's own catalogue; for a topic's tables it does not. */
+#define LOCK_TIMEOUT "1s"
+
+typedef struct Check
+{
+	void		(*function) (Report *report);
+	Report	   *report;
+} Check;
+
+static void
+run_check(void *arg)
+{
+	const Check *check = arg;
+
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	check->function(check->report);
+}
+
 Datum
 prism_doctor(PG_FUNCTION_ARGS)
 {
+	bool		complete = true;
 	Report		report = {
 		.result = (ReturnSetInfo *) fcinfo->resultinfo,
 		.has_shared = prism_preloaded && !RecoveryInProgress()
@@ -492,6 +512,13 @@ prism_doctor(PG_FUNCTION_ARGS)
 				errhint("It is for the owner of the extension and members of pg_monitor."));
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < (int) lengthof(checks); i++)
-		checks[i] (&report);
+	{
+		Check		check = {checks[i], &report};
+
+		complete &= prism_look_without_waiting(run_check, &check);
+	}
+	if (!complete)
+		put(&report, "locks", "warning",
+			"Some checks were left out, as another session has tables of prism locked. See: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted AND relation::regclass::text LIKE 'prism%%'");
 	return (Datum) 0;
 }

@@ -14,6 +14,9 @@
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"
+#include "store/patience.h"
+#include "store/retention.h"
+#include "store/segment.h"
 #include "store/topic.h"
 
 #include "access/xlog.h"
@@ -23,6 +26,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(prism_topic_states);
+PG_FUNCTION_INFO_V1(prism_topic_size);
 
 /* Columns of prism.topic_states(). */
 enum
@@ -38,6 +42,7 @@ enum
 	STATE_COMMITTING_SINCE,
 	STATE_DELAYED,
 	STATE_NEXT_DUE,
+	STATE_LOCKED,
 	STATE_COLUMNS
 };
 
@@ -69,6 +74,25 @@ put(Datum *values, bool *nulls, int column, Datum value, bool known)
 	nulls[column] = !known;
 }
 
+/* What has to be read from the log. */
+typedef struct Look
+{
+	PrismTopic *topic;
+	int64		first;
+	bool		is_free;
+} Look;
+
+static void
+look_at_log(void *arg)
+{
+	Look	   *look = arg;
+	int64		next;
+
+	look->first = prism_log_earliest(look->topic);
+	next = prism_counter_peek(look->topic->counter);
+	look->is_free = prism_segments_are_free(look->topic, next, next + 1);
+}
+
 /* What only a server that has prism in shared memory knows. */
 static void
 put_shared(PrismTopic *topic, Datum *values, bool *nulls)
@@ -81,9 +105,12 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	TimestampTz last_publish;
 	TimestampTz next_due;
 	bool		known;
+	Look		look = {.topic = topic};
+	bool		looked = prism_look_without_waiting(look_at_log, &look);
 
-	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(prism_log_earliest(topic)), true);
-	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), true);
+	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), true);
+	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
+	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
 
 	SpinLockAcquire(&counter->mutex);
 	messages = counter->messages_total;
@@ -135,5 +162,56 @@ prism_topic_states(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		prism_topic_release(topic);
 	}
+	return (Datum) 0;
+}
+
+/* ---------- on disk ---------- */
+
+typedef struct TopicSize
+{
+	PrismTopic *topic;
+	int64		segments;
+	int64		bytes;
+} TopicSize;
+
+static void
+add_up(void *arg)
+{
+	TopicSize  *size = arg;
+	int64		number = -1;
+
+	/* what is locked is counted all the same */
+	while ((number = prism_segment_next(size->topic->topic_id, number + 1)) >= 0)
+		size->segments++;
+	number = -1;
+	while ((number = prism_segment_next(size->topic->topic_id, number + 1)) >= 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		size->bytes += prism_segment_bytes(size->topic, number);
+	}
+}
+
+/* Argument: topic_id.  No row for who may not see it. */
+Datum
+prism_topic_size(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	TopicSize	size = {0};
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	bool		busy;
+
+	InitMaterializedSRF(fcinfo, 0);
+	size.topic = prism_topic_try_id(PG_GETARG_INT32(0), &busy);
+	if (size.topic == NULL)
+		return (Datum) 0;
+	if (prism_topic_is_visible(size.topic))
+	{
+		nulls[1] = !prism_look_without_waiting(add_up, &size);
+		values[0] = Int64GetDatum(size.segments);
+		values[1] = Int64GetDatum(size.bytes);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	prism_topic_release(size.topic);
 	return (Datum) 0;
 }

@@ -18,6 +18,7 @@
 #include "store/backlog.h"
 #include "store/commit_order.h"
 #include "store/counter.h"
+#include "store/patience.h"
 #include "store/pending.h"
 #include "store/row.h"
 #include "store/segment.h"
@@ -100,18 +101,24 @@ close_segments(TopicBlock *block)
  * looking it up; opening tells whether it is still there.
  */
 static Relation
-open_segment(PrismTopic *topic, int64 number, PrismSegmentIndex **index)
+open_segment(const PrismPending *pending, int64 number, PrismSegmentIndex **index)
 {
+	PrismTopic *topic = pending->topic;
 	Relation	segment;
 	Oid			relid = topic->segment_number == number ? topic->segment_relid : InvalidOid;
 
 	if (!OidIsValid(relid))
 		relid = prism_segment_relid(topic, number, NULL);
-	segment = OidIsValid(relid) ? try_relation_open(relid, RowExclusiveLock) : NULL;
+	segment = OidIsValid(relid) ? prism_try_relation_open(relid, RowExclusiveLock) : NULL;
 	if (segment == NULL)
+	{
 		topic->segment_number = -1;
-	else
-		*index = prism_segment_index_open(topic, number, segment);
+		return NULL;
+	}
+	*index = prism_segment_index_open(segment);
+	/* what the insert would lock only then, with the block in flight */
+	if (pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD)
+		prism_lock_toast(segment, RowExclusiveLock);
 	return segment;
 }
 
@@ -130,11 +137,9 @@ open_segments(TopicBlock *block, int64 first)
 	block->indexes = palloc(count * sizeof(PrismSegmentIndex *));
 	for (int i = 0; i < count; i++)
 	{
-		block->segments[i] = open_segment(topic, block->first_segment + i, &block->indexes[i]);
+		block->segments[i] = open_segment(block->pending, block->first_segment + i, &block->indexes[i]);
 		if (block->segments[i] == NULL)
 			return false;
-		if (block->pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD && OidIsValid(block->segments[i]->rd_rel->reltoastrelid))
-			LockRelationOid(block->segments[i]->rd_rel->reltoastrelid, RowExclusiveLock);
 		block->last_segment++;
 	}
 	return true;

@@ -268,6 +268,17 @@ prism_counter_end(bool committed)
 
 /* ---------- handing out ---------- */
 
+bool
+prism_counter_is_ready(PrismCounter *counter)
+{
+	bool		ready;
+
+	SpinLockAcquire(&counter->mutex);
+	ready = counter->ready;
+	SpinLockRelease(&counter->mutex);
+	return ready;
+}
+
 int64
 prism_counter_peek(PrismCounter *counter)
 {

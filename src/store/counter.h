@@ -147,6 +147,8 @@ extern void prism_counter_init(PrismTopic *topic);
 extern int64 prism_counter_reserve(PrismTopic *topic, int64 count);
 
 /* The first offset that would be handed out now: a hint for opening segments. */
+/* Somebody has started it from its mark: until then the server has to read the log first. */
+extern bool prism_counter_is_ready(PrismCounter *counter);
 extern int64 prism_counter_peek(PrismCounter *counter);
 
 /*

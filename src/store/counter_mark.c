@@ -22,6 +22,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "store/counter.h"
+#include "store/patience.h"
 #include "wait_event.h"
 
 #include "access/relation.h"
@@ -70,6 +71,7 @@ write_mark(Oid mark_relid, int64 mark)
 	PrismIdentity identity = prism_enter_owner();
 	bool		read_only = XactReadOnly;
 
+	prism_lock_relation(mark_relid, RowExclusiveLock);
 	XactReadOnly = false;
 	DirectFunctionCall2(setval_oid, ObjectIdGetDatum(mark_relid),
 						Int64GetDatum(mark | timeline_bits()));
@@ -148,7 +150,10 @@ claim_extension(PrismCounter *counter, int64 count, int64 *next)
 		SpinLockRelease(&counter->mutex);
 		if (enough || mine)
 			break;
-		ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
+		if (!prism_never_waits)
+			ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
+		else if (ConditionVariableTimedSleep(&counter->extended, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_MARK)))
+			prism_refuse_to_wait_for("moving a topic's mark");
 	}
 	ConditionVariableCancelSleep();
 	return mine;

@@ -11,7 +11,9 @@
 #include "compat.h"
 #include "query.h"
 #include "store/delay_bucket.h"
+#include "store/index_choice.h"
 #include "store/ownership.h"
+#include "store/patience.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
@@ -244,22 +246,35 @@ check_columns(Relation table)
 
 /* A restore makes the table first, fills it, and makes the index last. */
 static Relation
-open_bucket(int32 bucket_id, LOCKMODE mode, Oid *index_relid)
+open_bucket(int32 bucket_id, LOCKMODE mode)
 {
 	Oid			schema = get_namespace_oid("prism_log", false);
 	char		name[NAMEDATALEN];
 	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
 	Relation	table;
 
-	*index_relid = get_relname_relid(index_name(name, bucket_id), schema);
-	if (!OidIsValid(relid) || !OidIsValid(*index_relid))
+	if (!OidIsValid(relid) || !OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("a table of delayed messages is missing or has no index: prism_log.delayed_%d", bucket_id),
 				errhint("It is made by a restore that is still under way; else restore it from a backup."));
-	table = table_open(relid, mode);
+	prism_lock_relation(relid, mode);
+	table = table_open(relid, NoLock);
 	check_columns(table);
 	return table;
+}
+
+bool
+prism_delay_bucket_is_free(int32 bucket_id)
+{
+	Oid			schema = get_namespace_oid("prism_log", false);
+	char		name[NAMEDATALEN];
+	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
+	Oid			index_relid = get_relname_relid(index_name(name, bucket_id), schema);
+
+	/* what is not there is said by who opens it */
+	return !OidIsValid(relid) || !OidIsValid(index_relid) ||
+		(ConditionalLockRelationOid(relid, AccessShareLock) && ConditionalLockRelationOid(index_relid, AccessShareLock));
 }
 
 /* ---------- filling ---------- */
@@ -276,9 +291,10 @@ PrismDelayWriter *
 prism_delay_writer_open(int32 bucket_id)
 {
 	PrismDelayWriter *writer = palloc(sizeof(PrismDelayWriter));
-	Oid			index_relid;
 
-	writer->table = open_bucket(bucket_id, RowExclusiveLock, &index_relid);
+	writer->table = open_bucket(bucket_id, RowExclusiveLock);
+	if (prism_never_waits)
+		prism_lock_indexes(writer->table, RowExclusiveLock);
 	writer->estate = CreateExecutorState();
 	writer->slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->table), &TTSOpsHeapTuple);
 	writer->target = makeNode(ResultRelInfo);
@@ -366,10 +382,11 @@ PrismDelayScan *
 prism_delay_scan_open(int32 bucket_id, int32 topic_id, PrismDelayPlace behind)
 {
 	PrismDelayScan *scan = palloc(sizeof(PrismDelayScan));
-	Oid			index_relid;
 
-	scan->table = open_bucket(bucket_id, AccessShareLock, &index_relid);
-	scan->index = index_open(index_relid, AccessShareLock);
+	scan->table = open_bucket(bucket_id, AccessShareLock);
+	scan->index = prism_index_open(prism_index_choose(scan->table, INDEX_SEQUENCE), AccessShareLock);
+	if (prism_never_waits)
+		prism_lock_toast(scan->table, AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = prism_index_beginscan(scan->table, scan->index, SnapshotSelf, lengthof(scan->keys));
 	set_keys(scan, topic_id, behind);

@@ -59,6 +59,9 @@ extern void prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, Pri
 								   const PrismMessage *message);
 extern void prism_delay_writer_close(PrismDelayWriter *writer);
 
+/* Lock a bucket as who reads it does; false: somebody else has it locked. */
+extern bool prism_delay_bucket_is_free(int32 bucket_id);
+
 /*
  * A topic's messages in a bucket behind a place, in order, those put by this
  * transaction included.  A message is valid until the next call; its Datums may

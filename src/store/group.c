@@ -12,6 +12,7 @@
 #include "guc.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "store/patience.h"
 #include "wait_event.h"
 
 #include "mb/pg_wchar.h"
@@ -410,7 +411,10 @@ prism_group_await_reader(PrismGroupRef *ref)
 		prism_group_unlock(ref->group);
 		if (!busy)
 			break;
-		ConditionVariableSleep(&ref->group->changed, prism_wait_event(PRISM_WAIT_GROUP_READER));
+		if (!prism_never_waits)
+			ConditionVariableSleep(&ref->group->changed, prism_wait_event(PRISM_WAIT_GROUP_READER));
+		else if (ConditionVariableTimedSleep(&ref->group->changed, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_GROUP_READER)))
+			prism_refuse_to_wait_for(psprintf("reading ahead for consumer group \"%s\"", ref->name));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -13,17 +13,25 @@
 #include "guc.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "store/patience.h"
 
-/* When the first message from 'from' on was published; 0: there is none. */
-static TimestampTz
-first_created_at(PrismTopic *topic, int64 from)
+typedef struct FirstLook
 {
-	PrismReader *reader = prism_reader_open(topic, from);
-	PrismMessage message;
-	TimestampTz created_at = prism_reader_look(reader, &message) ? message.created_at : 0;
+	PrismTopic *topic;
+	int64		from;
+	TimestampTz created_at;		/* of the first message from there on; 0: there is none */
+} FirstLook;
 
+static void
+look_at_first(void *arg)
+{
+	FirstLook  *look = arg;
+	PrismReader *reader = prism_reader_open(look->topic, look->from);
+	PrismMessage message;
+
+	if (prism_reader_look(reader, &message))
+		look->created_at = message.created_at;
 	prism_reader_close(reader);
-	return created_at;
 }
 
 /* What only the entries tell: which sessions have some, and since when the oldest of them is there. */
@@ -103,7 +111,13 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 
 	unread = prism_counter_distance(ref->topic, status->read_end, Max(stable, status->read_end));
 	status->lag_messages += unread;
+	status->oldest_unknown = false;
 	if (status->oldest == 0 && unread > 0)
-		status->oldest = first_created_at(ref->topic, status->read_end);
+	{
+		FirstLook	look = {.topic = ref->topic, .from = status->read_end};
+
+		status->oldest_unknown = !prism_look_without_waiting(look_at_first, &look);
+		status->oldest = look.created_at;
+	}
 	return true;
 }

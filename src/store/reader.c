@@ -14,7 +14,9 @@
 #include "prism.h"
 #include "compat.h"
 #include "store/counter.h"
+#include "store/index_choice.h"
 #include "store/log.h"
+#include "store/patience.h"
 #include "store/record_batch.h"
 #include "store/segment.h"
 
@@ -133,7 +135,7 @@ open_segment(PrismReader *reader)
 			AcceptInvalidationMessages();
 			relid = prism_segment_relid(topic, number, NULL);
 		}
-		if (!OidIsValid(relid) || (reader->heap = try_relation_open(relid, AccessShareLock)) == NULL)
+		if (!OidIsValid(relid) || (reader->heap = prism_try_relation_open(relid, AccessShareLock)) == NULL)
 		{
 			number = prism_segment_next(topic->topic_id, number + 1);
 			/* a number that no segment below the stable offset has is nobody's */
@@ -149,7 +151,9 @@ open_segment(PrismReader *reader)
 			reader->damage = "its table has not the columns of a segment";
 			return false;
 		}
-		reader->index = index_open(prism_segment_index_relid(topic->topic_id, number), AccessShareLock);
+		reader->index = prism_index_open(prism_index_choose(reader->heap, 1), AccessShareLock);
+		if (prism_never_waits)
+			prism_lock_toast(reader->heap, AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
 		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, 2);
 		start_scan(reader, reader->position);

@@ -13,6 +13,7 @@
 #include "store/counter.h"
 #include "store/group.h"
 #include "store/log.h"
+#include "store/patience.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/sink.h"
@@ -73,15 +74,28 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 		prism_counter_distance(topic, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
 }
 
-/* Table, index and toast; it may be gone. */
-static int64
-segment_bytes(PrismTopic *topic, int64 number)
+/* All that the server opens to learn the size. False: the table is gone. */
+static bool
+lock_all_of(Oid relid)
+{
+	Relation	segment = prism_try_relation_open(relid, AccessShareLock);
+
+	if (segment == NULL)
+		return false;
+	prism_lock_indexes(segment, AccessShareLock);
+	prism_lock_toast(segment, AccessShareLock);
+	relation_close(segment, NoLock);
+	return true;
+}
+
+int64
+prism_segment_bytes(PrismTopic *topic, int64 number)
 {
 	Oid			relid = prism_segment_relid(topic, number, NULL);
 	LOCAL_FCINFO(fcinfo, 1);
 	Datum		bytes;
 
-	if (!OidIsValid(relid))
+	if (!OidIsValid(relid) || !lock_all_of(relid))
 		return 0;
 	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = ObjectIdGetDatum(relid);
@@ -99,7 +113,7 @@ is_too_large(PrismTopic *topic)
 	if (topic->policy.retention_bytes == 0)
 		return false;
 	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0)
-		bytes += segment_bytes(topic, number);
+		bytes += prism_segment_bytes(topic, number);
 	return bytes > topic->policy.retention_bytes;
 }
 
@@ -205,7 +219,7 @@ roll_slow(PrismTopic *topic, int64 current)
 	if (!age.used || !OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
 		return;
 	if ((ms != FOREVER_MS && older_than(age.first, Max(ms / ROLL_PART, ROLL_MS_MIN))) ||
-		(bytes > 0 && segment_bytes(topic, current) > bytes / ROLL_PART))
+		(bytes > 0 && prism_segment_bytes(topic, current) > bytes / ROLL_PART))
 		prism_counter_roll(topic, current);
 }
 
@@ -216,7 +230,7 @@ prism_retention_roll_large(PrismTopic *topic, int64 bytes)
 
 	prism_counter_init(topic);
 	current = prism_counter_peek(topic->counter) / topic->segment_messages;
-	if (segment_bytes(topic, current) > bytes && OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
+	if (prism_segment_bytes(topic, current) > bytes && OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
 		prism_counter_roll(topic, current);
 }
 

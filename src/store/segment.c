@@ -11,7 +11,9 @@
 #include "compat.h"
 #include "query.h"
 #include "store/counter.h"
+#include "store/index_choice.h"
 #include "store/ownership.h"
+#include "store/patience.h"
 #include "store/segment.h"
 #include "wait_event.h"
 
@@ -103,15 +105,6 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
 }
 
-Oid
-prism_segment_index_relid(int32 topic_id, int64 segment_number)
-{
-	char		name[NAMEDATALEN];
-
-	strlcat(segment_name(name, topic_id, segment_number), "_offset", sizeof(name));
-	return get_relname_relid(name, get_namespace_oid("prism_log", false));
-}
-
 /*
  * The first segment in the given direction from 'from' on, among those committed
  * or our own; -1: none.  *created_at, unless NULL: when it was made.
@@ -122,8 +115,7 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction, TimestampTz *
 	bool		forward = ScanDirectionIsForward(direction);
 	Relation	catalog = table_open(get_relname_relid("segment", get_namespace_oid("prism", false)),
 									 AccessShareLock);
-	List	   *indexes = RelationGetIndexList(catalog);
-	Relation	index = index_open(linitial_oid(indexes), AccessShareLock);
+	Relation	index = index_open(prism_index_choose(catalog, 2), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	SysScanDesc scan;
@@ -178,9 +170,8 @@ prism_segment_before(int32 topic_id, int64 to)
 static bool
 read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 below, int64 *end, TimestampTz *at)
 {
-	Oid			index_relid;
-	Oid			relid = prism_segment_relid(topic, segment_number, &index_relid);
-	Relation	heap = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : NULL;
+	Oid			relid = prism_segment_relid(topic, segment_number, NULL);
+	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -189,7 +180,7 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 
 	if (heap == NULL)
 		return false;
-	index = index_open(index_relid, AccessShareLock);
+	index = prism_index_open(prism_index_choose(heap, 1), AccessShareLock);
 	slot = table_slot_create(heap, NULL);
 	scan = prism_index_beginscan(heap, index, SnapshotAny, 1);
 	ScanKeyInit(&key, PRISM_COLUMN_OFFSET, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(below));
@@ -322,6 +313,22 @@ segments_exist(PrismTopic *topic, int64 first, int64 end)
 	return true;
 }
 
+bool
+prism_segments_are_free(PrismTopic *topic, int64 first, int64 end)
+{
+	for (int64 number = first / topic->segment_messages;
+		 number <= (end - 1) / topic->segment_messages; number++)
+	{
+		Oid			index_relid;
+		Oid			relid = prism_segment_relid(topic, number, &index_relid);
+
+		if (OidIsValid(relid) &&
+			(!ConditionalLockRelationOid(relid, RowExclusiveLock) || !ConditionalLockRelationOid(index_relid, RowExclusiveLock)))
+			return false;
+	}
+	return true;
+}
+
 static void
 want_segments(PrismCounter *counter, int64 end)
 {
@@ -340,7 +347,7 @@ prism_segment_ready(PrismTopic *topic, int64 messages)
 	prism_counter_init(topic);
 	first = prism_counter_peek(topic->counter);
 	if (segments_exist(topic, first, first + messages))
-		return true;
+		return prism_segments_are_free(topic, first, first + messages);
 	want_segments(topic->counter, first + messages);
 	return false;
 }

@@ -40,12 +40,6 @@ extern TupleDesc prism_segment_descriptor(void);
 /* The table of a segment and its unique index on offset, or InvalidOid. */
 extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid);
 
-/*
- * Its index as it is now, not as it was when looked up last: REINDEX
- * CONCURRENTLY makes another.  The caller has locked the table: then it stays.
- */
-extern Oid	prism_segment_index_relid(int32 topic_id, int64 segment_number);
-
 /* The smallest existing segment number >= from, or -1. */
 extern int64 prism_segment_next(int32 topic_id, int64 from);
 /* The largest existing segment number <= to, or -1. */
@@ -80,8 +74,18 @@ extern void prism_segment_drop(int32 topic_id, int64 segment_number);
  */
 extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
 
-/* Likewise without waiting, for the next 'messages' of a topic. False: the maintainer has been asked for what is missing. */
+/*
+ * Likewise without waiting, for the next 'messages' of a topic, and lock them
+ * as who writes to them does.  False: the maintainer has been asked for what is
+ * missing, or somebody else has one locked.
+ */
 extern bool prism_segment_ready(PrismTopic *topic, int64 messages);
+
+/*
+ * Lock the segments that hold [first, end), those that exist, as who writes to
+ * them does.  False: somebody else has one locked.
+ */
+extern bool prism_segments_are_free(PrismTopic *topic, int64 first, int64 end);
 
 /* Called when a segment is wanted: wakes this database's maintainer. Set by prism.c; must not throw. */
 extern void (*prism_segment_wake) (void);

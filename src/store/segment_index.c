@@ -9,6 +9,8 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "store/index_choice.h"
+#include "store/patience.h"
 #include "store/segment.h"
 #include "store/segment_index.h"
 
@@ -31,34 +33,34 @@ struct PrismSegmentIndex
 	TupleTableSlot *slot;
 };
 
-/* The index on offset, if it is the only one; under the segment's lock it stays what it is. */
-static Oid
-only_index(PrismTopic *topic, int64 segment_number, Relation segment)
+/* The index on offset, if it is the only one and serves; else NULL. Under the segment's lock it stays what it is. */
+static Relation
+open_only_index(Relation segment)
 {
 	List	   *indexes = RelationGetIndexList(segment);
-	Oid			relid;
+	Relation	index;
 
 	if (list_length(indexes) != 1)
-		return InvalidOid;
-	relid = linitial_oid(indexes);
+		return NULL;
+	index = prism_index_open(linitial_oid(indexes), RowExclusiveLock);
 	list_free(indexes);
-	if (topic->segment_number != segment_number || topic->segment_index_relid != relid)
-		topic->segment_index_relid = prism_segment_index_relid(topic->topic_id, segment_number);
-	return topic->segment_index_relid == relid ? relid : InvalidOid;
+	if (prism_index_serves(index, 1))
+		return index;
+	index_close(index, NoLock);
+	return NULL;
 }
 
 PrismSegmentIndex *
-prism_segment_index_open(PrismTopic *topic, int64 segment_number, Relation segment)
+prism_segment_index_open(Relation segment)
 {
 	PrismSegmentIndex *index = palloc0(sizeof(PrismSegmentIndex));
-	Oid			relid = only_index(topic, segment_number, segment);
 
 	index->segment = segment;
-	if (OidIsValid(relid))
-	{
-		index->offset_index = index_open(relid, RowExclusiveLock);
+	index->offset_index = open_only_index(segment);
+	if (index->offset_index != NULL)
 		return index;
-	}
+	if (prism_never_waits)
+		prism_lock_indexes(segment, RowExclusiveLock);
 	index->estate = CreateExecutorState();
 	index->slot = MakeSingleTupleTableSlot(RelationGetDescr(segment), &TTSOpsHeapTuple);
 	index->indexes = makeNode(ResultRelInfo);

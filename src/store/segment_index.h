@@ -14,8 +14,6 @@
 #ifndef PRISM_SEGMENT_INDEX_H
 #define PRISM_SEGMENT_INDEX_H
 
-#include "store/topic.h"
-
 #include "access/htup.h"
 #include "storage/itemptr.h"
 #include "utils/relcache.h"
@@ -23,7 +21,7 @@
 typedef struct PrismSegmentIndex PrismSegmentIndex;
 
 /* The caller has locked the segment; opened in the current memory context. */
-extern PrismSegmentIndex *prism_segment_index_open(PrismTopic *topic, int64 segment_number, Relation segment);
+extern PrismSegmentIndex *prism_segment_index_open(Relation segment);
 extern void prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, int64 offset);
 extern void prism_segment_index_close(PrismSegmentIndex *index);
 

@@ -14,6 +14,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "store/index_choice.h"
 #include "store/row.h"
 #include "store/segment.h"
 #include "store/segment_index.h"
@@ -68,7 +69,7 @@ walk_end(Relation segment, IndexScanDesc scan, TupleTableSlot *slot, StrategyNum
 static bool
 walk_segment(PrismTopic *topic, int64 number, Relation segment, RowFunction function, void *arg)
 {
-	Relation	index = index_open(prism_segment_index_relid(topic->topic_id, number), AccessShareLock);
+	Relation	index = index_open(prism_index_choose(segment, 1), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(segment, NULL);
 	IndexScanDesc scan = prism_index_beginscan(segment, index, SnapshotSelf, 1);
 	bool		more;
@@ -166,7 +167,7 @@ open_target(Mover *mover, int64 offset)
 				errdetail("The message at position " INT64_FORMAT " belongs there.", offset),
 				errhint("Apply the topic's namespace anew with prism.apply(): it makes segments that are missing."));
 	mover->number = number;
-	mover->index = prism_segment_index_open(topic, number, mover->target);
+	mover->index = prism_segment_index_open(mover->target);
 }
 
 /* What lies out of line is copied to the target's own table by heap_insert, and goes from the other with the row. */

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "store/counter.h"
+#include "store/patience.h"
 #include "store/segment.h"
 #include "store/topic.h"
 
@@ -142,7 +143,7 @@ static bool
 lock_topic(const PrismTopic *topic, bool *busy)
 {
 	if (busy == NULL)
-		LockRelationOid(topic->mark_relid, AccessShareLock);
+		prism_lock_relation(topic->mark_relid, AccessShareLock);
 	else if (!ConditionalLockRelationOid(topic->mark_relid, AccessShareLock))
 	{
 		*busy = true;

@@ -58,6 +58,35 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('indexed', 0, 
 my $shouted = q{shouted(key) = 'K' AND key IS NOT NULL};	# small messages of a batch share a row, which has no key
 is(counts($shouted, 'seqscan', 'bitmapscan'), counts($shouted, 'indexscan', 'bitmapscan'), 'so does an index of somebody else');
 $reader->quit;
+# What an interrupted REINDEX CONCURRENTLY leaves is invalid, and may come first in the list of indexes.
+$node->safe_psql('postgres', q{SELECT prism.publish('indexed', 'later', deliver_at => now() + interval '1 hour')});
+wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'indexed'}, 1);
+wait_for_value($node, q{SELECT count(*) FROM pg_class WHERE relname ~ '^delayed_\d+$'}, 1);
+my $bucket = $node->safe_psql('postgres', q{SELECT 'prism_log.' || relname FROM pg_class WHERE relname ~ '^delayed_\d+$'});
+my @indexed = (['prism.segment', 'prism.segment_pkey'], ['prism.jump', 'prism.jump_pkey'], [$segment, "${segment}_offset"], [$bucket, "${bucket}_due"]);
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN');
+$holder->query_safe("LOCK TABLE $_->[0] IN ROW EXCLUSIVE MODE") for @indexed;
+$node->psql('postgres', "SET lock_timeout = '100ms'; REINDEX INDEX CONCURRENTLY $_->[1]") for @indexed;
+$holder->query_safe('COMMIT');
+$holder->quit;
+$node->safe_psql('postgres', "REINDEX INDEX CONCURRENTLY $_->[1]") for @indexed;
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid = (SELECT min(o.indexrelid) FROM pg_index o WHERE o.indisunique AND o.indrelid = pg_index.indrelid)}),
+	4, 'there are invalid indexes before the valid ones');
+for my $when ('before', 'after')
+{
+	my $end = $node->safe_psql('postgres', q{SELECT next_position FROM prism.topics WHERE topic = 'indexed'});
+
+	$node->safe_psql('postgres', q{SELECT prism.publish('indexed', 'with leftovers')});
+	is($node->safe_psql('postgres', "SELECT convert_from(payload, 'UTF8') FROM prism.read('indexed', $end)"), 'with leftovers', "$when a restart: publishing and reading go on");
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('indexed', 0, 1)}), 1, "$when a restart: also from the beginning");
+	$node->safe_psql('postgres', q{SELECT prism.publish('indexed', 'at once', deliver_at => now())});
+	wait_for_value($node, qq{SELECT count(*) FROM prism.read('indexed', $end) WHERE payload = 'at once'}, 1);
+	pass("$when a restart: delayed messages come");
+	$node->restart;
+}
+is($node->safe_psql('postgres', q{SELECT state FROM prism.status WHERE namespace = 'indexed'}), 'ok', 'and the status is ok');
+
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 
 done_testing();

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * route_record.c
+ *	  Positions of routes on their way to the progress log.
+ *
+ * src/bgworker/route_record.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "utils/timestamp.h"
+
+bool
+prism_route_record_due(const PrismRoute *route, TimestampTz now)
+{
+	if (route->moved_at == 0 || route->position < 0)
+		return false;
+	if (TimestampDifferenceExceeds(route->moved_at, now, PRISM_RECORD_MS))
+		return true;
+	return route->window_batches == 0 &&
+		TimestampDifferenceExceeds(route->progress_at, now, PRISM_RECORD_QUIET_MS);
+}
+
+static void
+write_positions(void *arg)
+{
+	PrismForwarder *forwarder = arg;
+
+	prism_worker_begin("records positions");
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		prism_sink_record(route->sink.sink_id,
+						  route->sink.exactly_once ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
+						  route->position);
+	}
+	prism_worker_commit();
+}
+
+/* Somebody has the progress log locked: sending goes on, and a crash would repeat it. */
+static void
+record_later(PrismForwarder *forwarder, TimestampTz now)
+{
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (forwarder->routes[i].moved_at != 0)
+			forwarder->routes[i].moved_at = forwarder->routes[i].progress_at = now;
+}
+
+/* Write the positions that have moved, in one transaction, at once or when one of them is due. */
+void
+prism_routes_record(PrismForwarder *forwarder, bool at_once)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = false;
+	ErrorData  *error;
+
+	for (int i = 0; i < forwarder->route_count && !due; i++)
+	{
+		const PrismRoute *route = &forwarder->routes[i];
+
+		due = at_once ? route->moved_at != 0 : prism_route_record_due(route, now);
+	}
+	if (!due)
+		return;
+
+	error = prism_worker_attempt(write_positions, forwarder);
+	if (error != NULL)
+	{
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		record_later(forwarder, now);
+		return;
+	}
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		route->moved_at = 0;
+		route->recorded = route->position;
+		route->progress.position = route->position;
+		route->progress.shared = route->sink.exactly_once;
+		prism_sink_recorded(route->slot, route->position, now);
+	}
+}

@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * patience.c
+ *	  Who waits for a lock on a relation of a topic, and who does not.
+ *
+ * src/store/patience.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "compat.h"
+#include "store/patience.h"
+
+#include "access/xact.h"
+#include "nodes/pg_list.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+/* By which our own errors are known: others take it from errors about tables, which name the table as well. */
+#define REFUSED_SCHEMA "prism_log"
+#define REFUSED_COLUMN "waiting"
+
+bool		prism_never_waits = false;
+
+/* ---------- refusing ---------- */
+
+void
+prism_refuse_to_wait(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	ereport(ERROR,
+			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			name != NULL ? errmsg("prism_log.%s is locked by another session", name)
+			: errmsg("relation %u is locked by another session", relid),
+			errhint("It goes on when the lock is gone. Who has it: SELECT pid, mode FROM pg_locks WHERE relation = %u AND granted", relid),
+			err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA),
+			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
+}
+
+void
+prism_refuse_to_wait_for(const char *what)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			errmsg("another session is %s", what),
+			errhint("It goes on when that is done. What sessions wait for: SELECT * FROM pg_stat_activity"),
+			err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA),
+			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
+}
+
+bool
+prism_is_refusal(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->schema_name != NULL && strcmp(error->schema_name, REFUSED_SCHEMA) == 0 &&
+		error->column_name != NULL && strcmp(error->column_name, REFUSED_COLUMN) == 0;
+}
+
+bool
+prism_look_without_waiting(void (*look) (void *arg), void *arg)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	ResourceOwner caller_owner = CurrentResourceOwner;
+	bool		before = prism_never_waits;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller_cxt);
+	prism_never_waits = true;
+	PG_TRY();
+	{
+		look(arg);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		prism_never_waits = before;
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller_cxt);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	prism_never_waits = before;
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller_cxt);
+	CurrentResourceOwner = caller_owner;
+	return done;
+}
+
+/* ---------- what belongs to a table ---------- */
+
+void
+prism_lock_indexes(Relation table, LOCKMODE mode)
+{
+	List	   *indexes = RelationGetIndexList(table);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+		prism_lock_relation(lfirst_oid(cell), mode);
+	list_free(indexes);
+}
+
+void
+prism_lock_toast(Relation table, LOCKMODE mode)
+{
+	Relation	toast;
+
+	if (!OidIsValid(table->rd_rel->reltoastrelid))
+		return;
+	toast = prism_try_relation_open(table->rd_rel->reltoastrelid, mode);
+	if (toast == NULL)
+		return;
+	prism_lock_indexes(toast, mode);
+	relation_close(toast, NoLock);
+}
