@@ -90,7 +90,9 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 {
 	char		name[NAMEDATALEN];
 
+	/* that it was not there, or without its index as in a restore, is not remembered */
 	if (topic->segment_number != segment_number || !OidIsValid(topic->segment_relid) ||
+		!OidIsValid(topic->segment_index_relid) ||
 		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(topic->segment_relid)))
 	{
 		Oid			schema = get_namespace_oid("prism_log", false);
@@ -251,7 +253,8 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 {
 	char		name[NAMEDATALEN];
 
-	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)))
+	/* the table alone: a restore is about to make its index */
+	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)) || OidIsValid(topic->segment_relid))
 		return false;
 	segment_name(name, topic->topic_id, segment_number);
 	SPI_connect();

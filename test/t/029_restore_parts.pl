@@ -1,4 +1,5 @@
-# Parts of a dump: the schema alone makes an empty prism that works, the data alone says what is missing.
+# Parts of a dump: the schema alone makes an empty prism that works, the data alone says what is missing; of all parts,
+# one after the other while prism's workers are at work, comes what was dumped.
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use PrismTest;
@@ -31,5 +32,43 @@ restore('data_alone', '--data-only', 'extension');
 my ($code, $output, $error) = $node->psql('data_alone', q{SELECT prism.publish('t', 'x')});
 like($error, qr/topic "t" has lost its sequence in schema prism_log.*HINT:  Restore the whole dump/s,
 	'data without tables: the error says so');
+
+# Indexes come last. Who looks before that learns nothing wrong, and does not make the workers fail.
+$node->safe_psql('postgres', q{
+	SELECT prism.apply('{name: kept, needs: {retain: consumers, max_backlog: 100, on_full: reject}}');
+	SELECT prism.create_group('kept', 'behind', 'earliest');
+	SELECT prism.publish('kept', 'x') FROM generate_series(1, 80)});
+system_or_bail('pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres'));
+$node->safe_psql('postgres', "DROP DATABASE $_ WITH (FORCE)") for 'schema_alone', 'data_alone';	# their workers have places
+$node->safe_psql('postgres', 'CREATE DATABASE parts');
+my $lag = q{SELECT lag_messages FROM prism.groups WHERE topic = 'kept' AND consumer_group = 'behind'};
+my $jump = q{SELECT min(from_offset) FROM prism.jump j JOIN prism.topic t USING (topic_id) WHERE t.name = 'kept'};
+# It is woken, and has come to the end of its round.
+sub maintainer_looks
+{
+	worker_pid($node, 'prism maintainer', database => 'parts');
+	my $woken = $node->safe_psql('parts', 'SELECT clock_timestamp()');
+	$node->safe_psql('parts', 'SELECT prism.wake_workers()');
+	return wait_for_value($node, "SELECT state = 'idle' AND wait_event_type = 'Extension' AND state_change > '$woken' FROM pg_stat_activity WHERE backend_type LIKE 'prism maintainer%' AND datname = 'parts'", 't', 'parts');
+}
+my $early = $node->background_psql('parts');
+for my $section ('pre-data', 'data', 'post-data')
+{
+	system_or_bail('pg_restore', "--section=$section", '-d', $node->connstr('parts'), $dump);
+	maintainer_looks();
+	wait_for_value($node, $jump, 80, 'parts') if $section eq 'post-data';
+	$early->query_safe(qq{SELECT count(*) FROM prism.topics; $lag; SELECT count(*) FROM prism.read('kept')}) if $section ne 'pre-data';
+}
+pass('the maintainer found what was skipped behind the messages');
+is($early->query_safe($lag), 80, 'who looked early sees how far the group is behind');
+$early->quit;
+is($node->safe_psql('parts', $lag), 80, 'the group is behind by the messages that were restored');
+is($node->safe_psql('parts', q{SELECT count(*) FROM prism.read('kept')}), 80, 'which are there');
+($code, $output, $error) = $node->psql('parts', q{SELECT prism.publish('kept', 'x') FROM generate_series(1, 21)});
+like($error, qr/topic "kept" is full.*has not finished 80 messages/s, 'so max_backlog is enforced');
+$node->safe_psql('parts', q{SELECT prism.publish('kept', 'x') FROM generate_series(1, 20)});
+$node->restart('immediate');
+is($node->safe_psql('parts', $lag), 100, 'also after a crash');
+is(log_count($node, 'already exists'), 0, 'the maintainer made no segment that was being restored');
 
 done_testing();
