@@ -101,3 +101,15 @@ release_snapshot() {
 	wait "$HOLDER" || true
 	HOLDER=
 }
+
+# instructions LIBRARIES SCRIPT: of one run, from the same data each time.
+instructions() {
+	command -v valgrind >/dev/null || die "needs valgrind: apt-get install valgrind"
+	rm -rf "$WORK/copy"
+	cp -a "$WORK/data" "$WORK/copy"
+	as_user valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$WORK/out/callgrind" \
+		"$PG_BIN/postgres" --single -D "$WORK/copy" -c shared_preload_libraries="$1" -c wal_level=logical -c fsync=off \
+		-c autovacuum=off -c shared_buffers=64MB bench <"$2" >"$WORK/out/backend" 2>&1 ||
+		{ tail -n 20 "$WORK/out/backend" >&2; die "the standalone backend failed"; }
+	sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$WORK/out/callgrind"
+}
