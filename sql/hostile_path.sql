@@ -142,7 +142,7 @@ WHERE p.pronamespace = 'prism'::regnamespace AND p.prorettype NOT IN ('fdw_handl
 UNION ALL
 SELECT 70, c.relname, format('SELECT v FROM %s v', c.oid::regclass), true
 FROM pg_class c WHERE c.relnamespace = 'prism'::regnamespace AND c.relkind = 'v'
-    AND c.relname NOT IN ('privilege_object', 'visible_namespace', 'hostile_outbox');
+    AND c.relname NOT IN ('privilege_object', 'visible_namespace', 'sink_server', 'hostile_outbox');
 GRANT SELECT ON hostile.call TO regress_prism_hostile;
 -- Each function of prism is called once at least.
 SELECT p.oid::regprocedure FROM pg_proc p

@@ -73,7 +73,19 @@ CREATE TABLE prism.sink (
     UNIQUE (topic_id, backend)
 );
 COMMENT ON TABLE prism.sink IS 'Where the messages of a topic are carried to';
-COMMENT ON COLUMN prism.sink.server IS 'the foreign server; NULL: the endpoint stands in config';
+COMMENT ON COLUMN prism.sink.server IS 'how the foreign server was called, for people: which it is says prism_log.sink_<sink_id>; NULL: the endpoint stands in config';
+
+-- A sink's server is that of the foreign table prism_log.sink_<sink_id>, which is there for nothing else: so DROP SERVER
+-- is refused, another name changes nothing, nobody gets the messages by taking one, and a dump carries it.
+CREATE VIEW prism.sink_server AS
+SELECT s.sink_id, f.oid AS server_oid, f.srvname AS server
+FROM prism.sink s
+JOIN pg_catalog.pg_class c ON c.relname = ('sink_' || s.sink_id)::pg_catalog.name
+    AND c.relnamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'prism_log')
+JOIN pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid
+JOIN pg_catalog.pg_foreign_server f ON f.oid = t.ftserver
+WHERE s.server IS NOT NULL;
+COMMENT ON VIEW prism.sink_server IS 'The foreign servers of sinks that have one, and what they are called now';
 
 CREATE TABLE prism.consumer_group (
     group_id   integer NOT NULL PRIMARY KEY,

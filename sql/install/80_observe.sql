@@ -98,7 +98,8 @@ LEFT JOIN LATERAL (
         ('paused: rewound', 'paused', 2, 'This database was taken back in time. SELECT prism.adopt() when it takes the place of the original, SELECT prism.rebase() when it is to live beside it.'),
         ('stopped',         'error',  3, 'Repair the settings or rights at the other side, then SELECT prism.resume(topic).'),
         ('fenced',          'error',  3, 'Another server sends as this installation: stop it, then SELECT prism.resume(topic).'),
-        ('sink_regressed',  'error',  3, 'The other side has lost what it had acknowledged: SELECT prism.skip(topic, to_position => ...) decides where to go on, then prism.resume(topic).')
+        ('sink_regressed',  'error',  3, 'The other side has lost what it had acknowledged: SELECT prism.skip(topic, to_position => ...) decides where to go on, then prism.resume(topic).'),
+        ('diverged',        'error',  3, 'A copy of this database has sent in its place: stop it, then SELECT prism.skip(topic, to_position => ...) decides where to go on, and prism.resume(topic).')
     ) AS a(state, verdict, rank, hint) ON a.state = s.state
     WHERE s.topic = t.name
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
@@ -112,7 +113,7 @@ CROSS JOIN LATERAL (
     SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
     FROM prism.handler_states() s WHERE s.topic = t.name) h;
 COMMENT ON VIEW prism.status IS
-'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; sink_state: as in prism.sinks, NULL without a sink; last_error: of the sink, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
+'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; sink_state: as in prism.sinks, NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
 CREATE FUNCTION prism.doctor(OUT item text, OUT state text, OUT hint text)
 RETURNS SETOF record

@@ -207,6 +207,8 @@ sink_difference(const PrismNamespaceWork *work)
 		return psprintf("it has a sink for back end \"%s\"", sink->backend);
 	if (!same_text(sink->backend, wanted->backend->name))
 		return psprintf("its sink is for back end \"%s\"", sink->backend);
+	if (sink->server_dropped)
+		return psprintf("the foreign server \"%s\" of its sink was dropped", sink->server);
 	if (!same_text(sink->server, wanted->server))
 		return psprintf("its sink uses server \"%s\"", sink->server != NULL ? sink->server : "");
 	if (!same_text(sink->config, config))

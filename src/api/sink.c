@@ -61,6 +61,7 @@ typedef struct SinkRow
 	char	   *server;
 	char	   *target;
 	bool		paused;
+	bool		server_dropped;
 } SinkRow;
 
 /* ---------- reading the catalogue ---------- */
@@ -77,6 +78,7 @@ make_row(HeapTuple tuple, TupleDesc columns)
 	row->server = SPI_getvalue(tuple, columns, 4);
 	row->target = SPI_getvalue(tuple, columns, 5);
 	row->paused = DatumGetBool(SPI_getbinval(tuple, columns, 6, &isnull));
+	row->server_dropped = DatumGetBool(SPI_getbinval(tuple, columns, 7, &isnull));
 	return row;
 }
 
@@ -90,8 +92,10 @@ read_sinks(int32 topic_id)
 	List	   *rows = NIL;
 
 	SPI_connect();
-	prism_query_read("SELECT sink_id, topic_id, backend, server, config ->> 'topic', paused"
-					 " FROM prism.sink WHERE $1 = 0 OR topic_id = $1 ORDER BY sink_id", 1, &type, &value, 0);
+	prism_query_read("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
+					 " s.server IS NOT NULL AND v.server IS NULL"
+					 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
+					 " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
 	MemoryContextSwitchTo(caller_cxt);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		rows = lappend(rows, make_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
@@ -163,6 +167,28 @@ put_text(Datum *values, bool *nulls, int column, const char *text)
 		values[column] = CStringGetTextDatum(text);
 }
 
+/* How the sink stands: as its process says, or, when it has none, as the catalogue does. */
+static void
+read_status(const SinkRow *row, PrismSinkStatus *status)
+{
+	if (!prism_sink_status(row->sink_id, status))
+	{
+		memset(status, 0, sizeof(*status));
+		status->position = -1;
+		status->state = PRISM_SINK_STARTING;
+	}
+	if (row->server_dropped)
+	{
+		status->state = PRISM_SINK_STOPPED;
+		status->retry_at = 0;
+		snprintf(status->error, sizeof(status->error),
+				 "its foreign server, called \"%s\" when it was applied, was dropped: apply the namespace again, with a server that is there",
+				 row->server);
+	}
+	else if (status->state == PRISM_SINK_STARTING && row->paused)
+		status->state = PRISM_SINK_PAUSED;
+}
+
 static void
 put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 {
@@ -171,12 +197,7 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	PrismSinkStatus status;
 	Lag			lag = {.row = row, .topic = topic};
 
-	if (!prism_sink_status(row->sink_id, &status))
-	{
-		memset(&status, 0, sizeof(status));
-		status.position = -1;
-		status.state = row->paused ? PRISM_SINK_PAUSED : PRISM_SINK_STARTING;
-	}
+	read_status(row, &status);
 	values[STATE_SINK_ID] = Int32GetDatum(row->sink_id);
 	put_text(values, nulls, STATE_TOPIC, topic->name);
 	put_text(values, nulls, STATE_SINK, row->backend);
@@ -293,8 +314,7 @@ require_stillness(const SinkRow *row)
 {
 	PrismSinkStatus status;
 
-	if (!prism_sink_status(row->sink_id, &status))
-		return;
+	read_status(row, &status);
 	switch (status.state)
 	{
 		case PRISM_SINK_PAUSED:

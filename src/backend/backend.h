@@ -216,6 +216,6 @@ extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NUL
  * transaction; 42704 or 55000 with a hint when the server is missing or belongs
  * to another wrapper.
  */
-extern List *prism_backend_server_options(const PrismBackendInfo *info, const char *server_name);
+extern List *prism_backend_server_options(const PrismBackendInfo *info, Oid server_oid);
 
 #endif							/* PRISM_BACKEND_H */

@@ -459,22 +459,21 @@ user_mapping_options(Oid user, Oid server)
 }
 
 List *
-prism_backend_server_options(const PrismBackendInfo *info, const char *server_name)
+prism_backend_server_options(const PrismBackendInfo *info, Oid server_oid)
 {
-	ForeignServer *server = GetForeignServerByName(server_name, true);
+	ForeignServer *server = GetForeignServerExtended(server_oid, FSV_MISSING_OK);
 	List	   *secrets;
 	List	   *result;
 
 	if (server == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("server \"%s\" does not exist", server_name),
-				errhint("CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (bootstrap_servers 'host:port')",
-						quote_identifier(server_name), info->wrapper));
+				errmsg("server with OID %u does not exist", server_oid),
+				errhint("Apply the namespace again, with a foreign server that is there."));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, info->wrapper) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("server \"%s\" does not belong to foreign data wrapper %s", server_name, info->wrapper),
+				errmsg("server \"%s\" does not belong to foreign data wrapper %s", server->servername, info->wrapper),
 				errhint("Name another server in the namespace's backend."));
 	result = checked_options(server->options, IN_SERVER, NIL);
 	secrets = user_mapping_options(server->owner, server->serverid);

@@ -99,12 +99,13 @@ prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
 	memset(endpoint, 0, sizeof(*endpoint));
 	endpoint->identity = forwarder->installation.id;
 	endpoint->incarnation = forwarder->incarnation;
-	if (sink->server != NULL)
+	if (OidIsValid(sink->server_oid))
 	{
 		endpoint->name = pstrdup(sink->server);
 		endpoint->options = prism_backend_server_options(prism_backend_info(sink->backend),
-														 sink->server);
-		forwarder->endpoint_id = prism_text_to_utf8(endpoint->name);
+														 sink->server_oid);
+		/* not its name: another server could be called so next, and the two would fence each other */
+		forwarder->endpoint_id = psprintf("%u", sink->server_oid);
 	}
 	else
 	{

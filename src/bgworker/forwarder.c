@@ -258,6 +258,7 @@ load(PrismForwarder *forwarder)
 	forwarder->route_count = 0;
 	init_lanes(forwarder);
 	MemoryContextReset(forwarder->mcxt);	/* closes all connections */
+	prism_sink_detach_all();
 
 	prism_worker_begin("reads the catalogue");
 	prism_sink_sweep();
@@ -531,6 +532,13 @@ prism_forwarder_finish_at_exit(PrismForwarder *forwarder)
 	forwarder->finishes = true;
 }
 
+/* What they were is not what they are without us. */
+static void
+leave_sinks(int code, Datum arg)
+{
+	prism_sink_detach_all();
+}
+
 void
 prism_forwarder_main(Datum main_arg)
 {
@@ -542,6 +550,7 @@ prism_forwarder_main(Datum main_arg)
 	forwarder->sink_id = prism_my_worker->identity.sink_id;
 	forwarder->mcxt = AllocSetContextCreate(TopMemoryContext, "prism forwarder", ALLOCSET_DEFAULT_SIZES);
 	new_incarnation(forwarder->incarnation);
+	before_shmem_exit(leave_sinks, (Datum) 0);
 	/* a lost progress record repeats little; dead letters are flushed by themselves */
 	SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 

@@ -82,7 +82,7 @@ typedef struct Round
  */
 static const char strays_query[] =
 "SELECT c.oid FROM pg_catalog.pg_class c"
-" WHERE (c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S', 'v')"
+" WHERE (c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S', 'v', 'f')"
 " OR c.relnamespace OPERATOR(pg_catalog.=) 'prism'::pg_catalog.regnamespace AND c.relkind OPERATOR(pg_catalog.=) 'v')"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
 " WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid"

@@ -34,12 +34,11 @@
  * (store/sink.h).  A sink whose server was dropped has nobody to serve it.
  */
 static const char forwarders_query[] =
-"SELECT coalesce(f.oid, 0::pg_catalog.oid),"
-" CASE WHEN f.oid IS NULL THEN pg_catalog.min(s.sink_id) ELSE 0 END"
-" FROM prism.sink s LEFT JOIN pg_catalog.pg_foreign_server f ON f.srvname OPERATOR(pg_catalog.=) s.server"
-" WHERE s.server IS NULL OR f.oid IS NOT NULL"
-" GROUP BY f.oid, CASE WHEN f.oid IS NULL THEN s.backend END,"
-" CASE WHEN f.oid IS NULL THEN s.config OPERATOR(pg_catalog.->) 'brokers' END"
+"SELECT coalesce(v.server_oid, 0::oid), CASE WHEN v.server_oid IS NULL THEN min(s.sink_id) ELSE 0 END"
+" FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
+" WHERE s.server IS NULL OR v.server_oid IS NOT NULL"
+" GROUP BY v.server_oid, CASE WHEN v.server_oid IS NULL THEN s.backend END,"
+" CASE WHEN v.server_oid IS NULL THEN s.config -> 'brokers' END"
 " ORDER BY 1, 2";
 
 typedef struct WantedWorkers

@@ -541,10 +541,12 @@ prism_route_start_turn(PrismRoute *route)
 			(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
 									 prism_backoff_fail(&route->backoff), lane->conn->error);
 			prism_lane_report(lane, route->sink.topic_name, lane->conn->error, PRISM_TRIED_AGAIN);
+			lane->conn->error[0] = '\0';	/* it is this topic's, not that of the next one which waits for an answer */
 			break;
 		case PRISM_STOP:
 		case PRISM_REJECT:
 			prism_route_park(route, PRISM_SINK_STOPPED, lane->conn->error);
+			lane->conn->error[0] = '\0';
 			break;
 		case PRISM_DOUBT:
 		case PRISM_FENCED:

@@ -157,6 +157,9 @@ restores_relation(Node *statement)
 		case T_CreateStmt:
 			relation = ((CreateStmt *) statement)->relation;
 			break;
+		case T_CreateForeignTableStmt:
+			relation = ((CreateForeignTableStmt *) statement)->base.relation;
+			break;
 		case T_CreateSeqStmt:
 			relation = ((CreateSeqStmt *) statement)->sequence;
 			break;

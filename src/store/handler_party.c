@@ -75,18 +75,27 @@ prism_handler_forget_agreement(int32 group_id)
 
 /* ---------- reading ---------- */
 
-/* The role that holds the privilege beside the view's owner; InvalidOid: none does. */
+/*
+ * The role that holds the privilege beside the view's owner.  InvalidOid: none
+ * does, or several, by default privileges where a dump was restored: one of them
+ * was not asked.
+ */
 static Oid
 holder(const Acl *acl, Oid owner, AclMode privilege)
 {
 	/* ACL_DAT(), which compilers warn of; an ACL has no NULLs */
 	const AclItem *items = (const AclItem *) ((const char *) acl + ARR_OVERHEAD_NONULLS(1));
+	Oid			found = InvalidOid;
 
 	for (int i = 0; i < ACL_NUM(acl); i++)
-		if (items[i].ai_grantee != owner && items[i].ai_grantee != ACL_ID_PUBLIC &&
-			(ACLITEM_GET_PRIVS(items[i]) & privilege) != 0)
-			return items[i].ai_grantee;
-	return InvalidOid;
+	{
+		if (items[i].ai_grantee == owner || (ACLITEM_GET_PRIVS(items[i]) & privilege) == 0)
+			continue;
+		if (OidIsValid(found) || items[i].ai_grantee == ACL_ID_PUBLIC)
+			return InvalidOid;
+		found = items[i].ai_grantee;
+	}
+	return found;
 }
 
 static void

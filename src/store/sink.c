@@ -113,6 +113,8 @@ prism_sink_try_attach(int32 sink_id, int32 topic_id)
 			slot->database = MyDatabaseId;
 		}
 	}
+	if (slot != NULL)
+		slot->pid = MyProcPid;
 	LWLockRelease(sinks->lock);
 	return slot;
 }
@@ -129,6 +131,23 @@ prism_sink_attach(int32 sink_id, int32 topic_id)
 				errdetail("All %d places for sinks are in use.", sinks->slot_count),
 				errhint("Raise \"prism.max_topics\" and restart the server."));
 	return slot;
+}
+
+/* Who has taken a sink over in the meantime keeps it. */
+void
+prism_sink_detach_all(void)
+{
+	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < sinks->slot_count; i++)
+	{
+		PrismSinkSlot *slot = &sinks->slots[i];
+
+		if (slot->database == InvalidOid || slot->pid != MyProcPid)
+			continue;
+		slot->pid = 0;
+		(void) prism_sink_change(slot, PRISM_SINK_STARTING, 0, NULL);
+	}
+	LWLockRelease(sinks->lock);
 }
 
 void
@@ -208,6 +227,11 @@ prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, TimestampTz retry_a
 		changed = changed || strncmp(status->error, error, sizeof(status->error) - 1) != 0;
 		strlcpy(status->error, error, sizeof(status->error));
 		status->error_at = now;
+	}
+	else if (state == PRISM_SINK_RUNNING || state == PRISM_SINK_PAUSED || state == PRISM_SINK_STARTING)
+	{
+		status->error[0] = '\0';
+		status->error_at = 0;
 	}
 	SpinLockRelease(&slot->mutex);
 	return changed;

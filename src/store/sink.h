@@ -6,7 +6,8 @@
  * What a sink is stands in prism.sink.  How it fares stands in shared memory,
  * one slot a sink, so that any session sees it without asking the forwarder;
  * the position is also kept in the progress log.  A slot is written by the one
- * forwarder that serves the sink.
+ * forwarder that serves the sink; without one it says STARTING, and no error: what
+ * stands there is what a process sees that lives.
  *
  * src/store/sink.h
  *
@@ -29,7 +30,8 @@ typedef struct PrismSink
 	int32		topic_id;
 	const char *topic_name;
 	const char *backend;
-	const char *server;			/* the foreign server; NULL: brokers */
+	Oid			server_oid;		/* the foreign server; InvalidOid: brokers */
+	const char *server;			/* what it is called */
 	const char *brokers;		/* inline endpoint, comma separated, or NULL */
 	const char *target_name;	/* the topic at the outside */
 	bool		paused;
@@ -83,8 +85,8 @@ typedef struct PrismSinkStatus
 	TimestampTz since;
 	int64		position;		/* the first offset that is not out; -1: not known yet */
 	TimestampTz retry_at;		/* 0: none */
-	TimestampTz error_at;		/* 0: never */
-	char		error[PRISM_SINK_ERROR_BYTES];	/* the last one */
+	TimestampTz error_at;		/* 0: there is none */
+	char		error[PRISM_SINK_ERROR_BYTES];	/* what is in its way; empty: nothing known */
 	int64		counters[PRISM_SINK_COUNTERS];	/* since the server started */
 } PrismSinkStatus;
 
@@ -98,6 +100,9 @@ extern PrismSinkSlot *prism_sink_attach(int32 sink_id, int32 topic_id);
 /* NULL when there is none left. */
 extern PrismSinkSlot *prism_sink_try_attach(int32 sink_id, int32 topic_id);
 
+/* This process serves none of the sinks any more that it had, until it attaches again. Cannot throw. */
+extern void prism_sink_detach_all(void);
+
 /* Free the slots of a database (sink_id 0: all). Cannot throw. */
 extern void prism_sink_forget(Oid database, int32 sink_id);
 
@@ -106,7 +111,7 @@ extern void prism_sink_sweep(void);
 
 /*
  * The one place where a sink's state changes.  error NULL: the last text
- * stays.  True when state or error are not what they were.
+ * stays, unless the state says that it is over (running, paused, starting).  True when state or error are not what they were.
  */
 extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
 							  TimestampTz retry_at, const char *error);

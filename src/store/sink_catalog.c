@@ -34,7 +34,8 @@ enum
 	SINK_PARTITIONS,
 	SINK_REPLICATION,
 	SINK_BYTES_MAX,
-	SINK_FAILURES
+	SINK_FAILURES,
+	SINK_SERVER_OID
 };
 
 /*
@@ -42,7 +43,7 @@ enum
  * here, in one place, and never while sending.
  */
 static const char sink_query[] =
-"SELECT s.sink_id, s.topic_id, t.name, s.backend, s.server::pg_catalog.text,"
+"SELECT s.sink_id, s.topic_id, t.name, s.backend, v.server::pg_catalog.text,"
 " CASE pg_catalog.jsonb_typeof(s.config -> 'brokers')"
 "  WHEN 'array' THEN (SELECT pg_catalog.string_agg(b.broker, ',')"
 "                     FROM pg_catalog.jsonb_array_elements_text(s.config -> 'brokers') AS b(broker))"
@@ -56,10 +57,11 @@ static const char sink_query[] =
 " t.message_bytes_max,"
 " CASE WHEN s.backend = 'memory' AND pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
-"        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END"
-" FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id"
+"        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
+" coalesce(v.server_oid, 0::oid)::pg_catalog.int8"
+" FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id LEFT JOIN prism.sink_server v ON v.sink_id = s.sink_id"
 " WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
-"  THEN s.server = (SELECT f.srvname FROM pg_catalog.pg_foreign_server f WHERE f.oid = $1)"
+"  THEN v.server_oid = $1"
 "  ELSE s.server IS NULL AND EXISTS (SELECT FROM prism.sink o WHERE o.sink_id = $2"
 "   AND o.server IS NULL AND o.backend = s.backend"
 "   AND o.config -> 'brokers' IS NOT DISTINCT FROM s.config -> 'brokers') END"
@@ -125,6 +127,7 @@ make_sink(HeapTuple row)
 	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0);
 	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
 	sink->failures = row_text(row, SINK_FAILURES);
+	sink->server_oid = (Oid) row_number(row, SINK_SERVER_OID);
 	return sink;
 }
 

@@ -9,12 +9,15 @@
  */
 #include "prism.h"
 #include "query.h"
+#include "store/ownership.h"
 #include "store/sink_ddl.h"
 #include "store/topic.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PrismSinkRow *
 prism_sink_of_topic(int32 topic_id)
@@ -25,8 +28,8 @@ prism_sink_of_topic(int32 topic_id)
 	PrismSinkRow *sink = NULL;
 
 	SPI_connect();
-	prism_query("SELECT sink_id, backend, server, config FROM prism.sink"
-				" WHERE topic_id = $1 ORDER BY sink_id",
+	prism_query("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL"
+				" FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
 				1, types, values, NULL);
 	if (SPI_processed > 0)
 	{
@@ -40,9 +43,35 @@ prism_sink_of_topic(int32 topic_id)
 		sink->backend = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 2));
 		sink->server = server != NULL ? MemoryContextStrdup(caller_cxt, server) : NULL;
 		sink->config = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 4));
+		sink->server_dropped = DatumGetBool(SPI_getbinval(row, columns, 5, &isnull));
 	}
 	SPI_finish();
 	return sink;
+}
+
+/* The foreign table that says which server it is; 'server' NULL: none. In SPI. */
+static void
+point_at(int32 sink_id, const char *server)
+{
+	char	   *table = psprintf("sink_%d", sink_id);
+	Oid			schema = get_namespace_oid("prism_log", false);
+
+	if (OidIsValid(get_relname_relid(table, schema)))
+		prism_query(psprintf("DROP FOREIGN TABLE prism_log.%s", table), 0, NULL, NULL, NULL);
+	if (server == NULL)
+		return;
+	prism_query(psprintf("CREATE FOREIGN TABLE prism_log.%s () SERVER %s", table, quote_identifier(server)),
+				0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	prism_own_relation(get_relname_relid(table, schema));
+}
+
+static bool
+points_at(const PrismSinkRow *sink, const char *server)
+{
+	if (sink == NULL || sink->server == NULL || server == NULL)
+		return (sink == NULL || sink->server == NULL) && server == NULL;
+	return !sink->server_dropped && strcmp(sink->server, server) == 0;
 }
 
 void
@@ -64,6 +93,8 @@ prism_sink_set(int32 topic_id, const char *backend, const char *server, const ch
 				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
 				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
 				lengthof(types), types, values, nulls);
+	if (!points_at(sink, server))
+		point_at(sink_id, server);
 	SPI_finish();
 	prism_catalog_changed();
 }
@@ -74,7 +105,12 @@ prism_sink_drop(int32 topic_id)
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(topic_id)};
 
+	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+
+	if (sink == NULL)
+		return;
 	SPI_connect();
+	point_at(sink->sink_id, NULL);
 	prism_query("DELETE FROM prism.sink WHERE topic_id = $1",
 				lengthof(types), types, values, NULL);
 	SPI_finish();

@@ -21,7 +21,8 @@ typedef struct PrismSinkRow
 {
 	int32		sink_id;
 	char	   *backend;
-	char	   *server;			/* NULL: the endpoint stands in config */
+	char	   *server;			/* what it is called now; NULL: the endpoint stands in config */
+	bool		server_dropped; /* 'server' is what it was called */
 	char	   *config;
 } PrismSinkRow;
 

@@ -29,6 +29,7 @@ struct PrismSinkSlot
 	Oid			database;		/* InvalidOid: free */
 	int32		sink_id;
 	int32		topic_id;
+	int			pid;			/* of the forwarder that serves it; 0: none does */
 
 	slock_t		mutex;			/* for what follows */
 	PrismSinkStatus status;

@@ -15,6 +15,7 @@
 #include "store/log.h"
 #include "store/ownership.h"
 #include "store/segment.h"
+#include "store/sink_ddl.h"
 #include "store/topic.h"
 
 #include "access/xact.h"
@@ -48,6 +49,9 @@ is_taken(int32 id)
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
 	snprintf(name, sizeof(name), "handler_%d", id);
+	if (OidIsValid(get_relname_relid(name, schema)))
+		return true;
+	snprintf(name, sizeof(name), "sink_%d", id);
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
 	snprintf(name, sizeof(name), "namespace_%d", id);
@@ -172,11 +176,12 @@ forget_agreements(int32 topic_id)
 static void
 delete_rows(int32 topic_id)
 {
-	static const char *const tables[] = {"handler", "consumer_group", "sink", "jump", "segment", "topic"};
+	static const char *const tables[] = {"handler", "consumer_group", "jump", "segment", "topic"};
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 
 	forget_agreements(topic_id);
+	prism_sink_drop(topic_id);
 	for (int i = 0; i < (int) lengthof(tables); i++)
 		prism_query(psprintf("DELETE FROM prism.%s WHERE topic_id = $1", tables[i]),
 					1, &type, &value, NULL);

@@ -157,6 +157,18 @@ is_sent('killed');
 is(scalar keys %arrived, 60000, 'forwarder killed three times: none is lost');
 is(order_errors(@lines), 0, 'and the order of each key is kept');
 
+# A topic that Kafka refuses, as its name collides with another one's, says so; others that share the connection do not.
+apply('collides.here');
+is_sent('collides.here');
+apply('collides_here');
+wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'collides' FROM prism.sinks WHERE topic = 'collides_here'});
+apply('neighbour');
+publish('neighbour', 1, 3);
+is_sent('neighbour');
+is($node->safe_psql('postgres', q{SELECT string_agg(topic, ' ') FROM prism.sinks WHERE error IS NOT NULL OR error_at IS NOT NULL}), 'collides_here',
+	'the error of a topic is shown with no other');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace(n, true) FROM unnest(ARRAY['collides.here', 'collides_here', 'neighbour']) AS n});
+
 # Packets vanish: the server still stops at once.
 use_kafka($node, $kafka->proxied_address);
 publish('orders', 200, 210);

@@ -201,6 +201,7 @@ like($copy->safe_psql('postgres', "SELECT DISTINCT error FROM prism.sinks"), qr/
 $copy->safe_psql('postgres', 'SELECT prism.adopt()');
 is_sent('idle', $copy);
 wait_for_value($copy, state_of('pay'), 'diverged');
+is($copy->safe_psql('postgres', q{SELECT state, sink_state, hint ~ 'prism.skip' FROM prism.status WHERE namespace = 'pay'}), 'error|diverged|t', 'prism.status says what to do');
 is(faults('pay', 1 .. 100, 20001 .. 80020), '', 'prism.adopt() lets the copy take over; where the original went on, it asks');
 $copy->safe_psql('postgres', "SELECT prism.skip('pay', to_position => (SELECT \"position\" FROM prism.sinks WHERE topic = 'pay'))");
 $copy->safe_psql('postgres', "SELECT prism.resume('pay')");
