@@ -255,8 +255,9 @@ return_damaged_row(PrismReader *reader, PrismMessage *message)
 	PrismRow   *row = &reader->row;
 	const char *damage = row->damage;
 	int64		offset = Max(row->head.offset + row->next, reader->position);
-	int64		end = Min(end_of_row(reader), reader->stable);
+	int64		end = end_of_row(reader);	/* a function with effects is nothing for Min() */
 
+	end = Min(end, reader->stable);
 	row->damage = NULL;
 	row->next = row->messages;
 	return offset < end && return_damaged(reader, damage, offset, row->head.created_at, end, message);

@@ -62,6 +62,9 @@ enum
 	NAMESPACE_NAME
 };
 
+/* As of prism.segment_messages. */
+#define SEGMENT_MESSAGES_MIN 1024
+
 static HTAB *topics = NULL;
 static uint64 generation = 1;
 static Oid	topic_catalog_relid = InvalidOid;
@@ -234,6 +237,14 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 			prism_topic_release(&found);
 			return NULL;
 		}
+		/* it never changes: with another one, offsets would be looked for in other segments */
+		if (prism_preloaded && found.counter->segment_messages != found.segment_messages)
+		{
+			found.damage = "segment_messages is not what it was";
+			tell_of_damage(&found, busy);
+			prism_topic_release(&found);
+			return NULL;
+		}
 		return enter_topic(&found, generation == read_at);
 	}
 }
@@ -385,7 +396,7 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 	value = heap_getattr(tuple, TOPIC_DEAD_LETTER_OF, descriptor, &isnull);
 	topic->dead_letter_of = isnull ? 0 : DatumGetInt32(value);
 
-	topic->damage = topic->segment_messages <= 0 || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
+	topic->damage = topic->segment_messages < SEGMENT_MESSAGES_MIN || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
 		: topic->message_bytes_max <= 0 ? "message_bytes_max is out of range"
 		: topic->dropped_end < 0 ? "dropped_end is out of range"
 		: !policy_is_sound ? "policy holds what prism has not written"

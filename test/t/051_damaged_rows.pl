@@ -4,7 +4,6 @@
 use PrismTest;
 
 my $node = prism_node('main', conf => <<'CONF');
-prism.segment_messages = 1024
 prism.max_topics = 64
 autovacuum = off
 CONF
@@ -78,7 +77,7 @@ wait_for_value($node, q{SELECT bool_and(state = 'running' AND lag_messages = 0) 
 apply('more');
 sql(q{BEGIN; SELECT prism.publish('more', 'm' || i) FROM generate_series(1, 5) i; COMMIT; SELECT prism.publish('more', 'last')});
 damage(segment('more'), 'messages = 7', 'messages = 5');
-is(sql(q{SELECT count(*), count(prism.ack(m)) FROM prism.consume('more', 'g') m}), '6|6', 'a row that claims the positions of the next one takes none of them');
+is(sql(q{SELECT count(*) FROM prism.read('more')}) . sql(q{SELECT count(prism.ack(m)) FROM prism.consume('more', 'g') m}), '66', 'a row that claims the positions of the next one takes none of them');
 my $at = sql(q{SELECT "position" FROM prism.read('good') WHERE payload = 'm1'});
 my $behind = sql(q{SELECT "position" FROM prism.read('good') WHERE payload = 'last'});
 sql("SELECT prism.pause(name) FROM unnest('{good," . join(',', sort keys %batch) . "}'::text[]) name");
@@ -118,5 +117,198 @@ pass('skipping what is damaged lets them go on');
 $node->restart;
 views_answer('after a restart');
 is(sql("SELECT count(*) FROM prism.consume('$_', 'g')"), '1', "$_: the group goes on where it was") for qw(cut none);
+sql("SELECT prism.drop_namespace(name, true) FROM unnest('{" . join(',', sort keys %batch) . "}'::text[]) name");
+
+# ---------- headers of another shape ----------
+
+my %headers = (array => '[1, ["x"]]', number => '{"a": 1}', nested => '{"a": {"b": [1, 2]}}', scalar => '"x"', none => 'null');
+apply('shapes');
+for my $shape (sort keys %headers)
+{
+	sql("SELECT prism.publish('shapes', '$shape', headers => '{\"a\": \"b\"}')");
+	damage(segment('shapes'), "headers = '$headers{$shape}'", qq{payload = '$shape'});
+}
+is(sql(q{SELECT count(prism.reject(m, 'its headers')) FROM prism.consume('shapes', 'g') m}), '5', 'messages whose headers are none can be rejected');
+is(sql(q{SELECT string_agg(headers ->> 'dead_letter_headers', ' ' ORDER BY "position") FROM prism.read('shapes.dlq') WHERE headers ->> 'dead_letter_group' = 'g'}),
+	join(' ', map { $headers{$_} } sort keys %headers), 'their dead letters tell what they had');
+is(sql(q{SELECT prism.redrive('shapes')}) > 0, 1, 'and can be published again');
+
+# ---------- the progress log ----------
+
+sub progress_record
+{
+	my ($kind, $change) = @_;
+	my $table = segment('__prism_progress');
+	damage($table, $change, qq{"offset" = (SELECT max("offset") FROM $table WHERE key = '$kind')});
+	return;
+}
+
+# A group and a sink whose last record is damaged stop; others do not, and a place to go on makes them whole.
+sql(q{SELECT prism.create_group('good', 'other')});
+is(sql(q{SELECT count(prism.ack(m)) > 0 FROM prism.consume('good', 'g') m}), 't', 'something is acknowledged');
+is(sql(q{SELECT count(prism.ack(m)) > 0 FROM prism.consume('good', 'other') m}), 't', 'by two groups');
+my $group = 'g' . sql(q{SELECT group_id FROM prism.consumer_group JOIN prism.topic t USING (topic_id) WHERE t.name = 'good' AND consumer_group.name = 'g'});
+my $sink = 's' . sql(q{SELECT sink_id FROM prism.sink JOIN prism.topic t USING (topic_id) WHERE t.name = 'shapes'});
+for my $change (q{payload = substring(payload FOR 9)}, q{payload = NULL}, q{payload = set_byte(payload, 1, 0)}, q{payload = set_byte(payload, 10, 255)},
+	q{payload = payload || payload}, q{payload = set_byte(payload, 0, 9)})
+{
+	sql(q{SELECT prism.publish('good', 'more')});
+	is(sql(q{SELECT count(prism.ack(m)) FROM prism.consume('good', 'g') m}), 1, "an acknowledgement, then: $change");
+	progress_record($group, $change);
+	$node->restart;
+	like(error_of(q{SELECT * FROM prism.consume('good', 'g')}), qr/XX001: the state of consumer group "g" of topic "good" is damaged\nDETAIL:  .* position \d+ of the progress log.*\nHINT:  SELECT prism.seek\('good', 'g', position\)/, 'the group is stopped');
+	is(sql(q{SELECT count(prism.ack(m)) FROM prism.consume('good', 'other') m}), 1, 'another group of the topic is not');
+	is(sql(q{SELECT count(*) FROM prism.groups WHERE topic = 'good'}), 2, 'prism.groups shows both');
+	sql(q{SELECT prism.seek('good', 'g', 'latest')});
+	is(sql(q{SELECT count(*) FROM prism.consume('good', 'g')}), 0, 'a seek gives the group another state');
+}
+for my $change (q{payload = substring(payload FOR 9)}, q{payload = ''}, q{payload = set_byte(payload, 2, 99)})
+{
+	sql(q{SELECT prism.publish('shapes', 'more')});
+	wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'shapes'});
+	$node->stop;
+	$node->append_conf('postgresql.conf', 'prism.enabled = off');
+	$node->start;
+	progress_record($sink, $change);
+	$node->append_conf('postgresql.conf', 'prism.enabled = on');
+	$node->reload;
+	wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'record \d+ of the progress log is damaged' FROM prism.sinks WHERE topic = 'shapes'});
+	pass("a sink stops: $change");
+	sql(q{SELECT prism.publish('good', 'more')});
+	wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'good'});
+	pass('and the others go on');
+	sql(q{SELECT prism.skip('shapes', to_position => (SELECT max("position") + 1 FROM prism.read('shapes'))), prism.resume('shapes')});
+	wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'shapes'});
+	pass('a skip tells it where to go on');
+}
+views_answer('with a damaged progress log');
+
+# ---------- anything, anywhere ----------
+
+my $seed = $ENV{PRISM_SEED} // int rand 1_000_000;
+note("PRISM_SEED=$seed");
+srand $seed;
+sub any { return $_[ int rand @_ ] }
+
+my @bad = map { "bad$_" } 1 .. 4;
+apply(@bad);
+sql(q{SELECT prism.create_group('good', 'counter', 'latest')});
+my $expected = 0;
+
+sub any_row_change
+{
+	my $byte = int rand 256;
+	my $at = 'least(length(payload) - 1, ' . int(rand 60) . ')';
+	return any(
+		"payload = CASE WHEN length(payload) > 0 THEN set_byte(payload, $at, $byte) END",
+		"payload = CASE WHEN length(payload) > 0 THEN set_bit(payload, $at * 8, 1 - get_bit(payload, $at * 8)) END",
+		"payload = substring(payload FOR $at)", 'payload = NULL', "payload = ''", q{payload = payload || '\x0011'},
+		'messages = ' . any(-1, 0, 1, 2, 5, 511, 512, 513, 2147483647),
+		'remaining = ' . any(-2147483648, -1, 3, 2147483647),
+		'created_at = ' . any(map { "'$_'" } 'infinity', '-infinity', '4714-11-24 00:00+00 BC', '294276-12-31 00:00+00', '2000-01-01'),
+		'headers = ' . any('NULL', map { "'$_'" } values %headers, '{"a": "b"}'),
+		'key = ' . any('NULL', map { "'$_'" } 'g1', 's2', 's', 'p', 'p1,2,k', 'p99999999999,99999999999999999999,k', 'p1,0,-', 'x' x 200, "g$byte", "s$byte"),
+		qq{"offset" = "offset" + } . any(1, 3, -1, 600, 1000000),
+		q{id = '00000000-0000-0000-0000-000000000000'});
+}
+
+sub any_catalog_change
+{
+	my $number = any(-9223372036854775807, -1, 0, 1, 77, 9223372036854775807);
+	my $json = any(map { "'$_'" } '[]', '"x"', '1', 'null', '{}', '{"topic": 7, "patterns": 3, "max_message_size": "x"}', '{"max_backlog": "x"}', '{"max_backlog": -5}',
+		'{"retention_ms": 1e300}', '{"lease_us": 1e40, "max_attempts": -3, "backoff_us": ["x", 1e99]}', '{"batch_size": "many", "failures": [1]}', '{"partitions": -1, "brokers": [{"a": 1}]}');
+	my $id = "SELECT topic_id FROM prism.topic WHERE name LIKE 'bad%' ORDER BY random() LIMIT 1";
+	return any(
+		"UPDATE prism.topic SET segment_messages = $number WHERE topic_id = ($id)",
+		"UPDATE prism.topic SET message_bytes_max = $number WHERE topic_id = ($id)",
+		"UPDATE prism.topic SET policy = $json WHERE topic_id = ($id)",
+		"UPDATE prism.topic SET dropped_end = $number WHERE topic_id = ($id)",
+		"UPDATE prism.topic SET namespace_id = 12345 WHERE topic_id = ($id)",
+		"UPDATE prism.sink SET config = $json WHERE topic_id = ($id)",
+		"UPDATE prism.sink SET topic_id = 54321 WHERE topic_id = ($id)",
+		"UPDATE prism.sink SET backend = 'nothing' WHERE topic_id = ($id)",
+		"UPDATE prism.consumer_group SET config = $json WHERE topic_id = ($id)",
+		"UPDATE prism.consumer_group SET start_from = $number WHERE topic_id = ($id)",
+		"UPDATE prism.namespace SET config = $json WHERE name LIKE 'bad%' AND name = '" . any(@bad) . "'",
+		"INSERT INTO prism.segment VALUES (($id), $number, now()) ON CONFLICT DO NOTHING",
+		"INSERT INTO prism.jump VALUES (($id), $number, " . any(-5, 0, 5) . ') ON CONFLICT DO NOTHING');
+}
+
+my %allowed = map { $_ => 1 } qw(XX001 55000 42704 42710 22023 53400);
+my %seen;
+
+sub try_anything
+{
+	my ($topic) = @_;
+	for my $query ("SELECT count(*) FROM prism.read('$topic', NULL, 100000)", "SELECT count(*) FROM prism.read('$topic', " . int(rand 40) . ', 100000)',
+		"SELECT count(prism.ack(m)) FROM prism.consume('$topic', 'g', 3) m", "SELECT count(prism.reject(m, 'fuzz')) FROM prism.consume('$topic', 'h', 2) m",
+		"SELECT prism.redrive('$topic')", "SELECT prism.seek('$topic', 'g', 'earliest')", "SELECT prism.seek('$topic', 'h', '2020-01-01')",
+		"SELECT prism.publish('$topic', 'x', deliver_at => now() + '50 ms')", "SELECT prism.publish('$topic', 'y', 'key', '{\"a\": \"b\"}')",
+		"SELECT prism.resume('$topic')", "SELECT prism.skip('$topic')", "SELECT prism.plan('{name: $topic, backend: memory}')")
+	{
+		my $error = error_of($query);
+		next unless $error =~ /ERROR:  (\w{5}): (.*)/;
+		$seen{$1}++;
+		ok(0, "$query: $1 $2") unless $allowed{$1};
+	}
+	return;
+}
+
+my $end = time + ($ENV{PRISM_FUZZ_SECONDS} // 15);
+my $rounds = 0;
+while (time < $end)
+{
+	$rounds++;
+	my $topic = any(@bad);
+	sql(qq{BEGIN; SELECT prism.publish('$topic', repeat('x', i * } . any(1, 10, 900) . qq{), 'k' || i % 3, '{"name": "value"}') FROM generate_series(1, 6) i; COMMIT});
+	(undef) = $node->psql('postgres', "SELECT count(prism.ack(m)) FROM prism.consume('$topic', '" . any('g', 'h') . "', 4) m; SELECT prism.publish('$topic', 'later', 'k', deliver_at => now() + '100 ms')");
+	my @catalog = ();
+	for (1 .. 1 + int rand 3)
+	{
+		if (rand() < 0.6)
+		{
+			my $name = any($topic, $topic, '__prism_progress', '__prism_delayed');
+			my $table = segment($name);
+			# of prism's own topics what is of the bad ones alone
+			my $whose = $name eq $topic ? 'true' : $name eq '__prism_progress'
+			  ? q{key IN (SELECT 'g' || group_id FROM prism.consumer_group JOIN prism.topic t USING (topic_id) WHERE t.name LIKE 'bad%'
+				UNION SELECT 's' || sink_id FROM prism.sink JOIN prism.topic t USING (topic_id) WHERE t.name LIKE 'bad%')}
+			  : q{key LIKE 'p%'};
+			$node->psql('postgres', "UPDATE $table SET " . any_row_change() . " WHERE ctid = (SELECT ctid FROM $table WHERE $whose ORDER BY random() LIMIT 1)");
+		}
+		else
+		{
+			push @catalog, any_catalog_change();
+		}
+	}
+	# a catalogue that lies is put right again
+	sql(q{CREATE TABLE kept_topic AS SELECT * FROM prism.topic; CREATE TABLE kept_sink AS SELECT * FROM prism.sink;
+		CREATE TABLE kept_group AS SELECT * FROM prism.consumer_group; CREATE TABLE kept_namespace AS SELECT * FROM prism.namespace; CREATE TABLE kept_segment AS SELECT * FROM prism.segment; CREATE TABLE kept_jump AS SELECT * FROM prism.jump});
+	$node->psql('postgres', $_) for @catalog;
+	sql('SELECT prism.wake_workers()') if @catalog;
+	$node->restart if rand() < 0.05;
+	try_anything($topic);
+	for my $view (qw(topics namespaces groups sinks status metrics outbox))
+	{
+		my $error = error_of("SELECT count(*) FROM prism.$view");
+		ok(0, "prism.$view: $error") if $error =~ /ERROR/;
+	}
+	sql(q{SELECT prism.publish('good', 'counted')});
+	$expected++;
+	sql(q{BEGIN; TRUNCATE prism.topic, prism.sink, prism.consumer_group, prism.namespace, prism.segment, prism.jump;
+		INSERT INTO prism.topic SELECT * FROM kept_topic; INSERT INTO prism.sink SELECT * FROM kept_sink; INSERT INTO prism.consumer_group SELECT * FROM kept_group;
+		INSERT INTO prism.namespace SELECT * FROM kept_namespace; INSERT INTO prism.segment SELECT * FROM kept_segment; INSERT INTO prism.jump SELECT * FROM kept_jump;
+		DROP TABLE kept_topic, kept_sink, kept_group, kept_namespace, kept_segment, kept_jump; COMMIT}) if @catalog;
+	sql(q{DROP TABLE IF EXISTS kept_topic, kept_sink, kept_group, kept_namespace, kept_segment, kept_jump}) if !@catalog;
+}
+note("$rounds rounds; errors: " . join(', ', map { "$_ $seen{$_} times" } sort keys %seen));
+cmp_ok($seen{XX001}, '>', 0, 'damage was met');
+my $counted = 0;
+while ((my $more = sql(q{SELECT count(prism.ack(m)) FROM prism.consume('good', 'counter') m})) > 0) { $counted += $more }
+is($counted, $expected, 'another topic has all its messages, each once');
+wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'good'});
+pass('and its sink has sent them');
+views_answer('after all of it');
+is(log_count($node, 'PANIC|TRAP|was terminated by signal'), 0, 'no process crashed');
 
 done_testing();
