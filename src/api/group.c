@@ -272,6 +272,7 @@ fill_state(PrismTopic *topic, const char *name, Datum *values, bool *nulls)
 	memset(nulls, false, STATE_COLUMNS * sizeof(bool));
 	status = look.status;
 	nulls[STATE_LAG_SECONDS] = status.oldest_unknown;
+	nulls[STATE_LAG_MESSAGES] = status.lag_unknown;
 	values[STATE_POSITION] = Int64GetDatum(status.position);
 	values[STATE_IN_FLIGHT] = Int32GetDatum(status.in_flight);
 	values[STATE_AVAILABLE] = Int32GetDatum(status.available);

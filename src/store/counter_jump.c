@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "query.h"
 #include "store/counter.h"
+#include "store/index_choice.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
 
@@ -109,9 +110,8 @@ prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64
 static List *
 read_jumps(int32 topic_id, int64 from, int64 to, int max)
 {
-	Oid			schema = get_namespace_oid("prism", false);
-	Relation	catalog = table_open(get_relname_relid("jump", schema), AccessShareLock);
-	Relation	index = index_open(get_relname_relid("jump_pkey", schema), AccessShareLock);
+	Relation	catalog = table_open(get_relname_relid("jump", get_namespace_oid("prism", false)), AccessShareLock);
+	Relation	index = index_open(prism_index_choose(catalog, 2), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	List	   *jumps = NIL;
 	ScanKeyData keys[2];

@@ -212,6 +212,7 @@ typedef struct PrismGroupStatus
 	int64		lag_messages;	/* unfinished and not yet read */
 	TimestampTz oldest;			/* when the oldest unfinished message was published; 0: there is none */
 	bool		oldest_unknown; /* it would have to be read from tables that somebody has locked */
+	bool		lag_unknown;	/* likewise: then it is too large */
 	TimestampTz oldest_held;	/* when the oldest one in flight was published; 0: none is */
 	int			consumers;		/* sessions that hold messages */
 	bool		full;			/* the window has no room for what waits */

@@ -34,6 +34,32 @@ look_at_first(void *arg)
 	prism_reader_close(reader);
 }
 
+/* Messages behind what the group has read. */
+typedef struct UnreadLook
+{
+	PrismTopic *topic;
+	int64		from;
+	int64		to;
+	int64		messages;
+} UnreadLook;
+
+static void
+look_at_unread(void *arg)
+{
+	UnreadLook *look = arg;
+
+	look->messages = prism_counter_distance(look->topic, look->from, look->to);
+}
+
+/* False: it would have to be read from tables that somebody has locked. */
+static bool
+count_unread(UnreadLook *look)
+{
+	look->from = Max(look->from, look->topic->dropped_end);
+	return prism_counter_recent_distance(look->topic->counter, look->from, look->to, &look->messages) ||
+		prism_look_without_waiting(look_at_unread, look);
+}
+
 /* What only the entries tell: which sessions have some, and since when the oldest of them is there. */
 typedef struct Held
 {
@@ -84,7 +110,7 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	int64		stable = prism_log_stable(ref->topic);
 	Held		held = {.sessions = palloc(prism_group_window * sizeof(uint32))};
 	PrismEntry *oldest;
-	int64		unread;
+	UnreadLook	unread = {.topic = ref->topic,.to = stable};
 
 	if (!prism_group_lock_if(ref->group, ref->generation))
 	{
@@ -109,10 +135,11 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	status->consumers = distinct_sessions(&held);
 	pfree(held.sessions);
 
-	unread = prism_counter_distance(ref->topic, status->read_end, Max(stable, status->read_end));
-	status->lag_messages += unread;
+	unread.from = status->read_end;
+	status->lag_unknown = !count_unread(&unread);
+	status->lag_messages += unread.messages;
 	status->oldest_unknown = false;
-	if (status->oldest == 0 && unread > 0)
+	if (status->oldest == 0 && unread.messages > 0)
 	{
 		FirstLook	look = {.topic = ref->topic, .from = status->read_end};
 

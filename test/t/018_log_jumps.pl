@@ -51,6 +51,13 @@ for my $round (1 .. 20)
 	restart();
 }
 is(sql('SELECT count(*) FROM prism.jump'), 0, 'no jump was written down');
+
+# A view does not wait for who has the tables locked in which that would have to be looked for.
+my $locker = $node->background_psql('postgres');
+$locker->query_safe(sql(q{SELECT format('BEGIN; LOCK TABLE prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 'strict'}));
+is(sql(q{SET statement_timeout = '20s'; SELECT topic || ' ' || coalesce(lag_messages::text, 'unknown') FROM prism.groups WHERE topic IN ('strict', 'aside') ORDER BY topic DESC}),
+	"strict unknown\naside 8", 'a view says that it does not know');
+$locker->quit;
 lag_is($_, 'after 20 crashes') for 'strict', 'aside';
 publish('strict', 1);
 lag_is('strict', 'and a publisher is not refused');
