@@ -11,21 +11,28 @@ class Dropper(Client):
         self.topics = topics
 
     def turn(self, rng):
-        topic = rng.choice(self.topics)
-        if rng.random() < 0.5:
-            with_group = f", consumers: [{{group: g-{topic}, max_attempts: 0}}]" if rng.random() < 0.5 else ""
-            self.connection.run("SELECT prism.apply($1)", f"{{name: {topic}, client_api: queue, backend: {rng.choice(('memory', 'postgres'))}{with_group}}}")
+        # one of them is fought over
+        topic = rng.choices(self.topics, (4, 1, 1))[0]
+        act = rng.choice(("apply", "apply", "drop", "grant", "revoke"))
+        if act in ("grant", "revoke"):
+            self.connection.run(f"SELECT prism.{act}($1, $2, 'torture_handler')", topic, rng.choice(("publish", "read")))
+        elif act == "apply":
+            self.connection.run("SELECT prism.apply($1)", self.configuration(rng, topic))
         else:
             self.begin()
             self.connection.run("SELECT prism.drop_namespace($1, $2)", topic, rng.random() < 0.7)
-            again = rng.random() < 0.3
-            if again:
-                self.connection.run("SELECT prism.apply($1)", f"{{name: {topic}, client_api: queue}}")
+            if rng.random() < 0.3:
+                self.connection.run("SELECT prism.apply($1)", self.configuration(rng, topic))
             if rng.random() < 0.2:
                 self.rollback()
             else:
                 self.commit(ledger=False)
-        self.world.stop.wait(rng.uniform(0, 0.1))
+        self.world.stop.wait(rng.choice((0, 0, 0.02, 0.1)))
+
+    def configuration(self, rng, topic):
+        groups = [f"{{group: g-{topic}, max_attempts: {rng.randrange(3)}}}", f"{{group: other, lease: {rng.randrange(1, 4)}s}}"]
+        return (f"{{name: {topic}, client_api: queue, backend: {rng.choice(('memory', 'postgres'))}, "
+                f"needs: {{max_message_size: {rng.choice(('1MB', '2MB'))}}}, consumers: [{', '.join(groups[:rng.randrange(3)])}]}}")
 
 
 class Regrouper(Client):
@@ -37,7 +44,8 @@ class Regrouper(Client):
         self.topics = topics
 
     def turn(self, rng):
-        topic, group = rng.choice(self.topics), f"come{rng.randrange(3)}"
+        # the one that is fought over stands in configurations too
+        topic, group = rng.choice(self.topics), rng.choice(("come0", "come1", "other", "other"))
         act = rng.choice(("create", "consume", "consume", "drop"))
         if act == "create":
             self.connection.run("SELECT prism.create_group($1, $2, $3)", topic, group, rng.choice(("earliest", "latest")))
@@ -73,17 +81,26 @@ class Operator(Client):
 
 
 class Locker(Client):
-    """Locks the last segment of a topic for a moment, as VACUUM FULL does: who publishes there waits before he takes offsets."""
-    allowed = {"42P01"}         # retention was faster
+    """Locks a table for a moment, as VACUUM FULL does: the last segment of a topic, so that who publishes there waits before
+    he takes offsets, or one with messages for later, so that the scheduler waits in the middle of its turn; now and then a new one."""
+    allowed = {"42P01"}         # it was dropped meanwhile
 
     def __init__(self, world, name, topic):
         super().__init__(world, name)
         self.topic = topic
 
     def turn(self, rng):
-        number = self.connection.value("SELECT next_position / segment_messages FROM prism.topics s JOIN prism.topic t ON t.name = s.topic WHERE t.name = $1", self.topic)
-        self.begin()
-        self.connection.run(f"LOCK TABLE prism_log.topic_{self.world.stable[self.topic]}_{number} IN ACCESS EXCLUSIVE MODE")
-        self.world.stop.wait(rng.uniform(0, 0.06))
-        self.rollback()
-        self.world.stop.wait(rng.uniform(0, 0.15))
+        fate = rng.random()
+        if fate < 0.5:
+            table = self.connection.value("SELECT 'topic_' || t.topic_id || '_' || next_position / segment_messages FROM prism.topics s "
+                                          "JOIN prism.topic t ON t.name = s.topic WHERE t.name = $1", self.topic)
+        else:
+            table = self.connection.value("SELECT 'delayed_' || bucket_id FROM prism.delay_bucket WHERE NOT retired ORDER BY random() LIMIT 1")
+        if table is not None:
+            self.begin()
+            self.connection.run(f"LOCK TABLE prism_log.{table} IN ACCESS EXCLUSIVE MODE")
+            if fate > 0.9:
+                self.connection.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'prism scheduler'")
+            self.world.stop.wait(rng.uniform(0.1, 0.6) if fate > 0.9 else rng.uniform(0, 0.1))
+            self.rollback()
+        self.world.stop.wait(rng.uniform(0, 0.1))

@@ -32,8 +32,8 @@ class Message:
         self.history = []
 
     def payload(self):
-        unit = hashlib.md5(str(self.uid).encode()).hexdigest()
-        filler = (unit * (self.size // 32 + 1))[:self.size]
+        # not to be compressed
+        filler = hashlib.shake_128(str(self.uid).encode()).hexdigest(self.size // 2 + 1)
         return f'{{"u": {self.uid}, "n": {self.n}, "f": "{filler}"}}'.encode()
 
 

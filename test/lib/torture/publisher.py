@@ -138,7 +138,7 @@ class Spiller(Client):
         self.begin()
         if rng.random() < 0.5:
             self.connection.run("SAVEPOINT s")
-        self.connection.run("SELECT prism.publish_batch('s1', array_agg(convert_to(repeat('x', 1000), 'UTF8'))) FROM generate_series(1, 200)")
+        self.connection.run("SELECT prism.publish_batch('s1', array_agg(sha512(n::text::bytea) || sha512((-n)::text::bytea))) FROM generate_series(1, 2000) n")
         self.rollback()
         self.world.stop.wait(rng.uniform(0.1, 1))
 
@@ -161,18 +161,18 @@ class Later(Publisher):
 class Newborn(Client):
     """Makes a topic and publishes to it for later in one transaction; the message must come, then the topic goes."""
     allowed = {"53400", "55000"}
-    settings = "SET commit_fault.pause_us = 50000;"     # visible and settled, but the others' caches not yet told
+    settings = "SET commit_fault.settled_ms = 150;"     # visible, but the others' caches are not yet told
 
     def turn(self, rng):
         name = f"n{self.turns}-{self.name.replace(' ', '-')}"
         t = self.begin()
         self.connection.run("SELECT prism.apply($1)", f"{{name: {name}, client_api: queue}}")
-        now = rng.random() < 0.5
-        due = self.connection.value(f"SELECT clock_timestamp() + interval '{0.05 if now else rng.uniform(0.1, 1):.3f} s'")
+        soon = rng.random() < 0.8
+        due = self.connection.value(f"SELECT clock_timestamp() + interval '{0.02 if soon else rng.uniform(0.1, 1):.3f} s'")
         message = self.model.message(t, name, "later", 0, 20, due)
         self.connection.run(DELAYED, name, "\\x" + message.payload().hex(), "later", due)
         message.topic_id = self.topic_id(name)
-        time.sleep(rng.choice((0, 0.05, 0.2, 0.4)))
+        time.sleep(rng.choice((0, 0, 0.02, 0.1)))
         self.commit()
         self.await_message(name, message)
         self.connection.run("SELECT prism.drop_namespace($1, true)", name)
