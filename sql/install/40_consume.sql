@@ -78,7 +78,7 @@ CREATE FUNCTION prism.group_states(
     OUT delayed integer, OUT lag_messages bigint, OUT lag_seconds double precision, OUT window_full boolean,
     OUT ordering text, OUT oldest_unacknowledged_seconds double precision, OUT consumers integer
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_group_states';
 COMMENT ON FUNCTION prism.group_states() IS
 'The consumer groups of topics that the caller may consume, read or administer. Behind prism.groups.';

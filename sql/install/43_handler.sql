@@ -24,7 +24,7 @@ CREATE FUNCTION prism.handler_states(
     OUT timeout interval, OUT state text, OUT since timestamptz, OUT error text, OUT error_at timestamptz,
     OUT retry_at timestamptz, OUT calls_total bigint, OUT messages_total bigint, OUT failures_total bigint
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
     AS 'MODULE_PATHNAME', 'prism_handler_states';
 COMMENT ON FUNCTION prism.handler_states() IS
 'The handlers of topics on which the caller holds a privilege; errors of calls for administrators and for members of the handler''s role. Behind prism.handlers.';

@@ -3,7 +3,7 @@
 CREATE FUNCTION prism.worker_slots(OUT kind text, OUT database_oid oid, OUT server_oid oid, OUT sink_id integer,
                                    OUT pid integer, OUT state text, OUT since timestamptz, OUT restarts integer,
                                    OUT error text, OUT hint text, OUT role_oid oid)
-RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'prism_workers';
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME', 'prism_workers';
 COMMENT ON FUNCTION prism.worker_slots() IS
 'The workers of this server that are wanted, with or without a process; nothing for roles that are neither superuser, nor owner of the extension, nor members of pg_read_all_stats. Behind prism.workers.';
 

@@ -7,7 +7,7 @@ CREATE FUNCTION prism.sink_states(OUT sink_id integer, OUT topic text, OUT sink 
                                   OUT messages_total bigint, OUT bytes_total bigint, OUT retries_total bigint,
                                   OUT rejected_total bigint, OUT dead_letters_total bigint, OUT splits_total bigint,
                                   OUT doubts_total bigint)
-RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_sink_states';
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'prism_sink_states';
 COMMENT ON FUNCTION prism.sink_states() IS
 'The sinks of topics on which the caller holds a privilege; the error text for administrators only. Behind prism.sinks.';
 

@@ -329,32 +329,43 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* With their messages, groups and sinks; dead letters are topics of their own. */
+/* With its messages, groups and sinks. */
+static void
+drop_topic(int32 topic_id, const char *topic_name, bool force)
+{
+	if (!force)
+		prism_namespace_check_waiting(topic_id, topic_name,
+									  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+	if (!force && prism_delay_waiting(topic_id))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("messages of topic \"%s\" wait for the time of their delivery", topic_name),
+				errdetail("prism.topics shows how many, and when the next one is due."),
+				errhint("Wait until they are delivered, or lose them by prism.drop_namespace(name, force => true)."));
+	prism_topic_drop(topic_id);
+}
+
+/*
+ * Dead letters are topics of their own.  While a drop waits for those who use
+ * the topic, one of them may make it: look again until there is none.
+ */
 static void
 drop_topics(int32 namespace_id, bool force)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(namespace_id)};
 	SPITupleTable *topics;
+	uint64		count;
 	bool		isnull;
 
-	prism_query("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
-				1, types, values, NULL);
-	topics = SPI_tuptable;
-	for (uint64 i = 0; i < topics->numvals; i++)
+	do
 	{
-		int32		topic_id = DatumGetInt32(SPI_getbinval(topics->vals[i], topics->tupdesc, 1, &isnull));
-		char	   *topic_name = SPI_getvalue(topics->vals[i], topics->tupdesc, 2);
-
-		if (!force)
-			prism_namespace_check_waiting(topic_id, topic_name,
-										  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
-		if (!force && prism_delay_waiting(topic_id))
-			ereport(ERROR,
-					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("messages of topic \"%s\" wait for the time of their delivery", topic_name),
-					errdetail("prism.topics shows how many, and when the next one is due."),
-					errhint("Wait until they are delivered, or lose them by prism.drop_namespace(name, force => true)."));
-		prism_topic_drop(topic_id);
-	}
+		prism_query("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
+					1, types, values, NULL);
+		topics = SPI_tuptable;
+		count = topics->numvals;
+		for (uint64 i = 0; i < count; i++)
+			drop_topic(DatumGetInt32(SPI_getbinval(topics->vals[i], topics->tupdesc, 1, &isnull)),
+					   SPI_getvalue(topics->vals[i], topics->tupdesc, 2), force);
+	} while (count > 0);
 }

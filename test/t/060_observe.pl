@@ -134,6 +134,10 @@ is($standby->safe_psql('postgres', q{SELECT topic, next_position IS NULL, segmen
 is($standby->safe_psql('postgres', q{SELECT namespace, state FROM prism.status}), 'watched|ok', 'prism.status works');
 like($standby->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_topic_segments\{namespace="watched",topic="watched"\} 2$/m, 'prism.metrics_text() too');
 
+# Who asks for them once in a while must not have them compiled.
+is($primary->safe_psql('postgres', "EXPLAIN SELECT * FROM prism.$_") =~ /cost=[0-9.]+\.\.(\d+)/ && $1 < 20000, 1, "prism.$_ is no dear query to the planner")
+  for qw(topics groups sinks status metrics workers handlers namespaces outbox);
+
 # A database in which plain strings mean something else is one as any.
 my $metrics = q{SELECT DISTINCT regexp_replace(line, '[0-9.e+-]+$', '') FROM regexp_split_to_table(prism.metrics_text(), '\n') AS line WHERE line LIKE '%watched%' OR line LIKE '# HELP%'};
 $primary->safe_psql('postgres', 'CREATE DATABASE "backslash"; ALTER DATABASE "backslash" SET standard_conforming_strings = off');
