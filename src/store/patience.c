@@ -65,7 +65,7 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg)
 	MemoryContext caller_cxt = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
 	bool		before = prism_never_waits;
-	volatile bool done = false;
+	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller_cxt);
@@ -73,14 +73,11 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg)
 	PG_TRY();
 	{
 		look(arg);
-		done = true;
 	}
 	PG_CATCH();
 	{
-		prism_never_waits = before;
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(caller_cxt);
+		error = CopyErrorData();
 		FlushErrorState();
 	}
 	PG_END_TRY();
@@ -88,7 +85,11 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg)
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(caller_cxt);
 	CurrentResourceOwner = caller_owner;
-	return done;
+
+	/* only now: an error that left the subtransaction open would leave the session in it */
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 /* ---------- what belongs to a table ---------- */
