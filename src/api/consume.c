@@ -40,7 +40,7 @@ typedef struct ConsumeArguments
 	PrismGroupRef *group;
 	int			max_messages;
 	int64		lease_us;
-	TimestampTz wait_until;		/* 0: do not wait */
+	PrismInstant wait_until;		/* 0: do not wait */
 	PrismFilter *filter;		/* NULL: everything is wanted */
 } ConsumeArguments;
 
@@ -65,7 +65,7 @@ consume_arguments(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(3))
 		arguments.lease_us = prism_interval_argument(fcinfo, 3, "lease", 1, PRISM_LEASE_US_MAX);
 	if (wait_us > 0)
-		arguments.wait_until = GetCurrentTimestamp() + Min(wait_us, WAIT_US_MAX);
+		arguments.wait_until = prism_instant() + Min(wait_us, WAIT_US_MAX);
 	if (!PG_ARGISNULL(6))
 		arguments.filter = prism_filter_new(PG_GETARG_JSONPATH_P(6));
 	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE, "prism.consume()", &arguments.topic);
@@ -133,14 +133,14 @@ typedef struct Round
 	bool		starved;		/* messages wait, and the window has no room for them */
 	bool		limited;		/* as many are in flight as the group allows */
 	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
-	TimestampTz passed_over_at; /* messages are passed over since then; 0: none was */
+	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
 } Round;
 
 /* Half of the lease under which messages were passed over is left for the rest of the transaction. */
-static TimestampTz
+static PrismInstant
 look_until(const ConsumeArguments *arguments, const Round *round)
 {
-	return round->passed_over_at == 0 ? DT_NOEND : round->passed_over_at + arguments->lease_us / 2;
+	return round->passed_over_at == 0 ? PRISM_NEVER : round->passed_over_at + arguments->lease_us / 2;
 }
 
 /*
@@ -149,7 +149,7 @@ look_until(const ConsumeArguments *arguments, const Round *round)
  * commits, so its size bounds what one call looks at.
  */
 static Round
-take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowReceiver *receiver)
+take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowReceiver *receiver)
 {
 	Round		round = {.passed_over_at = passed_over_at};
 	int			look = arguments->max_messages;
@@ -157,7 +157,7 @@ take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowRec
 
 	do
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		PrismInstant now = prism_instant();
 		PrismDelivery *delivery = prism_group_take(arguments->group, look, arguments->lease_us);
 		int			passed_over;
 
@@ -172,7 +172,7 @@ take_round(const ConsumeArguments *arguments, TimestampTz passed_over_at, RowRec
 			round.passed_over_at = now;
 		look = Max(arguments->max_messages - round.handed, Min(2 * passed_over, FILTER_LOOK_MAX));
 	} while (arguments->filter != NULL && taken > 0 && round.handed < arguments->max_messages &&
-			 GetCurrentTimestamp() < look_until(arguments, &round));
+			 prism_instant() < look_until(arguments, &round));
 	return round;
 }
 

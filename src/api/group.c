@@ -142,12 +142,12 @@ prism_drop_group(PG_FUNCTION_ARGS)
 
 /* Is this session to come for a message? If not, *look_at says when to look again at the latest. */
 static bool
-called(PrismTopic *topic, PrismGroupRef *group, TimestampTz *look_at)
+called(PrismTopic *topic, PrismGroupRef *group, PrismInstant *look_at)
 {
 	/* a group that does not exist yet would begin at the earliest message */
 	if (group == NULL)
 	{
-		*look_at = DT_NOEND;
+		*look_at = PRISM_NEVER;
 		return prism_log_earliest(topic) < prism_log_stable(topic);
 	}
 	if (prism_group_call(group))
@@ -161,7 +161,7 @@ called(PrismTopic *topic, PrismGroupRef *group, TimestampTz *look_at)
  * longer than that: who sleeps for a day must not hold up who drops the topic.
  */
 static bool
-look(text *topic_name, const char *group_name, TimestampTz *look_at)
+look(text *topic_name, const char *group_name, PrismInstant *look_at)
 {
 	bool		push = !ActiveSnapshotSet();
 	PrismTopic *topic;
@@ -192,8 +192,8 @@ prism_wait(PG_FUNCTION_ARGS)
 	text	   *topic = prism_required_text(fcinfo, 0, "topic");
 	char	   *group = text_to_cstring(prism_required_text(fcinfo, 1, "consumer_group"));
 	int64		timeout_us = prism_interval_argument(fcinfo, 2, "timeout", 0, WAIT_US_MAX);
-	TimestampTz until = GetCurrentTimestamp() + timeout_us;
-	TimestampTz look_at;
+	PrismInstant until = prism_instant() + timeout_us;
+	PrismInstant look_at;
 	bool		atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic;
 

@@ -17,14 +17,12 @@
 
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXIT_WAIT_MS 2000		/* of the five seconds a fast shutdown may take */
 
 /* Clients handed to a closing thread that has not ended. */
 static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t closing_less = PTHREAD_COND_INITIALIZER;
 static int	closing_count = 0;
 
 /* librdkafka writes this to event_fd when its queue is no longer empty. */
@@ -138,7 +136,6 @@ destroy_client(void *arg)
 
 	pthread_mutex_lock(&closing_lock);
 	closing_count--;
-	pthread_cond_signal(&closing_less);
 	pthread_mutex_unlock(&closing_lock);
 	return NULL;
 }
@@ -189,13 +186,6 @@ kafka_clients_closing(void)
 void
 kafka_clients_wait(void)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += EXIT_WAIT_MS / 1000;
-	pthread_mutex_lock(&closing_lock);
-	while (closing_count > 0 &&
-		   pthread_cond_timedwait(&closing_less, &closing_lock, &until) == 0)
-		;
-	pthread_mutex_unlock(&closing_lock);
+	for (int waited_ms = 0; waited_ms < EXIT_WAIT_MS && kafka_clients_closing() > 0; waited_ms++)
+		pg_usleep(1000L);
 }

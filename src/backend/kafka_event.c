@@ -12,9 +12,9 @@
  */
 #include "prism.h"
 
+#include "clock.h"
 #include "kafka.h"
 
-#include "utils/timestamp.h"
 
 #include <syslog.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@
 typedef struct LogKind
 {
 	char		facility[16];
-	TimestampTz last_at;
+	PrismInstant last_at;
 	int			suppressed;
 } LogKind;
 
@@ -66,10 +66,10 @@ static void
 write_log_line(const char *server_name, const char *facility, const char *text)
 {
 	LogKind    *kind = log_kind(facility);
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 
 	if (kind->last_at != 0 &&
-		!TimestampDifferenceExceeds(kind->last_at, now, LOG_INTERVAL_MS))
+		!prism_has_passed(kind->last_at, now, LOG_INTERVAL_MS))
 	{
 		kind->suppressed++;
 		return;

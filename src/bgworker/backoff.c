@@ -12,16 +12,16 @@
  */
 #include "bgworker/backoff.h"
 
-#define MS_TO_TIMESTAMP(ms) ((TimestampTz) (ms) * 1000)
+#define MS_TO_US(ms) ((int64) (ms) * 1000)
 
-static void refill(PrismReportLimit *limit, TimestampTz now);
+static void refill(PrismReportLimit *limit, PrismInstant now);
 static PrismReportCause *find_cause(PrismReportLimit *limit, uint32 cause);
 
 /*
  * One more failure.  The delay doubles up to the maximum; its upper half is
  * left to chance, so that workers which failed together do not return together.
  */
-TimestampTz
+PrismInstant
 prism_backoff_fail(PrismBackoff *backoff)
 {
 	long		delay_ms = PRISM_BACKOFF_FIRST_MS;
@@ -34,7 +34,7 @@ prism_backoff_fail(PrismBackoff *backoff)
 		backoff->failures++;
 
 	delay_ms = delay_ms / 2 + (long) (backoff->clock->random() * (delay_ms / 2));
-	backoff->retry_at = backoff->clock->now() + MS_TO_TIMESTAMP(delay_ms);
+	backoff->retry_at = backoff->clock->now() + MS_TO_US(delay_ms);
 	return backoff->retry_at;
 }
 
@@ -49,7 +49,7 @@ prism_backoff_reset(PrismBackoff *backoff)
 long
 prism_backoff_remaining_ms(const PrismBackoff *backoff)
 {
-	TimestampTz now;
+	PrismInstant now;
 
 	if (backoff->retry_at == 0)
 		return 0;
@@ -62,7 +62,7 @@ prism_backoff_remaining_ms(const PrismBackoff *backoff)
 PrismReport
 prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
 {
-	TimestampTz now = limit->clock->now();
+	PrismInstant now = limit->clock->now();
 	PrismReportCause *known = find_cause(limit, cause);
 	bool		is_new = known->reported_at == 0;
 	int			lines = is_new ? PRISM_REPORT_FULL_LINES : 1;
@@ -70,7 +70,7 @@ prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
 	refill(limit, now);
 	known->unreported++;
 	*times = known->unreported;
-	if (!is_new && now - known->reported_at < MS_TO_TIMESTAMP(PRISM_REPORT_INTERVAL_MS))
+	if (!is_new && now - known->reported_at < MS_TO_US(PRISM_REPORT_INTERVAL_MS))
 		return PRISM_REPORT_NOTHING;
 	if (limit->lines_left < lines)
 		return PRISM_REPORT_NOTHING;
@@ -82,9 +82,9 @@ prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
 }
 
 static void
-refill(PrismReportLimit *limit, TimestampTz now)
+refill(PrismReportLimit *limit, PrismInstant now)
 {
-	int64		earned = (now - limit->refilled_at) / MS_TO_TIMESTAMP(PRISM_REPORT_LINE_MS);
+	int64		earned = (now - limit->refilled_at) / MS_TO_US(PRISM_REPORT_LINE_MS);
 
 	if (limit->refilled_at == 0 || limit->lines_left + earned >= PRISM_REPORT_LINES_MAX)
 	{
@@ -94,7 +94,7 @@ refill(PrismReportLimit *limit, TimestampTz now)
 	else if (earned > 0)
 	{
 		limit->lines_left += earned;
-		limit->refilled_at += earned * MS_TO_TIMESTAMP(PRISM_REPORT_LINE_MS);
+		limit->refilled_at += earned * MS_TO_US(PRISM_REPORT_LINE_MS);
 	}
 }
 

@@ -15,7 +15,7 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
+#include "clock.h"
 
 #define PRISM_BACKOFF_FIRST_MS 250
 #define PRISM_BACKOFF_MAX_MS 60000
@@ -36,7 +36,7 @@
 
 typedef struct PrismClock
 {
-	TimestampTz (*now) (void);
+	PrismInstant (*now) (void);
 	double		(*random) (void);	/* in [0, 1) */
 } PrismClock;
 
@@ -48,11 +48,11 @@ typedef struct PrismBackoff
 {
 	const PrismClock *clock;
 	int			failures;		/* in a row */
-	TimestampTz retry_at;		/* 0: now */
+	PrismInstant retry_at;		/* 0: now */
 } PrismBackoff;
 
 /* One more failure; returns when to try again: doubling from FIRST to MAX, the upper half of it by chance. */
-extern TimestampTz prism_backoff_fail(PrismBackoff *backoff);
+extern PrismInstant prism_backoff_fail(PrismBackoff *backoff);
 
 /* It works again. */
 extern void prism_backoff_reset(PrismBackoff *backoff);
@@ -71,7 +71,7 @@ typedef enum PrismReport
 typedef struct PrismReportCause
 {
 	uint32		cause;
-	TimestampTz reported_at;	/* 0: not yet */
+	PrismInstant reported_at;	/* 0: not yet */
 	int64		unreported;		/* failures since then */
 } PrismReportCause;
 
@@ -80,7 +80,7 @@ typedef struct PrismReportLimit
 {
 	const PrismClock *clock;
 	int64		lines_left;
-	TimestampTz refilled_at;
+	PrismInstant refilled_at;
 	PrismReportCause causes[PRISM_REPORT_CAUSES];
 } PrismReportLimit;
 

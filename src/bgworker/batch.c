@@ -245,7 +245,7 @@ read_route(void *arg)
 		return;
 	}
 	if (route->window_batches == 0)
-		route->progress_at = GetCurrentTimestamp();
+		route->progress_at = prism_instant();
 	if (batch->split)
 		prism_sink_count(route->slot, PRISM_SINK_SPLITS, 1);
 	batch->tag = route->next_tag;

@@ -25,7 +25,7 @@ typedef struct DatabaseHold
 {
 	Oid			database;		/* InvalidOid: free */
 	int			holders;		/* commands that want it for themselves */
-	TimestampTz until;
+	PrismInstant until;
 } DatabaseHold;
 
 typedef struct DatabasesShared
@@ -72,7 +72,7 @@ prism_database_hold_off(Oid database, long timeout_ms)
 			hold = &shared->holds[i];	/* its own, else the one that ends first */
 	hold->holders = hold->database == database ? hold->holders + 1 : 1;
 	hold->database = database;
-	hold->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), HOLD_OFF_MS);
+	hold->until = prism_instant_after(prism_instant(), HOLD_OFF_MS);
 	LWLockRelease(shared_lock);
 
 	return prism_worker_clear_database(database, timeout_ms);
@@ -93,7 +93,7 @@ prism_database_release(Oid database)
 bool
 prism_database_is_held(Oid database)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	bool		held = false;
 
 	LWLockAcquire(shared_lock, LW_SHARED);
@@ -106,14 +106,14 @@ prism_database_is_held(Oid database)
 long
 prism_database_hold_ms(void)
 {
-	TimestampTz first = DT_NOEND;
+	PrismInstant first = PRISM_NEVER;
 
 	LWLockAcquire(shared_lock, LW_SHARED);
 	for (int i = 0; i < HOLDS_MAX; i++)
 		if (OidIsValid(shared->holds[i].database))
 			first = Min(first, shared->holds[i].until);
 	LWLockRelease(shared_lock);
-	return first == DT_NOEND ? -1 : Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), first), 1);
+	return first == PRISM_NEVER ? -1 : Max(prism_ms_until(first, prism_instant()), 1);
 }
 
 /* ---------- looking ---------- */
@@ -144,7 +144,7 @@ add_look(Oid database)
 Oid
 prism_database_look_next(bool *all)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	Oid			database = InvalidOid;
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);

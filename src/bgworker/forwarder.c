@@ -274,7 +274,7 @@ load(PrismForwarder *forwarder)
 
 	if (forwarder->installation.state != PRISM_INSTALLATION_OWN)
 		park_copy(forwarder);
-	forwarder->checked_at = GetCurrentTimestamp();
+	forwarder->checked_at = prism_instant();
 	forwarder->loaded = true;
 }
 
@@ -328,7 +328,7 @@ check_catalog(PrismForwarder *forwarder)
 	PrismForwarder fresh = {0};
 	List	   *sinks;
 
-	forwarder->checked_at = GetCurrentTimestamp();
+	forwarder->checked_at = prism_instant();
 	forwarder->check_wanted = false;
 	prism_worker_begin("looks at the catalogue");
 	if (forwarder->generation != prism_catalog_generation() ||
@@ -353,7 +353,7 @@ check_catalog(PrismForwarder *forwarder)
 static void
 mind_idle_routes(PrismForwarder *forwarder)
 {
-	TimestampTz now = 0;
+	PrismInstant now = 0;
 
 	for (int i = 0; i < forwarder->route_count; i++)
 	{
@@ -363,7 +363,7 @@ mind_idle_routes(PrismForwarder *forwarder)
 		if (route->phase != ROUTE_PARKED || route->parked_until == 0)
 			continue;
 		if (now == 0)
-			now = GetCurrentTimestamp();
+			now = prism_instant();
 		if (now < route->parked_until)
 			continue;
 		if (route->broken)
@@ -395,7 +395,7 @@ claim_again(PrismForwarder *forwarder)
 		PrismRoute *route = &forwarder->routes[i];
 
 		if (route->sink.exactly_once && route->phase == ROUTE_READY && route->window_batches == 0 &&
-			TimestampDifferenceExceeds(route->claimed_at, forwarder->checked_at, PRISM_CLAIM_AGAIN_MS))
+			prism_has_passed(route->claimed_at, forwarder->checked_at, PRISM_CLAIM_AGAIN_MS))
 			route->phase = ROUTE_CLAIM;
 	}
 }
@@ -405,7 +405,7 @@ claim_again(PrismForwarder *forwarder)
 static bool
 is_check_due(const PrismForwarder *forwarder, long interval_ms)
 {
-	return TimestampDifferenceExceeds(forwarder->checked_at, GetCurrentTimestamp(), interval_ms);
+	return prism_has_passed(forwarder->checked_at, prism_instant(), interval_ms);
 }
 
 static bool
@@ -440,7 +440,7 @@ forward(void *arg)
 		}
 	}
 	else if (is_drained(forwarder) ||
-			 TimestampDifferenceExceeds(forwarder->draining_since, GetCurrentTimestamp(), PRISM_DRAIN_MS))
+			 prism_has_passed(forwarder->draining_since, prism_instant(), PRISM_DRAIN_MS))
 	{
 		load(forwarder);
 		more = true;
@@ -504,13 +504,13 @@ finish(int code, Datum arg)
 {
 	PrismForwarder *forwarder = (PrismForwarder *) DatumGetPointer(arg);
 	PrismLane  *lane = &forwarder->lanes[PRISM_STREAM_LANE];
-	TimestampTz start = GetCurrentTimestamp();
+	PrismInstant start = prism_instant();
 
 	if (!forwarder->loaded || (forwarder->in_turn && !IsTransactionState()))
 		return;
 	AbortOutOfAnyTransaction();
 	while (lane->conn != NULL && lane->outstanding > 0 &&
-		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), PRISM_LAST_RECEIPTS_MS))
+		   !prism_has_passed(start, prism_instant(), PRISM_LAST_RECEIPTS_MS))
 		if (!prism_lane_collect(lane))
 			pg_usleep(1000L);
 	for (int i = 0; i < forwarder->route_count; i++)

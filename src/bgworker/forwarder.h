@@ -154,7 +154,7 @@ typedef struct PrismRoute
 	bool		paused;
 	bool		rests;			/* ... and nothing is under way any more */
 	PrismBackoff backoff;		/* while it starts, or its topic is locked */
-	TimestampTz parked_until;	/* 0: until something changes */
+	PrismInstant parked_until;	/* 0: until something changes */
 	bool		broken;			/* could not be made: only loading anew makes it whole */
 	int64		blocked_at;		/* what could not be read begins here; -1: nothing. What lies before it goes out first */
 
@@ -164,10 +164,10 @@ typedef struct PrismRoute
 	int64		seen_stable;	/* the log had settled up to here when it was read to its end */
 	int64		recorded;		/* in the progress log */
 	char		last_id[PRISM_UUID_TEXT];	/* of the message before the position, "-": none, or not in the log */
-	TimestampTz moved_at;		/* the position moved first since it was recorded; 0: did not */
-	TimestampTz claimed_at;		/* when the other side's copy was written last */
+	PrismInstant moved_at;		/* the position moved first since it was recorded; 0: did not */
+	PrismInstant claimed_at;		/* when the other side's copy was written last */
 	int64		claimed_generation; /* under which name; 0: not yet by this process */
-	TimestampTz progress_at;	/* last acknowledgement, or first sending after a pause */
+	PrismInstant progress_at;	/* last acknowledgement, or first sending after a pause */
 
 	dlist_head	window;			/* PrismBatch, oldest first */
 	int			window_batches;
@@ -213,18 +213,18 @@ typedef struct PrismLane
 	PrismLanePhase phase;
 	MemoryContext mcxt;			/* of the connection */
 	PrismConn  *conn;
-	TimestampTz opened_at;
+	PrismInstant opened_at;
 	PrismBackoff backoff;
 	PrismReportLimit report;
 	int64		generation;		/* of our name in the metadata of positions */
 	int			turn;			/* the route that comes next */
 	int			outstanding;
-	TimestampTz recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
+	PrismInstant recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
 	bool		rejected;		/* a receipt says so since that was asked last */
 	bool		retry;			/* likewise */
 	char		reject_error[PRISM_ERROR_BYTES];
 	PrismRound	round;
-	TimestampTz rest_until;		/* no transaction begins before; 0: none was committed */
+	PrismInstant rest_until;		/* no transaction begins before; 0: none was committed */
 } PrismLane;
 
 typedef struct PrismForwarder
@@ -240,9 +240,9 @@ typedef struct PrismForwarder
 	char	   *fingerprint;	/* of what was loaded */
 	uint64		generation;		/* of the catalogue then */
 	uint64		endpoint_generation;
-	TimestampTz checked_at;		/* the catalogue, for changes */
+	PrismInstant checked_at;		/* the catalogue, for changes */
 	bool		check_wanted;
-	TimestampTz draining_since; /* 0: no. Else: finish what is under way, then load anew */
+	PrismInstant draining_since; /* 0: no. Else: finish what is under way, then load anew */
 	PrismBatch *reading;		/* the batch being filled: no route's yet */
 	PrismInstallation installation;
 	const PrismBackend *backend;
@@ -308,7 +308,7 @@ extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
 extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
 
 /* route_record.c */
-extern bool prism_route_record_due(const PrismRoute *route, TimestampTz now);
+extern bool prism_route_record_due(const PrismRoute *route, PrismInstant now);
 extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
 
 /* batch.c */

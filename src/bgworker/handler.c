@@ -53,7 +53,7 @@ typedef struct Handler
 	PrismReportLimit report;
 	int			faults;			/* passing ones that a single message met, in a row */
 	int64		singly_until;	/* a batch up to here failed: its messages come alone; 0: none did */
-	TimestampTz due;			/* look for messages then; DT_NOEND: when woken */
+	PrismInstant due;			/* look for messages then; PRISM_NEVER: when woken */
 } Handler;
 
 typedef struct HandlerWorker
@@ -89,7 +89,7 @@ leave_handlers(int code, Datum arg)
 static long
 timeout_ms(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	long		timeout = REPAIR_MS;
 
 	for (int i = 0; i < worker.count; i++)
@@ -99,8 +99,8 @@ timeout_ms(void)
 
 		if (backoff_ms > 0)
 			timeout = Min(timeout, backoff_ms);
-		else if (handler->due != DT_NOEND)
-			timeout = Min(timeout, Max(1, TimestampDifferenceMilliseconds(now, handler->due)));
+		else if (handler->due != PRISM_NEVER)
+			timeout = Min(timeout, Max(1, prism_ms_until(handler->due, now)));
 	}
 	return timeout;
 }
@@ -265,7 +265,7 @@ load(void)
 static Handler *
 next_handler(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 
 	for (int i = 0; i < worker.count; i++)
 	{
@@ -441,7 +441,7 @@ turn_transaction(void *arg)
 	bool		busy = false;
 
 	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
-	handler->due = DT_NOEND;
+	handler->due = PRISM_NEVER;
 	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
 	prism_handler_read_parties(row);
 	if (topic == NULL && busy)

@@ -77,7 +77,7 @@ prism_lane_report(PrismLane *lane, const char *what, const char *error, const ch
 }
 
 static void
-tell_routes(PrismLane *lane, PrismSinkState state, TimestampTz retry_at, const char *error)
+tell_routes(PrismLane *lane, PrismSinkState state, PrismInstant retry_at, const char *error)
 {
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
 		if (route->phase != ROUTE_PARKED && !route->paused)
@@ -102,7 +102,7 @@ open_connection(PrismLane *lane)
 	lane->conn = forwarder->backend->open(&forwarder->endpoint, transactional_id, lane->mcxt, error);
 	if (lane->conn == NULL)
 	{
-		TimestampTz retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+		PrismInstant retry_at = prism_instant_after(prism_instant(),
 														   PRISM_STOPPED_RETRY_MS);
 
 		lane->backoff.retry_at = retry_at;
@@ -112,7 +112,7 @@ open_connection(PrismLane *lane)
 		return;
 	}
 	prism_forwarder_finish_at_exit(forwarder);
-	lane->opened_at = GetCurrentTimestamp();
+	lane->opened_at = prism_instant();
 	lane->phase = is_transactional(lane) ? LANE_FENCING : LANE_OPEN;
 }
 
@@ -138,11 +138,11 @@ void
 prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 {
 	char		error[PRISM_ERROR_BYTES];
-	TimestampTz retry_at;
+	PrismInstant retry_at;
 
 	strlcpy(error, lane->conn->error, sizeof(error));
 	/* brokers close connections that were idle for long: no reason to wait longer each time */
-	if (TimestampDifferenceExceeds(lane->opened_at, GetCurrentTimestamp(), PRISM_BACKOFF_MAX_MS))
+	if (prism_has_passed(lane->opened_at, prism_instant(), PRISM_BACKOFF_MAX_MS))
 		prism_backoff_reset(&lane->backoff);
 	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
 	{
@@ -156,7 +156,7 @@ prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 		lane->backoff.retry_at = retry_at = 0;	/* a matter of milliseconds */
 	if (outcome == PRISM_STOP)
 		lane->backoff.retry_at = retry_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
+			prism_instant_after(prism_instant(), PRISM_STOPPED_RETRY_MS);
 	tell_routes(lane, outcome == PRISM_STOP ? PRISM_SINK_STOPPED : PRISM_SINK_BACKOFF, retry_at, error);
 	prism_lane_report(lane, outcome == PRISM_DOUBT ? "an answer cannot be trusted" :
 					  outcome == PRISM_FENCED ? "fenced" : "no success", error,
@@ -170,7 +170,7 @@ prism_lane_recover(PrismLane *lane)
 {
 	if (lane->recovering_since != 0)
 		return;
-	lane->recovering_since = GetCurrentTimestamp();
+	lane->recovering_since = prism_instant();
 	prism_lane_queue(lane)->purge(lane->conn);
 }
 
@@ -180,7 +180,7 @@ finish_recovery(PrismLane *lane)
 	bool		explained = lane->rejected;
 
 	if (lane->outstanding > 0 &&
-		!TimestampDifferenceExceeds(lane->recovering_since, GetCurrentTimestamp(), PRISM_DRAIN_MS))
+		!prism_has_passed(lane->recovering_since, prism_instant(), PRISM_DRAIN_MS))
 		return false;
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
 	{
@@ -374,7 +374,7 @@ long
 prism_lane_rest_ms(const PrismLane *lane)
 {
 	return lane->rest_until == 0 ? 0
-		: TimestampDifferenceMilliseconds(GetCurrentTimestamp(), lane->rest_until);
+		: prism_ms_until(lane->rest_until, prism_instant());
 }
 
 /* When the lane wants its next turn, whatever happens; -1: no wish. */

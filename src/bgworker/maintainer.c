@@ -73,7 +73,7 @@ typedef struct Round
 	Phase		resume;			/* housekeeping that a failure has interrupted; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
-	TimestampTz retention_at;	/* when the progress log and retention were looked at */
+	PrismInstant retention_at;	/* when the progress log and retention were looked at */
 } Round;
 
 /*
@@ -219,13 +219,13 @@ end_round(Round *round)
 static Phase
 first_housekeeping(Round *round)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	Phase		resume = round->resume;
 
 	round->resume = PHASE_SEGMENTS;
 	if (resume != PHASE_SEGMENTS)
 		return resume;
-	if (!TimestampDifferenceExceeds(round->retention_at, now, REPAIR_MS))
+	if (!prism_has_passed(round->retention_at, now, REPAIR_MS))
 		return PHASE_DELAYED;
 	round->retention_at = now;
 	return PHASE_PROGRESS;

@@ -39,7 +39,7 @@ prism_place_handlers_max(void)
 }
 
 bool
-prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now)
+prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now)
 {
 	if (!is_handler(slot))
 		return false;
@@ -48,7 +48,7 @@ prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot,
 		const PrismWorkerSlot *other = &slots[i];
 
 		if (other == slot || other->state != PRISM_WORKER_NO_SLOT ||
-			TimestampDifferenceExceeds(other->retry_at, now, FORGOTTEN_MS))
+			prism_has_passed(other->retry_at, now, FORGOTTEN_MS))
 			continue;
 		if (!is_handler(other) || slot->state != PRISM_WORKER_NO_SLOT || other->since < slot->since)
 			return true;
@@ -57,7 +57,7 @@ prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot,
 }
 
 PrismWorkerSlot *
-prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now)
+prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now)
 {
 	PrismWorkerSlot *giver = NULL;
 
@@ -69,7 +69,7 @@ prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, Timestamp
 
 		if (!is_handler(other) || other->pid == 0 || other->yield_requested || other->stop_requested)
 			continue;
-		if (is_handler(slot) && !TimestampDifferenceExceeds(other->started_at, now, TURN_MS))
+		if (is_handler(slot) && !prism_has_passed(other->started_at, now, TURN_MS))
 			continue;
 		if (giver == NULL || other->started_at < giver->started_at)
 			giver = other;

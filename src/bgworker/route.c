@@ -135,11 +135,11 @@ prism_route_mend(PrismRoute *route)
 void
 prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 
 	route->phase = ROUTE_PARKED;
 	route->parked_until = state == PRISM_SINK_STOPPED
-		? TimestampTzPlusMilliseconds(now, PRISM_STOPPED_RETRY_MS) : 0;
+		? prism_instant_after(now, PRISM_STOPPED_RETRY_MS) : 0;
 	prism_route_drop_batches(route);
 	route->bisect.batch = NULL;
 	route->stopped = false;
@@ -220,7 +220,7 @@ prism_route_remember_dead(PrismRoute *route, int64 offset)
 void
 prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 
 	Assert(position >= route->position);
 	route->position = position;
@@ -459,7 +459,7 @@ become_ready(PrismRoute *route)
 	route->phase = ROUTE_READY;
 	prism_backoff_reset(&route->backoff);
 	if (route->position != route->recorded)
-		route->moved_at = GetCurrentTimestamp();
+		route->moved_at = prism_instant();
 	if (!route->paused)
 		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 }
@@ -498,7 +498,7 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 											 prism_route_metadata(route, route->last_id, metadata));
 			if (*outcome != PRISM_OK)
 				return false;
-			route->claimed_at = GetCurrentTimestamp();
+			route->claimed_at = prism_instant();
 			route->claimed_generation = lane->generation;
 			become_ready(route);
 			if (!route->progress.shared)

@@ -146,7 +146,7 @@ open_sources(PrismTurn *turn, List **sources)
 static bool
 is_for_turn(const PrismTurn *turn, PrismDelayLine *line)
 {
-	if (line->next_due > turn->now || line->held_until > turn->now)
+	if (line->next_due > turn->now || line->held_until > turn->instant)
 		return false;
 	if (turn->kind == PRISM_TURN_ALONE ? line->topic_id != turn->alone_id : prism_trouble_has(line->topic_id))
 		return false;
@@ -228,7 +228,7 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 	if (target->state == PRISM_TARGET_BUSY)
 	{
 		if (source->line != NULL)
-			source->line->held_until = TimestampTzPlusMilliseconds(turn->now, PRISM_BUSY_RETRY_MS);
+			source->line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
 		return set_aside(turn, source, left);
 	}
 

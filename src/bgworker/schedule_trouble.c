@@ -49,12 +49,12 @@ prism_trouble_has(int32 topic_id)
 	return find(topic_id) != NULL;
 }
 
-TimestampTz
+PrismInstant
 prism_trouble_until(int32 topic_id)
 {
 	Trouble    *trouble = find(topic_id);
 
-	return trouble != NULL ? trouble->backoff.retry_at : DT_NOBEGIN;
+	return trouble != NULL ? trouble->backoff.retry_at : 0;
 }
 
 /* Somebody who has mended something does not want to wait. */

@@ -62,8 +62,8 @@ typedef struct Scheduler
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	int32		journal_id;
 	TimestampTz first_unsorted; /* the earliest that may lie in the journal; DT_NOEND: none does */
-	TimestampTz sort_at;		/* when the journal has to be read at the latest */
-	TimestampTz look_at;		/* when the next turn has something to do */
+	PrismInstant sort_at;		/* when the journal has to be read at the latest */
+	PrismInstant look_at;		/* when the next turn has something to do */
 	int			sorted_first;	/* turns in a row that only sorted, for the order */
 	Care		care;
 	int32		last_alone;		/* the last topic that had its turn alone */
@@ -88,10 +88,11 @@ static void find_first(PrismDelayLine *line);
 static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
 static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
 static bool must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
-static TimestampTz next_due(Scheduler *scheduler);
-static TimestampTz due_at(const PrismDelayLine *line);
-static int32 next_alone(Scheduler *scheduler, TimestampTz now);
-static TimestampTz next_end(const Scheduler *scheduler, TimestampTz now);
+static PrismInstant instant_of(const PrismTurn *turn, TimestampTz time);
+static PrismInstant next_due(Scheduler *scheduler, const PrismTurn *turn);
+static PrismInstant due_at(const PrismTurn *turn, const PrismDelayLine *line);
+static int32 next_alone(Scheduler *scheduler, const PrismTurn *turn);
+static PrismInstant next_end(const Scheduler *scheduler, const PrismTurn *turn);
 static void retire_buckets(Scheduler *scheduler, PrismTurn *turn);
 static bool is_over(Scheduler *scheduler, const PrismDelayBucket *bucket, TimestampTz now);
 static void forget_lines(Scheduler *scheduler, int32 bucket_id);
@@ -161,7 +162,7 @@ run_turn(void *arg)
 		move_messages(turn_of->scheduler, turn);
 	else
 		turn_of->scheduler->look_at =
-			busy ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS) : DT_NOEND;
+			busy ? prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS) : PRISM_NEVER;
 	prism_worker_commit();
 }
 
@@ -213,6 +214,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	turn->message_cxt = AllocSetContextCreate(turn->mcxt, "prism delayed message", ALLOCSET_DEFAULT_SIZES);
 	prism_delay_take_news(turn->journal, &news);
 	turn->now = GetCurrentTimestamp();
+	turn->instant = prism_instant();
 	if (scheduler->state == NULL)
 		load(scheduler, turn);
 	turn->state = scheduler->state;
@@ -223,12 +225,12 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	if (turn->kind == PRISM_TURN_ALONE)
 	{
 		if (turn->alone_id == 0)
-			turn->alone_id = scheduler->last_alone = next_alone(scheduler, turn->now);
+			turn->alone_id = scheduler->last_alone = next_alone(scheduler, turn);
 		if (turn->alone_id != 0)
 			prism_turn_deliver(turn);
 		prism_turn_close_writers(turn);
 	}
-	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, next_due(scheduler)) <= turn->now)
+	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, next_due(scheduler, turn)) <= turn->instant)
 	{
 		if (turn->kind == PRISM_TURN_ALL && must_sort_first(scheduler, turn, &news))
 			turn->kind = PRISM_TURN_SORT_FIRST;
@@ -236,7 +238,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 		if (!turn->more)
 		{
 			/* messages of who is still committing come with news of their own, and those behind with them */
-			scheduler->sort_at = DT_NOEND;
+			scheduler->sort_at = PRISM_NEVER;
 			if (turn->state->position >= news.next)
 				scheduler->first_unsorted = DT_NOEND;
 		}
@@ -249,11 +251,11 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	retire_buckets(scheduler, turn);	/* behind the record that says that nothing of them waits */
 	show(scheduler, turn);
 
-	scheduler->look_at = Min(next_due(scheduler), Min(scheduler->sort_at, next_end(scheduler, turn->now)));
+	scheduler->look_at = Min(next_due(scheduler, turn), Min(scheduler->sort_at, next_end(scheduler, turn)));
 	/* nobody needs to wake us for what we shall see by ourselves in a moment, if all is seen that was told */
-	if ((scheduler->first_unsorted == DT_NOEND || scheduler->sort_at != DT_NOEND) &&
-		scheduler->look_at <= TimestampTzPlusMilliseconds(turn->now, SORT_INTERVAL_MS))
-		prism_delay_look_at(turn->journal, scheduler->look_at);
+	if ((scheduler->first_unsorted == DT_NOEND || scheduler->sort_at != PRISM_NEVER) &&
+		scheduler->look_at <= prism_instant_after(turn->instant, SORT_INTERVAL_MS))
+		prism_delay_look_at(turn->journal, turn->now + (scheduler->look_at - turn->instant));
 }
 
 /* ---------- loading ---------- */
@@ -290,7 +292,8 @@ load(Scheduler *scheduler, PrismTurn *turn)
 	show_all(scheduler, turn);
 
 	/* nobody told us what is in the journal already */
-	scheduler->first_unsorted = scheduler->sort_at = turn->now;
+	scheduler->first_unsorted = turn->now;
+	scheduler->sort_at = turn->instant;
 }
 
 /* The state, the catalogue and the buckets belong together; a restore brings them one after the other. */
@@ -353,8 +356,8 @@ hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *new
 	scheduler->first_unsorted = Min(scheduler->first_unsorted, news->first_due);
 	if (news->first_due != DT_NOEND)
 		scheduler->sort_at = Min(scheduler->sort_at,
-								 Min(scheduler->first_unsorted,
-									 TimestampTzPlusMilliseconds(turn->now, SORT_INTERVAL_MS)));
+								 Min(instant_of(turn, scheduler->first_unsorted),
+									 prism_instant_after(turn->instant, SORT_INTERVAL_MS)));
 }
 
 /* This turn does not come to the journal's end, and what lies there may be due before what the turn would deliver. */
@@ -372,29 +375,38 @@ must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNew
 	return true;
 }
 
-/* Of what is in buckets. */
-static TimestampTz
-next_due(Scheduler *scheduler)
+/* When it will be so late, if nobody sets the clock; what is past is now. */
+static PrismInstant
+instant_of(const PrismTurn *turn, TimestampTz time)
 {
-	TimestampTz first = DT_NOEND;
+	if (time <= turn->now)
+		return turn->instant;
+	return time == DT_NOEND ? PRISM_NEVER : turn->instant + (time - turn->now);
+}
+
+/* Of what is in buckets. */
+static PrismInstant
+next_due(Scheduler *scheduler, const PrismTurn *turn)
+{
+	PrismInstant first = PRISM_NEVER;
 	HASH_SEQ_STATUS status;
 	PrismDelayLine *line;
 
 	hash_seq_init(&status, scheduler->state->lines);
 	while ((line = hash_seq_search(&status)) != NULL)
-		first = Min(first, due_at(line));
+		first = Min(first, due_at(turn, line));
 	return first;
 }
 
-static TimestampTz
-due_at(const PrismDelayLine *line)
+static PrismInstant
+due_at(const PrismTurn *turn, const PrismDelayLine *line)
 {
-	return Max(line->next_due, Max(line->held_until, prism_trouble_until(line->topic_id)));
+	return Max(instant_of(turn, line->next_due), Max(line->held_until, prism_trouble_until(line->topic_id)));
 }
 
 /* The next topic, by number, that is due and not in trouble; 0: there is none. */
 static int32
-next_alone(Scheduler *scheduler, TimestampTz now)
+next_alone(Scheduler *scheduler, const PrismTurn *turn)
 {
 	int32		next = 0;
 	HASH_SEQ_STATUS status;
@@ -404,15 +416,15 @@ next_alone(Scheduler *scheduler, TimestampTz now)
 	while ((line = hash_seq_search(&status)) != NULL)
 	{
 		if (line->topic_id > scheduler->last_alone && (next == 0 || line->topic_id < next) &&
-			due_at(line) <= now && !prism_trouble_has(line->topic_id))
+			due_at(turn, line) <= turn->instant && !prism_trouble_has(line->topic_id))
 			next = line->topic_id;
 	}
 	return next;
 }
 
 /* When the next bucket can be retired. One that has ended and is not retired waits for its messages. */
-static TimestampTz
-next_end(const Scheduler *scheduler, TimestampTz now)
+static PrismInstant
+next_end(const Scheduler *scheduler, const PrismTurn *turn)
 {
 	TimestampTz first = DT_NOEND;
 	ListCell   *cell;
@@ -421,21 +433,21 @@ next_end(const Scheduler *scheduler, TimestampTz now)
 	{
 		TimestampTz end = ((PrismDelayBucket *) lfirst(cell))->span.to;
 
-		if (end > now)
+		if (end > turn->now)
 			first = Min(first, end);
 	}
-	return first;
+	return instant_of(turn, first);
 }
 
 /* The latch knows whole milliseconds only. */
 static void
 wait_for_next(const Scheduler *scheduler)
 {
-	int64		left_us = scheduler->look_at - GetCurrentTimestamp();
+	int64		left_us = scheduler->look_at - prism_instant();
 
 	if (scheduler->in_turn)
 		prism_worker_wait(REPAIR_MS, PGINVALID_SOCKET); /* it failed: the back-off decides */
-	else if (scheduler->look_at == DT_NOEND)
+	else if (scheduler->look_at == PRISM_NEVER)
 		prism_worker_wait(IDLE_REPAIR_MS, PGINVALID_SOCKET);
 	else if (left_us >= 1000)
 		prism_worker_wait(Min(left_us / 1000, REPAIR_MS), PGINVALID_SOCKET);

@@ -64,6 +64,7 @@ typedef struct PrismTurn
 	List	  **buckets;		/* of PrismDelayBucket, in the state's memory context */
 	PrismTopic *journal;
 	TimestampTz now;			/* taken before the journal's end: whoever committed before it is read */
+	PrismInstant instant;		/* the same by the other clock */
 	MemoryContext mcxt;			/* of this turn */
 	MemoryContext message_cxt;	/* of one message */
 
@@ -113,8 +114,8 @@ extern void prism_turn_close_writers(PrismTurn *turn);
 /* To which it could not be delivered even alone. */
 extern bool prism_trouble_has(int32 topic_id);
 
-/* When one is tried again; DT_NOBEGIN: it is not in trouble. */
-extern TimestampTz prism_trouble_until(int32 topic_id);
+/* When one is tried again; 0: it is not in trouble. */
+extern PrismInstant prism_trouble_until(int32 topic_id);
 
 /* One that is to be tried now; 0: there is none. */
 extern int32 prism_trouble_next(void);

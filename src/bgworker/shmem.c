@@ -56,14 +56,14 @@ PrismWorkerSlot *prism_my_worker = NULL;
 static WorkerShared *shared = NULL;
 static LWLock *shared_lock = NULL;
 
-static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, const char *error);
+static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error);
 static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
 static PrismWorkerSlot *free_slot(PrismWorkerKind kind);
-static void make_room(const PrismWorkerSlot *slot, TimestampTz now);
-static bool is_to_be_told(PrismWorkerKind kind, TimestampTz now);
-static bool may_start(PrismWorkerSlot *slot, TimestampTz now);
+static void make_room(const PrismWorkerSlot *slot, PrismInstant now);
+static bool is_to_be_told(PrismWorkerKind kind, PrismInstant now);
+static bool may_start(PrismWorkerSlot *slot, PrismInstant now);
 static int	count_processes(void);
-static void ask_to_leave(PrismWorkerSlot *slot, TimestampTz now);
+static void ask_to_leave(PrismWorkerSlot *slot, PrismInstant now);
 static bool register_process(int slot_number, const PrismWorkerSlot *start);
 static void release_slot(int code, Datum arg);
 static bool wake_slot(const PrismWorkerSlot *slot);
@@ -122,7 +122,7 @@ static const uint32 may_follow[] PG_USED_FOR_ASSERTS_ONLY = {
 
 /* The one place where a slot changes its state.  error: NULL keeps the text, "" clears it. */
 static void
-set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, const char *error)
+set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error)
 {
 	Assert(LWLockHeldByMeInMode(shared_lock, LW_EXCLUSIVE));
 	Assert(slot->state == state || (may_follow[slot->state] & (1 << state)) != 0);
@@ -136,7 +136,10 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, TimestampTz retry_at, c
 		return;
 	}
 	if (slot->state != state || state == PRISM_WORKER_STARTING)
-		slot->since = GetCurrentTimestamp();
+	{
+		slot->since_time = GetCurrentTimestamp();
+		slot->since = prism_instant();
+	}
 	slot->state = state;
 	slot->retry_at = retry_at;
 	if (error != NULL)
@@ -181,7 +184,7 @@ prism_worker_attach(int slot_number, uint32 generation)
 	{
 		slot->pid = MyProcPid;
 		slot->proc_number = prism_my_proc_number();
-		slot->started_at = GetCurrentTimestamp();
+		slot->started_at = prism_instant();
 		slot->stop_requested = slot->try_at_once = slot->yield_requested = false;
 		prism_my_worker = slot;
 	}
@@ -201,7 +204,7 @@ release_slot(int code, Datum arg)
 {
 	PrismWorkerSlot *slot = prism_my_worker;
 	PrismWorkerIdentity identity;
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	identity = slot->identity;
@@ -214,7 +217,7 @@ release_slot(int code, Datum arg)
 	{
 		PrismBackoff backoff = {.clock = &prism_real_clock};
 
-		if (prism_worker_told_to_end || TimestampDifferenceExceeds(slot->started_at, now, HEALTHY_MS))
+		if (prism_worker_told_to_end || prism_has_passed(slot->started_at, now, HEALTHY_MS))
 			slot->failures = 0;
 		backoff.failures = slot->failures;
 		set_state(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
@@ -234,7 +237,7 @@ release_slot(int code, Datum arg)
 }
 
 void
-prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *error)
+prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *error)
 {
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	if (prism_my_worker->state != PRISM_WORKER_STOPPING &&
@@ -248,7 +251,7 @@ prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *er
 bool
 prism_worker_ensure(const PrismWorkerIdentity *identity)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	PrismWorkerSlot *slot;
 	PrismWorkerSlot start;
 	bool		was_told;
@@ -274,7 +277,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 	slot->generation++;
 	if (count_processes() >= prism_max_workers || prism_place_must_wait(shared->slots, slot, now))
 	{
-		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
+		set_state(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
 				  "prism.max_workers is used up");
 		make_room(slot, now);
 	}
@@ -289,7 +292,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	if (slot->generation == start.generation && slot->state == PRISM_WORKER_STARTING)
 	{
-		set_state(slot, PRISM_WORKER_NO_SLOT, TimestampTzPlusMilliseconds(now, NO_SLOT_RETRY_MS),
+		set_state(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
 				  "max_worker_processes is used up");
 		make_room(slot, now);
 	}
@@ -307,12 +310,12 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 
 /* A slot in use: is it time for a (new) process? */
 static bool
-may_start(PrismWorkerSlot *slot, TimestampTz now)
+may_start(PrismWorkerSlot *slot, PrismInstant now)
 {
 	if (slot->pid != 0)
 		return false;
 	if (slot->state == PRISM_WORKER_STARTING)
-		return TimestampDifferenceExceeds(slot->since, now, START_PATIENCE_MS);
+		return prism_has_passed(slot->since, now, START_PATIENCE_MS);
 	return (slot->state == PRISM_WORKER_BACKOFF || slot->state == PRISM_WORKER_NO_SLOT) &&
 		slot->retry_at <= now;
 }
@@ -351,7 +354,7 @@ prism_worker_dismiss(const PrismWorkerIdentity *identity)
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	slot = find_slot(identity);
 	if (slot != NULL)
-		ask_to_leave(slot, GetCurrentTimestamp());
+		ask_to_leave(slot, prism_instant());
 	LWLockRelease(shared_lock);
 }
 
@@ -360,7 +363,7 @@ prism_worker_dismiss(const PrismWorkerIdentity *identity)
  * signal is sent under the lock: while the slot holds the pid, the pid is its.
  */
 static void
-ask_to_leave(PrismWorkerSlot *slot, TimestampTz now)
+ask_to_leave(PrismWorkerSlot *slot, PrismInstant now)
 {
 	if (slot->pid == 0)
 	{
@@ -374,38 +377,38 @@ ask_to_leave(PrismWorkerSlot *slot, TimestampTz now)
 			set_state(slot, PRISM_WORKER_STOPPING, 0, NULL);
 		wake_slot(slot);
 	}
-	else if (TimestampDifferenceExceeds(slot->since, now, STOP_PATIENCE_MS))
+	else if (prism_has_passed(slot->since, now, STOP_PATIENCE_MS))
 		kill(slot->pid, SIGTERM);
 }
 
 long
 prism_worker_retry_ms(Oid database)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz first = DT_NOEND;
+	PrismInstant now = prism_instant();
+	PrismInstant first = PRISM_NEVER;
 
 	LWLockAcquire(shared_lock, LW_SHARED);
 	for (int i = 1; i < prism_worker_slots_max(); i++)
 	{
 		const PrismWorkerSlot *slot = &shared->slots[i];
 		bool		is_manager = slot->identity.kind == PRISM_MANAGER;
-		TimestampTz due = DT_NOEND;
+		PrismInstant due = PRISM_NEVER;
 
 		if (OidIsValid(database) ? (is_manager || slot->identity.database != database) : !is_manager)
 			continue;
 		if (slot->state == PRISM_WORKER_STOPPING)
-			due = TimestampTzPlusMilliseconds(slot->since, STOP_PATIENCE_MS + 1);
+			due = prism_instant_after(slot->since, STOP_PATIENCE_MS + 1);
 		else if (slot->state == PRISM_WORKER_STARTING && slot->pid == 0)
-			due = TimestampTzPlusMilliseconds(slot->since, START_PATIENCE_MS + 1);
+			due = prism_instant_after(slot->since, START_PATIENCE_MS + 1);
 		else if ((slot->state == PRISM_WORKER_BACKOFF && slot->pid == 0) || slot->state == PRISM_WORKER_NO_SLOT)
 			due = slot->retry_at;
 		first = Min(first, due);
 	}
 	LWLockRelease(shared_lock);
 
-	if (first == DT_NOEND)
+	if (first == PRISM_NEVER)
 		return -1;
-	return Max(TimestampDifferenceMilliseconds(now, first), RETRY_FLOOR_MS);
+	return Max(prism_ms_until(first, now), RETRY_FLOOR_MS);
 }
 
 /* ---------------- waking ---------------- */
@@ -482,13 +485,13 @@ wake_supervisor(PrismWorkerKind kind, Oid database)
 bool
 prism_worker_clear_database(Oid database, long timeout_ms)
 {
-	TimestampTz start = GetCurrentTimestamp();
+	PrismInstant start = prism_instant();
 	int			still_there;
 
 	ConditionVariablePrepareToSleep(&shared->left);
 	for (;;)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		PrismInstant now = prism_instant();
 
 		still_there = 0;
 		LWLockAcquire(shared_lock, LW_EXCLUSIVE);
@@ -502,7 +505,7 @@ prism_worker_clear_database(Oid database, long timeout_ms)
 			still_there += slot->pid != 0;
 		}
 		LWLockRelease(shared_lock);
-		if (still_there == 0 || TimestampDifferenceExceeds(start, now, timeout_ms))
+		if (still_there == 0 || prism_has_passed(start, now, timeout_ms))
 			break;
 		(void) ConditionVariableTimedSleep(&shared->left, STOP_PATIENCE_MS / 4, prism_wait_event(PRISM_WAIT_WORKERS_LEFT));
 	}
@@ -547,7 +550,7 @@ free_slot(PrismWorkerKind kind)
 }
 
 static void
-make_room(const PrismWorkerSlot *slot, TimestampTz now)
+make_room(const PrismWorkerSlot *slot, PrismInstant now)
 {
 	PrismWorkerSlot *giver = prism_place_giver(shared->slots, slot, now);
 
@@ -559,13 +562,13 @@ make_room(const PrismWorkerSlot *slot, TimestampTz now)
 
 /* Handlers that have turns come and go: that is no news each time. */
 static bool
-is_to_be_told(PrismWorkerKind kind, TimestampTz now)
+is_to_be_told(PrismWorkerKind kind, PrismInstant now)
 {
-	static TimestampTz told_at = 0;
+	static PrismInstant told_at = 0;
 
 	if (kind != PRISM_HANDLER_WORKER)
 		return true;
-	if (told_at != 0 && !TimestampDifferenceExceeds(told_at, now, TELL_AGAIN_MS))
+	if (told_at != 0 && !prism_has_passed(told_at, now, TELL_AGAIN_MS))
 		return false;
 	told_at = now;
 	return true;

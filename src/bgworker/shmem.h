@@ -19,6 +19,7 @@
 #define PRISM_BGWORKER_SHMEM_H
 
 #include "prism.h"
+#include "clock.h"
 
 /* The launcher's slot; the others are taken as they come. */
 #define PRISM_LAUNCHER_SLOT 0
@@ -84,9 +85,10 @@ typedef struct PrismWorkerSlot
 	int			proc_number;	/* of pid, for its latch */
 	int			failures;		/* processes that failed in a row */
 	int			restarts;		/* processes started after the first */
-	TimestampTz since;			/* of the state */
-	TimestampTz started_at;		/* of the process */
-	TimestampTz retry_at;
+	TimestampTz since_time;		/* of the state, for views */
+	PrismInstant since;
+	PrismInstant started_at;		/* of the process */
+	PrismInstant retry_at;
 	char		error[PRISM_WORKER_ERROR_BYTES];	/* the last one; empty: none */
 } PrismWorkerSlot;
 
@@ -119,7 +121,7 @@ extern bool prism_worker_ensure(const PrismWorkerIdentity *identity);
 extern void prism_worker_dismiss(const PrismWorkerIdentity *identity);
 
 /* This process changes its own state; error NULL keeps the last text, "" clears it. */
-extern void prism_worker_change(PrismWorkerState state, TimestampTz retry_at, const char *error);
+extern void prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *error);
 
 /* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
 extern bool prism_worker_attach(int slot_number, uint32 generation);
@@ -148,9 +150,9 @@ extern long prism_worker_retry_ms(Oid database);
 extern int	prism_place_handlers_max(void);
 
 /* Others come first: the worker of this slot gets no process now, even when one is to be had. */
-extern bool prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now);
+extern bool prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
 
 /* Whose place the worker of this slot, which has found none, is to have; NULL: nobody's. */
-extern PrismWorkerSlot *prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, TimestampTz now);
+extern PrismWorkerSlot *prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
 
 #endif							/* PRISM_BGWORKER_SHMEM_H */

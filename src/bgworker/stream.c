@@ -192,7 +192,7 @@ notice_stall(PrismRoute *route)
 	PrismConn  *conn = route->lane->conn;
 
 	if (route->window_batches > 0 &&
-		TimestampDifferenceExceeds(route->progress_at, GetCurrentTimestamp(), PRISM_STALL_MS))
+		prism_has_passed(route->progress_at, prism_instant(), PRISM_STALL_MS))
 		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0,
 								 conn->error[0] != '\0' ? conn->error : NULL);
 }

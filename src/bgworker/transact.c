@@ -218,7 +218,7 @@ receipts_turn(PrismLane *lane)
 	}
 	if (lane->outstanding > 0)
 	{
-		if (TimestampDifferenceExceeds(round->route->progress_at, GetCurrentTimestamp(), PRISM_STALL_MS))
+		if (prism_has_passed(round->route->progress_at, prism_instant(), PRISM_STALL_MS))
 			(void) prism_sink_change(round->route->slot, PRISM_SINK_WAITING, 0,
 									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
 		return false;
@@ -257,8 +257,8 @@ commit_turn(PrismLane *lane)
 	switch (outcome)
 	{
 		case PRISM_OK:
-			route->claimed_at = GetCurrentTimestamp();
-			lane->rest_until = TimestampTzPlusMilliseconds(route->claimed_at, PRISM_COMMIT_REST_MS);
+			route->claimed_at = prism_instant();
+			lane->rest_until = prism_instant_after(route->claimed_at, PRISM_COMMIT_REST_MS);
 			prism_backoff_reset(&route->backoff);
 			round->phase = ROUND_NONE;
 			strlcpy(route->last_id, last_id, sizeof(route->last_id));

@@ -77,7 +77,7 @@ random_fraction(void)
 	return pg_prng_double(&pg_global_prng_state);
 }
 
-const PrismClock prism_real_clock = {.now = GetCurrentTimestamp, .random = random_fraction};
+const PrismClock prism_real_clock = {.now = prism_instant, .random = random_fraction};
 
 volatile sig_atomic_t prism_worker_told_to_end = false;
 
@@ -195,12 +195,12 @@ prism_run_step(bool (*step) (void *arg), void *arg)
 static void
 leave_when_large(void)
 {
-	static TimestampTz checked_at = 0;
+	static PrismInstant checked_at = 0;
 	static uint64 checked_for = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	long		memory_kb;
 
-	if (checked_for == reloads && !TimestampDifferenceExceeds(checked_at, now, MEMORY_CHECK_MS))
+	if (checked_for == reloads && !prism_has_passed(checked_at, now, MEMORY_CHECK_MS))
 		return;
 	checked_at = now;
 	checked_for = reloads;

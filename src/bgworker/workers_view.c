@@ -70,7 +70,7 @@ put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot)
 	values[4] = Int32GetDatum(slot->pid);
 	nulls[4] = slot->pid == 0;
 	values[5] = CStringGetTextDatum(prism_worker_state_name(slot->state));
-	values[6] = TimestampTzGetDatum(slot->since);
+	values[6] = TimestampTzGetDatum(slot->since_time);
 	values[7] = Int32GetDatum(slot->restarts);
 	nulls[8] = slot->error[0] == '\0';
 	if (!nulls[8])

@@ -66,7 +66,7 @@ prism_group_slowest(PrismTopic *topic, char **name)
 
 /* Messages that the slowest group has not finished. */
 static int64
-look(PrismTopic *topic, TimestampTz now, char **name)
+look(PrismTopic *topic, PrismInstant now, char **name)
 {
 	PrismCounter *counter = topic->counter;
 	int64		next = prism_counter_peek(counter);
@@ -82,7 +82,7 @@ look(PrismTopic *topic, TimestampTz now, char **name)
 
 /* It is our turn to warn. */
 static bool
-may_warn(PrismCounter *counter, TimestampTz now)
+may_warn(PrismCounter *counter, PrismInstant now)
 {
 	bool		warn;
 
@@ -110,7 +110,7 @@ report(PrismTopic *topic, int elevel, const char *group, int64 backlog, int64 co
 
 /* By what was seen a moment ago there is room for so many. */
 static bool
-had_room(PrismTopic *topic, int64 count, TimestampTz now, PrismCounterBacklog *last)
+had_room(PrismTopic *topic, int64 count, PrismInstant now, PrismCounterBacklog *last)
 {
 	PrismCounter *counter = topic->counter;
 	int64		since;
@@ -128,7 +128,7 @@ void
 prism_backlog_check(PrismTopic *topic, int64 count)
 {
 	const PrismTopicPolicy *policy = &topic->policy;
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	char	   *group = NULL;
 	PrismCounterBacklog last;
 	int64		backlog;
@@ -151,7 +151,7 @@ bool
 prism_backlog_has_room(PrismTopic *topic, int64 count)
 {
 	const PrismTopicPolicy *policy = &topic->policy;
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	char	   *group = NULL;
 	PrismCounterBacklog last;
 

@@ -20,6 +20,7 @@
 #ifndef PRISM_COUNTER_H
 #define PRISM_COUNTER_H
 
+#include "clock.h"
 #include "store/topic.h"
 
 #include "access/xlogdefs.h"
@@ -71,8 +72,8 @@ typedef struct PrismCounterBacklog
 {
 	int64		behind;			/* no group had more unfinished messages ... */
 	int64		end;			/* ... before this offset ... */
-	TimestampTz seen;			/* ... then */
-	TimestampTz warned;			/* when a publisher was told of one that is far behind */
+	PrismInstant seen;			/* ... then */
+	PrismInstant warned;			/* when a publisher was told of one that is far behind */
 } PrismCounterBacklog;
 
 typedef struct PrismCounter

@@ -18,6 +18,7 @@
 #ifndef PRISM_DELAY_STATE_H
 #define PRISM_DELAY_STATE_H
 
+#include "clock.h"
 #include "store/topic.h"
 
 #include "utils/hsearch.h"
@@ -49,7 +50,7 @@ typedef struct PrismDelayLine
 
 	/* the scheduler's own, in no record */
 	TimestampTz next_due;		/* of the first message that waits; DT_NOEND: there is none */
-	TimestampTz held_until;		/* its topic is busy: not before */
+	PrismInstant held_until;		/* its topic is busy: not before */
 } PrismDelayLine;
 
 typedef struct PrismDelayState

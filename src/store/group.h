@@ -30,6 +30,7 @@
 #ifndef PRISM_GROUP_H
 #define PRISM_GROUP_H
 
+#include "clock.h"
 #include "store/group_options.h"
 #include "store/topic.h"
 
@@ -159,10 +160,10 @@ extern int	prism_group_available(PrismGroupRef *ref);
  */
 extern void prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref);
 /* Sleep until woken, or 'look_at', or a few seconds have passed; false, at once: 'until' has come. */
-extern bool prism_group_sleep(TimestampTz look_at, TimestampTz until);
+extern bool prism_group_sleep(PrismInstant look_at, PrismInstant until);
 extern void prism_group_cancel_sleep(void);	/* cannot throw */
 /* No lease or delay of the group ends before: when to look though nobody wakes us. */
-extern TimestampTz prism_group_next_due(PrismGroupRef *ref);
+extern PrismInstant prism_group_next_due(PrismGroupRef *ref);
 
 /*
  * Shall this session, which waits, be told to come?  True for as many sessions
@@ -170,7 +171,7 @@ extern TimestampTz prism_group_next_due(PrismGroupRef *ref);
  */
 extern bool prism_group_call(PrismGroupRef *ref);
 /* When to ask that again, at the latest. */
-extern TimestampTz prism_group_look_at(PrismGroupRef *ref);
+extern PrismInstant prism_group_look_at(PrismGroupRef *ref);
 
 /* A message of the topic may have become available: wake one who waits, of each group. Cannot throw. */
 extern void prism_group_wake(struct PrismCounter *counter);

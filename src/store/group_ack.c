@@ -35,7 +35,7 @@ typedef struct Ack
 {
 	int64		offset;
 	int64		lease_id;
-	TimestampTz due;			/* given up: not to be handed out before */
+	PrismInstant due;			/* given up: not to be handed out before */
 	int			nest_level;
 	bool		finishes;		/* acknowledged or rejected; false: given up */
 	bool		acking;			/* its entry is in that state for us */
@@ -160,7 +160,7 @@ typedef struct Verb
 	bool		spares_nacked;	/* what was given up stays so */
 	int64		delay_us;		/* nack; -1: the group's back-off */
 	const char *reason;			/* nack, reject; may be NULL */
-	TimestampTz now;
+	PrismInstant now;
 } Verb;
 
 /* What a chunk came to. */
@@ -324,7 +324,7 @@ int
 prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				 int64 delay_us, const char *reason)
 {
-	Verb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = GetCurrentTimestamp()};
+	Verb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -333,7 +333,7 @@ int
 prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				   const char *reason)
 {
-	Verb		verb = {.name = "reject",.reject = true,.reason = reason,.now = GetCurrentTimestamp()};
+	Verb		verb = {.name = "reject",.reject = true,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -356,7 +356,7 @@ typedef struct Settled
 	int			range_count;
 	PrismAttempt *attempts;		/* given up */
 	int			attempt_count;
-	TimestampTz now;
+	PrismInstant now;
 } Settled;
 
 static void
@@ -412,7 +412,7 @@ begin_list(AckList *list, Settled *settled)
 static void
 append_list(AckList *list)
 {
-	Settled		settled = {.now = GetCurrentTimestamp()};
+	Settled		settled = {.now = prism_instant()};
 
 	settled.ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismRange));
 	if (list->nacks)
@@ -420,6 +420,7 @@ append_list(AckList *list)
 	begin_list(list, &settled);
 	if (settled.range_count > 0)
 		prism_group_append_finished(list->group_id, list->epoch, settled.ranges, settled.range_count);
+	prism_attempts_shift(settled.attempts, settled.attempt_count, prism_clock_difference());
 	if (settled.attempt_count > 0)
 		prism_group_append_attempts(list->group_id, list->epoch, settled.attempts, settled.attempt_count);
 	pfree(settled.ranges);
@@ -455,7 +456,7 @@ static void
 end_acks(AckList *list, bool committed)
 {
 	PrismWindow *window = list->group->window;
-	TimestampTz now = list->nacks ? GetCurrentTimestamp() : 0;
+	PrismInstant now = list->nacks ? prism_instant() : 0;
 	int32		available;
 	bool		wake;
 

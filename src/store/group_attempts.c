@@ -11,6 +11,15 @@
 
 #define FIRST_CAPACITY 64
 
+/* To the nearest second, so that many restarts do not shift it far. */
+uint32
+prism_seconds_shift(uint32 seconds, int64 difference)
+{
+	int64		shifted = ((int64) seconds * USECS_PER_SEC + difference + USECS_PER_SEC / 2) / USECS_PER_SEC;
+
+	return seconds == 0 ? 0 : (uint32) Min(Max(shifted, 1), PG_UINT32_MAX);
+}
+
 void
 prism_attempts_init(PrismAttempts *set)
 {
@@ -82,6 +91,17 @@ prism_attempts_settle(PrismAttempts *set, const PrismRanges *finished)
 		set->items[kept++] = attempt;
 	}
 	set->count = set->settled = kept;
+}
+
+void
+prism_attempts_shift(PrismAttempt *attempts, int count, int64 difference)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (attempts[i].due != 0)
+			attempts[i].due += difference;
+		attempts[i].first_failed = prism_seconds_shift(attempts[i].first_failed, difference);
+	}
 }
 
 const PrismAttempt *

@@ -22,6 +22,7 @@ typedef struct PrismAttempt
 {
 	int64		offset;
 	TimestampTz due;			/* not to be handed out before; 0: at any time */
+	int64		rest_us;		/* read from the log: how long that was to last when it was written */
 	uint32		first_failed;	/* in seconds, as in PrismEntry; 0: never, or not known */
 	uint16		attempt;
 } PrismAttempt;
@@ -42,6 +43,12 @@ extern void prism_attempts_add(PrismAttempts *set, const PrismAttempt *attempt, 
 
 /* Bring into order; before finding, and before looking at the items. */
 extern void prism_attempts_settle(PrismAttempts *set, const PrismRanges *finished);
+
+/* Seconds of one clock are those of another; 0 stays 0. */
+extern uint32 prism_seconds_shift(uint32 seconds, int64 difference);
+
+/* Their instants become times, by the difference of the clocks. */
+extern void prism_attempts_shift(PrismAttempt *attempts, int count, int64 difference);
 
 /* NULL: nothing is known of it. */
 extern const PrismAttempt *prism_attempts_find(const PrismAttempts *set, int64 offset);

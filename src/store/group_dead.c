@@ -17,7 +17,6 @@
 #include "store/log.h"
 
 #include "miscadmin.h"
-#include "utils/timestamp.h"
 
 /* So many at a time: there are few, or something is very wrong. */
 #define BURY_MAX 100
@@ -36,8 +35,8 @@ write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
 		.group = ref->name,
 		.reason = reason != NULL ? reason : psprintf("given up in attempt %d", dead->attempts),
 		.attempts = dead->attempts,
-		.first_failure = dead->first_failure != 0 ? dead->first_failure : dead->last_failure,
-		.last_failure = dead->last_failure
+		.first_failure = prism_instant_time(dead->first_failure != 0 ? dead->first_failure : dead->last_failure),
+		.last_failure = prism_instant_time(dead->last_failure)
 	};
 	PrismReader *reader;
 	PrismMessage message;
@@ -71,7 +70,7 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	count = prism_window_take_exhausted(ref->group->window, BURY_MAX, holder,
-										GetCurrentTimestamp() + ref->group->options.lease_us, dead);
+										prism_instant() + ref->group->options.lease_us, dead);
 	if (count > 0)
 		prism_group_note_taken(ref, &holder, dead[0].offset, dead[count - 1].offset, 0);
 	prism_group_unlock(ref->group);

@@ -144,7 +144,7 @@ prism_group_extend(PrismGroupRef *ref, const int64 *positions, const int64 *leas
 	for (int done = 0; done < count; done += PRISM_POSITIONS_CHUNK)
 	{
 		int			lost_count = 0;
-		TimestampTz deadline = GetCurrentTimestamp() + lease_us;
+		PrismInstant deadline = prism_instant() + lease_us;
 
 		CHECK_FOR_INTERRUPTS();
 		prism_group_lock(ref, LW_EXCLUSIVE);
@@ -207,6 +207,7 @@ prism_group_append_leases(void)
 		epoch = taking->group->epoch;
 		taking->group->records += count > 0;
 		prism_group_unlock(taking->group);
+		prism_attempts_shift(attempts, count, prism_clock_difference());
 		if (count > 0)
 			prism_group_append_attempts(taking->group_id, epoch, attempts, count);
 		pfree(attempts);
@@ -229,7 +230,7 @@ give_back(Taking *taking)
 	if (taking->last < taking->first || !prism_group_lock_if(taking->group, taking->generation))
 		return;
 	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id,
-								   GetCurrentTimestamp());
+								   prism_instant());
 	prism_group_unlock(taking->group);
 	if (count > 0)
 		prism_counter_wake(taking->counter);

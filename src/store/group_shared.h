@@ -50,7 +50,7 @@ typedef struct PrismGroup
 	PrismCounter *counter;		/* of the topic, once somebody has waited for the group */
 	ConditionVariable available;	/* there may be a message: one of those who wait for it is woken */
 	int			called;			/* sessions that were told of one and have not come yet */
-	TimestampTz called_until;	/* ... and after that are not expected any more */
+	PrismInstant called_until;	/* ... and after that are not expected any more */
 	PrismWindow *window;
 } PrismGroup;
 

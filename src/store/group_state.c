@@ -189,7 +189,7 @@ replay_checkpoint(ReplayedState *state, StringInfo record)
 }
 
 static void
-replay_attempts(ReplayedState *state, StringInfo record)
+replay_attempts(ReplayedState *state, StringInfo record, TimestampTz written_at)
 {
 	int			count = pq_getmsgint(record, 4);
 
@@ -201,12 +201,13 @@ replay_attempts(ReplayedState *state, StringInfo record)
 		attempt.attempt = pq_getmsgint(record, 2);
 		attempt.due = pq_getmsgint64(record);
 		attempt.first_failed = pq_getmsgint(record, 4);
+		attempt.rest_us = attempt.due - written_at;
 		prism_attempts_add(&state->attempts, &attempt, &state->finished);
 	}
 }
 
 static void
-replay_record(ReplayedState *state, RecordType type, StringInfo record)
+replay_record(ReplayedState *state, RecordType type, StringInfo record, TimestampTz written_at)
 {
 	if (!enter_epoch(state, pq_getmsgint(record, 4)))
 		return;
@@ -219,7 +220,7 @@ replay_record(ReplayedState *state, RecordType type, StringInfo record)
 			replay_checkpoint(state, record);
 			break;
 		case RECORD_ATTEMPTS:
-			replay_attempts(state, record);
+			replay_attempts(state, record, written_at);
 			break;
 	}
 }
@@ -254,7 +255,7 @@ visit_record(int32 group_id, int64 at, TimestampTz created_at, const void *bytes
 	type = pq_getmsgbyte(&record);
 	(void) pq_getmsgint(&record, 4);
 	caller = MemoryContextSwitchTo(target->mcxt);
-	replay_record(state, type, &record);
+	replay_record(state, type, &record, created_at);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -320,11 +321,19 @@ read_unfinished(PrismTopic *topic, const ReplayedState *state, Unfinished *unfin
 	read_gap(topic, from, known_end(state), unfinished);
 }
 
+/* Never longer than it was to be, should the clock have been set back meanwhile. */
+static PrismInstant
+rest_until(const PrismAttempt *known, PrismInstant now, int64 difference)
+{
+	return known->due == 0 ? 0 : now + Min(known->due - difference - now, known->rest_us);
+}
+
 /* Under the slot's lock. */
 static void
 fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unfinished)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
+	int64		difference = prism_clock_difference();
 
 	prism_window_reset(group->window, state->finished.floor);
 	for (int i = 0; i < unfinished->count; i++)
@@ -335,7 +344,8 @@ fill_window(PrismGroup *group, const ReplayedState *state, const Unfinished *unf
 		const PrismAttempt *known = prism_attempts_find(&state->attempts, arrival->offset);
 
 		if (known != NULL)
-			prism_window_restore(group->window, entry, known->attempt, known->due, known->first_failed, now);
+			prism_window_restore(group->window, entry, known->attempt, rest_until(known, now, difference),
+								 prism_seconds_shift(known->first_failed, -difference), now);
 	}
 	prism_window_doubt(group->window);
 	prism_window_read_to(group->window, known_end(state));
@@ -513,6 +523,7 @@ checkpoint_window(int32 group_id, int64 covers, bool *damaged)
 		attempts[count++] = prism_window_attempt(entry);
 	prism_group_unlock(group);
 
+	prism_attempts_shift(attempts, count, prism_clock_difference());
 	append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
 	append_failures(group_id, epoch, attempts, count);
 	pfree(attempts);

@@ -90,7 +90,7 @@ in_flight_room(const PrismGroup *group)
 
 /* Take what there is of what the delivery still misses. Under the exclusive lock. */
 static void
-take_available(PrismDelivery *delivery, TimestampTz deadline)
+take_available(PrismDelivery *delivery, PrismInstant deadline)
 {
 	PrismGroup *group = delivery->ref->group;
 	PrismTaken *taken = delivery->taken + delivery->taken_count;
@@ -134,7 +134,7 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	PrismArrival *arrivals = palloc(limit * sizeof(PrismArrival));
 	PrismReader *reader = prism_reader_open(ref->topic, from);
 	PrismMessage message;
-	TimestampTz deadline;
+	PrismInstant deadline;
 	int64		position;
 	int			count = 0;
 
@@ -151,7 +151,7 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	/* after reading, which has noticed what was dropped meanwhile */
 	prism_log_refuse_lost(ref->topic, from, ref->name);
 
-	deadline = GetCurrentTimestamp() + lease_us;
+	deadline = prism_instant() + lease_us;
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	enter_arrivals(group, arrivals, count, position);
 	if (delivery != NULL)
@@ -273,7 +273,7 @@ fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
 	delivery->taken = palloc(delivery->wanted * sizeof(PrismTaken));
 	do
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		PrismInstant now = prism_instant();
 		int			waiting;
 		int64		from;
 		int			room;
@@ -375,7 +375,7 @@ prism_group_available(PrismGroupRef *ref)
 		Step		step;
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
-		prism_window_expire(group->window, GetCurrentTimestamp());
+		prism_window_expire(group->window, prism_instant());
 		available = Min(group->window->counts[PRISM_ENTRY_AVAILABLE], in_flight_room(group)) +
 			group->window->counts[PRISM_ENTRY_EXHAUSTED];
 		step = next_step(ref, available > 0, available > 0, stable, &from, &room);

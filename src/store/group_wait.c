@@ -22,7 +22,6 @@
 #include "wait_event.h"
 
 #include "pgstat.h"
-#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 /* Repairs a lost wake-up, and finds leases that ended. */
@@ -69,15 +68,15 @@ prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref)
 }
 
 bool
-prism_group_sleep(TimestampTz look_at, TimestampTz until)
+prism_group_sleep(PrismInstant look_at, PrismInstant until)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	long		wait_ms;
 
 	Assert(awaited.counter != NULL);
 	if (now >= until)
 		return false;
-	wait_ms = TimestampDifferenceMilliseconds(now, Min(look_at, until));
+	wait_ms = prism_ms_until(Min(look_at, until), now);
 	wait_ms = Max(1, Min(wait_ms, SLEEP_MAX_MS));
 	(void) ConditionVariableTimedSleep(awaited_variable(), wait_ms, prism_wait_event(PRISM_WAIT_MESSAGE));
 	return true;
@@ -101,10 +100,9 @@ prism_group_cancel_sleep(void)
 
 /* Under the lock. */
 static bool
-calls_count(const PrismGroup *group, TimestampTz now)
+calls_count(const PrismGroup *group, PrismInstant now)
 {
-	/* far in the future: the clock was set back */
-	return group->called > 0 && group->called_until > now && group->called_until <= now + CALLED_US;
+	return group->called > 0 && group->called_until > now;
 }
 
 bool
@@ -112,7 +110,7 @@ prism_group_call(PrismGroupRef *ref)
 {
 	PrismGroup *group = ref->group;
 	int			available = prism_group_available(ref);
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
 	bool		called;
 
 	if (available == 0)
@@ -130,10 +128,10 @@ prism_group_call(PrismGroupRef *ref)
 	return called;
 }
 
-TimestampTz
+PrismInstant
 prism_group_next_due(PrismGroupRef *ref)
 {
-	TimestampTz due;
+	PrismInstant due;
 
 	prism_group_lock(ref, LW_SHARED);
 	due = ref->group->window->next_deadline;
@@ -141,15 +139,15 @@ prism_group_next_due(PrismGroupRef *ref)
 	return due;
 }
 
-TimestampTz
+PrismInstant
 prism_group_look_at(PrismGroupRef *ref)
 {
 	PrismGroup *group = ref->group;
-	TimestampTz look_at;
+	PrismInstant look_at;
 
 	prism_group_lock(ref, LW_SHARED);
 	look_at = group->window->next_deadline;
-	if (calls_count(group, GetCurrentTimestamp()))
+	if (calls_count(group, prism_instant()))
 		look_at = Min(look_at, group->called_until);
 	prism_group_unlock(group);
 	return look_at;

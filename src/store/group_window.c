@@ -62,14 +62,14 @@ release(PrismWindow *window, PrismEntry *entry)
 }
 
 uint32
-prism_window_failure_time(TimestampTz at)
+prism_window_failure_time(PrismInstant at)
 {
 	return (uint32) Max(at / USECS_PER_SEC, 1);
 }
 
 /* Its lease has ended without an acknowledgement. */
 static void
-fail(PrismEntry *entry, TimestampTz now)
+fail(PrismEntry *entry, PrismInstant now)
 {
 	entry->deadline = now;
 	if (entry->first_failed == 0)
@@ -109,7 +109,7 @@ prism_window_reset(PrismWindow *window, int64 position)
 	window->scan_from = 0;
 	window->doubtful = 0;
 	memset(window->counts, 0, sizeof(window->counts));
-	window->next_deadline = DT_NOEND;
+	window->next_deadline = PRISM_NEVER;
 	prism_order_clear(window);
 }
 
@@ -304,8 +304,8 @@ prism_window_read_to(PrismWindow *window, int64 position)
 }
 
 void
-prism_window_restore(PrismWindow *window, PrismEntry *entry, uint16 attempt, TimestampTz due,
-					 uint32 first_failed, TimestampTz now)
+prism_window_restore(PrismWindow *window, PrismEntry *entry, uint16 attempt, PrismInstant due,
+					 uint32 first_failed, PrismInstant now)
 {
 	entry->attempt = attempt;
 	entry->first_failed = first_failed;
@@ -332,9 +332,9 @@ prism_window_doubt(PrismWindow *window)
  * message: a late acknowledgement that harms nobody is welcome.
  */
 void
-prism_window_expire(PrismWindow *window, TimestampTz now)
+prism_window_expire(PrismWindow *window, PrismInstant now)
 {
-	TimestampTz next_deadline = DT_NOEND;
+	PrismInstant next_deadline = PRISM_NEVER;
 
 	if (now < window->next_deadline)
 		return;
@@ -357,7 +357,7 @@ prism_window_expire(PrismWindow *window, TimestampTz now)
 }
 
 static PrismTaken
-lease(PrismWindow *window, PrismEntry *entry, PrismHolder holder, TimestampTz deadline)
+lease(PrismWindow *window, PrismEntry *entry, PrismHolder holder, PrismInstant deadline)
 {
 	set_state(window, entry, PRISM_ENTRY_LEASED);
 	entry->lease_id = holder.lease_id;
@@ -388,7 +388,7 @@ look_from(PrismWindow *window, PrismHolder holder)
 
 int
 prism_window_take(PrismWindow *window, int max, PrismHolder holder,
-				  TimestampTz deadline, PrismTaken *taken)
+				  PrismInstant deadline, PrismTaken *taken)
 {
 	int			count = 0;
 	int32		index = look_from(window, holder);
@@ -413,7 +413,7 @@ prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 
 int
 prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
-							TimestampTz deadline, PrismDead *dead)
+							PrismInstant deadline, PrismDead *dead)
 {
 	int			count = 0;
 
@@ -452,7 +452,7 @@ give_back(PrismWindow *window, PrismEntry *entry, int64 lease_id)
 }
 
 int
-prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id, TimestampTz now)
+prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id, PrismInstant now)
 {
 	int			count = 0;
 
@@ -514,7 +514,7 @@ prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder)
 }
 
 void
-prism_window_extend(PrismWindow *window, PrismEntry *entry, TimestampTz deadline)
+prism_window_extend(PrismWindow *window, PrismEntry *entry, PrismInstant deadline)
 {
 	Assert(entry->state == PRISM_ENTRY_LEASED || is_free(entry));
 	set_state(window, entry, PRISM_ENTRY_LEASED);
@@ -565,7 +565,7 @@ prism_window_finish(PrismWindow *window, PrismEntry *entry)
 }
 
 void
-prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampTz due, TimestampTz now)
+prism_window_nack(PrismWindow *window, PrismEntry *entry, PrismInstant due, PrismInstant now)
 {
 	Assert(entry->state == PRISM_ENTRY_ACKING);
 	fail(entry, now);
@@ -585,7 +585,7 @@ prism_window_attempt(const PrismEntry *entry)
 	};
 }
 
-TimestampTz
+PrismInstant
 prism_window_first_failure(const PrismEntry *entry)
 {
 	return entry->first_failed * USECS_PER_SEC;

@@ -16,7 +16,8 @@
  *
  * Pure bookkeeping in memory that the caller locks: no clock, no palloc,
  * nothing that throws, so that COMMIT and ABORT callbacks may use all of it and
- * test/module can test it without a server.
+ * test/module can test it without a server.  Its times are instants (clock.h);
+ * who takes one out for the log or a header makes a time of it.
  *
  * src/store/group_window.h
  *
@@ -25,6 +26,7 @@
 #ifndef PRISM_GROUP_WINDOW_H
 #define PRISM_GROUP_WINDOW_H
 
+#include "clock.h"
 #include "store/group_attempts.h"
 #include "store/group_options.h"
 
@@ -49,7 +51,7 @@ typedef struct PrismEntry
 {
 	int64		offset;
 	int64		lease_id;		/* of the last lease that was not given back; 0: none */
-	TimestampTz deadline;		/* leased: until then; delayed: from then on; exhausted: when it failed last */
+	PrismInstant deadline;		/* leased: until then; delayed: from then on; exhausted: when it failed last */
 	TimestampTz created_at;		/* of the message: for the age of the oldest */
 	uint32		key_hash;		/* 0: no key */
 	uint32		session;		/* of the lease: lets a session acknowledge without lease ids */
@@ -79,7 +81,7 @@ typedef struct PrismWindow
 	uint32		look;			/* grows with each look for work */
 	PrismOrdering ordering;
 	int32		max_attempts;	/* 0: no limit */
-	TimestampTz next_deadline;	/* no lease or delay ends before */
+	PrismInstant next_deadline;	/* no lease or delay ends before */
 	PrismEntry	entries[FLEXIBLE_ARRAY_MEMBER];	/* and behind them the buckets of group_order.c */
 } PrismWindow;
 
@@ -117,8 +119,8 @@ typedef struct PrismDead
 {
 	int64		offset;
 	int			attempts;
-	TimestampTz first_failure;	/* 0: not known */
-	TimestampTz last_failure;
+	PrismInstant first_failure;	/* 0: not known */
+	PrismInstant last_failure;
 } PrismDead;
 
 extern Size prism_window_bytes(int32 size);
@@ -153,7 +155,7 @@ extern PrismEntry *prism_window_add(PrismWindow *window, int64 offset,
 
 /* What the progress log knows of an entry just added: attempts, rest until 'due' (0: none), first failure. */
 extern void prism_window_restore(PrismWindow *window, PrismEntry *entry, uint16 attempt,
-								 TimestampTz due, uint32 first_failed, TimestampTz now);
+								 PrismInstant due, uint32 first_failed, PrismInstant now);
 
 /* Entries so far, and as many as have room, were perhaps handed out before the server started. */
 extern void prism_window_doubt(PrismWindow *window);
@@ -162,22 +164,22 @@ extern void prism_window_doubt(PrismWindow *window);
 extern void prism_window_read_to(PrismWindow *window, int64 position);
 
 /* Make available what was leased or delayed until 'now' or earlier. */
-extern void prism_window_expire(PrismWindow *window, TimestampTz now);
+extern void prism_window_expire(PrismWindow *window, PrismInstant now);
 
 /*
  * Lease up to 'max' entries, lowest offsets first; returns how many.  Those
  * that wait only for what the holder's transaction has are taken with it.
  */
 extern int	prism_window_take(PrismWindow *window, int max, PrismHolder holder,
-							  TimestampTz deadline, PrismTaken *taken);
+							  PrismInstant deadline, PrismTaken *taken);
 
 /* Lease exhausted entries, to make dead letters of them; no new attempt. */
 extern int	prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
-										TimestampTz deadline, PrismDead *dead);
+										PrismInstant deadline, PrismDead *dead);
 
 /* Take back what this lease still holds of the offsets first .. last; returns how many. */
 extern int	prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id,
-								   TimestampTz now);
+								   PrismInstant now);
 
 /* The same for one offset that was not delivered after all: the attempt does not count. */
 extern bool prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id);
@@ -185,22 +187,22 @@ extern bool prism_window_untake(PrismWindow *window, int64 offset, int64 lease_i
 extern PrismLease prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder);
 
 /* The lease, which is held, ends at another time. */
-extern void prism_window_extend(PrismWindow *window, PrismEntry *entry, TimestampTz deadline);
+extern void prism_window_extend(PrismWindow *window, PrismEntry *entry, PrismInstant deadline);
 
 /* Ending a lease in two steps: begin at pre-commit, then finish, nack or undo. Nack: rest until 'due'. */
 extern void prism_window_begin_ack(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_undo_ack(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_finish(PrismWindow *window, PrismEntry *entry);
-extern void prism_window_nack(PrismWindow *window, PrismEntry *entry, TimestampTz due, TimestampTz now);
+extern void prism_window_nack(PrismWindow *window, PrismEntry *entry, PrismInstant due, PrismInstant now);
 
-/* What is to be known of the entry after a restart. */
+/* What is to be known of the entry after a restart; its times are instants still: prism_attempts_shift(). */
 extern PrismAttempt prism_window_attempt(const PrismEntry *entry);
 
-/* A time as entries keep it: in seconds, never 0. */
-extern uint32 prism_window_failure_time(TimestampTz at);
+/* An instant as entries keep it: in seconds, never 0. */
+extern uint32 prism_window_failure_time(PrismInstant at);
 
 /* When the entry first failed; 0: never. */
-extern TimestampTz prism_window_first_failure(const PrismEntry *entry);
+extern PrismInstant prism_window_first_failure(const PrismEntry *entry);
 
 /*
  * The first offset that is certain to be finished once this entry is: what

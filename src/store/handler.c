@@ -167,10 +167,11 @@ prism_handler_forget(Oid database)
 /* ---------- what is in a slot ---------- */
 
 void
-prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state, TimestampTz retry_at, const char *error)
+prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state, PrismInstant retry_at, const char *error)
 {
 	PrismHandlerStatus *status = &slot->status;
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz retry_time = prism_instant_time(retry_at);
 	Size		error_bytes = error == NULL ? 0
 		: pg_mbcliplen(error, strlen(error), sizeof(status->error) - 1);
 
@@ -178,7 +179,7 @@ prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state, TimestampT
 	if (status->state != state)
 		status->since = now;
 	status->state = state;
-	status->retry_at = retry_at;
+	status->retry_at = retry_time;
 	if (error != NULL)
 	{
 		strlcpy(status->error, error, error_bytes + 1);

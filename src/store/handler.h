@@ -155,7 +155,7 @@ extern void prism_handler_forget(Oid database);
 
 /* The one place where a handler's state changes.  error NULL: the last text stays. Cannot throw. */
 extern void prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state,
-								 TimestampTz retry_at, const char *error);
+								 PrismInstant retry_at, const char *error);
 extern void prism_handler_count(PrismHandlerSlot *slot, PrismHandlerCounter counter, int64 more);
 
 /*

@@ -359,11 +359,11 @@ void
 prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 {
 	PrismCounter *counter = topic->counter;
-	TimestampTz give_up;
+	PrismInstant give_up;
 
 	if (segments_exist(topic, first, end))
 		return;
-	give_up = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEGMENT_PATIENCE_MS);
+	give_up = prism_instant_after(prism_instant(), SEGMENT_PATIENCE_MS);
 	ConditionVariablePrepareToSleep(&counter->segments_changed);
 	for (;;)
 	{
@@ -371,7 +371,7 @@ prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 		AcceptInvalidationMessages();
 		if (segments_exist(topic, first, end))
 			break;
-		if (GetCurrentTimestamp() >= give_up)
+		if (prism_instant() >= give_up)
 			ereport(ERROR,
 					errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					errmsg("no segment ready for topic \"%s\"", topic->name),

@@ -209,11 +209,12 @@ prism_sink_sweep(void)
 }
 
 bool
-prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, TimestampTz retry_at,
+prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, PrismInstant retry_at,
 				  const char *error)
 {
 	PrismSinkStatus *status = &slot->status;
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz retry_time = prism_instant_time(retry_at);
 	bool		changed;
 
 	SpinLockAcquire(&slot->mutex);
@@ -221,7 +222,7 @@ prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, TimestampTz retry_a
 	if (changed)
 		status->since = now;
 	status->state = state;
-	status->retry_at = retry_at;
+	status->retry_at = retry_time;
 	if (error != NULL)
 	{
 		changed = changed || strncmp(status->error, error, sizeof(status->error) - 1) != 0;

@@ -17,6 +17,7 @@
 #define PRISM_SINK_H
 
 #include "prism.h"
+#include "clock.h"
 
 #include "nodes/pg_list.h"
 
@@ -114,7 +115,7 @@ extern void prism_sink_sweep(void);
  * stays, unless the state says that it is over (running, paused, starting).  True when state or error are not what they were.
  */
 extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
-							  TimestampTz retry_at, const char *error);
+							  PrismInstant retry_at, const char *error);
 extern void prism_sink_move(PrismSinkSlot *slot, int64 position);
 extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more);
 
