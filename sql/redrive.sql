@@ -6,6 +6,7 @@ SELECT count(prism.publish('redrive-test', jsonb_build_object('n', n), 'k' || n,
 SELECT prism.publish('redrive-test', NULL::jsonb, 'tombstone') IS NOT NULL AS published;
 SELECT count(prism.reject(m, 'bad')) FROM prism.consume('redrive-test', 'work') AS m;
 SELECT count(*) FROM prism.read('redrive-test.dlq');
+SELECT dead_letters FROM prism.status WHERE namespace = 'redrive-test';
 
 -- A rollback leaves them where they are.
 BEGIN;

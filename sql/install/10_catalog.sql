@@ -44,16 +44,18 @@ COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never chan
 
 COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/topic_policy.h); what is not there is as by default';
 COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
-COMMENT ON COLUMN prism.topic.dropped_until IS 'when that message was published';
+COMMENT ON COLUMN prism.topic.dropped_until IS 'when the latest of them was published';
 COMMENT ON COLUMN prism.topic.dead_letter_of IS 'the topic whose dead letters it holds, by its number: what it is called does not make it that';
 
 CREATE TABLE prism.segment (
     topic_id       integer NOT NULL,
     segment_number bigint NOT NULL,
     created_at     timestamptz NOT NULL,
+    settled_at     timestamptz,
     PRIMARY KEY (topic_id, segment_number)
 );
 COMMENT ON TABLE prism.segment IS 'The segments of each topic that exist';
+COMMENT ON COLUMN prism.segment.settled_at IS 'when all transactions that have offsets of it were seen to have ended: retention counts from then';
 
 CREATE TABLE prism.jump (
     topic_id    integer NOT NULL,

@@ -7,7 +7,7 @@ CREATE FUNCTION prism.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
@@ -45,6 +45,7 @@ COMMENT ON VIEW prism.topics IS
 'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
+WITH states AS MATERIALIZED (SELECT s.* FROM prism.topic_states() s)
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
@@ -54,6 +55,7 @@ SELECT
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
     g.lag_messages AS group_lag,
+    coalesce(e.kept, 0) AS dead_letters,
     k.state AS sink_state,
     k.error AS last_error,
     k.error_at AS last_error_at,
@@ -79,7 +81,9 @@ FROM prism.visible_namespace v
 JOIN prism.namespace n USING (namespace_id)
 CROSS JOIN (SELECT pg_catalog.current_setting('prism.max_topics', true) IS NOT NULL AS preloaded) l
 LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
-LEFT JOIN prism.topic_states() c USING (topic_id)
+LEFT JOIN states c ON c.topic_id = t.topic_id
+LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
+LEFT JOIN states e ON e.topic_id = d.topic_id
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
     WHEN c.locked
     THEN 'Another session has tables of the topic locked: its publishers and readers wait, those of other topics do not. Who it is: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted'
@@ -115,7 +119,7 @@ CROSS JOIN LATERAL (
     SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
     FROM prism.handler_states() s WHERE s.topic = t.name) h;
 COMMENT ON VIEW prism.status IS
-'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; sink_state: as in prism.sinks, NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
+'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; dead_letters: how many its topic <topic>.dlq keeps, of sinks and groups; sink_state: as in prism.sinks, NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
 CREATE FUNCTION prism.doctor(OUT item text, OUT state text, OUT hint text)
 RETURNS SETOF record

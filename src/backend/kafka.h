@@ -151,6 +151,7 @@ extern void kafka_job_abort(KafkaClient *client, KafkaJob *job);
 
 /* kafka_error.c */
 extern PrismOutcome kafka_outcome(rd_kafka_resp_err_t code);
+extern const char *kafka_advice(rd_kafka_resp_err_t code);	/* NULL: its text says it all */
 
 /* kafka_event.c */
 extern void kafka_serve(KafkaConn *kafka);

@@ -178,8 +178,13 @@ fill_receipt(KafkaConn *kafka, const rd_kafka_message_t *message, PrismReceipt *
 		outcome = PRISM_RETRY;
 	}
 	else if (outcome != PRISM_OK)
-		(void) kafka_answer(kafka, outcome, "topic \"%s\": %s",
-							rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err));
+	{
+		const char *advice = kafka_advice(message->err);
+
+		(void) kafka_answer(kafka, outcome, "topic \"%s\": %s%s%s",
+							rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err),
+							advice != NULL ? "; " : "", advice != NULL ? advice : "");
+	}
 	receipt->outcome = outcome;
 }
 

@@ -490,7 +490,7 @@ clear_session(Handler *handler)
 static void
 await_topic(Handler *handler, const char *why)
 {
-	handler->due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+	handler->due = prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS);
 	prism_handler_change(handler->slot, PRISM_HANDLER_BACKOFF, handler->due, why);
 }
 

@@ -62,7 +62,7 @@ prism_route_break(PrismRoute *route, const char *error)
 {
 	route->broken = true;
 	route->phase = ROUTE_PARKED;
-	route->parked_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_STOPPED_RETRY_MS);
+	route->parked_until = prism_instant_after(prism_instant(), PRISM_STOPPED_RETRY_MS);
 	if (route->slot == NULL)
 		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
 	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
@@ -121,7 +121,7 @@ prism_route_mend(PrismRoute *route)
 	if (route->broken)
 	{
 		if (route->lane->forwarder->draining_since == 0)
-			route->lane->forwarder->draining_since = GetCurrentTimestamp();
+			route->lane->forwarder->draining_since = prism_instant();
 		return;
 	}
 	route->claimed_generation = 0;	/* whoever has taken over since */
@@ -343,7 +343,7 @@ search_start(void *arg)
 void
 prism_route_await_lock(PrismRoute *route, const char *why)
 {
-	route->backoff.retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PRISM_BUSY_RETRY_MS);
+	route->backoff.retry_at = prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS);
 	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, route->backoff.retry_at, why);
 }
 

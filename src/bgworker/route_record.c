@@ -13,14 +13,14 @@
 #include "utils/timestamp.h"
 
 bool
-prism_route_record_due(const PrismRoute *route, TimestampTz now)
+prism_route_record_due(const PrismRoute *route, PrismInstant now)
 {
 	if (route->moved_at == 0 || route->position < 0)
 		return false;
-	if (TimestampDifferenceExceeds(route->moved_at, now, PRISM_RECORD_MS))
+	if (prism_has_passed(route->moved_at, now, PRISM_RECORD_MS))
 		return true;
 	return route->window_batches == 0 &&
-		TimestampDifferenceExceeds(route->progress_at, now, PRISM_RECORD_QUIET_MS);
+		prism_has_passed(route->progress_at, now, PRISM_RECORD_QUIET_MS);
 }
 
 static void
@@ -44,7 +44,7 @@ write_positions(void *arg)
 
 /* Somebody has the progress log locked: sending goes on, and a crash would repeat it. */
 static void
-record_later(PrismForwarder *forwarder, TimestampTz now)
+record_later(PrismForwarder *forwarder, PrismInstant now)
 {
 	for (int i = 0; i < forwarder->route_count; i++)
 		if (forwarder->routes[i].moved_at != 0)
@@ -55,7 +55,8 @@ record_later(PrismForwarder *forwarder, TimestampTz now)
 void
 prism_routes_record(PrismForwarder *forwarder, bool at_once)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	PrismInstant now = prism_instant();
+	TimestampTz recorded_at = GetCurrentTimestamp();
 	bool		due = false;
 	ErrorData  *error;
 
@@ -86,6 +87,6 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 		route->recorded = route->position;
 		route->progress.position = route->position;
 		route->progress.shared = route->sink.exactly_once;
-		prism_sink_recorded(route->slot, route->position, now);
+		prism_sink_recorded(route->slot, route->position, recorded_at);
 	}
 }

@@ -153,7 +153,7 @@ is_for_turn(const PrismTurn *turn, PrismDelayLine *line)
 	if (prism_delay_bucket_is_free(line->bucket_id))
 		return true;
 	/* somebody has it locked: the other buckets need not wait for that */
-	line->held_until = TimestampTzPlusMilliseconds(turn->now, PRISM_BUSY_RETRY_MS);
+	line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
 	return false;
 }
 

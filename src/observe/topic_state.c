@@ -43,6 +43,7 @@ enum
 	STATE_DELAYED,
 	STATE_NEXT_DUE,
 	STATE_LOCKED,
+	STATE_KEPT,
 	STATE_COLUMNS
 };
 
@@ -79,6 +80,7 @@ typedef struct Look
 {
 	PrismTopic *topic;
 	int64		first;
+	int64		kept;
 	bool		is_free;
 } Look;
 
@@ -89,6 +91,7 @@ look_at_log(void *arg)
 	int64		next;
 
 	look->first = prism_log_earliest(look->topic);
+	look->kept = prism_counter_distance(look->topic, look->first, prism_log_stable(look->topic));
 	next = prism_counter_peek(look->topic->counter);
 	look->is_free = prism_segments_are_free(look->topic, next, next + 1);
 }
@@ -111,6 +114,7 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), true);
 	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
 	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
+	put(values, nulls, STATE_KEPT, Int64GetDatum(look.kept), looked);
 
 	SpinLockAcquire(&counter->mutex);
 	messages = counter->messages_total;
