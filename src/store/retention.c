@@ -30,6 +30,9 @@
 
 #define FOREVER_MS (-1)
 
+/* Of so many messages the latest time is told when a segment is dropped. */
+#define LAST_MESSAGES 1024
+
 /* ---------- what may go ---------- */
 
 static int64
@@ -128,7 +131,7 @@ is_past(PrismTopic *topic, int64 number)
 	if (ms == FOREVER_MS)
 		return false;
 	prism_segment_age(topic, number, &age);
-	return older_than(age.last, ms);
+	return age.settled_at != 0 && older_than(age.settled_at, ms);
 }
 
 /* A policy that does not ask for the groups does not look at them. */
@@ -153,15 +156,20 @@ may_go(PrismTopic *topic, int64 number)
 
 /* ---------- dropping ---------- */
 
-/* The last message of a segment, sought from its end; false: it has none. */
+/*
+ * The last message of a segment, sought from its end, and the latest time of it
+ * and those before it: the last one may have been published long before its
+ * commit.  False: there is none.
+ */
 static bool
-last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *created_at)
+last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *until)
 {
 	int64		base = number * topic->segment_messages;
 	int64		end = prism_segment_end(topic, number);
 	bool		found = false;
 
-	for (int64 span = 1; !found && end - span / 2 > base; span *= 2)
+	*until = DT_NOBEGIN;
+	for (int64 span = LAST_MESSAGES, seen = 0; !found && end - seen > base; seen = span, span *= 2)
 	{
 		PrismReader *reader = prism_reader_open(topic, Max(base, end - span));
 		PrismMessage message;
@@ -170,7 +178,7 @@ last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *create
 		{
 			CHECK_FOR_INTERRUPTS();
 			*offset = message.offset;
-			*created_at = message.created_at;
+			*until = Max(*until, message.created_at);
 			found = true;
 		}
 		prism_reader_close(reader);
@@ -192,7 +200,7 @@ drop_oldest(PrismTopic *topic, int64 current)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
 	int64		offset = 0;
-	TimestampTz created_at = 0;
+	TimestampTz until = 0;
 	bool		lost;
 
 	if (number < 0 || number >= current || !may_go(topic, number))
@@ -200,10 +208,10 @@ drop_oldest(PrismTopic *topic, int64 current)
 	/* in this order: nobody shall find the segment locked by who waits for somebody else */
 	if (!prism_topic_try_row(topic->topic_id) || !lock_unless_read(topic, number))
 		return false;
-	lost = last_message(topic, number, &offset, &created_at);
+	lost = last_message(topic, number, &offset, &until);
 	prism_segment_drop(topic->topic_id, number);
 	if (lost)
-		prism_topic_note_dropped(topic->topic_id, offset + 1, created_at);
+		prism_topic_note_dropped(topic->topic_id, offset + 1, until);
 	return true;
 }
 
@@ -218,7 +226,7 @@ roll_slow(PrismTopic *topic, int64 current)
 	prism_segment_age(topic, current, &age);
 	if (!age.used || !OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
 		return;
-	if ((ms != FOREVER_MS && older_than(age.first, Max(ms / ROLL_PART, ROLL_MS_MIN))) ||
+	if ((ms != FOREVER_MS && older_than(age.begun_at, Max(ms / ROLL_PART, ROLL_MS_MIN))) ||
 		(bytes > 0 && prism_segment_bytes(topic, current) > bytes / ROLL_PART))
 		prism_counter_roll(topic, current);
 }
@@ -241,6 +249,7 @@ prism_retention_enforce(PrismTopic *topic)
 
 	prism_counter_init(topic);
 	current = prism_counter_peek(topic->counter) / topic->segment_messages;
+	prism_segment_note_settled(topic->topic_id, prism_log_stable(topic) / topic->segment_messages);
 	if (drop_oldest(topic, current))
 		return true;
 	roll_slow(topic, current);

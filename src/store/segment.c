@@ -49,8 +49,17 @@ enum
 {
 	SEGMENT_TOPIC_ID = 1,
 	SEGMENT_NUMBER,
-	SEGMENT_CREATED_AT
+	SEGMENT_CREATED_AT,
+	SEGMENT_SETTLED_AT
 };
+
+/* A row of prism.segment. */
+typedef struct SegmentRow
+{
+	int64		number;			/* -1: there is none */
+	TimestampTz created_at;
+	TimestampTz settled_at;		/* 0: not yet */
+} SegmentRow;
 
 void		(*prism_segment_wake) (void) = NULL;
 
@@ -107,12 +116,9 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
 }
 
-/*
- * The first segment in the given direction from 'from' on, among those committed
- * or our own; -1: none.  *created_at, unless NULL: when it was made.
- */
-static int64
-scan_segments(int32 topic_id, int64 from, ScanDirection direction, TimestampTz *created_at)
+/* The first segment in the given direction from 'from' on, among those committed or our own. */
+static SegmentRow
+scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 {
 	bool		forward = ScanDirectionIsForward(direction);
 	Relation	catalog = table_open(get_relname_relid("segment", get_namespace_oid("prism", false)),
@@ -122,7 +128,7 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction, TimestampTz *
 	ScanKeyData keys[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	int64		number = -1;
+	SegmentRow	row = {.number = -1};
 
 	ScanKeyInit(&keys[0], SEGMENT_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
 	ScanKeyInit(&keys[1], SEGMENT_NUMBER,
@@ -132,24 +138,26 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction, TimestampTz *
 	tuple = systable_getnext_ordered(scan, direction);
 	if (HeapTupleIsValid(tuple))
 	{
+		TupleDesc	columns = RelationGetDescr(catalog);
+		Datum		settled_at;
 		bool		isnull;
 
-		number = DatumGetInt64(heap_getattr(tuple, SEGMENT_NUMBER, RelationGetDescr(catalog), &isnull));
-		if (created_at != NULL)
-			*created_at = DatumGetTimestampTz(heap_getattr(tuple, SEGMENT_CREATED_AT,
-														   RelationGetDescr(catalog), &isnull));
+		row.number = DatumGetInt64(heap_getattr(tuple, SEGMENT_NUMBER, columns, &isnull));
+		row.created_at = DatumGetTimestampTz(heap_getattr(tuple, SEGMENT_CREATED_AT, columns, &isnull));
+		settled_at = heap_getattr(tuple, SEGMENT_SETTLED_AT, columns, &isnull);
+		row.settled_at = isnull ? 0 : DatumGetTimestampTz(settled_at);
 	}
 	systable_endscan_ordered(scan);
 	UnregisterSnapshot(snapshot);
 	index_close(index, AccessShareLock);
 	table_close(catalog, AccessShareLock);
-	return number;
+	return row;
 }
 
 int64
 prism_segment_next(int32 topic_id, int64 from)
 {
-	return scan_segments(topic_id, from, ForwardScanDirection, NULL);
+	return scan_segments(topic_id, from, ForwardScanDirection).number;
 }
 
 int64
@@ -161,7 +169,7 @@ prism_segment_last(int32 topic_id)
 int64
 prism_segment_before(int32 topic_id, int64 to)
 {
-	return scan_segments(topic_id, to, BackwardScanDirection, NULL);
+	return scan_segments(topic_id, to, BackwardScanDirection).number;
 }
 
 /*
@@ -222,17 +230,40 @@ prism_segment_end(PrismTopic *topic, int64 segment_number)
 	return prism_segment_end_below(topic, segment_number, PG_INT64_MAX);
 }
 
+/*
+ * A row's time is that of its publish(), which may have been long before its
+ * commit; of the time of the first commit only bounds are known.
+ */
 void
 prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 {
+	SegmentRow	row = scan_segments(topic->topic_id, segment_number, ForwardScanDirection);
+	SegmentRow	before = scan_segments(topic->topic_id, segment_number - 1, BackwardScanDirection);
+	TimestampTz published_at;
 	int64		end;
 
-	age->used = read_end(topic, segment_number, ForwardScanDirection, PG_INT64_MAX, &end, &age->first) &&
-		read_end(topic, segment_number, BackwardScanDirection, PG_INT64_MAX, &end, &age->last);
-	if (!age->used)
-		scan_segments(topic->topic_id, segment_number, ForwardScanDirection, &age->first);
-	if (!age->used)
-		age->last = age->first;
+	age->used = read_end(topic, segment_number, ForwardScanDirection, PG_INT64_MAX, &end, &published_at);
+	age->begun_at = Max(row.created_at, before.settled_at);
+	if (age->used)
+		age->begun_at = Max(age->begun_at, published_at);
+	age->settled_at = row.number == segment_number ? row.settled_at : 0;
+}
+
+void
+prism_segment_note_settled(int32 topic_id, int64 below)
+{
+	SegmentRow	last = scan_segments(topic_id, below - 1, BackwardScanDirection);
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(below)};
+
+	/* they settle one after the other */
+	if (last.number < 0 || last.settled_at != 0)
+		return;
+	SPI_connect();
+	prism_query("UPDATE prism.segment SET settled_at = pg_catalog.clock_timestamp()"
+				" WHERE topic_id OPERATOR(pg_catalog.=) $1 AND segment_number OPERATOR(pg_catalog.<) $2 AND settled_at IS NULL",
+				lengthof(types), types, values, NULL);
+	SPI_finish();
 }
 
 /* ---------- making and dropping ---------- */

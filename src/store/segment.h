@@ -52,15 +52,18 @@ extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
 /* The same of those that begin below an offset. */
 extern int64 prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below);
 
-/* When a segment's first and last rows were published; without rows, when the segment was made. */
+/* By when a segment's messages were committed, whenever they were published. */
 typedef struct PrismSegmentAge
 {
 	bool		used;			/* it has rows */
-	TimestampTz first;
-	TimestampTz last;
+	TimestampTz begun_at;		/* the first one was not committed before */
+	TimestampTz settled_at;		/* all of them were by then; 0: not yet, as far as is known */
 } PrismSegmentAge;
 
 extern void prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age);
+
+/* All offsets of the segments below that number are settled by now: their age counts from the first call that says so. */
+extern void prism_segment_note_settled(int32 topic_id, int64 below);
 
 /* Make a segment (DDL, as the extension's owner), in its transaction. False: it was there. */
 extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);

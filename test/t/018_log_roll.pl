@@ -9,11 +9,12 @@ my $node = prism_node('main', conf => "prism.retention = -1\nprism.segment_messa
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: slow, client_api: queue}')});
 $node->safe_psql('postgres', q{SELECT prism.publish('slow', 'old') FROM generate_series(1, 3)});
 
-# What was published hours ago: VACUUM, as the age of a segment is read from the rows as they came.
+# What was published hours ago into a segment that was there: VACUUM, as its age is read from the rows as they came.
 my $segment = $node->safe_psql('postgres',
 	q{SELECT 'prism_log.topic_' || topic_id || '_0' FROM prism.topic WHERE name = 'slow'});
 $node->safe_psql('postgres', "UPDATE $segment SET created_at = created_at - interval '3 hours'");
 $node->safe_psql('postgres', "VACUUM $segment");
+$node->safe_psql('postgres', q{UPDATE prism.segment SET created_at = created_at - interval '3 hours'});
 $node->append_conf('postgresql.conf', "prism.retention = '8h'");
 $node->restart;
 wait_for_value($node, q{SELECT next_position FROM prism.topics WHERE topic = 'slow'}, $segment_messages);
