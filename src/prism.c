@@ -248,6 +248,16 @@ prism_extension_oid(void)
 }
 
 Oid
+prism_extension_owner(void)
+{
+	Oid			extension;
+	Oid			owner = InvalidOid;
+
+	(void) extension_row(&extension, &owner);
+	return owner;
+}
+
+Oid
 prism_owner(void)
 {
 	static Oid	owner = InvalidOid;

@@ -88,6 +88,9 @@ extern char *prism_installed_version(void);
 /* The oid of the extension in this database, or InvalidOid. */
 extern Oid	prism_extension_oid(void);
 
+/* Its owner, or InvalidOid; as the catalogue has it now, whatever the version. */
+extern Oid	prism_extension_owner(void);
+
 /* The role that owns the extension: prism's own tables are read and written as it. */
 extern Oid	prism_owner(void);
 

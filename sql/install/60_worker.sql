@@ -7,6 +7,11 @@ RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNA
 COMMENT ON FUNCTION prism.worker_slots() IS
 'The workers of this server that are wanted, with or without a process; nothing for roles that are neither superuser, nor owner of the extension, nor members of pg_read_all_stats. Behind prism.workers.';
 
+CREATE FUNCTION prism.worker_trouble(OUT kind text, OUT state text)
+RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'prism_worker_trouble';
+COMMENT ON FUNCTION prism.worker_trouble() IS
+'The workers that all namespaces of this database need (launcher, manager, maintainer, scheduler) and that do not run as they should; nothing else of them. Behind prism.status.';
+
 CREATE VIEW prism.workers AS
 SELECT w.kind, d.datname AS database, s.srvname AS server, w.sink_id, r.rolname AS role, w.pid, w.state, w.since, w.restarts, w.error, w.hint
 FROM prism.worker_slots() w

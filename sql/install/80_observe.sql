@@ -7,7 +7,7 @@ CREATE FUNCTION prism.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
@@ -49,6 +49,7 @@ WITH states AS MATERIALIZED (SELECT s.* FROM prism.topic_states() s)
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
+         WHEN c.lacking THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
          WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
@@ -62,7 +63,7 @@ SELECT
     c.committing_pid,
     pg_catalog.clock_timestamp() - c.committing_since AS committing_age,
     CASE WHEN NOT l.preloaded THEN 'prism is not loaded at server start: SELECT * FROM prism.doctor() prints the line to set.'
-         WHEN k.rank > 1 THEN k.hint
+         WHEN k.rank > 1 AND c.lacking IS NOT TRUE THEN k.hint
          WHEN w.topic IS NOT NULL THEN w.topic
          WHEN k.rank = 1 THEN k.hint
          WHEN c.committing_since < pg_catalog.clock_timestamp() - interval '10 s'
@@ -84,11 +85,16 @@ LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
+CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble FROM prism.worker_trouble() x) u
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
+    WHEN c.lacking
+    THEN 'A publisher needs a segment that is not there, and fails when it is not made within seconds: prism.workers shows what the maintainer does, the server log why it fails.'
     WHEN c.locked
     THEN 'Another session has tables of the topic locked: its publishers and readers wait, those of other topics do not. Who it is: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted'
     WHEN t.name IS NOT NULL AND c.namespace_id IS NULL
     THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
+    WHEN u.trouble IS NOT NULL
+    THEN 'Of the workers that all namespaces of this database need: ' || u.trouble || '. prism.workers shows the error, prism.doctor() what to do.'
     END AS topic) w
 LEFT JOIN LATERAL (
     SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,

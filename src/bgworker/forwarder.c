@@ -545,6 +545,7 @@ prism_forwarder_main(Datum main_arg)
 	PrismForwarder *forwarder;
 
 	prism_worker_enter(main_arg);
+	prism_worker_without_triggers();
 	forwarder = MemoryContextAllocZero(TopMemoryContext, sizeof(*forwarder));
 	forwarder->server = prism_my_worker->identity.server;
 	forwarder->sink_id = prism_my_worker->identity.sink_id;

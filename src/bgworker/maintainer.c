@@ -110,6 +110,7 @@ prism_maintainer_main(Datum main_arg)
 	Round		round = {.failures.clock = &prism_real_clock};
 
 	prism_worker_enter(main_arg);
+	prism_worker_without_triggers();
 	for (;;)
 	{
 		if (!prism_run_step(maintain, &round))

@@ -106,6 +106,7 @@ prism_scheduler_main(Datum main_arg)
 	Scheduler	scheduler = {0};
 
 	prism_worker_enter(main_arg);
+	prism_worker_without_triggers();
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	for (;;)
 	{
@@ -215,6 +216,11 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	prism_delay_take_news(turn->journal, &news);
 	turn->now = GetCurrentTimestamp();
 	turn->instant = prism_instant();
+	if (scheduler->state == NULL && prism_delay_state_begin_anew(turn->journal))
+	{
+		turn->more = true;
+		return;
+	}
 	if (scheduler->state == NULL)
 		load(scheduler, turn);
 	turn->state = scheduler->state;

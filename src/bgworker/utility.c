@@ -51,7 +51,7 @@ static ProcessUtility_hook_type former_utility = NULL;
 static object_access_hook_type former_object_access = NULL;
 
 static DatabaseCommand database_command(Node *statement);
-static bool drops_prism(Node *statement);
+static bool takes_prism(Node *statement);
 static bool restores_relation(Node *statement);
 static const char *option_string(List *options, const char *name);
 static Oid	database_to_empty(const DatabaseCommand *command);
@@ -68,7 +68,7 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 
 	if (command.changes_list)
 		prism_wake_databases_changed();
-	if (drops_prism(statement->utilityStmt))
+	if (takes_prism(statement->utilityStmt))
 	{
 		/* workers read the catalogue and then lock topics */
 		prism_wake_hold_off(MyDatabaseId, false);
@@ -117,20 +117,30 @@ database_command(Node *statement)
 	return command;
 }
 
-/*
- * DROP EXTENSION locks the catalogue's tables before the topics', publishers
- * lock theirs the other way round: without the topics' locks first, it would
- * end in a deadlock whenever somebody publishes.  False as well for those who
- * are not allowed to.
- */
+/* DROP OWNED and REASSIGN OWNED take what is the owner's, the extension and its relations among it. */
 static bool
-drops_prism(Node *statement)
+names_owner(const List *roles)
 {
-	DropStmt   *drop = (DropStmt *) statement;
+	Oid			owner = prism_extension_owner();
+	ListCell   *cell;
+
+	if (!OidIsValid(owner) || !has_privs_of_role(GetUserId(), owner))
+		return false;
+	foreach(cell, roles)
+	{
+		if (get_rolespec_oid(lfirst_node(RoleSpec, cell), true) == owner)
+			return true;
+	}
+	return false;
+}
+
+static bool
+names_prism(const DropStmt *drop)
+{
 	Oid			extension;
 	ListCell   *cell;
 
-	if (!IsA(statement, DropStmt) || drop->removeType != OBJECT_EXTENSION)
+	if (drop->removeType != OBJECT_EXTENSION)
 		return false;
 	extension = prism_extension_oid();
 	if (!OidIsValid(extension) || !prism_extension_ownercheck(extension, GetUserId()))
@@ -141,6 +151,29 @@ drops_prism(Node *statement)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * DROP EXTENSION locks the catalogue's tables before the topics', publishers
+ * lock theirs the other way round: without the topics' locks first, it would
+ * end in a deadlock whenever somebody publishes.  So it is with all commands
+ * that drop the extension or give it to another owner.  False as well for those
+ * who are not allowed to.
+ */
+static bool
+takes_prism(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_DropStmt:
+			return names_prism((DropStmt *) statement);
+		case T_DropOwnedStmt:
+			return names_owner(((DropOwnedStmt *) statement)->roles);
+		case T_ReassignOwnedStmt:
+			return names_owner(((ReassignOwnedStmt *) statement)->roles);
+		default:
+			return false;
+	}
 }
 
 /*

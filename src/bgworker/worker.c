@@ -155,6 +155,12 @@ connect_to_database(void)
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
 }
 
+void
+prism_worker_without_triggers(void)
+{
+	SetConfigOption("session_replication_role", "replica", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
 /* ---------------- steps ---------------- */
 
 /* An error ends the step, not the worker. */

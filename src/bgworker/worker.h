@@ -42,6 +42,13 @@
 extern void prism_worker_enter(Datum main_arg);
 
 /*
+ * For workers that run no code of users: prism's DDL fires none of their event
+ * triggers either, which may expect a session of theirs.  Those that are made
+ * to fire always still do.
+ */
+extern void prism_worker_without_triggers(void);
+
+/*
  * One turn, outside of any transaction, in a memory context of its own that is
  * deleted afterwards.  The step answers whether there is more to do at once.
  * False as well when it threw.

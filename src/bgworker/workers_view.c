@@ -20,6 +20,7 @@
 #define WORKERS_COLUMNS 11
 
 PG_FUNCTION_INFO_V1(prism_workers);
+PG_FUNCTION_INFO_V1(prism_worker_trouble);
 
 static bool may_see_workers(void);
 static void put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot);
@@ -42,6 +43,52 @@ prism_workers(PG_FUNCTION_ARGS)
 	count = prism_worker_slots(slots);
 	for (int i = 0; i < count; i++)
 		put_worker(result, &slots[i]);
+	return (Datum) 0;
+}
+
+/* Sinks and handlers have views of their own that tell of theirs. */
+static bool
+is_for_all(const PrismWorkerSlot *slot)
+{
+	switch (slot->identity.kind)
+	{
+		case PRISM_LAUNCHER:
+			return true;
+		case PRISM_MANAGER:
+		case PRISM_MAINTAINER:
+		case PRISM_SCHEDULER:
+			return slot->identity.database == MyDatabaseId;
+		default:
+			return false;
+	}
+}
+
+/* Everybody who sees prism.status may know of it; the error texts are in prism.workers. */
+Datum
+prism_worker_trouble(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	PrismWorkerSlot *slots;
+	int			count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!prism_preloaded)
+		return (Datum) 0;
+	slots = palloc(prism_worker_slots_max() * sizeof(*slots));
+	count = prism_worker_slots(slots);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		if (!is_for_all(&slots[i]) ||
+			(slots[i].state != PRISM_WORKER_BACKOFF && slots[i].state != PRISM_WORKER_NO_SLOT &&
+			 slots[i].state != PRISM_WORKER_FAILED))
+			continue;
+		values[0] = CStringGetTextDatum(prism_worker_kind_name(slots[i].identity.kind));
+		values[1] = CStringGetTextDatum(prism_worker_state_name(slots[i].state));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
 	return (Datum) 0;
 }
 

@@ -267,21 +267,32 @@ check_group_slots(Report *report)
 		for_each(report, "SELECT pg_catalog.count(*) FROM prism.consumer_group", put_group_room);
 }
 
-/* Columns: processes wanted by prism, those that found no slot. */
+/* What a database with prism has at least. */
+#define MANAGER_AND_MAINTAINER 2
+
+/* Columns: processes wanted by prism over all databases, those that found no slot, databases of which no worker is known, launchers. */
 static void
 put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 {
 	static const char *const item = "max_worker_processes";
+	int			unasked = atoi(SPI_getvalue(row, columns, 3));
 	int			wanted = atoi(SPI_getvalue(row, columns, 1));
 	int			without = atoi(SPI_getvalue(row, columns, 2));
+	int			launchers = atoi(SPI_getvalue(row, columns, 4));
 	int			others = max_logical_replication_workers > 0 ? 1 : 0;	/* the logical replication launcher */
+	const char *of_whom = unasked == 0 ? "" :
+		psprintf(", and %d more for each of %d further databases that turns out to have prism", MANAGER_AND_MAINTAINER, unasked);
 
+	if (launchers == 0 && prism_enabled)
+		put(report, "launcher", "error",
+			"prism's launcher has no process, so no database has any of prism's workers. It is started again within a second unless max_worker_processes are used up by others: look at the server log, set in postgresql.conf and restart the server: max_worker_processes = %d",
+			max_worker_processes + prism_max_workers);
 	if (without > 0 && wanted > prism_max_workers)
-		put(report, "prism.max_workers", "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: prism.max_workers = %d",
-			without, wanted);
+		put(report, "prism.max_workers", "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: prism.max_workers = %d%s",
+			without, wanted, of_whom);
 	if (without > 0)
-		put(report, item, "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: max_worker_processes = %d",
-			without, max_worker_processes + without + others);
+		put(report, item, "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: max_worker_processes = %d%s",
+			without, Max(max_worker_processes + without, wanted + others), of_whom);
 	else if (wanted + others > max_worker_processes)
 		put(report, item, "warning", "prism wants %d of %d. Set in postgresql.conf and restart the server: max_worker_processes = %d",
 			wanted, max_worker_processes, wanted + others);
@@ -309,7 +320,13 @@ check_workers(Report *report)
 	if (!report->has_shared)
 		return;
 	for_each(report,
-			 "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'no_worker_slot') FROM prism.worker_slots()",
+			 /* who has no manager has no maintainer either, and cannot say what else it wants */
+			 "SELECT s.slots + s.blind, s.without + s.blind,"
+			 " CASE WHEN s.without > 0 THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate"
+			 "  AND NOT EXISTS (SELECT FROM prism.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers FROM ("
+			 "SELECT pg_catalog.count(*) AS slots, pg_catalog.count(*) FILTER (WHERE state = 'no_worker_slot') AS without,"
+			 " pg_catalog.count(*) FILTER (WHERE kind = 'manager' AND state = 'no_worker_slot') AS blind,"
+			 " pg_catalog.count(pid) FILTER (WHERE kind = 'launcher') AS launchers FROM prism.worker_slots()) s",
 			 put_worker_room);
 	if (!prism_enabled)
 	{

@@ -44,6 +44,7 @@ enum
 	STATE_NEXT_DUE,
 	STATE_LOCKED,
 	STATE_KEPT,
+	STATE_LACKING,
 	STATE_COLUMNS
 };
 
@@ -82,6 +83,7 @@ typedef struct Look
 	int64		first;
 	int64		kept;
 	bool		is_free;
+	bool		is_lacking;
 } Look;
 
 static void
@@ -93,6 +95,7 @@ look_at_log(void *arg)
 	look->first = prism_log_earliest(look->topic);
 	look->kept = prism_counter_distance(look->topic, look->first, prism_log_stable(look->topic));
 	next = prism_counter_peek(look->topic->counter);
+	look->is_lacking = prism_segments_lacking(look->topic);
 	look->is_free = prism_segments_are_free(look->topic, next, next + 1);
 }
 
@@ -112,6 +115,7 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	bool		looked = prism_look_without_waiting(look_at_log, &look);
 
 	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), true);
+	put(values, nulls, STATE_LACKING, BoolGetDatum(look.is_lacking), looked);
 	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
 	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
 	put(values, nulls, STATE_KEPT, Int64GetDatum(look.kept), looked);

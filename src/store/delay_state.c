@@ -12,6 +12,8 @@
 #include "store/delay.h"
 #include "store/delay_state.h"
 #include "store/log.h"
+#include "store/segment.h"
+#include "store/segment_repair.h"
 
 #include "libpq/pqformat.h"
 #include "utils/builtins.h"
@@ -154,6 +156,18 @@ prism_delay_state_begin(PrismTopic *journal)
 
 	append_record(journal, state, true);
 	prism_delay_state_free(state);
+}
+
+bool
+prism_delay_state_begin_anew(PrismTopic *journal)
+{
+	if (prism_segment_last(journal->topic_id) < 0 || prism_segments_missing(journal->topic_id) != NIL ||
+		prism_log_earliest(journal) < prism_log_stable(journal))
+		return false;
+	ereport(LOG,
+			errmsg("the journal of delayed messages is empty, as after a restore without messages: it begins anew"));
+	prism_delay_state_begin(journal);
+	return true;
 }
 
 void

@@ -65,6 +65,13 @@ typedef struct PrismDelayState
 /* The first record of a new journal, in this transaction. */
 extern void prism_delay_state_begin(PrismTopic *journal);
 
+/*
+ * A restore brought the journal's tables, with the indexes that come last, and
+ * none of its rows: it left the messages out, so none waits.  False: it is
+ * not so.
+ */
+extern bool prism_delay_state_begin_anew(PrismTopic *journal);
+
 /* As of the last record that is settled, in a memory context of its own below the current one; NULL: the journal has none that is sound. */
 extern PrismDelayState *prism_delay_state_load(PrismTopic *journal);
 extern void prism_delay_state_free(PrismDelayState *state);

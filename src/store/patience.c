@@ -118,3 +118,58 @@ prism_lock_toast(Relation table, LOCKMODE mode)
 	prism_lock_indexes(toast, mode);
 	relation_close(toast, NoLock);
 }
+
+/* ---------- all topics ---------- */
+
+/* Tries to lock all without waiting for one with others locked. */
+#define LOCK_ALL_TRIES 100
+
+/* Lock all but 'held', or none and return the first that somebody uses. */
+static Oid
+try_marks(const List *marks, Oid held)
+{
+	ListCell   *cell;
+	ListCell   *taken;
+
+	foreach(cell, marks)
+	{
+		if (lfirst_oid(cell) == held || ConditionalLockRelationOid(lfirst_oid(cell), AccessExclusiveLock))
+			continue;
+		foreach(taken, marks)
+		{
+			if (taken == cell)
+				break;
+			if (lfirst_oid(taken) != held)
+				UnlockRelationOid(lfirst_oid(taken), AccessExclusiveLock);
+		}
+		return lfirst_oid(cell);
+	}
+	return InvalidOid;
+}
+
+/*
+ * Publishers lock topics in the order in which they come to them.  Who waits
+ * for one of them with another one locked ends in a deadlock, so here nothing
+ * is held while something is waited for; but not for ever, as somebody may
+ * always use one of many.
+ */
+void
+prism_lock_all_topics(const List *marks)
+{
+	Oid			held = InvalidOid;
+	ListCell   *cell;
+
+	for (int i = 0; i < LOCK_ALL_TRIES; i++)
+	{
+		Oid			used = try_marks(marks, held);
+
+		if (!OidIsValid(used))
+			return;
+		if (OidIsValid(held))
+			UnlockRelationOid(held, AccessExclusiveLock);
+		LockRelationOid(used, AccessExclusiveLock);
+		held = used;
+	}
+	foreach(cell, marks)
+		LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+}

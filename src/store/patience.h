@@ -19,6 +19,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/relcache.h"
 
@@ -80,5 +81,8 @@ prism_index_open(Oid relid, LOCKMODE mode)
 extern void prism_lock_indexes(Relation table, LOCKMODE mode);
 /* What holds its values out of line, likewise: who fetches or writes one would wait for it. */
 extern void prism_lock_toast(Relation table, LOCKMODE mode);
+
+/* AccessExclusiveLock on the marks of all topics, for who takes the extension: see there for how no deadlock comes of it. */
+extern void prism_lock_all_topics(const List *marks);
 
 #endif							/* PRISM_PATIENCE_H */

@@ -363,6 +363,20 @@ prism_segments_are_free(PrismTopic *topic, int64 first, int64 end)
 	return true;
 }
 
+bool
+prism_segments_lacking(PrismTopic *topic)
+{
+	PrismCounter *counter = topic->counter;
+	int64		next,
+				end;
+
+	SpinLockAcquire(&counter->mutex);
+	next = counter->next;
+	end = Max(counter->wanted_end, next + 1);
+	SpinLockRelease(&counter->mutex);
+	return !segments_exist(topic, next, end);
+}
+
 static void
 want_segments(PrismCounter *counter, int64 end)
 {

@@ -84,6 +84,9 @@ extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
  */
 extern bool prism_segment_ready(PrismTopic *topic, int64 messages);
 
+/* A segment that a publisher needs or waits for is not there. */
+extern bool prism_segments_lacking(PrismTopic *topic);
+
 /*
  * Lock the segments that hold [first, end), those that exist, as who writes to
  * them does.  False: somebody else has one locked.

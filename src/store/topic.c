@@ -505,7 +505,6 @@ prism_topic_lock_all(void)
 	List	   *marks = NIL;
 	List	   *own_marks = NIL;	/* acknowledgements take that of the progress log last */
 	HeapTuple	tuple;
-	ListCell   *cell;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -526,8 +525,7 @@ prism_topic_lock_all(void)
 	table_close(catalog, AccessShareLock);
 
 	list_sort(marks, list_oid_cmp);
-	foreach(cell, list_concat(marks, own_marks))
-		LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+	prism_lock_all_topics(list_concat(marks, own_marks));
 }
 
 /* ---------- all of them ---------- */
