@@ -49,7 +49,7 @@ ALTER SERVER so_kafka OPTIONS (ADD brokers '127.0.0.1:9092');
 -- Values are checked.
 ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'file:///etc/passwd');
 ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'user:secret@broker:9092');
-ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'broker');
+ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'broker:');
 ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'broker:0');
 ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers 'broker:65536');
 ALTER SERVER so_kafka OPTIONS (SET bootstrap_servers '');
@@ -92,3 +92,20 @@ REVOKE CREATE ON DATABASE :DBNAME FROM so_tenant;
 REVOKE USAGE ON FOREIGN DATA WRAPPER prism_kafka FROM so_tenant;
 DROP ROLE so_tenant;
 DROP SERVER so_kafka CASCADE;
+
+-- What an endpoint is: the same in a foreign server and in a namespace.
+CREATE FUNCTION pg_temp.accepted(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN true;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END
+$$;
+SELECT left(endpoint, 30) AS endpoint,
+    pg_temp.accepted(format('CREATE SERVER so_rule FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers %L); DROP SERVER so_rule', endpoint)) AS server,
+    pg_temp.accepted(format('SELECT prism.plan(%L)', format('{name: so_rule, backend: {type: kafka, brokers: [%s]}}', to_json(endpoint)))) AS namespace
+FROM unnest(ARRAY['kafka-1', 'kafka-1:9092', '[::1]', '[::1]:9092', '[fd00::1:2]:1', '[::ffff:10.0.0.1]:65535', '10.0.0.1', 'KAFKA_1.Example.org.:9092', repeat('k', 253),
+    repeat('k', 254), '', ':9092', 'kafka-1:', 'kafka-1:0', 'kafka-1:65536', 'kafka-1:+1', 'kafka-1: 1', 'kafka-1:9092:9092', '::1', '::1:9092', '[::1', '[::1]9092', '[::1]:',
+    '[]:9092', '[kafka-1]:9092', '[fe80::1%eth0]:9092', '[1:2:3]:9092', '-kafka:9092', '.kafka:9092', 'ssl://kafka-1:9092', 'user@kafka-1:9092', 'kafka-1:9092/x', '*:9092'])
+    AS e(endpoint);

@@ -50,6 +50,19 @@ typedef struct PrismOption
 	const char *value;
 } PrismOption;
 
+/* host:port, with room for the longest host name */
+#define PRISM_ENDPOINT_BYTES 264
+
+/*
+ * host, host:port, [address] or [address]:port, written to endpoint (of
+ * PRISM_ENDPOINT_BYTES) with its port, 9092 by default; false: it is none.
+ * Neither function calls PostgreSQL.
+ */
+extern bool prism_endpoint_parse(const char *text, char *endpoint);
+
+/* One of the patterns, as of prism.allowed_endpoints, matches the endpoint as parsed. */
+extern bool prism_endpoint_allowed(const char *patterns, const char *endpoint);
+
 /*
  * The endpoint that a connection is for: a foreign server, or YAML's inline one.
  * Names of options are librdkafka's, as prism_backend_server_options() returns them.

@@ -250,40 +250,6 @@ listed(const char *list, const char *word)
 	return false;
 }
 
-/* host:port, [address]:port */
-static bool
-valid_endpoint(const char *endpoint)
-{
-	const char *colon = strrchr(endpoint, ':');
-	size_t		host_bytes = colon != NULL ? colon - endpoint : 0;
-	char	   *end;
-	long		port;
-
-	if (host_bytes == 0 || host_bytes > 255 || colon[1] < '0' || colon[1] > '9')
-		return false;
-	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port < 1 || port > 65535)
-		return false;
-	if (endpoint[0] == '[')
-		return colon[-1] == ']' && host_bytes > 2 &&
-			strspn(endpoint + 1, "0123456789abcdefABCDEF:.") == host_bytes - 2;
-	return strspn(endpoint, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == host_bytes;
-}
-
-/* Does prism.allowed_endpoints cover it? */
-static bool
-endpoint_allowed(const char *endpoint)
-{
-	char	   *patterns = pstrdup(prism_allowed_endpoints != NULL ? prism_allowed_endpoints : "");
-	char	   *rest = NULL;
-
-	for (char *pattern = strtok_r(patterns, ", ", &rest); pattern != NULL;
-		 pattern = strtok_r(NULL, ", ", &rest))
-		if (matches(pattern, endpoint))
-			return true;
-	return false;
-}
-
 static void
 check_brokers(const KafkaOption *option, const char *value, bool check_rights)
 {
@@ -294,12 +260,14 @@ check_brokers(const KafkaOption *option, const char *value, bool check_rights)
 	for (char *endpoint = strtok_r(list, ", ", &rest); endpoint != NULL;
 		 endpoint = strtok_r(NULL, ", ", &rest))
 	{
-		if (++count > BROKERS_MAX || !valid_endpoint(endpoint))
+		char		parsed[PRISM_ENDPOINT_BYTES];
+
+		if (++count > BROKERS_MAX || !prism_endpoint_parse(endpoint, parsed))
 			refuse_value(option, value, "Write host:port, several ones separated by commas.");
-		if (check_rights && !superuser() && !endpoint_allowed(endpoint))
+		if (check_rights && !superuser() && !prism_endpoint_allowed(prism_allowed_endpoints, parsed))
 			ereport(ERROR,
 					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("endpoint \"%s\" is not allowed", endpoint),
+					errmsg("endpoint \"%s\" is not allowed", parsed),
 					errhint("A superuser can write it, or add it to prism.allowed_endpoints."));
 	}
 	if (count == 0)

@@ -15,6 +15,7 @@
 #include "prism.h"
 #include "compat.h"
 #include "guc.h"
+#include "backend/backend.h"
 #include "namespace/namespace.h"
 #include "namespace/schema.h"
 
@@ -24,11 +25,8 @@
 #include "utils/builtins.h"
 
 #define BROKERS_MAX 32
-#define HOST_BYTES_MAX 253
-#define DEFAULT_PORT 9092
 
 static char *normalise_endpoint(const PrismYaml *broker);
-static bool endpoint_allowed(const char *endpoint);
 
 /* The brokers as "host:port", allowed for the caller. */
 List *
@@ -47,7 +45,7 @@ prism_endpoints_check(const PrismYaml *brokers)
 		const PrismYaml *broker = lfirst(cell);
 		char	   *endpoint = normalise_endpoint(broker);
 
-		if (!superuser() && !endpoint_allowed(endpoint))
+		if (!superuser() && !prism_endpoint_allowed(prism_allowed_endpoints, endpoint))
 			ereport(ERROR,
 					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("endpoint \"%s\" is not allowed " PRISM_AT, endpoint, prism_at(broker)),
@@ -58,73 +56,18 @@ prism_endpoints_check(const PrismYaml *brokers)
 	return endpoints;
 }
 
-/*
- * host or host:port.  The characters are those of host names, so nothing in it
- * can be taken for a URL, a user, a path, a list or an option by anybody.
- */
+/* With its port, as it is kept. */
 static char *
 normalise_endpoint(const PrismYaml *broker)
 {
-	const char *text = broker->text;
-	Size		host_bytes = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
-	int64		port = DEFAULT_PORT;
-	bool		good = host_bytes > 0 && host_bytes <= HOST_BYTES_MAX && text[0] != '-' && text[0] != '.';
+	char	   *endpoint = palloc(PRISM_ENDPOINT_BYTES);
 
-	if (text[host_bytes] == ':')
-		good = good && prism_parse_integer(text + host_bytes + 1, &port) && port >= 1 && port <= 65535;
-	else
-		good = good && text[host_bytes] == '\0';
-	if (!good)
+	if (!prism_endpoint_parse(broker->text, endpoint))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" is not an endpoint " PRISM_AT, prism_yaml_show(text), prism_at(broker)),
+				errmsg("\"%s\" is not an endpoint " PRISM_AT, prism_yaml_show(broker->text), prism_at(broker)),
 				errhint("Write it as host:port, such as kafka-1:9092."));
-	return psprintf("%.*s:%d", (int) host_bytes, text, (int) port);
-}
-
-static bool
-endpoint_allowed(const char *endpoint)
-{
-	char	   *patterns = pstrdup(prism_allowed_endpoints ? prism_allowed_endpoints : "");
-	char	   *rest = NULL;
-
-	for (char *pattern = strtok_r(patterns, ", \t\n", &rest); pattern != NULL;
-		 pattern = strtok_r(NULL, ", \t\n", &rest))
-		if (prism_glob_match(pattern, endpoint))
-			return true;
-	return false;
-}
-
-/* '*' matches any characters; case does not count, as in host names. Linear in practice, no recursion. */
-bool
-prism_glob_match(const char *pattern, const char *text)
-{
-	const char *star = NULL;
-	const char *star_text = NULL;
-
-	while (*text != '\0')
-	{
-		if (*pattern == '*')
-		{
-			star = pattern++;
-			star_text = text;
-		}
-		else if (pg_tolower((unsigned char) *pattern) == pg_tolower((unsigned char) *text))
-		{
-			pattern++;
-			text++;
-		}
-		else if (star != NULL)
-		{
-			pattern = star + 1;
-			text = ++star_text;
-		}
-		else
-			return false;
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
+	return endpoint;
 }
 
 /* The foreign server exists, is the back end's, and the caller may use it. */

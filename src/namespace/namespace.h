@@ -106,7 +106,6 @@ extern void prism_namespace_validate(const PrismNamespace *namespace);
 /* endpoint.c */
 extern List *prism_endpoints_check(const PrismYaml *brokers);
 extern void prism_server_check(const PrismNamespace *namespace);
-extern bool prism_glob_match(const char *pattern, const char *text);
 
 /* catalog.c: prism.namespace, and what else of a namespace is stored. */
 typedef struct PrismStoredNamespace

@@ -1,7 +1,7 @@
 # Namespaces and rights beyond one database: allowed endpoints, dump and restore, other encodings, no preload.
 use PrismTest;
 
-my $node = prism_node('first', conf => "prism.allowed_endpoints = '*.example.org:9092, 10.0.0.*:*, Kafka-?:9092'\n");
+my $node = prism_node('first', conf => "prism.allowed_endpoints = '*.example.org:9092, 10.0.0.*:*, [fd00::*]:9092, Kafka-?:9092'\n");
 my $config = '{name: orders, patterns: [{type: outbox, table: orders_outbox}], backend: {type: memory, topic: order-events}}';
 
 # fails_with(node, sql, pattern, name): the statement is refused, and says so.
@@ -27,13 +27,26 @@ $node->safe_psql('postgres', q{
 	SELECT prism.apply('name: audit');
 	SELECT prism.grant('audit', 'admin', 'operator');
 });
-for my $broker (qw(a.example.org:9092 A.b.EXAMPLE.org 10.0.0.7:19092))
+for my $broker (qw(a.example.org:9092 A-b.EXAMPLE.org 10.0.0.7:19092 [fd00::7]))
 {
 	is($node->safe_psql('postgres', plan_as_operator($broker)), 'changed', "$broker is allowed");
 }
-for my $broker (qw(example.org:9092 a.example.org:9093 a.example.org.evil.net:9092 10.0.1.7:9092 kafka-1:9092))
+for my $broker (qw(example.org:9092 a.example.org:9093 a.example.org.evil.net:9092 10.0.1.7:9092 kafka-1:9092 [fd00::7:1]:9092),
+	'a.b.example.org:9092', '10.0.0.1.evil.net:9092')	# a star ends at a dot
 {
 	fails_with($node, plan_as_operator($broker), qr/endpoint "\Q$broker\E" is not allowed at line 1, column 48/, $broker);
+}
+# The same rule for the option of a foreign server.
+$node->safe_psql('postgres', 'GRANT USAGE ON FOREIGN DATA WRAPPER prism_kafka TO operator');
+for my $broker (qw(a.example.org:9092 A-b.EXAMPLE.org [fd00::7]))
+{
+	$node->safe_psql('postgres', qq{SET ROLE operator; CREATE SERVER s FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '$broker'); DROP SERVER s});
+	pass("$broker is allowed");
+}
+for my $broker ('a.b.example.org:9092', '10.0.0.1.evil.net:9092', '[fd00::7:1]:9092')
+{
+	fails_with($node, qq{SET ROLE operator; CREATE SERVER s FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '$broker')},
+		qr/endpoint "\Q$broker\E" is not allowed/, $broker);
 }
 
 # A dump of the database has the namespaces, the messages and the rights.
