@@ -394,6 +394,24 @@ COMMIT;
 RESET client_min_messages;
 RESET trace_notify;
 
+-- last_position() is for the role that published, and for its session: not across SET ROLE, not for a pooler's next client.
+CREATE ROLE regress_publish_next;
+GRANT USAGE ON SCHEMA prism TO regress_publish_next;
+GRANT EXECUTE ON FUNCTION prism.last_position() TO regress_publish_next;
+SELECT prism.publish('publish-small', 'x') IS NOT NULL AS published;
+SELECT topic, last - first AS more FROM prism.last_position();
+SET ROLE regress_publish_next;
+SELECT count(*) FROM prism.last_position();
+RESET ROLE;
+SELECT count(*) FROM prism.last_position();
+DISCARD TEMP;
+SELECT count(*) FROM prism.last_position();
+DISCARD ALL;
+SELECT count(*) FROM prism.last_position();
+REVOKE ALL ON FUNCTION prism.last_position() FROM regress_publish_next;
+REVOKE ALL ON SCHEMA prism FROM regress_publish_next;
+DROP ROLE regress_publish_next;
+
 SELECT prism.drop_namespace(name) FROM (VALUES ('publish-test'), ('publish-second'), ('publish-small')) AS v(name);
 DROP TABLE publish_seen, publish_once, publish_large;
 DROP FUNCTION publish_look(text), publish_error(text), publish_many(text, int), publish_row();

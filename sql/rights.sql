@@ -190,6 +190,19 @@ FROM pg_class c, pg_extension e WHERE e.extname = 'prism' AND c.relnamespace IN 
 SELECT prism.plan('{name: rights_mine, backend: {type: kafka, brokers: ["kafka-1:9092"]}}');
 RESET ROLE;
 
+-- Nobody is told whose a topic is, or where brokers are, who may not know it.
+SET ROLE regress_prism_admin;
+SELECT prism.plan('{name: rights_mine, backend: {topic: rights_other}}');
+RESET ROLE;
+SELECT prism.plan('{name: rights_mine, backend: {topic: rights_other}}');
+BEGIN;
+SELECT action FROM prism.apply('{name: rights_mine, backend: {type: kafka, brokers: ["kafka-1:9092"]}, patterns: [{type: outbox, table: rights_mine_outbox}]}');
+SET ROLE regress_prism_writer;
+SELECT config -> 'backend' AS backend FROM prism.namespaces;
+SET ROLE regress_prism_admin;
+SELECT config -> 'backend' AS backend FROM prism.namespaces;
+ROLLBACK;
+
 -- ------------------------------------------------------------------
 -- Errors of grant() and revoke(), and what is left after them.
 -- ------------------------------------------------------------------

@@ -71,8 +71,9 @@ SELECT
     prism.privileges(n.namespace_id) AS privileges,
     n.applied_at,
     n.applied_by,
-    n.config
+    -- addresses are for administrators
+    CASE WHEN 'admin' = ANY (prism.privileges(n.namespace_id)) THEN n.config ELSE n.config #- '{backend,brokers}' END AS config
 FROM prism.visible_namespace s
 JOIN prism.namespace n USING (namespace_id);
 COMMENT ON VIEW prism.namespaces IS
-'Namespaces on which the current user holds a privilege. max_message_size in bytes; privileges: what the current user may do; config: as applied, defaults filled in.';
+'Namespaces on which the current user holds a privilege. max_message_size in bytes; privileges: what the current user may do; config: as applied, defaults filled in; its brokers for administrators.';

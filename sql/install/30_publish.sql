@@ -89,7 +89,7 @@ CREATE FUNCTION prism.last_position(OUT topic text, OUT first bigint, OUT last b
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'prism_last_position';
 COMMENT ON FUNCTION prism.last_position() IS
-'Topics and positions of what this session''s last committed transaction published, as lastval() does for sequences; no row before the first.';
+'Topics and positions of what this session''s last committed transaction published, as lastval() does for sequences; no row before the first, after SET ROLE to another role, and after DISCARD ALL.';
 
 CREATE FUNCTION prism.payload_text(payload bytea) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE

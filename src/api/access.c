@@ -88,6 +88,15 @@ prism_access_allows(int32 namespace_id, PrismPrivilege privilege)
 	return prism_rights_allow(view, GetUserId(), privilege);
 }
 
+bool
+prism_access_sees(int32 namespace_id)
+{
+	for (int i = 0; i < (int) lengthof(verbs); i++)
+		if (prism_access_allows(namespace_id, i))
+			return true;
+	return false;
+}
+
 void
 prism_access_refuse(const char *namespace_name)
 {

@@ -42,6 +42,9 @@ extern Oid	prism_access_view(int32 namespace_id);
 /* Does the current user hold the privilege on the namespace? */
 extern bool prism_access_allows(int32 namespace_id, PrismPrivilege privilege);
 
+/* Does the current user hold any privilege on the namespace? Who does not is not told that it exists. */
+extern bool prism_access_sees(int32 namespace_id);
+
 /* 42501 for a namespace the caller may not administer, whether or not it exists. */
 pg_noreturn extern void prism_access_refuse(const char *namespace_name);
 

@@ -184,18 +184,24 @@ check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
 	Oid			types[] = {TEXTOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
 
-	prism_query("SELECT n.name FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
+	prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
 				" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
 				lengthof(types), types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		char	   *owner = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		bool		isnull;
+		int32		owner_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 
+		if (isnull || !prism_access_sees(owner_id))
+			owner = NULL;
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
-				errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\" " PRISM_AT,
-					   wanted->topic, wanted->name, owner != NULL ? owner : "",
-					   prism_at(wanted->topic_place)),
+				owner != NULL
+				? errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\" " PRISM_AT,
+						 wanted->topic, wanted->name, owner, prism_at(wanted->topic_place))
+				: errmsg("topic \"%s\" of namespace \"%s\" belongs to another namespace " PRISM_AT,
+						 wanted->topic, wanted->name, prism_at(wanted->topic_place)),
 				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."));
 	}
 	SPI_freetuptable(SPI_tuptable);

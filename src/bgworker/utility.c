@@ -21,6 +21,7 @@
 #include "bgworker/wakeup.h"
 #include "compat.h"
 #include "store/handler.h"
+#include "store/log.h"
 #include "store/topic.h"
 
 #include "catalog/objectaccess.h"
@@ -65,6 +66,8 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 {
 	DatabaseCommand command = database_command(statement->utilityStmt);
 	Oid			database = database_to_empty(&command);
+	bool		discards = IsA(statement->utilityStmt, DiscardStmt) &&
+		((DiscardStmt *) statement->utilityStmt)->target == DISCARD_ALL;
 
 	if (command.changes_list)
 		prism_wake_databases_changed();
@@ -83,6 +86,9 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		former_utility(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
 	else
 		standard_ProcessUtility(statement, query, read_only_tree, context, parameters, environment, receiver, completion);
+
+	if (discards)
+		prism_log_forget_last_positions();	/* a pooler gives the session to somebody else */
 }
 
 static DatabaseCommand

@@ -62,25 +62,6 @@ static TopicBlock *blocks = NULL;
 static int	block_count = 0;
 static int	registered = 0;		/* blocks[0 .. registered) are in flight */
 
-/* What a commit published. */
-typedef struct Positions
-{
-	int			count;
-	bool		of_users;		/* not only to prism's own topics */
-	PrismLastPosition *items;
-} Positions;
-
-/*
- * Of this session: the last commit, and the last one that published to a topic
- * of a user; often the same.  Candidates, which become valid with COMMIT, are
- * noted in the one that is neither: there nothing may be allocated.
- */
-static Positions noted[3];
-static int	positions_max = 0;
-static Positions *last = &noted[0];
-static Positions *last_of_users = &noted[0];
-static Positions *candidates = &noted[1];
-
 /* ---------- 1: prepare ---------- */
 
 static void
@@ -463,52 +444,13 @@ make_blocks(List *topics)
 	}
 }
 
-/* Room for 'count' topics in each of them. */
-static void
-make_positions_room(int count)
-{
-	PrismLastPosition *room;
-	PrismLastPosition *former = noted[0].items;
-
-	if (count <= positions_max)
-		return;
-	room = MemoryContextAlloc(TopMemoryContext, lengthof(noted) * count * sizeof(PrismLastPosition));
-	for (int i = 0; i < (int) lengthof(noted); i++)
-	{
-		if (noted[i].count > 0)
-			memcpy(room + i * count, noted[i].items, noted[i].count * sizeof(PrismLastPosition));
-		noted[i].items = room + i * count;
-	}
-	positions_max = count;
-	if (former != NULL)
-		pfree(former);
-}
-
 static void
 note_positions(void)
 {
-	make_positions_room(block_count);
-	candidates->count = block_count;
-	candidates->of_users = false;
+	prism_published_begin(block_count);
 	for (int i = 0; i < block_count; i++)
-	{
-		candidates->items[i] = (PrismLastPosition)
-		{
-			blocks[i].pending->topic_id, blocks[i].in_flight->first, blocks[i].in_flight->end - 1
-		};
-		candidates->of_users |= blocks[i].pending->topic->namespace_id > 0;
-	}
-}
-
-/* Cannot throw. */
-static void
-keep_positions(void)
-{
-	last = candidates;
-	if (last->of_users)
-		last_of_users = last;
-	for (candidates = noted; candidates == last || candidates == last_of_users; candidates++)
-		 /* there are three */ ;
+		prism_published_add(blocks[i].pending->topic_id, blocks[i].in_flight->first, blocks[i].in_flight->end - 1,
+							blocks[i].pending->topic->namespace_id > 0);
 }
 
 /*
@@ -580,19 +522,10 @@ void
 prism_log_end(bool committed)
 {
 	if (committed && registered > 0)
-		keep_positions();
+		prism_published_keep();
 	settle_blocks(committed ? XactLastCommitEnd : InvalidXLogRecPtr);
 	prism_commit_order_end();
 	blocks = NULL;
 	block_count = 0;
 	prism_pending_forget();
-}
-
-int
-prism_log_last_positions(bool of_users, const PrismLastPosition **positions)
-{
-	const Positions *wanted = of_users ? last_of_users : last;
-
-	*positions = wanted->items;
-	return wanted->count;
 }

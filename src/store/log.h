@@ -34,7 +34,11 @@ extern void prism_pending_discard(int32 topic_id);
 /* This transaction has something to publish. */
 extern bool prism_log_has_pending(void);
 
-/* What the last committed transaction of this session published; with 'of_users' the last one that published to a topic of a user. */
+/*
+ * What the last committed transaction of this session published; with
+ * 'of_users' the last one that published to a topic of a user, if it was under
+ * the role that the session has now.
+ */
 typedef struct PrismLastPosition
 {
 	int32		topic_id;
@@ -43,6 +47,12 @@ typedef struct PrismLastPosition
 } PrismLastPosition;
 
 extern int	prism_log_last_positions(bool of_users, const PrismLastPosition **positions);
+extern void prism_log_forget_last_positions(void);
+
+/* published.c: a commit notes what it publishes, begin() first; keep() when it has committed, which cannot throw. */
+extern void prism_published_begin(int topics);
+extern void prism_published_add(int32 topic_id, int64 first, int64 last_offset, bool of_user);
+extern void prism_published_keep(void);
 
 /* Transaction callbacks, registered by prism.c. */
 extern void prism_log_pre_commit(bool gone);	/* gone: the extension was dropped, and with it all topics */
