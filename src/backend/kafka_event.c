@@ -14,7 +14,9 @@
 
 #include "clock.h"
 #include "kafka.h"
+#include "text.h"
 
+#include "mb/pg_wchar.h"
 
 #include <syslog.h>
 #include <unistd.h>
@@ -34,6 +36,12 @@ typedef struct LogKind
 
 static LogKind log_kinds[LOG_KINDS];
 
+static void
+clean(char *text)
+{
+	prism_text_clean(text, GetDatabaseEncoding() == PG_UTF8);
+}
+
 /* Set the error text and hand the outcome on.  A doubt stays with the connection. */
 PrismOutcome
 kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format,...)
@@ -43,6 +51,7 @@ kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format,...)
 	va_start(arguments, format);
 	vsnprintf(kafka->conn.error, PRISM_ERROR_BYTES, format, arguments);
 	va_end(arguments);
+	clean(kafka->conn.error);
 	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
 		kafka->conn.doubt = true;
 	return outcome;
@@ -100,6 +109,7 @@ handle_log(KafkaConn *kafka, rd_kafka_event_t *event)
 	{
 		strlcpy(facility, facility_own, sizeof(facility));
 		strlcpy(text, text_own, sizeof(text));
+		clean(text);
 	}
 	rd_kafka_event_destroy(event);
 	/* Warnings about the configuration speak of what prism itself sets. */
@@ -119,6 +129,7 @@ handle_error(KafkaConn *kafka, rd_kafka_event_t *event)
 	rd_kafka_resp_err_t fatal_code;
 
 	strlcpy(kafka->last_event, rd_kafka_event_error_string(event), sizeof(kafka->last_event));
+	clean(kafka->last_event);
 	rd_kafka_event_destroy(event);
 
 	fatal_code = rd_kafka_fatal_error(kafka->client->rk, fatal_text, sizeof(fatal_text));
