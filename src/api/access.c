@@ -17,13 +17,20 @@
 #include "namespace/namespace.h"
 
 #include "catalog/namespace.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(prism_grant);
 PG_FUNCTION_INFO_V1(prism_revoke);
@@ -57,10 +64,70 @@ prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
+/* A row of the table is visible to one of the snapshots and not to the other. */
+static bool
+snapshots_differ(Relation table, Snapshot scanned, Snapshot other)
+{
+	TableScanDesc scan = table_beginscan(table, scanned, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	bool		differ = false;
+
+	while (!differ && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		differ = !table_tuple_satisfies_snapshot(table, slot, other);
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	return differ;
+}
+
+/*
+ * Under REPEATABLE READ statements see namespaces as they were when the
+ * transaction began, but act on what there is: that is refused as PostgreSQL
+ * refuses an update of a row that was updated meanwhile.
+ */
+static void
+refuse_old_snapshot(void)
+{
+	Relation	table = table_open(get_relname_relid("namespace", get_namespace_oid("prism", false)), AccessShareLock);
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	own = RegisterSnapshot(GetTransactionSnapshot());
+
+	if (snapshots_differ(table, latest, own) || snapshots_differ(table, own, latest))
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("could not serialize access due to concurrent changes of namespaces"),
+				errhint("Run the transaction again."));
+	UnregisterSnapshot(own);
+	UnregisterSnapshot(latest);
+	table_close(table, NoLock);
+}
+
 void
 prism_access_lock(void)
 {
 	prism_query("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL);
+	if (IsolationUsesXactSnapshot())
+		refuse_old_snapshot();
+}
+
+/* In an order that is everybody's. */
+void
+prism_access_lock_names(List *names, LOCKMODE mode)
+{
+	Oid			table = get_relname_relid("namespace", get_namespace_oid("prism", false));
+	List	   *keys = NIL;
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		const char *name = lfirst(cell);
+
+		keys = list_append_unique_oid(keys, hash_bytes((const unsigned char *) name, (int) strlen(name)));
+	}
+	list_sort(keys, list_oid_cmp);
+	foreach(cell, keys)
+		LockDatabaseObject(table, lfirst_oid(cell), 0, mode);
+	if (mode == AccessShareLock && IsolationUsesXactSnapshot())
+		refuse_old_snapshot();
 }
 
 bool

@@ -22,6 +22,7 @@
 
 #include "fmgr.h"
 #include "nodes/pg_list.h"
+#include "storage/lockdefs.h"
 
 /* The argument as a C string; 22004 with its name when it is NULL. */
 extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
@@ -32,6 +33,13 @@ extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char
  * fail with an internal error.  Publishers and readers do not wait for it.
  */
 extern void prism_access_lock(void);
+
+/*
+ * These namespaces (list of char *) do not change under who only looks, until
+ * the end of his transaction: 'mode' is AccessShareLock for him and
+ * AccessExclusiveLock for who changes them, after prism_access_lock().
+ */
+extern void prism_access_lock_names(List *names, LOCKMODE mode);
 
 /* Superuser or the extension's owner: holds every right. */
 extern bool prism_access_is_owner(void);

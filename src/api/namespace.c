@@ -69,6 +69,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 {
 	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
+	List	   *names = NIL;
 	ListCell   *cell;
 
 	prism_require_preload();
@@ -76,9 +77,13 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	namespaces = prism_namespaces_read(config, strlen(config));
+	foreach(cell, namespaces)
+		names = lappend(names, ((PrismNamespace *) lfirst(cell))->name);
+	if (!plan)
+		prism_access_lock();
+	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
 	if (!plan)
 	{
-		prism_access_lock();
 		prism_progress_ensure();
 		prism_delay_ensure();
 	}
@@ -310,6 +315,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	prism_check_version();
 	SPI_connect();
 	prism_access_lock();
+	prism_access_lock_names(list_make1(name), AccessExclusiveLock);
 	namespace = prism_namespace_find(name, CurrentMemoryContext);
 	if (namespace == NULL ? !prism_access_is_owner() :
 		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))

@@ -268,15 +268,17 @@ prism_segment_note_settled(int32 topic_id, int64 below)
 
 /* ---------- making and dropping ---------- */
 
-static void
+/* False: it is registered already; whoever is about to register it, or to give it up, was waited for. */
+static bool
 register_segment(int32 topic_id, int64 segment_number)
 {
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
 
 	prism_query("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
-				" VALUES ($1, $2, pg_catalog.clock_timestamp())",
+				" VALUES ($1, $2, pg_catalog.clock_timestamp()) ON CONFLICT DO NOTHING",
 				lengthof(types), types, values, NULL);
+	return SPI_processed > 0;
 }
 
 bool
@@ -289,6 +291,20 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 		return false;
 	segment_name(name, topic->topic_id, segment_number);
 	SPI_connect();
+
+	/* the row first: two that make the same segment, one of them in a repair, meet here and not in a deadlock */
+	if (!register_segment(topic->topic_id, segment_number))
+	{
+		SPI_finish();
+		AcceptInvalidationMessages();
+		topic->segment_number = -1;
+		if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)))
+			return false;
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("segment " INT64_FORMAT " of topic %d has lost its table", segment_number, topic->topic_id),
+				errhint("Apply its namespace again."));
+	}
 
 	/*
 	 * Rows are only ever inserted and go with the table: no vacuum after
@@ -308,7 +324,6 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	prism_query(psprintf("CREATE UNIQUE INDEX %s_offset ON prism_log.%s (\"offset\") WITH (deduplicate_items = off)",
 						 name, name),
 				0, NULL, NULL, NULL);
-	register_segment(topic->topic_id, segment_number);
 	CommandCounterIncrement();
 	SPI_finish();
 
