@@ -105,6 +105,11 @@ for my $call (q{SELECT prism.read('other')}, q{SELECT prism.consume('other', 'g'
 is(sql(q{SET ROLE load; SELECT namespace, privileges FROM prism.namespaces}), 'mine|{publish,consume,read}', 'nor do the views say so');
 
 # A role that reads all data can dump the database, and it is restored.
+sql('CREATE ROLE database_owner LOGIN; ALTER DATABASE postgres OWNER TO database_owner');
+my @owner_dumps = ('pg_dump', '-U', 'database_owner', '-f', '/dev/null', 'postgres');
+$node->command_fails_like(\@owner_dumps, qr/permission denied for (table|schema|sequence)/, "pg_dump by the database's owner ends with what he may not read");
+sql('GRANT pg_read_all_data TO database_owner');
+$node->command_ok(\@owner_dumps, 'and works with what README says');
 $node->command_ok([ 'pg_dump', '-U', 'dump', '-Fc', '-f', $node->basedir . '/dump', 'postgres' ], 'pg_dump by a member of pg_read_all_data');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'pg_restore', '-d', 'restored', '--exit-on-error', $node->basedir . '/dump' ], 'pg_restore');
