@@ -46,6 +46,20 @@ SELECT prism.redrive('redrive-test', ARRAY[:last]);
 SELECT prism.redrive('redrive-test') + 4096 + 1 = :last - 4 AS all_of_them;
 SELECT prism.redrive('redrive-test');
 
+-- A dead letter that is given up again stays where it is: finished for the group, there for a redrive, and no topic for it.
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-test', 'work', 4) AS m;
+SELECT prism.create_group('redrive-test.dlq', 'again', 'earliest', max_attempts => 1);
+SELECT prism.seek('redrive-test.dlq', 'again', :last + 1);
+SELECT max("position") AS before FROM prism.read('redrive-test.dlq', :last, 10000) \gset
+SELECT prism.reject(m, 'bad again') AS rejected FROM prism.consume('redrive-test.dlq', 'again', 1) AS m;
+SELECT prism.nack(m, reason => 'bad again') AS given_up FROM prism.consume('redrive-test.dlq', 'again', 1) AS m;
+SELECT count(*) AS taken FROM prism.consume('redrive-test.dlq', 'again', 1, lease => '1 microsecond');
+SELECT count(*) AS taken FROM prism.consume('redrive-test.dlq', 'again');
+SELECT lag_messages FROM prism.groups WHERE consumer_group = 'again';
+SELECT max("position") = :before AS nothing_new FROM prism.read('redrive-test.dlq', :last, 10000);
+SELECT count(*) AS topics FROM prism.topics WHERE topic LIKE 'redrive-test.dlq%';
+SELECT prism.redrive('redrive-test');
+
 -- For administrators.
 CREATE ROLE redrive_test_role;
 SELECT prism.grant('redrive-test', 'consume', 'redrive_test_role');

@@ -53,7 +53,7 @@ define_startup_settings(void)
 	DefineCustomIntVariable("prism.max_workers",
 							"Sets how many background workers prism may start.",
 							"They are taken from max_worker_processes.",
-							&prism_max_workers, 8, 1, 64,
+							&prism_max_workers, 8, 1, PRISM_WORKERS_MAX,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 

@@ -10,6 +10,9 @@
 #ifndef PRISM_GUC_H
 #define PRISM_GUC_H
 
+/* Places of all kinds of workers. */
+#define PRISM_WORKERS_MAX 64
+
 extern bool prism_enabled;		/* workers run */
 extern int	prism_max_topics;
 extern int	prism_max_topics_per_transaction;

@@ -112,7 +112,7 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->last_publish = 0;
 	counter->extender = -1;
 	counter->wanted_end = 0;
-	memset(counter->subscribers, 0, sizeof(counter->subscribers));
+	counter->subscriber_count = 0;
 	counter->start = counter->jumps_from = 0;
 	counter->jumps_known = false;
 	counter->jump_count = counter->jumps_saved = 0;
@@ -321,14 +321,20 @@ prism_counter_take(PrismCounter *counter, int64 count, int64 first_segment, int6
 	return taken;
 }
 
-static void
-wake_readers(PrismCounter *counter, const int *subscribers)
+/* Under the spinlock. */
+static int
+copy_subscribers(const PrismCounter *counter, int *subscribers)
 {
-	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX; i++)
-	{
-		if (subscribers[i] != 0)
-			SetLatch(&ProcGlobal->allProcs[subscribers[i] - 1].procLatch);
-	}
+	for (int i = 0; i < counter->subscriber_count; i++)
+		subscribers[i] = counter->subscribers[i];
+	return counter->subscriber_count;
+}
+
+static void
+wake_readers(PrismCounter *counter, const int *subscribers, int count)
+{
+	for (int i = 0; i < count; i++)
+		SetLatch(&ProcGlobal->allProcs[subscribers[i]].procLatch);
 	/* who falls asleep counts himself before he looks at what we have changed */
 	pg_memory_barrier();
 	if (pg_atomic_read_u32(&counter->sleepers) == 0)
@@ -343,6 +349,7 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 					 int64 bytes)
 {
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];
+	int			count;
 	bool		stable_moved;
 
 	SpinLockAcquire(&counter->mutex);
@@ -355,22 +362,23 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 		counter->bytes_total += bytes;
 		counter->last_publish = in_flight->since;
 	}
-	memcpy(subscribers, counter->subscribers, sizeof(subscribers));
+	count = copy_subscribers(counter, subscribers);
 	SpinLockRelease(&counter->mutex);
 
 	if (stable_moved)
-		wake_readers(counter, subscribers);
+		wake_readers(counter, subscribers, count);
 }
 
 void
 prism_counter_wake(PrismCounter *counter)
 {
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];
+	int			count;
 
 	SpinLockAcquire(&counter->mutex);
-	memcpy(subscribers, counter->subscribers, sizeof(subscribers));
+	count = copy_subscribers(counter, subscribers);
 	SpinLockRelease(&counter->mutex);
-	wake_readers(counter, subscribers);
+	wake_readers(counter, subscribers, count);
 }
 
 int64
@@ -412,12 +420,23 @@ unsubscribe_all(int code, Datum arg)
 		prism_counter_unsubscribe(&table->slots[i]);
 }
 
+/* Under the spinlock: our place, or where it would be. */
+static int
+subscriber_place(const PrismCounter *counter)
+{
+	int			self = prism_my_proc_number();
+	int			place = 0;
+
+	while (place < counter->subscriber_count && counter->subscribers[place] != self)
+		place++;
+	return place;
+}
+
 void
 prism_counter_subscribe(PrismCounter *counter)
 {
 	static bool exit_registered = false;
-	int			self = prism_my_proc_number() + 1;
-	bool		subscribed = false;
+	int			place;
 
 	if (!exit_registered)
 	{
@@ -425,34 +444,22 @@ prism_counter_subscribe(PrismCounter *counter)
 		exit_registered = true;
 	}
 	SpinLockAcquire(&counter->mutex);
-	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX && !subscribed; i++)
-		subscribed = counter->subscribers[i] == self;
-	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX && !subscribed; i++)
-	{
-		if (counter->subscribers[i] == 0)
-		{
-			counter->subscribers[i] = self;
-			subscribed = true;
-		}
-	}
+	place = subscriber_place(counter);
+	if (place == counter->subscriber_count && place < PRISM_SUBSCRIBERS_MAX)
+		counter->subscribers[counter->subscriber_count++] = prism_my_proc_number();
 	SpinLockRelease(&counter->mutex);
-	if (!subscribed)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX),
-				errhint("Let fewer roles have handlers on the topic."));
+	if (place == PRISM_SUBSCRIBERS_MAX)
+		elog(ERROR, "more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX);
 }
 
 void
 prism_counter_unsubscribe(PrismCounter *counter)
 {
-	int			self = prism_my_proc_number() + 1;
+	int			place;
 
 	SpinLockAcquire(&counter->mutex);
-	for (int i = 0; i < PRISM_SUBSCRIBERS_MAX; i++)
-	{
-		if (counter->subscribers[i] == self)
-			counter->subscribers[i] = 0;
-	}
+	place = subscriber_place(counter);
+	if (place < counter->subscriber_count)
+		counter->subscribers[place] = counter->subscribers[--counter->subscriber_count];
 	SpinLockRelease(&counter->mutex);
 }

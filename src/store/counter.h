@@ -21,6 +21,7 @@
 #define PRISM_COUNTER_H
 
 #include "clock.h"
+#include "guc.h"
 #include "store/topic.h"
 
 #include "access/xlogdefs.h"
@@ -34,7 +35,8 @@
 /* A new timeline skips this many offsets: those of a lost tail are never used again. */
 #define PRISM_TIMELINE_STEP (INT64CONST(1) << 32)
 
-#define PRISM_SUBSCRIBERS_MAX 8
+/* All workers that there can be: who has many of them can keep no other one from a topic. */
+#define PRISM_SUBSCRIBERS_MAX PRISM_WORKERS_MAX
 #define PRISM_JUMPS_KEPT 16
 
 /* Offsets that were skipped on purpose: [from, to) holds no message. */
@@ -94,7 +96,8 @@ typedef struct PrismCounter
 	TimestampTz last_publish;
 	int			extender;		/* proc number of the backend that moves the mark, or -1 */
 	int64		wanted_end;		/* somebody waits for segments up to here */
-	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers + 1 of workers to wake; 0: none */
+	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers of workers to wake */
+	int			subscriber_count;
 	int64		start;			/* where this server began: jumps of former ones lie below */
 	bool		jumps_known;	/* those have been looked for (counter_jump.c) */
 	int			jump_count;		/* noted; the last PRISM_JUMPS_KEPT are here */

@@ -55,6 +55,13 @@ prism_dead_letter_topic(const PrismTopic *origin)
 	return origin->dead_letters != 0 ? prism_topic_lookup_id(origin->dead_letters, true) : NULL;
 }
 
+/* A topic for each failure of a failure would use up all topics of the server. */
+bool
+prism_dead_letter_stays(const PrismTopic *origin)
+{
+	return origin->dead_letter_of != 0;
+}
+
 /*
  * The first one makes the topic; others who need it then wait until that has
  * committed.  Its name says whose it is to people; whose it is stands in its
@@ -67,9 +74,6 @@ dead_letter_topic(PrismTopic *origin)
 
 	if (topic != NULL)
 		return topic;
-	/* the longest name of dead letters has no room for one more suffix: theirs stay among them */
-	if (strcmp(prism_dead_letter_topic_name(origin->name), origin->name) == 0)
-		return origin;
 	LockDatabaseObject(get_relname_relid("topic", get_namespace_oid("prism", false)),
 					   (Oid) origin->topic_id, 0, AccessExclusiveLock);
 	origin = prism_topic_lookup_id(origin->topic_id, false);
@@ -195,6 +199,8 @@ prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const 
 {
 	PrismMessage letter = *message;
 
+	if (prism_dead_letter_stays(origin))
+		return;
 	/* its time is that of its death: retention counts from then on */
 	letter.created_at = GetCurrentTimestamp();
 	/* what lies out of line there is fetched from there */

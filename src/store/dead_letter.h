@@ -31,9 +31,15 @@ typedef struct PrismDeadLetter
 	TimestampTz last_failure;	/* likewise */
 } PrismDeadLetter;
 
-/* Publish a dead letter in this transaction, with the rights of the extension's owner. */
+/*
+ * Publish a dead letter in this transaction, with the rights of the extension's
+ * owner.  What is a dead letter already stays where it is: nothing is done.
+ */
 extern void prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message,
 									 const PrismDeadLetter *about);
+
+/* The topic holds dead letters, and its messages become no other ones. */
+extern bool prism_dead_letter_stays(const PrismTopic *origin);
 
 /* The topic of an origin's dead letters, as its row says; NULL: there is none. */
 extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);

@@ -5,7 +5,8 @@
  *
  * Rejected ones, and those given up in their last attempt, in the transaction
  * that does so.  Those whose last lease ended, or was rolled back, in that of
- * whoever consumes next: nobody else is there to do it.
+ * whoever consumes next: nobody else is there to do it.  What is a dead letter
+ * already stays where it is, and is finished for the group.
  *
  * src/store/group_dead.c
  *
@@ -54,6 +55,8 @@ write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
 void
 prism_group_write_dead_letters(PrismGroupRef *ref, const PrismDead *dead, int count, const char *reason)
 {
+	if (prism_dead_letter_stays(ref->topic))
+		return;
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -76,7 +79,7 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 	prism_group_unlock(ref->group);
 
 	count = prism_group_finish_dead(ref, holder.lease_id, dead, count);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count && !prism_dead_letter_stays(ref->topic); i++)
 		write_dead_letter(ref, &dead[i], psprintf("not acknowledged, and attempt %d was the last", dead[i].attempts));
 	return count;
 }
