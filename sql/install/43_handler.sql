@@ -36,4 +36,4 @@ CREATE VIEW prism.handlers WITH (security_barrier) AS
     FROM prism.handler_states() AS h
     LEFT JOIN prism.group_states() AS g USING (topic, consumer_group);
 COMMENT ON VIEW prism.handlers IS
-'One row a handler. state: starting (no process serves it), waiting (for messages), running, backoff (a passing fault; tried again at retry_at), failed (it cannot be called: error says why; tried again at retry_at). position and lag are those of its consumer group; error: the last one. Totals since the server started: transactions with calls, messages processed, and those that failed.';
+'One row a handler. state: starting (it gets a process), waiting (for messages; without a process, where others need it), running, backoff (a passing fault; tried again at retry_at), failed (it cannot be called: error says why; tried again at retry_at). position and lag are those of its consumer group; error: the last one. Totals since the server started: transactions with calls, messages processed, and those that failed.';

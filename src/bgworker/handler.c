@@ -49,6 +49,7 @@ typedef struct Handler
 	PrismHandler *row;
 	PrismHandlerSlot *slot;
 	PrismCounter *counter;		/* that wakes us; a hint outside of transactions: its topic may be dropped */
+	uint64		wakes;			/* how often it had been woken when we looked */
 	PrismBackoff backoff;
 	PrismReportLimit report;
 	int			faults;			/* passing ones that a single message met, in a row */
@@ -62,6 +63,7 @@ typedef struct HandlerWorker
 	bool		loaded;
 	bool		look_around;	/* something woke us: perhaps the catalogue */
 	uint64		generation;		/* of the catalogue when it was loaded */
+	uint64		epoch;			/* nudges before it was */
 	int			count;
 	Handler    *handlers;
 	int			turn;			/* who had the last one */
@@ -83,7 +85,14 @@ leave_handlers(int code, Datum arg)
 	if (worker.calling)
 		prism_worker_told_to_end = false;
 	for (int i = 0; i < worker.count; i++)
-		prism_handler_detach(worker.handlers[i].row->group_id, false);
+	{
+		const Handler *handler = &worker.handlers[i];
+
+		/* for who decides whether the role needs a process */
+		if (code == 0 && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
+			prism_handler_rest(handler->slot, handler->counter, handler->wakes, handler->due, worker.epoch);
+		prism_handler_detach(handler->row->group_id, false);
+	}
 }
 
 static long
@@ -122,6 +131,24 @@ wake_handlers(void)
 	}
 }
 
+/* For who shares out the processes. */
+static void
+note_load(bool idle)
+{
+	prism_worker_note_load(idle, prism_handler_role_use_ms(GetSessionUserId()));
+}
+
+/* One that backs off keeps its turn: with a new process it would be tried at once. */
+static bool
+is_idle(void)
+{
+	bool		idle = worker.loaded;
+
+	for (int i = 0; i < worker.count; i++)
+		idle = idle && prism_backoff_remaining_ms(&worker.handlers[i].backoff) == 0;
+	return idle;
+}
+
 void
 prism_handler_main(Datum main_arg)
 {
@@ -134,7 +161,9 @@ prism_handler_main(Datum main_arg)
 	{
 		if (prism_run_step(serve, NULL))
 			continue;
+		note_load(is_idle());
 		prism_worker_wait(timeout_ms(), PGINVALID_SOCKET);
+		note_load(false);
 		wake_handlers();
 	}
 }
@@ -231,6 +260,7 @@ read_handlers(void)
 		if (init_handler(&handlers[count], lfirst(cell)))
 			count++;
 	let_go(rows);
+	prism_handler_disown_others();
 	MemoryContextSetParent(mcxt, TopMemoryContext);
 	worker.mcxt = mcxt;
 	worker.handlers = handlers;
@@ -245,6 +275,7 @@ static void
 load(void)
 {
 	worker.look_around = false;
+	worker.epoch = prism_worker_nudges_all();
 	prism_worker_begin_session("reads the catalogue");
 	if (!worker.loaded || worker.generation != prism_catalog_generation())
 	{
@@ -461,6 +492,7 @@ turn_transaction(void *arg)
 		/* before the look: what comes after it wakes us */
 		handler->counter = topic->counter;
 		prism_counter_subscribe(handler->counter);
+		handler->wakes = prism_counter_wakes(handler->counter);
 		delivery = take(handler, group);
 		prism_handler_read(row, delivery, &batch);
 		if (batch.count > 0)
@@ -517,9 +549,15 @@ static void
 take_turn(Handler *handler)
 {
 	Turn		turn = {.handler = handler};
+	PrismInstant begin = prism_instant();
 	ErrorData  *error = prism_worker_attempt(turn_transaction, &turn);
 
 	prism_handler_end_call(handler->slot);
+	if (turn.count > 0)
+	{
+		prism_handler_use(handler->slot, prism_instant() - begin);
+		note_load(false);
+	}
 	worker.calling = false;
 	if (turn.count > 0)
 		clear_session(handler);

@@ -257,7 +257,7 @@ start_managers(void)
 
 		if (databases[i].absent)
 			continue;
-		if (!prism_worker_ensure(&manager))
+		if (!prism_worker_ensure(&manager, 0))
 			break;				/* nor is there a process for the others */
 		probes = probes_under_way();
 	}

@@ -13,9 +13,11 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "clock.h"
 #include "query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
+#include "store/counter.h"
 #include "store/delay.h"
 #include "store/handler.h"
 #include "store/patience.h"
@@ -25,6 +27,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /* Repairs what a lost wake-up would leave. */
 #define REPAIR_MS 60000
@@ -48,7 +51,11 @@ typedef struct WantedWorkers
 	int			room;
 } WantedWorkers;
 
+/* When a role that has no process has something to do, if nobody wakes us before. */
+static PrismInstant next_handler_due = PRISM_NEVER;
+
 static bool supervise(void *arg);
+static void ensure_all(const WantedWorkers *wanted);
 static bool version_agrees(void);
 static WantedWorkers read_wanted(void);
 static void want_handlers(WantedWorkers *wanted);
@@ -64,8 +71,9 @@ prism_manager_main(Datum main_arg)
 		if (!prism_run_step(supervise, NULL))
 		{
 			long		retry_ms = prism_worker_retry_ms(MyDatabaseId);
+			long		due_ms = prism_ms_until(next_handler_due, prism_instant());
 
-			prism_worker_wait(retry_ms < 0 ? REPAIR_MS : Min(retry_ms, REPAIR_MS), PGINVALID_SOCKET);
+			prism_worker_wait(Min(retry_ms < 0 ? REPAIR_MS : retry_ms, Min(due_ms, REPAIR_MS)), PGINVALID_SOCKET);
 		}
 	}
 }
@@ -78,9 +86,57 @@ supervise(void *arg)
 	if (version_agrees())
 		wanted = read_wanted();
 	dismiss_unwanted(&wanted);
-	for (int i = 0; i < wanted.count; i++)
-		(void) prism_worker_ensure(&wanted.identities[i]);
+	ensure_all(&wanted);
 	return false;
+}
+
+/* A wanted handler's process. */
+typedef struct WantedHandler
+{
+	const PrismWorkerIdentity *identity;
+	int64		use_ms;
+} WantedHandler;
+
+static int
+compare_use(const void *left, const void *right)
+{
+	int64		a = ((const WantedHandler *) left)->use_ms;
+	int64		b = ((const WantedHandler *) right)->use_ms;
+
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * Handlers that have nothing to do, as far as their last process and the topics'
+ * counters tell, need no process, and those who have used least come first.
+ */
+static void
+ensure_all(const WantedWorkers *wanted)
+{
+	WantedHandler *handlers = palloc(wanted->count * sizeof(WantedHandler));
+	PrismInstant now = prism_instant();
+	uint64		epoch = prism_worker_nudges_all();
+	int			count = 0;
+
+	next_handler_due = PRISM_NEVER;
+	prism_counter_unsubscribe_all();
+	for (int i = 0; i < wanted->count; i++)
+	{
+		const PrismWorkerIdentity *identity = &wanted->identities[i];
+		PrismInstant due = 0;
+
+		if (identity->kind != PRISM_HANDLER_WORKER)
+			(void) prism_worker_ensure(identity, 0);
+		else if ((due = prism_handler_role_due(identity->role, epoch)) <= now)
+			handlers[count++] = (WantedHandler)
+		{
+			identity, prism_handler_role_use_ms(identity->role)
+		};
+		next_handler_due = due > now ? Min(next_handler_due, due) : next_handler_due;
+	}
+	qsort(handlers, count, sizeof(WantedHandler), compare_use);
+	for (int i = 0; i < count; i++)
+		(void) prism_worker_ensure(handlers[i].identity, handlers[i].use_ms);
 }
 
 /* With another version's SQL no worker could do anything but fail; ALTER EXTENSION wakes us. */

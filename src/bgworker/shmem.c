@@ -38,8 +38,6 @@
 /* A process that was asked for and has not come is given up. */
 #define START_PATIENCE_MS 30000
 #define NO_SLOT_RETRY_MS 2000
-/* That handlers share too few processes is written to the log once in a while. */
-#define TELL_AGAIN_MS 3600000
 /* What is due and cannot be done yet is no reason to spin. */
 #define RETRY_FLOOR_MS 50
 /* A process that lived so long before it failed is no reason for a longer back-off. */
@@ -48,6 +46,7 @@
 typedef struct WorkerShared
 {
 	ConditionVariable left;		/* a process has released its slot */
+	uint64		nudges;			/* how often workers were told to look again */
 	PrismWorkerSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } WorkerShared;
 
@@ -58,9 +57,8 @@ static LWLock *shared_lock = NULL;
 
 static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error);
 static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
-static PrismWorkerSlot *free_slot(PrismWorkerKind kind);
+static PrismWorkerSlot *free_slot(PrismWorkerKind kind, int64 use_ms);
 static void make_room(const PrismWorkerSlot *slot, PrismInstant now);
-static bool is_to_be_told(PrismWorkerKind kind, PrismInstant now);
 static bool may_start(PrismWorkerSlot *slot, PrismInstant now);
 static int	count_processes(void);
 static void ask_to_leave(PrismWorkerSlot *slot, PrismInstant now);
@@ -137,7 +135,7 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, 
 	}
 	if (slot->state != state || state == PRISM_WORKER_STARTING)
 	{
-		slot->since_time = GetCurrentTimestamp();
+		slot->since_time = prism_instant();
 		slot->since = prism_instant();
 	}
 	slot->state = state;
@@ -185,7 +183,7 @@ prism_worker_attach(int slot_number, uint32 generation)
 		slot->pid = MyProcPid;
 		slot->proc_number = prism_my_proc_number();
 		slot->started_at = prism_instant();
-		slot->stop_requested = slot->try_at_once = slot->yield_requested = false;
+		slot->stop_requested = slot->try_at_once = slot->yield_requested = slot->idle = false;
 		prism_my_worker = slot;
 	}
 	LWLockRelease(shared_lock);
@@ -226,10 +224,14 @@ release_slot(int code, Datum arg)
 		slot->failures = backoff.failures + 1;
 	}
 	prism_my_worker = NULL;
-	/* its place is free */
+	/* its place is free, and who was asked for one like it may stay until somebody asks again */
 	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
 		if (shared->slots[i].state == PRISM_WORKER_NO_SLOT)
 			shared->slots[i].retry_at = now;
+		if (identity.kind == PRISM_HANDLER_WORKER)
+			shared->slots[i].yield_requested = false;
+	}
 	LWLockRelease(shared_lock);
 
 	ConditionVariableBroadcast(&shared->left);
@@ -246,10 +248,21 @@ prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *e
 	LWLockRelease(shared_lock);
 }
 
+void
+prism_worker_note_load(bool idle, int64 use_ms)
+{
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	prism_my_worker->idle = idle;
+	prism_my_worker->use_ms = use_ms;
+	if (prism_place_is_wanted(shared->slots, prism_my_worker, prism_instant()))
+		prism_my_worker->yield_requested = true;
+	LWLockRelease(shared_lock);
+}
+
 /* ---------------- for supervisors ---------------- */
 
 bool
-prism_worker_ensure(const PrismWorkerIdentity *identity)
+prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms)
 {
 	PrismInstant now = prism_instant();
 	PrismWorkerSlot *slot;
@@ -258,6 +271,8 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	slot = find_slot(identity);
+	if (slot != NULL && slot->pid == 0)
+		slot->use_ms = use_ms;
 	if (prism_database_is_held(identity->database) || (slot != NULL && !may_start(slot, now)))
 	{
 		bool		served = slot == NULL || slot->state != PRISM_WORKER_NO_SLOT;
@@ -265,7 +280,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 		LWLockRelease(shared_lock);
 		return served;
 	}
-	if (slot == NULL && (slot = free_slot(identity->kind)) == NULL)
+	if (slot == NULL && (slot = free_slot(identity->kind, use_ms)) == NULL)
 	{
 		LWLockRelease(shared_lock);
 		return false;			/* shown by those that are in the slots */
@@ -274,6 +289,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 	if (slot->started_at != 0)
 		slot->restarts++;
 	slot->identity = *identity;
+	slot->use_ms = use_ms;
 	slot->generation++;
 	if (count_processes() >= prism_max_workers || prism_place_must_wait(shared->slots, slot, now))
 	{
@@ -298,7 +314,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity)
 	}
 	start = *slot;
 	LWLockRelease(shared_lock);
-	if (!was_told && start.state == PRISM_WORKER_NO_SLOT && is_to_be_told(identity->kind, now))
+	if (!was_told && start.state == PRISM_WORKER_NO_SLOT && prism_place_is_to_be_told(identity->kind, now))
 		ereport(LOG,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("prism cannot start a %s for database %u: %s",
@@ -436,41 +452,42 @@ prism_worker_wake(PrismWorkerKind kind, Oid database)
 	return woken;
 }
 
-/* Under the lock. */
+/* Of one kind, or all; of one database, or all. */
 static void
-nudge_slot(PrismWorkerSlot *slot)
+nudge(bool all_kinds, PrismWorkerKind kind, Oid database)
 {
-	slot->retry_at = 0;
-	slot->try_at_once = true;
-	wake_slot(slot);
+	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
+	shared->nudges++;
+	for (int i = 1; i < prism_worker_slots_max(); i++)
+	{
+		PrismWorkerSlot *slot = &shared->slots[i];
+
+		if (slot->state == PRISM_WORKER_FREE || (!all_kinds && slot->identity.kind != kind) ||
+			(OidIsValid(database) && slot->identity.database != database))
+			continue;
+		slot->retry_at = 0;
+		slot->try_at_once = true;
+		wake_slot(slot);
+	}
+	LWLockRelease(shared_lock);
 }
 
 void
 prism_worker_nudge(PrismWorkerKind kind, Oid database)
 {
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	for (int i = 1; i < prism_worker_slots_max(); i++)
-	{
-		PrismWorkerSlot *slot = &shared->slots[i];
-
-		if (slot->state != PRISM_WORKER_FREE && slot->identity.kind == kind && slot->identity.database == database)
-			nudge_slot(slot);
-	}
-	LWLockRelease(shared_lock);
+	nudge(false, kind, database);
 }
 
 void
 prism_worker_wake_database(Oid database)
 {
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	for (int i = 1; i < prism_worker_slots_max(); i++)
-	{
-		PrismWorkerSlot *slot = &shared->slots[i];
+	nudge(true, 0, database);
+}
 
-		if (slot->state != PRISM_WORKER_FREE && (!OidIsValid(database) || slot->identity.database == database))
-			nudge_slot(slot);
-	}
-	LWLockRelease(shared_lock);
+uint64
+prism_worker_nudges_all(void)
+{
+	return shared->nudges;		/* an older number is harmless: who asks has been woken too */
 }
 
 static void
@@ -534,44 +551,28 @@ find_slot(const PrismWorkerIdentity *identity)
 }
 
 static PrismWorkerSlot *
-free_slot(PrismWorkerKind kind)
+free_slot(PrismWorkerKind kind, int64 use_ms)
 {
-	PrismWorkerSlot *found = NULL;
-	int			handlers = 0;
+	PrismWorkerSlot *slot = prism_place_slot(shared->slots, kind, use_ms);
 
-	for (int i = 1; i < prism_worker_slots_max(); i++)
-	{
-		if (shared->slots[i].state == PRISM_WORKER_FREE)
-			found = &shared->slots[i];
-		else
-			handlers += shared->slots[i].identity.kind == PRISM_HANDLER_WORKER;
-	}
-	return kind == PRISM_HANDLER_WORKER && handlers >= prism_place_handlers_max() ? NULL : found;
+	if (slot != NULL && slot->state != PRISM_WORKER_FREE)
+		set_state(slot, PRISM_WORKER_FREE, 0, NULL);
+	return slot;
 }
 
 static void
 make_room(const PrismWorkerSlot *slot, PrismInstant now)
 {
-	PrismWorkerSlot *giver = prism_place_giver(shared->slots, slot, now);
+	PrismWorkerSlot *giver;
 
-	if (giver == NULL)
-		return;
-	giver->yield_requested = true;
-	wake_slot(giver);
-}
-
-/* Handlers that have turns come and go: that is no news each time. */
-static bool
-is_to_be_told(PrismWorkerKind kind, PrismInstant now)
-{
-	static PrismInstant told_at = 0;
-
-	if (kind != PRISM_HANDLER_WORKER)
-		return true;
-	if (told_at != 0 && !prism_has_passed(told_at, now, TELL_AGAIN_MS))
-		return false;
-	told_at = now;
-	return true;
+	do
+	{
+		giver = prism_place_giver(shared->slots, slot, now);
+		if (giver == NULL)
+			return;
+		giver->yield_requested = true;
+		wake_slot(giver);
+	} while (!giver->idle);
 }
 
 /* Processes that run or were asked for; the launcher does not count. */

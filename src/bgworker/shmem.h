@@ -81,6 +81,8 @@ typedef struct PrismWorkerSlot
 	bool		stop_requested;
 	bool		try_at_once;	/* what it failed on may have been changed */
 	bool		yield_requested;	/* others wait for its place (places.c) */
+	bool		idle;			/* it has nothing to do */
+	int64		use_ms;			/* a handler's: what its role's calls have taken lately */
 	int			pid;			/* 0: no process */
 	int			proc_number;	/* of pid, for its latch */
 	int			failures;		/* processes that failed in a row */
@@ -113,15 +115,22 @@ extern const char *prism_worker_state_name(PrismWorkerState state);
 /*
  * For supervisors: make sure that the worker runs.  Does nothing when it does,
  * when its back-off is not over, or while its database is held off.  False: no
- * process is to be had (the slot says so).  Never throws.
+ * process is to be had (the slot says so).  use_ms: of a handler, else 0; who
+ * has used less comes first.  Never throws.
  */
-extern bool prism_worker_ensure(const PrismWorkerIdentity *identity);
+extern bool prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms);
 
 /* For supervisors: let it leave; its slot is freed when it is gone. */
 extern void prism_worker_dismiss(const PrismWorkerIdentity *identity);
 
 /* This process changes its own state; error NULL keeps the last text, "" clears it. */
 extern void prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *error);
+
+/*
+ * This process, a handler's: whether it has nothing to do, and what its role's
+ * calls have taken lately.  It leaves when somebody waits for its place.
+ */
+extern void prism_worker_note_load(bool idle, int64 use_ms);
 
 /* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
 extern bool prism_worker_attach(int slot_number, uint32 generation);
@@ -131,6 +140,9 @@ extern bool prism_worker_wake(PrismWorkerKind kind, Oid database);
 
 /* The same for those that back off: what they failed on may have been changed. Cannot throw. */
 extern void prism_worker_nudge(PrismWorkerKind kind, Oid database);
+
+/* How often both happened, to any worker: what was read before another number was may have been changed. */
+extern uint64 prism_worker_nudges_all(void);
 
 /* A database's configuration changed (InvalidOid: the server's): all its workers look again, those that back off as well. Cannot throw. */
 extern void prism_worker_wake_database(Oid database);
@@ -146,13 +158,27 @@ extern long prism_worker_retry_ms(Oid database);
 
 /* ---------- places.c; under the lock ---------- */
 
-/* Slots of handlers may be so many: those of others find one at any time. */
-extern int	prism_place_handlers_max(void);
-
 /* Others come first: the worker of this slot gets no process now, even when one is to be had. */
 extern bool prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
 
-/* Whose place the worker of this slot, which has found none, is to have; NULL: nobody's. */
+/*
+ * Whose place the worker of this slot, which has found none, is to have; NULL:
+ * nobody's.  One that is idle leaves at once; else all are asked, one after the
+ * other, for nobody knows whose call ends first.
+ */
 extern PrismWorkerSlot *prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
+
+/* The handler's process has nothing to do, or has had its turn, and others wait, more than are leaving already. */
+extern bool prism_place_is_wanted(const PrismWorkerSlot *slots, const PrismWorkerSlot *self, PrismInstant now);
+
+/*
+ * A slot for a worker that has none: a free one, or for a handler, when
+ * handlers have all that they may, that of one that waits and has used more.
+ * NULL: there is none.
+ */
+extern PrismWorkerSlot *prism_place_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms);
+
+/* Whether the server log shall say that there are too few processes. */
+extern bool prism_place_is_to_be_told(PrismWorkerKind kind, PrismInstant now);
 
 #endif							/* PRISM_BGWORKER_SHMEM_H */

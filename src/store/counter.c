@@ -113,6 +113,7 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->extender = -1;
 	counter->wanted_end = 0;
 	counter->subscriber_count = 0;
+	counter->wakes++;
 	counter->start = counter->jumps_from = 0;
 	counter->jumps_known = false;
 	counter->jump_count = counter->jumps_saved = 0;
@@ -323,10 +324,11 @@ prism_counter_take(PrismCounter *counter, int64 count, int64 first_segment, int6
 
 /* Under the spinlock. */
 static int
-copy_subscribers(const PrismCounter *counter, int *subscribers)
+copy_subscribers(PrismCounter *counter, int *subscribers)
 {
 	for (int i = 0; i < counter->subscriber_count; i++)
 		subscribers[i] = counter->subscribers[i];
+	counter->wakes++;
 	return counter->subscriber_count;
 }
 
@@ -412,12 +414,29 @@ prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy)
 
 /* ---------- who is woken ---------- */
 
-/* At exit: this process's number may soon be somebody else's. */
-static void
-unsubscribe_all(int code, Datum arg)
+void
+prism_counter_unsubscribe_all(void)
 {
 	for (int i = 0; i < table->size; i++)
 		prism_counter_unsubscribe(&table->slots[i]);
+}
+
+/* At exit: this process's number may soon be somebody else's. */
+static void
+unsubscribe_at_exit(int code, Datum arg)
+{
+	prism_counter_unsubscribe_all();
+}
+
+uint64
+prism_counter_wakes(PrismCounter *counter)
+{
+	uint64		wakes;
+
+	SpinLockAcquire(&counter->mutex);
+	wakes = counter->wakes;
+	SpinLockRelease(&counter->mutex);
+	return wakes;
 }
 
 /* Under the spinlock: our place, or where it would be. */
@@ -440,7 +459,7 @@ prism_counter_subscribe(PrismCounter *counter)
 
 	if (!exit_registered)
 	{
-		before_shmem_exit(unsubscribe_all, (Datum) 0);
+		before_shmem_exit(unsubscribe_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
 	SpinLockAcquire(&counter->mutex);

@@ -98,6 +98,7 @@ typedef struct PrismCounter
 	int64		wanted_end;		/* somebody waits for segments up to here */
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers of workers to wake */
 	int			subscriber_count;
+	uint64		wakes;			/* how often they were to be woken, over all topics that had the place */
 	int64		start;			/* where this server began: jumps of former ones lie below */
 	bool		jumps_known;	/* those have been looked for (counter_jump.c) */
 	int			jump_count;		/* noted; the last PRISM_JUMPS_KEPT are here */
@@ -198,6 +199,9 @@ extern void prism_counter_note_jump(PrismCounter *counter, int64 from, int64 to)
 
 /* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. 53400 when too many workers do. */
 extern void prism_counter_subscribe(PrismCounter *counter);
+/* How often subscribers were to be woken; another number: look again. */
+extern uint64 prism_counter_wakes(PrismCounter *counter);
+extern void prism_counter_unsubscribe_all(void);
 extern void prism_counter_unsubscribe(PrismCounter *counter);
 
 /* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */

@@ -12,7 +12,10 @@
  */
 #include "prism.h"
 #include "guc.h"
+#include "store/counter.h"
 #include "store/handler.h"
+
+#include <math.h>
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -27,6 +30,18 @@ struct PrismHandlerSlot
 	Oid			database;		/* InvalidOid: free */
 	int32		group_id;
 	int			pid;			/* who serves it; 0: nobody does */
+	Oid			role;			/* whose session that is or was */
+
+	/* likewise, how its last process left it */
+	PrismCounter *rests_on;		/* nothing to do before that is woken, or it is due; NULL: who knows */
+	uint64		wakes;
+	uint64		epoch;
+	PrismInstant due;
+	PrismInstant rests_since;
+
+	/* likewise, what its calls have taken lately, as it was then */
+	double		use_us;
+	PrismInstant use_at;
 
 	slock_t		mutex;			/* for what follows */
 	int64		call_last;		/* position up to which a call is under way; -1: none is */
@@ -90,11 +105,16 @@ find_or_take_slot(int32 group_id)
 		memset(&slot->status, 0, sizeof(slot->status));
 		slot->status.since = GetCurrentTimestamp();
 		slot->call_last = -1;
+		slot->use_us = 0;
 		slot->group_id = group_id;
 		slot->database = MyDatabaseId;
 	}
 	if (slot != NULL)
+	{
 		slot->pid = MyProcPid;
+		slot->role = GetSessionUserId();
+		slot->rests_on = NULL;
+	}
 	return slot;
 }
 
@@ -145,7 +165,7 @@ prism_handler_detach(int32 group_id, bool gone)
 	if (slot != NULL)
 	{
 		slot->pid = 0;
-		prism_handler_change(slot, PRISM_HANDLER_STARTING, 0, NULL);
+		prism_handler_change(slot, slot->rests_on != NULL ? PRISM_HANDLER_WAITING : PRISM_HANDLER_STARTING, 0, NULL);
 		if (gone)
 			slot->database = InvalidOid;
 	}
@@ -225,6 +245,99 @@ int64
 prism_handler_broken_call(PrismHandlerSlot *slot)
 {
 	return exchange_call(slot, -1);
+}
+
+/* ---------- who gets a process ---------- */
+
+/* A lost wake-up is found after this time. */
+#define REST_MAX_MS 60000
+
+void
+prism_handler_rest(PrismHandlerSlot *slot, PrismCounter *counter, uint64 wakes, PrismInstant due, uint64 epoch)
+{
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	slot->rests_on = counter;
+	slot->wakes = wakes;
+	slot->epoch = epoch;
+	slot->due = due;
+	slot->rests_since = prism_instant();
+	LWLockRelease(table->lock);
+}
+
+void
+prism_handler_disown_others(void)
+{
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < table->slot_count; i++)
+		if (table->slots[i].database == MyDatabaseId && table->slots[i].role == GetSessionUserId() &&
+			table->slots[i].pid != MyProcPid)
+			table->slots[i].role = InvalidOid;
+	LWLockRelease(table->lock);
+}
+
+/* Subscribed first: what comes after the look wakes us. */
+static PrismInstant
+slot_due(PrismHandlerSlot *slot, uint64 epoch)
+{
+	if (slot->rests_on == NULL || slot->epoch != epoch)
+		return 0;
+	prism_counter_subscribe(slot->rests_on);
+	if (slot->wakes != prism_counter_wakes(slot->rests_on))
+		return 0;
+	return Min(slot->due, prism_instant_after(slot->rests_since, REST_MAX_MS));
+}
+
+PrismInstant
+prism_handler_role_due(Oid role, uint64 epoch)
+{
+	PrismInstant due = PRISM_NEVER;
+	bool		known = false;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	for (int i = 0; i < table->slot_count && due > 0; i++)
+	{
+		PrismHandlerSlot *slot = &table->slots[i];
+
+		if (slot->database != MyDatabaseId || slot->role != role)
+			continue;
+		known = true;
+		due = Min(due, slot->pid != 0 ? 0 : slot_due(slot, epoch));
+	}
+	LWLockRelease(table->lock);
+	return known ? due : 0;
+}
+
+static double
+use_now(const PrismHandlerSlot *slot, PrismInstant now)
+{
+	double		halves = (double) (now - slot->use_at) / (PRISM_HANDLER_USE_HALVED_MS * 1000.0);
+
+	return slot->use_us > 0 ? slot->use_us * exp2(-halves) : 0;
+}
+
+void
+prism_handler_use(PrismHandlerSlot *slot, int64 call_us)
+{
+	PrismInstant now = prism_instant();
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	slot->use_us = use_now(slot, now) + call_us;
+	slot->use_at = now;
+	LWLockRelease(table->lock);
+}
+
+int64
+prism_handler_role_use_ms(Oid role)
+{
+	PrismInstant now = prism_instant();
+	double		use_us = 0;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	for (int i = 0; i < table->slot_count; i++)
+		if (table->slots[i].database == MyDatabaseId && table->slots[i].role == role)
+			use_us += use_now(&table->slots[i], now);
+	LWLockRelease(table->lock);
+	return (int64) (use_us / 1000);
 }
 
 /* ---------- seen from outside ---------- */

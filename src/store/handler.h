@@ -167,6 +167,31 @@ extern void prism_handler_begin_call(PrismHandlerSlot *slot, int64 last);
 extern void prism_handler_end_call(PrismHandlerSlot *slot);
 extern int64 prism_handler_broken_call(PrismHandlerSlot *slot);
 
+/* ---------- who gets a process, when there are more roles than processes ---------- */
+
+/*
+ * The process of a handler leaves, has looked for messages when the counter had
+ * been woken so often, and found none that is due before.  In another epoch its
+ * handlers may be other ones.
+ */
+extern void prism_handler_rest(PrismHandlerSlot *slot, struct PrismCounter *counter, uint64 wakes, PrismInstant due,
+							   uint64 epoch);
+
+/* The handlers of this session's role are those that this process has; what others were is forgotten. */
+extern void prism_handler_disown_others(void);
+
+/*
+ * When the handlers of a role have something to do that their last process did
+ * not know of: some time in the past, now, or when a message is due.  This
+ * process is woken when it becomes earlier.
+ */
+extern PrismInstant prism_handler_role_due(Oid role, uint64 epoch);
+
+/* A call took so long; and what those of a role have taken lately: half of it is forgotten in PRISM_HANDLER_USE_HALVED_MS. */
+#define PRISM_HANDLER_USE_HALVED_MS 10000
+extern void prism_handler_use(PrismHandlerSlot *slot, int64 call_us);
+extern int64 prism_handler_role_use_ms(Oid role);
+
 /* False: nobody has served it since the server started. */
 extern bool prism_handler_status(int32 group_id, PrismHandlerStatus *status);
 extern const char *prism_handler_state_name(PrismHandlerState state);

@@ -45,4 +45,33 @@ $holder->quit;
 wait_for_value($node, $all_done, 5);
 is(sql(q{SELECT count(*), count(DISTINCT who) FROM done}), '20|5', 'each message once, for each of them');
 cmp_ok(log_count($node, 'prism cannot start a handler'), '<=', 1, 'the server log tells of it once');
+
+# Roles with nothing to do need no process, and none comes and goes for them.
+sub processes { return sql(q{SELECT string_agg(pid::text, ',' ORDER BY pid) FROM prism.workers WHERE kind = 'handler'}); }
+sql(q{CREATE OR REPLACE FUNCTION work(messages prism.message[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	IF current_user <> 'r5' THEN PERFORM pg_sleep(0.5); END IF;
+	INSERT INTO done (who) SELECT current_user FROM unnest(messages); END $$});
+my $all_idle = q{SELECT count(*) FROM prism.handlers h WHERE state = 'waiting' AND lag_messages = 0
+	AND NOT EXISTS (SELECT FROM prism.workers WHERE kind = 'handler' AND state <> 'running')};
+wait_for_value($node, $all_idle, 5);
+my $before = processes();
+sql(q{SELECT pg_sleep(2.5)});		# longer than a turn
+is(processes(), $before, 'idle handlers keep their places when nobody needs one');
+
+# Four roles with work for a minute; the one with little of it waits for the end of a call, not for turns.
+sql(q{SELECT prism.apply('name: light')});
+sql(q{SELECT prism.grant('light', 'consume', 'r5'); SELECT prism.off('t', 'g5');
+	SELECT prism.on('light', 'g', 'work(prism.message[])', role => 'r5')});
+sql(q{SELECT prism.off('t', 'g' || i), prism.on('t', 'g' || i, 'work(prism.message[])', batch_size => 1, role => 'r' || i) FROM generate_series(1, 4) i});
+sql(q{SELECT count(prism.publish('t', 'x')) FROM generate_series(1, 120)});
+wait_for_value($node, q{SELECT count(*) > 8 FROM done WHERE who <> 'r5' AND n > 20}, 't');
+for my $i (1 .. 3)
+{
+	my $heavy = q{SELECT count(*) FROM done WHERE who <> 'r5'};
+	my $calls = sql($heavy);
+	sql(q{SELECT prism.publish('light', 'x')});
+	wait_for_value($node, q{SELECT lag_messages FROM prism.handlers WHERE topic = 'light'}, 0);
+	# two places: a call of each that was under way, one more begun meanwhile, and what a loaded machine adds
+	cmp_ok(sql($heavy) - $calls, '<=', 5, 'the role with little work comes before those with much');
+}
 done_testing();
