@@ -45,7 +45,21 @@ COMMENT ON VIEW prism.topics IS
 'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
-WITH states AS MATERIALIZED (SELECT s.* FROM prism.topic_states() s)
+WITH states AS MATERIALIZED (
+    SELECT s.* FROM prism.topic_states() s
+), group_trouble AS (    -- looked at once, not for each namespace
+    SELECT s.topic, max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
+        min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
+        min(s.consumer_group) FILTER (WHERE s.lag_messages >= CASE WHEN pg_catalog.jsonb_typeof(t.policy -> 'max_backlog') = 'number' THEN (t.policy ->> 'max_backlog')::numeric END) AS slow_group
+    FROM prism.group_states() s JOIN prism.topic t ON t.name = s.topic
+    GROUP BY s.topic
+), handler_trouble AS (
+    SELECT s.topic, min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
+    FROM prism.handler_states() s
+    GROUP BY s.topic
+), sink_state AS MATERIALIZED (
+    SELECT * FROM prism.sink_states()
+)
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
@@ -99,7 +113,7 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
 LEFT JOIN LATERAL (
     SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,
         coalesce(a.verdict, 'warn') AS verdict, coalesce(a.rank, 1) AS rank, a.hint
-    FROM prism.sink_states() s
+    FROM sink_state s
     LEFT JOIN (VALUES   -- what a sink's state means for those who watch
         ('running',         'ok',     0, NULL),
         ('starting',        'warn',   1, 'No worker has reached the sink yet: prism.workers shows what runs, prism.doctor() what is missing.'),
@@ -116,14 +130,8 @@ LEFT JOIN LATERAL (
     WHERE s.topic = t.name
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
     LIMIT 1) k ON true
-CROSS JOIN LATERAL (
-    SELECT max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
-        min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
-        min(s.consumer_group) FILTER (WHERE s.lag_messages >= CASE WHEN pg_catalog.jsonb_typeof(t.policy -> 'max_backlog') = 'number' THEN (t.policy ->> 'max_backlog')::numeric END) AS slow_group
-    FROM prism.group_states() s WHERE s.topic = t.name) g
-CROSS JOIN LATERAL (
-    SELECT min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
-    FROM prism.handler_states() s WHERE s.topic = t.name) h;
+LEFT JOIN group_trouble g ON g.topic = t.name
+LEFT JOIN handler_trouble h ON h.topic = t.name;
 COMMENT ON VIEW prism.status IS
 'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; dead_letters: how many its topic <topic>.dlq keeps, of sinks and groups; sink_state: as in prism.sinks, NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
@@ -143,7 +151,9 @@ COMMENT ON FUNCTION prism.repair(text) IS
 
 -- The samples: name, type and help as Prometheus has them, labels as a flat object of strings. Totals begin with the server.
 CREATE VIEW prism.metrics WITH (security_barrier) AS
-WITH outbox AS (
+WITH sink_state AS MATERIALIZED (
+    SELECT * FROM prism.sink_states()
+), outbox AS (
     SELECT n.name AS namespace, c.messages_total, coalesce(s.messages_total, c.messages_total) AS published_total, s.lag_messages, s.lag_seconds
     FROM prism.visible_namespace v
     JOIN prism.namespace n USING (namespace_id)
@@ -151,14 +161,14 @@ WITH outbox AS (
     JOIN prism.topic_states() c USING (topic_id)
     CROSS JOIN LATERAL (
         SELECT min(k.messages_total) AS messages_total, max(k.lag_messages) AS lag_messages, max(k.lag_seconds) AS lag_seconds
-        FROM prism.sink_states() k WHERE k.topic = t.name) s
+        FROM sink_state k WHERE k.topic = t.name) s
     WHERE c.messages_total IS NOT NULL
 ), topic AS (
     SELECT pg_catalog.jsonb_build_object('namespace', t.namespace, 'topic', t.topic) AS labels, t.*
     FROM prism.topics t
 ), sink AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('sink', s.sink) AS labels, s.*
-    FROM prism.sink_states() s JOIN topic t ON t.topic = s.topic
+    FROM sink_state s JOIN topic t ON t.topic = s.topic
 ), consumer AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', g.consumer_group) AS labels, g.*
     FROM prism.group_states() g JOIN topic t ON t.topic = g.topic

@@ -89,7 +89,7 @@ leave_handlers(int code, Datum arg)
 		const Handler *handler = &worker.handlers[i];
 
 		/* for who decides whether the role needs a process */
-		if (code == 0 && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
+		if (code == 0 && prism_my_worker->yield_requested && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
 			prism_handler_rest(handler->slot, handler->counter, handler->wakes, handler->due, worker.epoch);
 		prism_handler_detach(handler->row->group_id, false);
 	}

@@ -36,6 +36,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+/* Of one topic. */
+#define PRISM_GROUPS_MAX 1000
+
 /* Columns of prism.consumer_group. */
 enum
 {
@@ -107,18 +110,36 @@ fill_row(PrismGroupRow *row, HeapTuple tuple, TupleDesc descriptor)
 	row->options = prism_group_options_read(&config->root);
 }
 
-/* Call 'visit' for each row of the topic (0: of all), until it returns false. */
+/*
+ * The index on topic and name, or InvalidOid: when it is not valid all rows are
+ * looked at.  By its name, which stays with what serves it when it is rebuilt.
+ */
+static Oid
+name_index(void)
+{
+	Oid			index = get_relname_relid("consumer_group_topic_id_name_key", get_namespace_oid("prism", false));
+
+	return OidIsValid(index) && get_index_isvalid(index) ? index : InvalidOid;
+}
+
+/* Call 'visit' for each row of the topic (0: of all), or for the one of that name, until it returns false. */
 static void
-scan_rows(int32 topic_id, bool (*visit) (Relation catalog, HeapTuple tuple, void *arg), void *arg)
+scan_rows(int32 topic_id, const char *name, bool (*visit) (Relation catalog, HeapTuple tuple, void *arg), void *arg)
 {
 	Relation	catalog = table_open(catalog_relid(), AccessShareLock);
+	Oid			index = topic_id != 0 ? name_index() : InvalidOid;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData key;
+	ScanKeyData keys[2];
+	int			key_count = topic_id == 0 ? 0 : name == NULL ? 1 : 2;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, GROUP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
-	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, topic_id != 0 ? 1 : 0, &key);
+	ScanKeyInit(&keys[0], GROUP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
+	if (name != NULL)
+		ScanKeyEntryInitialize(&keys[1], 0, GROUP_NAME, BTEqualStrategyNumber, InvalidOid,
+							   TupleDescAttr(RelationGetDescr(catalog), GROUP_NAME - 1)->attcollation,
+							   F_TEXTEQ, CStringGetTextDatum(name));
+	scan = systable_beginscan(catalog, index, OidIsValid(index), snapshot, key_count, keys);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		if (!visit(catalog, tuple, arg))
@@ -131,7 +152,6 @@ scan_rows(int32 topic_id, bool (*visit) (Relation catalog, HeapTuple tuple, void
 
 typedef struct NameSearch
 {
-	const char *name;
 	PrismGroupRow *row;
 	bool		found;
 	HeapTuple	tuple;			/* a copy of the row */
@@ -141,12 +161,8 @@ static bool
 visit_name(Relation catalog, HeapTuple tuple, void *arg)
 {
 	NameSearch *search = arg;
-	PrismGroupRow row;
 
-	fill_row(&row, tuple, RelationGetDescr(catalog));
-	if (strcmp(row.name, search->name) != 0)
-		return true;
-	*search->row = row;
+	fill_row(search->row, tuple, RelationGetDescr(catalog));
 	search->found = true;
 	search->tuple = heap_copytuple(tuple);
 	return false;
@@ -155,9 +171,9 @@ visit_name(Relation catalog, HeapTuple tuple, void *arg)
 bool
 prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow *row)
 {
-	NameSearch	search = {.name = name,.row = row};
+	NameSearch	search = {.row = row};
 
-	scan_rows(topic_id, visit_name, &search);
+	scan_rows(topic_id, name, visit_name, &search);
 	return search.found;
 }
 
@@ -177,7 +193,7 @@ prism_group_rows(void)
 {
 	List	   *rows = NIL;
 
-	scan_rows(0, visit_all, &rows);
+	scan_rows(0, NULL, visit_all, &rows);
 	return rows;
 }
 
@@ -204,6 +220,30 @@ config_datum(const PrismGroupOptions *options)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(prism_group_options_write(options)));
 }
 
+static bool
+visit_to_count(Relation catalog, HeapTuple tuple, void *arg)
+{
+	return ++*(int *) arg < PRISM_GROUPS_MAX;
+}
+
+/*
+ * Who may consume makes groups by naming them, and all who look at groups have
+ * to pass them.  Some more get in when several are made at the same time.
+ */
+static void
+check_room(int32 topic_id)
+{
+	int			count = 0;
+
+	scan_rows(topic_id, NULL, visit_to_count, &count);
+	if (count == PRISM_GROUPS_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("topic has too many consumer groups"),
+				errdetail("A topic can have %d.", PRISM_GROUPS_MAX),
+				errhint("Drop those that nobody uses any more: SELECT prism.drop_group(topic, consumer_group)."));
+}
+
 static void
 insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOptions *options, PrismGroupRow *row)
 {
@@ -212,6 +252,7 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 	bool		nulls[GROUP_COLUMNS] = {false};
 	HeapTuple	tuple;
 
+	check_room(topic_id);
 	row->group_id = prism_next_object_id();
 	row->topic_id = topic_id;
 	row->start_from = start;
@@ -342,7 +383,7 @@ void
 prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOptions *options)
 {
 	PrismGroupRow row;
-	NameSearch	search = {.name = name,.row = &row};
+	NameSearch	search = {.row = &row};
 	Relation	catalog;
 	Datum		values[GROUP_COLUMNS] = {0};
 	bool		nulls[GROUP_COLUMNS] = {false};
@@ -350,7 +391,7 @@ prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOpt
 
 	prism_group_check_name(name);
 	lock_name(topic->topic_id, name, AccessExclusiveLock);
-	scan_rows(topic->topic_id, visit_name, &search);
+	scan_rows(topic->topic_id, name, visit_name, &search);
 	if (search.found)
 	{
 		catalog = table_open(catalog_relid(), RowExclusiveLock);
@@ -370,11 +411,11 @@ bool
 prism_group_drop(PrismTopic *topic, const char *name)
 {
 	PrismGroupRow row;
-	NameSearch	search = {.name = name,.row = &row};
+	NameSearch	search = {.row = &row};
 	Relation	catalog;
 
 	lock_name(topic->topic_id, name, AccessExclusiveLock);
-	scan_rows(topic->topic_id, visit_name, &search);
+	scan_rows(topic->topic_id, name, visit_name, &search);
 	if (!search.found)
 	{
 		unlock_name(topic->topic_id, name, AccessExclusiveLock);

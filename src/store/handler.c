@@ -354,6 +354,9 @@ prism_handler_status(int32 group_id, PrismHandlerStatus *status)
 		SpinLockAcquire(&slot->mutex);
 		*status = slot->status;
 		SpinLockRelease(&slot->mutex);
+		/* who rests is woken when there is something, unless workers are off */
+		if (slot->pid == 0 && !prism_enabled)
+			status->state = PRISM_HANDLER_STARTING;
 	}
 	LWLockRelease(table->lock);
 	return slot != NULL;
