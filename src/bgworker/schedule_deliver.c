@@ -5,7 +5,9 @@
  *
  * Lines of buckets, and what is due already when it comes out of the journal,
  * are merged by due time; among equals the journal's order, that of the
- * commits, decides.
+ * commits, decides.  That holds within a topic.  Between topics a turn is
+ * divided: each has its share first, and what is left goes by time.  So a topic
+ * of which a million messages are due holds up no other one.
  *
  * src/bgworker/schedule_deliver.c
  *
@@ -33,9 +35,10 @@
 /* What is merged, and the next message of it. */
 typedef struct Source
 {
-	PrismDelayLine *line;		/* NULL: the ready messages */
+	PrismDelayLine *line;		/* NULL: the topic's ready messages */
 	PrismDelayScan *scan;
 	int			ready_at;		/* number of the ready message */
+	int			ready_end;		/* the first one behind */
 	int32		topic_id;
 	PrismDelayPlace place;
 	PrismMessage message;
@@ -43,7 +46,10 @@ typedef struct Source
 
 static binaryheap *open_sources(PrismTurn *turn, List **sources);
 static bool is_for_turn(const PrismTurn *turn, PrismDelayLine *line);
-static void add_source(PrismTurn *turn, List **sources, PrismDelayLine *line);
+static void add_source(List **sources, PrismDelayLine *line);
+static void add_ready_sources(PrismTurn *turn, List **sources);
+static int	topics_of(const List *sources);
+static bool has_had_its_share(PrismTurn *turn, const Source *source, int topics);
 static bool advance(PrismTurn *turn, Source *source);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
 static bool begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source);
@@ -57,15 +63,33 @@ prism_turn_deliver(PrismTurn *turn)
 	MemoryContext caller_cxt = MemoryContextSwitchTo(turn->mcxt);
 	List	   *sources = NIL;
 	List	   *left = NIL;		/* ready messages that this turn does not publish */
+	List	   *satisfied = NIL;	/* sources whose topics have had their share */
 	binaryheap *heap = open_sources(turn, &sources);
+	int			topics = topics_of(sources);
 	ListCell   *cell;
 
 	turn->bytes = 0;
-	while (!binaryheap_empty(heap))
+	for (;;)
 	{
-		Source	   *source = (Source *) DatumGetPointer(binaryheap_first(heap));
+		Source	   *source;
 
 		CHECK_FOR_INTERRUPTS();
+		if (binaryheap_empty(heap))
+		{
+			if (satisfied == NIL)
+				break;
+			foreach(cell, satisfied)
+				binaryheap_add(heap, PointerGetDatum(lfirst(cell)));
+			satisfied = NIL;
+			topics = 1;			/* who comes first has the rest */
+		}
+		source = (Source *) DatumGetPointer(binaryheap_first(heap));
+		if (topics > 1 && has_had_its_share(turn, source, topics))
+		{
+			(void) binaryheap_remove_first(heap);
+			satisfied = lappend(satisfied, source);
+			continue;
+		}
 		if (turn->moved >= DELIVER_MESSAGES_MAX || turn->bytes >= DELIVER_BYTES_MAX)
 		{
 			turn->more = true;
@@ -96,6 +120,8 @@ compare_ready(const void *a, const void *b)
 	const PrismReadyMessage *left = a;
 	const PrismReadyMessage *right = b;
 
+	if (left->topic_id != right->topic_id)
+		return left->topic_id < right->topic_id ? -1 : 1;
 	if (prism_delay_is_before(left->place, right->place))
 		return -1;
 	return prism_delay_is_before(right->place, left->place) ? 1 : 0;
@@ -125,13 +151,9 @@ open_sources(PrismTurn *turn, List **sources)
 	while ((line = hash_seq_search(&status)) != NULL)
 	{
 		if (is_for_turn(turn, line))
-			add_source(turn, sources, line);
+			add_source(sources, line);
 	}
-	if (turn->ready_count > 0)
-	{
-		qsort(turn->ready, turn->ready_count, sizeof(PrismReadyMessage), compare_ready);
-		add_source(turn, sources, NULL);
-	}
+	add_ready_sources(turn, sources);
 
 	heap = binaryheap_allocate(list_length(*sources) + 1, compare_sources, NULL);
 	foreach(cell, *sources)
@@ -158,18 +180,55 @@ is_for_turn(const PrismTurn *turn, PrismDelayLine *line)
 }
 
 static void
-add_source(PrismTurn *turn, List **sources, PrismDelayLine *line)
+add_source(List **sources, PrismDelayLine *line)
 {
 	Source	   *source = palloc0(sizeof(Source));
 
 	source->line = line;
-	source->ready_at = -1;
-	if (line != NULL)
-	{
-		source->topic_id = line->topic_id;
-		source->scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
-	}
+	source->topic_id = line->topic_id;
+	source->scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
 	*sources = lappend(*sources, source);
+}
+
+/* One for each topic. */
+static void
+add_ready_sources(PrismTurn *turn, List **sources)
+{
+	int			end;
+
+	if (turn->ready_count > 1)
+		qsort(turn->ready, turn->ready_count, sizeof(PrismReadyMessage), compare_ready);
+	for (int i = 0; i < turn->ready_count; i = end)
+	{
+		Source	   *source = palloc0(sizeof(Source));
+
+		for (end = i + 1; end < turn->ready_count && turn->ready[end].topic_id == turn->ready[i].topic_id;)
+			end++;
+		source->topic_id = turn->ready[i].topic_id;
+		source->ready_at = i - 1;
+		source->ready_end = end;
+		*sources = lappend(*sources, source);
+	}
+}
+
+static int
+topics_of(const List *sources)
+{
+	List	   *topics = NIL;
+	ListCell   *cell;
+
+	foreach(cell, sources)
+		topics = list_append_unique_int(topics, ((Source *) lfirst(cell))->topic_id);
+	return list_length(topics);
+}
+
+static bool
+has_had_its_share(PrismTurn *turn, const Source *source, int topics)
+{
+	const PrismTarget *target = prism_turn_target(turn, source->topic_id);
+
+	return target->published > 0 &&
+		(target->published >= DELIVER_MESSAGES_MAX / topics || target->bytes >= DELIVER_BYTES_MAX / topics);
 }
 
 /* Go to the source's next message that is due. False: it has none. */
@@ -178,9 +237,8 @@ advance(PrismTurn *turn, Source *source)
 {
 	if (source->line == NULL)
 	{
-		if (++source->ready_at >= turn->ready_count)
+		if (++source->ready_at >= source->ready_end)
 			return false;
-		source->topic_id = turn->ready[source->ready_at].topic_id;
 		source->place = turn->ready[source->ready_at].place;
 		source->message = turn->ready[source->ready_at].message;
 		return true;
@@ -207,7 +265,7 @@ close_sources(PrismTurn *turn, List *sources, List **left)
 		if (source->scan != NULL)
 			prism_delay_scan_close(source->scan);
 		if (source->line == NULL)
-			for (int i = source->ready_at; i < turn->ready_count; i++)
+			for (int i = source->ready_at; i < source->ready_end; i++)
 				*left = lappend(*left, &turn->ready[i]);
 	}
 }
@@ -259,7 +317,7 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 static bool
 begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source)
 {
-	int64		messages = source->line != NULL ? source->line->waiting : turn->ready_count;
+	int64		messages = source->line != NULL ? source->line->waiting : source->ready_end - source->ready_at;
 
 	/* one is left for the journal */
 	if (turn->publishes >= prism_max_topics_per_transaction - 1)
@@ -294,6 +352,7 @@ publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
 
 	copy.created_at = turn->now;
 	prism_message_inline(&copy);
+	target->bytes += prism_message_bytes(&copy);
 	turn->bytes += prism_message_bytes(&copy);
 	prism_chain_publish(target->topic, &copy);
 	turn->moved++;

@@ -28,6 +28,7 @@ typedef struct PrismTarget
 	PrismTargetState state;
 	PrismTopic *topic;			/* NULL: it cannot be used */
 	int64		published;		/* by this turn */
+	int64		bytes;			/* of them */
 
 	/* for views, at the end of the turn */
 	int64		waiting;

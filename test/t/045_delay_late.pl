@@ -37,4 +37,21 @@ sql(q{SELECT prism.publish('late', 'x', deliver_at => clock_timestamp() + interv
 wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 100000)}, 72);
 is(sql(q{SELECT count(*) - count(DISTINCT id) FROM prism.read('late', 0, 100000)}), 0, 'and are not needed');
 
+# A topic of which many messages are due does not keep those of another one, due later, until it has none left.
+sql(q{SELECT prism.apply('{name: other, client_api: queue}')});
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism scheduler'}, 0);
+my $last = sql(q{SELECT next_position FROM prism.topics WHERE topic = 'late'});
+sql(q{SELECT count(prism.publish('late', n::text, deliver_at => now() + interval '1 minute')) FROM generate_series(1, 8000) n});
+sql(q{SELECT prism.publish('other', 'x', deliver_at => now() + interval '2 minutes')});
+shift_clock(31 * 86400);
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, "SELECT count(*) FROM prism.read('late', $last, 10000)", 8000);
+is(sql(qq{SELECT (SELECT created_at FROM prism.read('other')) < (SELECT max(created_at) FROM prism.read('late', $last, 10000))}), 't',
+	'a message is not kept back by many of another topic');
+is(sql(qq{SELECT count(*) FROM (SELECT convert_from(payload, 'UTF8')::int - row_number() OVER (ORDER BY "position") AS d FROM prism.read('late', $last, 10000)) s WHERE d <> 0}), 0,
+	'which come in their order');
+
 done_testing();
