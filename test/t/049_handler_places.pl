@@ -48,14 +48,23 @@ cmp_ok(log_count($node, 'prism cannot start a handler'), '<=', 1, 'the server lo
 
 # Roles with nothing to do need no process, and none comes and goes for them.
 sub processes { return sql(q{SELECT string_agg(pid::text, ',' ORDER BY pid) FROM prism.workers WHERE kind = 'handler'}); }
+# Calls of all roles but one take half a second each.
+my $busy = $node->background_psql('postgres');
+$busy->query_safe('SELECT pg_advisory_lock(2)');
 sql(q{CREATE OR REPLACE FUNCTION work(messages prism.message[]) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-	IF current_user <> 'r5' THEN PERFORM pg_sleep(0.5); END IF;
+	IF current_user <> 'r5' THEN
+		BEGIN
+			SET LOCAL lock_timeout = '500ms';
+			PERFORM pg_advisory_xact_lock_shared(2);
+		EXCEPTION WHEN lock_not_available THEN NULL;
+		END;
+	END IF;
 	INSERT INTO done (who) SELECT current_user FROM unnest(messages); END $$});
 my $all_idle = q{SELECT count(*) FROM prism.handlers h WHERE state = 'waiting' AND lag_messages = 0
 	AND NOT EXISTS (SELECT FROM prism.workers WHERE kind = 'handler' AND state <> 'running')};
 wait_for_value($node, $all_idle, 5);
 my $before = processes();
-sql(q{SELECT pg_sleep(2.5)});		# longer than a turn
+wait_for_value($node, q{SELECT bool_and(since < clock_timestamp() - interval '2.5 s') FROM prism.workers WHERE kind = 'handler'}, 't');		# longer than a turn
 is(processes(), $before, 'idle handlers keep their places when nobody needs one');
 
 # Four roles with work for a minute; the one with little of it waits for the end of a call, not for turns.
@@ -74,4 +83,5 @@ for my $i (1 .. 3)
 	# two places: a call of each that was under way, one more begun meanwhile, and what a loaded machine adds
 	cmp_ok(sql($heavy) - $calls, '<=', 5, 'the role with little work comes before those with much');
 }
+$busy->quit;
 done_testing();
