@@ -30,20 +30,10 @@ sub commit_slowly
 
 # ---------- the scheduler ----------
 
-# It has begun its turn, with what it knows of the catalogue, and waits for the table of a message that is far.
 sql(q{SELECT prism.apply('{name: far, client_api: queue}')});
-sql(q{SELECT prism.publish('far', 'x', deliver_at => now() + interval '1 day')});
-wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'far'}, 1);
-my $bucket = sql(q{SELECT 'prism_log.delayed_' || bucket_id FROM prism.delay_bucket});
-my $holder = $node->background_psql('postgres');
-$holder->query_safe("BEGIN; LOCK TABLE $bucket IN ACCESS EXCLUSIVE MODE");
 my $maker = make('made');
 $maker->query_safe(q{SELECT prism.publish('made', 'soon', deliver_at => clock_timestamp() + interval '100 ms')});
-sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'prism scheduler'});
-wait_for_value($node, q{SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE backend_type = 'prism scheduler' AND NOT granted}, 1);
 commit_slowly($maker, 'made');
-$holder->query_safe('COMMIT');
-$holder->quit;
 $maker->query_safe('SELECT 1');
 $maker->quit;
 wait_for_value($node, q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.read('made', 0)}, 'soon');
