@@ -19,7 +19,7 @@ typedef enum PrismWaitEvent
 	PRISM_WAIT_MESSAGE,			/* a consumer, for a message */
 	PRISM_WAIT_GROUP_READER,	/* until somebody else has read ahead for the group */
 	PRISM_WAIT_MARK,			/* until somebody else has moved a topic's mark */
-	PRISM_WAIT_SEGMENT,			/* until the maintainer has made a segment */
+	PRISM_WAIT_SEGMENT,			/* until the maintainer has made a segment, or dropped those left */
 	PRISM_WAIT_SETTLED,			/* until those who commit are through */
 	PRISM_WAIT_EVENTS
 } PrismWaitEvent;

@@ -52,9 +52,11 @@ CREATE TABLE prism.segment (
     segment_number bigint NOT NULL,
     created_at     timestamptz NOT NULL,
     settled_at     timestamptz,
+    dropped        boolean NOT NULL DEFAULT false,
     PRIMARY KEY (topic_id, segment_number)
 );
 COMMENT ON TABLE prism.segment IS 'The segments of each topic that exist';
+COMMENT ON COLUMN prism.segment.dropped IS 'its topic is gone; the maintainer drops the table';
 COMMENT ON COLUMN prism.segment.settled_at IS 'when all transactions that have offsets of it were seen to have ended: retention counts from then';
 
 CREATE TABLE prism.jump (

@@ -52,7 +52,8 @@ typedef enum Phase
 	PHASE_SEGMENTS,				/* publishers may wait for these */
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
-	PHASE_DELAYED,				/* drop what delayed messages have left behind */
+	PHASE_DROPPED,				/* drop what topics that were dropped have left behind */
+	PHASE_DELAYED,				/* ... and delayed messages */
 	PHASE_RESTORED,				/* adopt what a restore has made */
 	PHASE_END
 } Phase;
@@ -70,7 +71,7 @@ typedef struct Round
 	bool		locked;			/* ... as somebody has a topic's tables locked */
 	bool		was_locked;		/* the round before */
 	PrismBackoff failures;		/* of rounds */
-	Phase		resume;			/* housekeeping that a failure has interrupted; PHASE_SEGMENTS: none */
+	Phase		resume;			/* housekeeping that was interrupted, by a failure or for publishers; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
 	PrismInstant retention_at;	/* when the progress log and retention were looked at */
@@ -97,11 +98,13 @@ static bool look_at_topics(Round *round, int *seen);
 static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
 static void make_segments(int32 topic_id);
 static void pass_over(Round *round);
+static void serve_publishers(Round *round, Phase resume);
 static void end_round(Round *round);
 static Phase first_housekeeping(Round *round);
 static void adopt_strays(void);
 static bool enforce_retention(Round *round);
 static void trim_progress(void);
+static bool drop_left(void);
 static bool tidy_delayed(void);
 
 void
@@ -175,7 +178,12 @@ take_turn(void *arg)
 			break;
 		case PHASE_RETENTION:
 			if (!enforce_retention(round))
-				round->phase = PHASE_DELAYED;
+				round->phase = PHASE_DROPPED;
+			break;
+		case PHASE_DROPPED:
+			round->phase = PHASE_DELAYED;
+			if (drop_left())
+				serve_publishers(round, PHASE_DROPPED);	/* there may be more */
 			break;
 		case PHASE_DELAYED:
 			round->phase = PHASE_RESTORED;
@@ -200,6 +208,15 @@ pass_over(Round *round)
 		return;
 	round->resume = round->phase == PHASE_END ? PHASE_SEGMENTS : round->phase;
 	round->phase = PHASE_END;
+}
+
+/* Between two pieces of work that may be long. */
+static void
+serve_publishers(Round *round, Phase resume)
+{
+	round->phase = PHASE_SEGMENTS;
+	round->topic_id = 0;
+	round->resume = resume;
 }
 
 static void
@@ -227,7 +244,7 @@ first_housekeeping(Round *round)
 	if (resume != PHASE_SEGMENTS)
 		return resume;
 	if (!prism_has_passed(round->retention_at, now, REPAIR_MS))
-		return PHASE_DELAYED;
+		return PHASE_DROPPED;
 	round->retention_at = now;
 	return PHASE_PROGRESS;
 }
@@ -387,6 +404,18 @@ enforce_retention(Round *round)
 		round->retention_topic_id = former_id;	/* there may be more of it */
 	prism_worker_commit();
 	return topic_id != 0;
+}
+
+/* False: there is none left to drop. */
+static bool
+drop_left(void)
+{
+	bool		dropped;
+
+	prism_worker_begin("dropping what topics have left");
+	dropped = prism_segments_drop_left();
+	prism_worker_commit();
+	return dropped;
 }
 
 /* One bucket a transaction. False: there is none left to drop. */

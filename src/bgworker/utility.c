@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "store/handler.h"
 #include "store/log.h"
+#include "store/segment.h"
 #include "store/topic.h"
 
 #include "catalog/objectaccess.h"
@@ -73,6 +74,7 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 		prism_wake_databases_changed();
 	if (takes_prism(statement->utilityStmt))
 	{
+		prism_segments_await_dropped();
 		/* workers read the catalogue and then lock topics */
 		prism_wake_hold_off(MyDatabaseId, false);
 		prism_topic_lock_all();

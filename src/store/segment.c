@@ -87,8 +87,8 @@ prism_segment_descriptor(void)
 	return descriptor;
 }
 
-static char *
-segment_name(char *name, int32 topic_id, int64 segment_number)
+char *
+prism_segment_name(char *name, int32 topic_id, int64 segment_number)
 {
 	snprintf(name, NAMEDATALEN, "topic_%d_" INT64_FORMAT, topic_id, segment_number);
 	return name;
@@ -106,7 +106,7 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	{
 		Oid			schema = get_namespace_oid("prism_log", false);
 
-		topic->segment_relid = get_relname_relid(segment_name(name, topic->topic_id, segment_number), schema);
+		topic->segment_relid = get_relname_relid(prism_segment_name(name, topic->topic_id, segment_number), schema);
 		topic->segment_number = segment_number;
 		strlcat(name, "_offset", sizeof(name));
 		topic->segment_index_relid = get_relname_relid(name, schema);
@@ -289,7 +289,7 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	/* the table alone: a restore is about to make its index */
 	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)) || OidIsValid(topic->segment_relid))
 		return false;
-	segment_name(name, topic->topic_id, segment_number);
+	prism_segment_name(name, topic->topic_id, segment_number);
 	SPI_connect();
 
 	/* the row first: two that make the same segment, one of them in a repair, meet here and not in a deadlock */
@@ -330,21 +330,6 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	prism_own_relation(get_relname_relid(name, get_namespace_oid("prism_log", false)));
 	topic->segment_number = -1;
 	return true;
-}
-
-void
-prism_segment_drop(int32 topic_id, int64 segment_number)
-{
-	char		name[NAMEDATALEN];
-	Oid			types[] = {INT4OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
-
-	SPI_connect();
-	prism_query(psprintf("DROP TABLE prism_log.%s", segment_name(name, topic_id, segment_number)), 0, NULL, NULL, NULL);
-	prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
-				lengthof(types), types, values, NULL);
-	CommandCounterIncrement();
-	SPI_finish();
 }
 
 /* ---------- waiting ---------- */

@@ -68,8 +68,24 @@ extern void prism_segment_note_settled(int32 topic_id, int64 below);
 /* Make a segment (DDL, as the extension's owner), in its transaction. False: it was there. */
 extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);
 
+/* What its table is called: of schema prism_log, in a buffer of NAMEDATALEN. */
+extern char *prism_segment_name(char *name, int32 topic_id, int64 segment_number);
+
 /* Drop a segment; the caller has set lock_timeout. */
 extern void prism_segment_drop(int32 topic_id, int64 segment_number);
+
+/*
+ * Drop all segments of a topic that is being dropped.  A transaction has room
+ * for the locks of so many tables only: with more, the rest is left to the
+ * maintainer, who finds them marked.
+ */
+extern void prism_segments_drop_all(int32 topic_id);
+
+/* Drop some of those left behind, passing over what somebody has locked.  True: some were. */
+extern bool prism_segments_drop_left(void);
+
+/* Before the extension is dropped, which locks all that is left: wait for the maintainer, outside of a transaction block and for a minute at most. */
+extern void prism_segments_await_dropped(void);
 
 /*
  * Wait until the segments that hold [first, end) exist, asking the maintainer

@@ -172,11 +172,11 @@ forget_agreements(int32 topic_id)
 			prism_handler_forget_agreement(((PrismHandler *) lfirst(cell))->group_id);
 }
 
-/* Rows of prism's catalogue that belong to the topic. */
+/* Rows of prism's catalogue that belong to the topic, those of its segments apart. */
 static void
 delete_rows(int32 topic_id)
 {
-	static const char *const tables[] = {"handler", "consumer_group", "jump", "segment", "topic"};
+	static const char *const tables[] = {"handler", "consumer_group", "jump", "topic"};
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
 
@@ -192,15 +192,13 @@ prism_topic_drop(int32 topic_id)
 {
 	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
 	Oid			mark_relid = topic->mark_relid;
-	int64		number = -1;
 
 	/* waits for those who publish and read */
 	LockRelationOid(mark_relid, AccessExclusiveLock);
 	prism_pending_discard(topic_id);
 
 	SPI_connect();
-	while ((number = prism_segment_next(topic_id, number + 1)) >= 0)
-		prism_segment_drop(topic_id, number);
+	prism_segments_drop_all(topic_id);
 	prism_query(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
 	delete_rows(topic_id);
 	SPI_finish();

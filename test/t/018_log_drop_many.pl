@@ -1,0 +1,39 @@
+# More segments than a transaction has room for the locks of: their topic is dropped all the same, and the extension
+# behind it; what belongs to nobody any more goes in pieces, also after a crash and a rollback.
+use PrismTest;
+
+my $node = prism_node('main', conf => "prism.segment_messages = 1024\nmax_locks_per_transaction = 20\nmax_connections = 20\n");
+
+# Tables of segments in schema prism_log, those of prism's own topics apart.
+my $tables = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'prism_log'::regnamespace AND relkind = 'r' AND relname ~ '^topic_[0-9]+_[0-9]+$'
+	AND split_part(relname, '_', 2)::int NOT IN (SELECT topic_id FROM prism.topic WHERE namespace_id IS NULL OR namespace_id = 0)};
+
+sub fill
+{
+	my ($namespace) = @_;
+	$node->safe_psql('postgres', "SELECT prism.apply('name: $namespace')");
+	$node->safe_psql('postgres', "SELECT count(prism.publish('$namespace', 'x'::text)) FROM generate_series(1, 51200)") for 1 .. 6;
+	cmp_ok($node->safe_psql('postgres', $tables), '>', 300, "$namespace has more than 300 segments");
+}
+
+fill('many');
+$node->psql('postgres', q{SELECT count(pg_advisory_xact_lock(i)) FROM generate_series(1, 4 * (SELECT count(*) FROM prism.segment)) AS i}, stderr => \my $error);
+like($error, qr/out of shared memory/, 'the server has no room for the locks of them all');
+
+$node->safe_psql('postgres', q{BEGIN; SELECT prism.drop_namespace('many', force => true); ROLLBACK;});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('many', 300000, 100000)}), 7200, 'a drop that is rolled back leaves all of it');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.segment WHERE dropped}), 0, 'and no mark');
+
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('many', force => true)});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.topic WHERE name = 'many'}), 0, 'the namespace is gone at once');
+$node->stop('immediate');
+$node->start;
+wait_for_value($node, $tables, 0);
+ok(1, 'its tables go after it, also when the server has crashed meanwhile');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.segment WHERE dropped}), 0, 'with their rows');
+
+fill('again');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('again', force => true)});
+$node->safe_psql('postgres', q{DROP EXTENSION prism});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'prism%'}), 0, 'DROP EXTENSION right behind it works');
+done_testing();
