@@ -2,7 +2,7 @@
 # behind it; what belongs to nobody any more goes in pieces, also after a crash and a rollback.
 use PrismTest;
 
-my $node = prism_node('main', conf => "prism.segment_messages = 1024\nmax_locks_per_transaction = 20\nmax_connections = 20\n");
+my $node = prism_node('main', conf => "prism.segment_messages = 1024\nmax_locks_per_transaction = 12\nmax_connections = 20\n");
 
 # Tables of segments in schema prism_log, those of prism's own topics apart.
 my $tables = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'prism_log'::regnamespace AND relkind = 'r' AND relname ~ '^topic_[0-9]+_[0-9]+$'
