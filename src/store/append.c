@@ -423,8 +423,7 @@ make_blocks(List *topics)
 
 		if (pending->live == 0 || pending->drop_level > 0)
 			continue;
-		/* the name may be another topic's by now */
-		if (!pending->topic->valid || pending->topic->topic_id != pending->topic_id)
+		if (!pending->topic->valid)
 			pending->topic = prism_topic_lookup_id(pending->topic_id, false);
 		if (pending->topic->mark_relid != pending->mark_relid)
 			ereport(ERROR,

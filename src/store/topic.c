@@ -65,6 +65,17 @@ enum
 /* As of prism.segment_messages. */
 #define SEGMENT_MESSAGES_MIN 1024
 
+/*
+ * A topic is known by its name; names change hands.  What a name meant once
+ * stays as it is for whoever still has it, out of date: a transaction that
+ * published there commits there.
+ */
+typedef struct KnownTopic
+{
+	char		name[PRISM_TOPIC_NAME_MAX + 1]; /* hash key */
+	PrismTopic *topic;
+} KnownTopic;
+
 static HTAB *topics = NULL;
 static uint64 generation = 1;
 static Oid	topic_catalog_relid = InvalidOid;
@@ -78,15 +89,15 @@ static void
 invalidate_cache(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS status;
-	PrismTopic *topic;
+	KnownTopic *known;
 
 	if (relid != InvalidOid && relid != topic_catalog_relid)
 		return;
 	generation++;
 	topic_catalog_relid = InvalidOid;
 	hash_seq_init(&status, topics);
-	while ((topic = hash_seq_search(&status)) != NULL)
-		topic->valid = false;
+	while ((known = hash_seq_search(&status)) != NULL)
+		known->topic->valid = false;
 }
 
 static void
@@ -94,7 +105,7 @@ make_cache(void)
 {
 	HASHCTL		control = {
 		.keysize = PRISM_TOPIC_NAME_MAX + 1,
-		.entrysize = sizeof(PrismTopic),
+		.entrysize = sizeof(KnownTopic),
 	};
 
 	topics = hash_create("prism topics", 64, &control, HASH_ELEM | HASH_STRINGS);
@@ -155,18 +166,32 @@ lock_topic(const PrismTopic *topic, bool *busy)
 	return true;
 }
 
-/* Enter what was read into the cache, where entries stay; what was made for the entry stays with it. */
+/* Enter what was read into the cache; what was made for the topic stays with it. */
 static PrismTopic *
 enter_topic(const PrismTopic *found, bool valid)
 {
-	bool		known;
-	PrismTopic *topic = hash_search(topics, found->name, HASH_ENTER, &known);
-	void	   *chain = known ? topic->chain : NULL;
-	int			incompressible = known ? topic->incompressible : 0;
+	KnownTopic *known = hash_search(topics, found->name, HASH_FIND, NULL);
+	PrismTopic *topic = known != NULL ? known->topic : NULL;
+	PrismTopic	entered = *found;
 
-	*topic = *found;
-	topic->chain = chain;
-	topic->incompressible = incompressible;
+	if (topic != NULL && topic->topic_id == found->topic_id && topic->mark_relid == found->mark_relid)
+	{
+		entered.chain = topic->chain;
+		entered.incompressible = topic->incompressible;
+	}
+	else
+	{
+		if (topic != NULL)
+			topic->valid = false;
+		/* before the hash table has an entry that is nobody's */
+		topic = MemoryContextAlloc(TopMemoryContext, sizeof(PrismTopic));
+		entered.chain = NULL;
+		entered.incompressible = 0;
+		if (known == NULL)
+			known = hash_search(topics, found->name, HASH_ENTER, NULL);
+		known->topic = topic;
+	}
+	*topic = entered;
 	topic->valid = valid;
 	return topic;
 }
@@ -272,8 +297,12 @@ find_by_name(const char *name, bool *busy)
 	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
 		return NULL;
 	strlcpy(key, name, sizeof(key));
-	if (last == NULL || strcmp(last->name, key) != 0)
-		last = hash_search(topics, key, HASH_FIND, NULL);
+	if (last == NULL || !last->valid || strcmp(last->name, key) != 0)
+	{
+		KnownTopic *known = hash_search(topics, key, HASH_FIND, NULL);
+
+		last = known != NULL ? known->topic : NULL;
+	}
 	if (last != NULL && lock_entry(last, busy))
 		return last;
 	if (busy != NULL && *busy)
@@ -285,12 +314,14 @@ static PrismTopic *
 find_by_id(int32 topic_id, bool *busy)
 {
 	HASH_SEQ_STATUS status;
-	PrismTopic *topic;
+	KnownTopic *known;
 
 	(void) topic_catalog();
 	hash_seq_init(&status, topics);
-	while ((topic = hash_seq_search(&status)) != NULL)
+	while ((known = hash_seq_search(&status)) != NULL)
 	{
+		PrismTopic *topic = known->topic;
+
 		if (!topic->valid || topic->topic_id != topic_id)
 			continue;
 		hash_seq_term(&status);

@@ -21,12 +21,13 @@
 struct PrismCounter;
 
 /*
- * A topic as this backend knows it.  Entries stay where they are until the end
- * of the session, their content is refreshed by lookups after an invalidation.
+ * A topic as this backend knows it.  It stays where it is until the end of the
+ * session; look-ups after an invalidation refresh it, and never make another
+ * topic of it: one that has its name now is elsewhere, and this one !valid.
  */
 typedef struct PrismTopic
 {
-	char		name[PRISM_TOPIC_NAME_MAX + 1]; /* hash key; must be first */
+	char		name[PRISM_TOPIC_NAME_MAX + 1];
 	int32		topic_id;
 	int32		namespace_id;	/* 0: prism's own topic */
 	char		namespace_name[PRISM_TOPIC_NAME_MAX + 1];
