@@ -96,9 +96,12 @@ SELECT "position", headers ->> 'dead_letter_position' AS origin, headers ->> 'de
 SELECT prism.create_group('verbs-test', 'late', max_attempts => 1);
 SELECT "position", attempt FROM prism.consume('verbs-test', 'late', 1, lease => '1 microsecond');
 SELECT prism.ack('verbs-test', 'late', '{0}');
--- Dead letters are consumed as any message, and may die again.
+-- Dead letters are consumed as any message; one that is rejected is finished for its group and stays where it is.
+SELECT count(*) AS letters_before FROM letters \gset
 SELECT (m).position, prism.reject(m, 'again') FROM prism.consume('verbs-test.dlq', 'graves', 1) AS m;
-SELECT headers ->> 'dead_letter_topic' AS topic, headers ->> 'dead_letter_position' AS position, headers ->> 'dead_letter_reason' AS reason, headers ->> 'from' AS "from" FROM prism.read('verbs-test.dlq.dlq');
+SELECT "position" FROM prism.consume('verbs-test.dlq', 'graves', 1);
+SELECT count(*) = :letters_before AS no_letter_more, count(*) FILTER (WHERE "position" = 0) AS stays FROM letters;
+SELECT name FROM prism.topic WHERE name LIKE 'verbs-test.%';
 
 -- A key waits for a message of it that is delayed.
 SELECT "position" FROM prism.consume('verbs-test', 'keys', 1);
