@@ -5,35 +5,35 @@ RETURNS TABLE (namespace text, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_apply';
 COMMENT ON FUNCTION prism.apply(text) IS
-'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 42939 for a topic with the name of dead letters (.dlq), 55000 for a change of back end while messages wait for the former one.';
+'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 42939 for a topic with the name of dead letters (.dlq), 55000 for a change of back end while messages wait for the former one; 55P03 when another transaction that is at work on the same namespace, topic or outbox view does not end within 5 seconds (the detail names its process), 40P01, as for rows, when each of two waits for the other, 40001 under REPEATABLE READ when namespaces have changed since the transaction began.';
 
 CREATE FUNCTION prism.plan(config text)
 RETURNS TABLE (namespace text, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_plan';
 COMMENT ON FUNCTION prism.plan(text) IS
-'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), and a row "pattern" for each pattern of a namespace that says why it is there.';
+'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), and a row "pattern" for each pattern of a namespace that says why it is there. Nobody changes them until the end of the transaction; errors as prism.apply(), 55P03 included.';
 
 CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_drop_namespace';
 COMMENT ON FUNCTION prism.drop_namespace(text, boolean) IS
-'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink or for their deliver_at, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000.';
+'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink or for their deliver_at, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000; 55P03, 40P01 and 40001 as prism.apply(), 55P03 also for who changes the rights of a role that holds some here.';
 
 CREATE FUNCTION prism.grant(namespace text, privilege text, role text)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_grant';
 COMMENT ON FUNCTION prism.grant(text, text, text) IS
-'Gives a role a privilege on a namespace: publish, consume, read or admin (apply it again, drop it, grant on it). Roles that are members of the role have it too. Errors: 22004 for NULL, 42704 for an unknown namespace or role, 22023 for an unknown privilege, 42501 unless called by the owner of prism or an admin of the namespace.';
+'Gives a role a privilege on a namespace: publish, consume, read or admin (apply it again, drop it, grant on it). Roles that are members of the role have it too. Errors: 22004 for NULL, 42704 for an unknown namespace or role, 22023 for an unknown privilege, 42501 unless called by the owner of prism or an admin of the namespace; 55P03 when another transaction that is at work on the namespace, or takes privileges from the role, or (for the role''s first privilege of a kind) gives one of those or takes the last one elsewhere, does not end within 5 seconds (the detail names its process), 40P01 and 40001 as prism.apply().';
 
 CREATE FUNCTION prism.revoke(namespace text, privilege text, role text)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_revoke';
 COMMENT ON FUNCTION prism.revoke(text, text, text) IS
-'Takes a privilege on a namespace from a role; nothing happens if it does not have it. Errors: as prism.grant().';
+'Takes a privilege on a namespace from a role; nothing happens if it does not have it. Errors: as prism.grant(), 55P03 also for who gives privileges to the role.';
 
 CREATE FUNCTION prism.privileges(namespace_id integer) RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE

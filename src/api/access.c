@@ -16,20 +16,15 @@
 #include "api/access.h"
 #include "namespace/namespace.h"
 
-#include "catalog/namespace.h"
-#include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(prism_grant);
@@ -52,6 +47,7 @@ static const Verb verbs[] = {
 static void change_right(FunctionCallInfo fcinfo, bool grant);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
+static void query_latest(const char *query, int parameters, Oid *types, Datum *values);
 static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
 
 char *
@@ -62,72 +58,6 @@ prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				errmsg("%s must not be NULL", name));
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
-}
-
-/* A row of the table is visible to one of the snapshots and not to the other. */
-static bool
-snapshots_differ(Relation table, Snapshot scanned, Snapshot other)
-{
-	TableScanDesc scan = table_beginscan(table, scanned, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	bool		differ = false;
-
-	while (!differ && table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		differ = !table_tuple_satisfies_snapshot(table, slot, other);
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	return differ;
-}
-
-/*
- * Under REPEATABLE READ statements see namespaces as they were when the
- * transaction began, but act on what there is: that is refused as PostgreSQL
- * refuses an update of a row that was updated meanwhile.
- */
-static void
-refuse_old_snapshot(void)
-{
-	Relation	table = table_open(get_relname_relid("namespace", get_namespace_oid("prism", false)), AccessShareLock);
-	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
-	Snapshot	own = RegisterSnapshot(GetTransactionSnapshot());
-
-	if (snapshots_differ(table, latest, own) || snapshots_differ(table, own, latest))
-		ereport(ERROR,
-				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				errmsg("could not serialize access due to concurrent changes of namespaces"),
-				errhint("Run the transaction again."));
-	UnregisterSnapshot(own);
-	UnregisterSnapshot(latest);
-	table_close(table, NoLock);
-}
-
-void
-prism_access_lock(void)
-{
-	prism_query("LOCK TABLE prism.namespace IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, NULL);
-	if (IsolationUsesXactSnapshot())
-		refuse_old_snapshot();
-}
-
-/* In an order that is everybody's. */
-void
-prism_access_lock_names(List *names, LOCKMODE mode)
-{
-	Oid			table = get_relname_relid("namespace", get_namespace_oid("prism", false));
-	List	   *keys = NIL;
-	ListCell   *cell;
-
-	foreach(cell, names)
-	{
-		const char *name = lfirst(cell);
-
-		keys = list_append_unique_oid(keys, hash_bytes((const unsigned char *) name, (int) strlen(name)));
-	}
-	list_sort(keys, list_oid_cmp);
-	foreach(cell, keys)
-		LockDatabaseObject(table, lfirst_oid(cell), 0, mode);
-	if (mode == AccessShareLock && IsolationUsesXactSnapshot())
-		refuse_old_snapshot();
 }
 
 bool
@@ -174,6 +104,37 @@ prism_access_refuse(const char *namespace_name)
 			errhint("The owner of extension prism makes namespaces, and can run prism.grant(namespace, 'admin', role)."));
 }
 
+PrismStoredNamespace *
+prism_access_find(const char *namespace_name)
+{
+	PrismStoredNamespace *namespace;
+
+	prism_access_refuse_old_snapshot();
+	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
+	if (namespace == NULL ? !prism_access_is_owner() :
+		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
+		prism_access_refuse(namespace_name);
+	return namespace;
+}
+
+PrismStoredNamespace *
+prism_access_find_and_lock(const char *namespace_name)
+{
+	PrismStoredNamespace *namespace = prism_access_find(namespace_name);
+
+	if (namespace != NULL)
+	{
+		prism_access_lock_names(prism_access_names(namespace_name, namespace), AccessExclusiveLock);
+		namespace = prism_access_find(namespace_name);
+	}
+	if (namespace == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("namespace \"%s\" does not exist", prism_yaml_show(namespace_name)),
+				errhint("prism.namespaces lists those that do."));
+	return namespace;
+}
+
 /* (namespace_id): what the current user may do, as words. */
 Datum
 prism_privileges(PG_FUNCTION_ARGS)
@@ -215,18 +176,10 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 
 	prism_check_version();
 	SPI_connect();
-	prism_access_lock();
-	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
-	if (namespace == NULL ? !prism_access_is_owner() :
-		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
-		prism_access_refuse(namespace_name);
-	if (namespace == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("namespace \"%s\" does not exist", prism_yaml_show(namespace_name)),
-				errhint("prism.namespaces lists those that do."));
+	namespace = prism_access_find_and_lock(namespace_name);
 	verb = find_verb(verb_name);
 	role = find_role(role_name);
+	prism_access_lock_role(role, grant);
 	if (!OidIsValid(prism_access_view(namespace->namespace_id)))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -288,10 +241,10 @@ prism_access_holders(int32 namespace_id)
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
 	List	   *roles = NIL;
 
-	prism_query("SELECT DISTINCT a.grantee"
-				" FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
-				" WHERE c.oid = $1 AND a.grantee <> c.relowner",
-				1, types, values, NULL);
+	query_latest("SELECT DISTINCT a.grantee"
+				 " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
+				 " WHERE c.oid = $1 AND a.grantee <> c.relowner AND a.grantee <> 0 ORDER BY 1",
+				 1, types, values);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -335,14 +288,24 @@ static const char role_statements[] =
 "               what, pg_get_userbyid($1))"
 " FROM object WHERE yes <> has";
 
+/* The role's lock is held: nobody takes away what we count on. */
 void
 prism_access_sync_role(Oid role)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(role)};
+	bool		right;
 
-	if (role != prism_owner())
-		run_generated(role_statements, 1, types, values);
+	if (role == prism_owner())
+		return;
+	query_latest(role_statements, 1, types, values);
+	right = SPI_processed == 0;
+	SPI_freetuptable(SPI_tuptable);
+	if (right)
+		return;
+	/* others may have been at it until now */
+	prism_access_lock_shared_objects();
+	run_generated(role_statements, 1, types, values);
 }
 
 /*
@@ -376,13 +339,23 @@ prism_access_sync_outbox(int32 namespace_id, const char *table)
 	run_generated(outbox_statements, lengthof(types), types, values);
 }
 
+/* What holds now, also for a transaction that sees what held when it began: rights are given and taken by what there is. */
+static void
+query_latest(const char *query, int parameters, Oid *types, Datum *values)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	prism_query_read(query, parameters, types, values, 0);
+	PopActiveSnapshot();
+}
+
 /* Run the statements that a query returns. */
 static void
 run_generated(const char *query, int parameters, Oid *types, Datum *values)
 {
 	SPITupleTable *statements;
 
-	prism_query(query, parameters, types, values, NULL);
+	query_latest(query, parameters, types, values);
 	statements = SPI_tuptable;
 	for (uint64 i = 0; i < statements->numvals; i++)
 		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);

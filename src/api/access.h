@@ -18,6 +18,7 @@
 
 #include "prism.h"
 #include "compat.h"
+#include "namespace/namespace.h"
 #include "store/topic.h"
 
 #include "fmgr.h"
@@ -28,18 +29,29 @@
 extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
 
 /*
- * One session at a time changes namespaces or rights on them, until the end of
- * its transaction: two that change the same object's privileges at once would
- * fail with an internal error.  Publishers and readers do not wait for it.
+ * Locks until the end of the transaction (access_lock.c); 55P03 with the process
+ * that has it when that keeps us waiting, 40001 when the transaction's snapshot
+ * does not see what namespaces there are by then.  Publishers and readers do not
+ * wait for them.  SPI must be connected.
  */
-extern void prism_access_lock(void);
-
-/*
- * These namespaces (list of char *) do not change under who only looks, until
- * the end of his transaction: 'mode' is AccessShareLock for him and
- * AccessExclusiveLock for who changes them, after prism_access_lock().
- */
+/* Of namespaces, topics and outbox views (list of char *): AccessExclusiveLock to change them, AccessShareLock to look. */
 extern void prism_access_lock_names(List *names, LOCKMODE mode);
+/* A role that is given something, or from whom something is taken; several in the order of their oids. */
+extern void prism_access_lock_role(Oid role, bool gives);
+/* What all namespaces share: the rights on objects of schema prism, prism's own topics while they are made. */
+extern void prism_access_lock_shared_objects(void);
+
+/* The names of a namespace to lock; 'stored' is NULL when there is none yet. */
+extern List *prism_access_names(const char *namespace_name, const PrismStoredNamespace *stored);
+
+/* 40001 when the transaction sees other namespaces than there are. */
+extern void prism_access_refuse_old_snapshot(void);
+
+/* The namespace, or NULL; 42501 unless the caller may administer it, or make it. */
+extern PrismStoredNamespace *prism_access_find(const char *namespace_name);
+
+/* Likewise, with its names locked to change it; 42704 when there is none.  Nobody waits for what he may not touch. */
+extern PrismStoredNamespace *prism_access_find_and_lock(const char *namespace_name);
 
 /* Superuser or the extension's owner: holds every right. */
 extern bool prism_access_is_owner(void);
@@ -56,10 +68,10 @@ extern bool prism_access_sees(int32 namespace_id);
 /* 42501 for a namespace the caller may not administer, whether or not it exists. */
 pg_noreturn extern void prism_access_refuse(const char *namespace_name);
 
-/* The roles (list of Oid) that hold something on the namespace. */
+/* The roles (list of Oid, in their order) that hold something on the namespace. */
 extern List *prism_access_holders(int32 namespace_id);
 
-/* Give the role what its privileges need in schema prism, and take the rest away. SPI must be connected. */
+/* Give the role what its privileges need in schema prism, and take the rest away. SPI must be connected, the role locked. */
 extern void prism_access_sync_role(Oid role);
 
 /* Likewise the privileges on the namespace's outbox view. */

@@ -5,8 +5,8 @@
  *
  * apply() reads the whole configuration before it touches anything, and runs
  * in the caller's transaction: an error anywhere leaves nothing behind.
- * Appliers come one at a time (they lock prism.namespace against each other,
- * not against publishers and readers).
+ * Who applies waits for who changes the same namespace, topic or outbox view,
+ * not for others; publishers and readers do not wait for him (access_lock.c).
  *
  * src/api/namespace.c
  *
@@ -39,6 +39,8 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 	"\025\026\027\030\031\032\033\034\035\036\037\177"
 
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
+static List *names_of(const PrismNamespace *wanted);
+static void ensure_own_topics(void);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
@@ -78,21 +80,41 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	SPI_connect();
 	namespaces = prism_namespaces_read(config, strlen(config));
 	foreach(cell, namespaces)
-		names = lappend(names, ((PrismNamespace *) lfirst(cell))->name);
-	if (!plan)
-		prism_access_lock();
+		names = list_concat(names, names_of(lfirst(cell)));
 	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
 	if (!plan)
-	{
-		prism_progress_ensure();
-		prism_delay_ensure();
-	}
+		ensure_own_topics();
 	foreach(cell, namespaces)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
 	if (!plan)
 		prism_wake_at_commit();
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/* What it has and what it is to have: who wants a name that another one gives up waits for him. */
+static List *
+names_of(const PrismNamespace *wanted)
+{
+	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
+	List	   *names;
+
+	error_context_stack = &context;
+	names = prism_access_names(wanted->name, prism_access_find(wanted->name));
+	error_context_stack = context.previous;
+	names = lappend(names, wanted->topic);
+	return wanted->table != NULL ? lappend(names, wanted->table) : names;
+}
+
+/* At the first apply() in a database. */
+static void
+ensure_own_topics(void)
+{
+	if (prism_topic_lookup(PRISM_PROGRESS_TOPIC, true) != NULL && prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
+		return;
+	prism_access_lock_shared_objects();
+	prism_progress_ensure();
+	prism_delay_ensure();
 }
 
 static void
@@ -105,11 +127,8 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	char	   *drifted;
 
 	error_context_stack = &context;
-	work.stored = prism_namespace_find(wanted->name, CurrentMemoryContext);
+	work.stored = prism_access_find(wanted->name);
 	work.namespace_id = work.stored != NULL ? work.stored->namespace_id : 0;
-	if (work.stored == NULL ? !prism_access_is_owner() :
-		!prism_access_allows(work.namespace_id, PRISM_ADMIN))
-		prism_access_refuse(wanted->name);
 	check_names(wanted);
 	check_topic_is_free(wanted, work.namespace_id);
 	prism_namespace_find_topic(&work);
@@ -314,18 +333,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	prism_require_preload();
 	prism_check_version();
 	SPI_connect();
-	prism_access_lock();
-	prism_access_lock_names(list_make1(name), AccessExclusiveLock);
-	namespace = prism_namespace_find(name, CurrentMemoryContext);
-	if (namespace == NULL ? !prism_access_is_owner() :
-		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
-		prism_access_refuse(name);
-	if (namespace == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("namespace \"%s\" does not exist", prism_yaml_show(name)),
-				errhint("prism.namespaces lists those that do."));
-
+	namespace = prism_access_find_and_lock(name);
 	holders = prism_access_holders(namespace->namespace_id);
 	if (namespace->table != NULL)
 		prism_namespace_drop_table(namespace->table);
@@ -333,6 +341,8 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
 				0, NULL, NULL, NULL);
 	prism_namespace_delete(namespace->namespace_id);
+	foreach(cell, holders)
+		prism_access_lock_role(lfirst_oid(cell), false);
 	foreach(cell, holders)
 		prism_access_sync_role(lfirst_oid(cell));
 	prism_catalog_changed();
