@@ -133,3 +133,22 @@ SELECT "position" FROM prism.groups WHERE topic = 'filter-many' AND consumer_gro
 DROP VIEW filter_state;
 DROP FUNCTION filtered;
 SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many'), prism.drop_namespace('filter-order');
+
+-- A damaged message ends a call, also between what the filter is asked about in rounds; the next call is told.
+SELECT action FROM prism.apply('name: filter-damage');
+SELECT format('prism_log.topic_%s_0', topic_id) AS segment FROM prism.topic WHERE name = 'filter-damage' \gset
+SELECT prism.publish('filter-damage', '{"n": 0}') IS NOT NULL AS published;
+SELECT prism.publish('filter-damage', '{"n": 1}') IS NOT NULL AS published;
+SELECT prism.publish('filter-damage', '{"n": 2}') IS NOT NULL AS published;
+SELECT prism.publish('filter-damage', '{"n": 3}') IS NOT NULL AS published;
+UPDATE :segment SET messages = 0 WHERE "offset" = 2;
+\set VERBOSITY terse
+SELECT "position", prism.ack(m) FROM prism.consume('filter-damage', 'many', 100, filter => '$.n >= 0') AS m;
+SELECT * FROM prism.consume('filter-damage', 'many', 100, filter => '$.n >= 0');
+SELECT "position", prism.ack(m) FROM prism.consume('filter-damage', 'rounds', 2, filter => '$.n == 0') AS m;
+SELECT * FROM prism.consume('filter-damage', 'rounds', 2, filter => '$.n == 0');
+SELECT "position", prism.ack(m) FROM prism.consume('filter-damage', 'single', 1, wait => '1 minute', filter => '$.n > 2') AS m;
+SELECT "position" FROM prism.groups WHERE topic = 'filter-damage' ORDER BY consumer_group;
+SELECT * FROM prism.consume('filter-damage', 'single', 1, wait => '1 minute', filter => '$.n > 2');
+\set VERBOSITY default
+SELECT prism.drop_namespace('filter-damage', true) IS NOT NULL AS dropped;

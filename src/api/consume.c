@@ -132,6 +132,7 @@ typedef struct Round
 	int			handed;
 	bool		starved;		/* messages wait, and the window has no room for them */
 	bool		limited;		/* as many are in flight as the group allows */
+	bool		cut;			/* a damaged message comes next: the next call is told */
 	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
 	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
 } Round;
@@ -161,17 +162,21 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 		PrismDelivery *delivery = prism_group_take(arguments->group, look, arguments->lease_us);
 		int			passed_over;
 
+		/* an error would take back what is handed out and passed over already */
+		if (round.handed > 0 || round.passed_over_at != 0)
+			prism_delivery_continue(delivery);
 		taken = prism_delivery_count(delivery);
 		round.starved = prism_delivery_starved(delivery);
 		round.limited = prism_delivery_limited(delivery);
 		round.buried = round.buried || prism_delivery_buried(delivery);
 		round.handed += hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver,
 								  &passed_over);
+		round.cut = prism_delivery_cut(delivery);
 		prism_delivery_close(delivery);
 		if (passed_over > 0 && round.passed_over_at == 0)
 			round.passed_over_at = now;
 		look = Max(arguments->max_messages - round.handed, Min(2 * passed_over, FILTER_LOOK_MAX));
-	} while (arguments->filter != NULL && taken > 0 && round.handed < arguments->max_messages &&
+	} while (arguments->filter != NULL && taken > 0 && !round.cut && round.handed < arguments->max_messages &&
 			 prism_instant() < look_until(arguments, &round));
 	return round;
 }
@@ -196,7 +201,7 @@ consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 		{
 			prism_group_prepare_sleep(arguments->topic, arguments->group);
 			round = take_round(arguments, round.passed_over_at, receiver);
-			if (round.handed > 0 || round.buried || is_at_its_bound(&round) ||
+			if (round.handed > 0 || round.buried || round.cut || is_at_its_bound(&round) ||
 				!prism_group_sleep(prism_group_next_due(arguments->group),
 								   Min(arguments->wait_until, look_until(arguments, &round))))
 				break;

@@ -139,6 +139,14 @@ extern bool prism_delivery_starved(const PrismDelivery *delivery);
 /* The next message that was taken, valid until the next call; its Datums need nothing but memory. */
 extern bool prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt);
 
+/*
+ * A damaged message ends the delivery when others come before it, in the same
+ * delivery or, if that is said here, in one before; else it is XX001.
+ */
+extern void prism_delivery_continue(PrismDelivery *delivery);
+extern bool prism_delivery_cut(const PrismDelivery *delivery);
+extern void prism_delivery_refuse(const PrismDelivery *delivery);	/* of one that was cut: XX001 after all */
+
 /* What prism_delivery_next() has not returned is not wanted: give it back as if it had not been taken. */
 extern void prism_delivery_return_rest(PrismDelivery *delivery);
 extern void prism_delivery_close(PrismDelivery *delivery);

@@ -47,6 +47,8 @@ struct PrismDelivery
 	bool		exhausted;		/* there are messages whose attempts are used up */
 	bool		buried;			/* dead letters were made of such */
 	int			next;
+	bool		continues;		/* others were handed out before it that come first as well */
+	bool		cut;			/* ended before a damaged message */
 
 	bool		left;			/* there were more to take */
 	int64		read_end;		/* of the window, at that time */
@@ -471,6 +473,24 @@ fetch_external(Datum value)
 	return VARATT_IS_EXTERNAL(stored) ? PointerGetDatum(detoast_external_attr(stored)) : value;
 }
 
+void
+prism_delivery_continue(PrismDelivery *delivery)
+{
+	delivery->continues = true;
+}
+
+bool
+prism_delivery_cut(const PrismDelivery *delivery)
+{
+	return delivery->cut;
+}
+
+void
+prism_delivery_refuse(const PrismDelivery *delivery)
+{
+	prism_reader_refuse(delivery->reader);
+}
+
 bool
 prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt)
 {
@@ -489,8 +509,9 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		if (found && damaged)
 		{
 			/* those before it come first: then it can be led past without losing any */
-			if (delivery->next == 0)
-				prism_reader_refuse(delivery->reader);
+			if (delivery->next == 0 && !delivery->continues)
+				prism_delivery_refuse(delivery);
+			delivery->cut = true;
 			prism_delivery_return_rest(delivery);
 			break;
 		}
