@@ -16,4 +16,11 @@ BEGIN;
 SELECT count(*) FROM prism.groups WHERE topic LIKE 'groups-%';
 SELECT seq_tup_read < 5 * 1001 AS looked_at_once FROM pg_stat_xact_all_tables WHERE relid = 'prism.consumer_group'::regclass;
 COMMIT;
+
+-- A name that is too long by a part of its last character is not the name before it.
+SELECT prism.create_group('groups-other', repeat('a', 249));
+SELECT count(*) FROM prism.consume('groups-other', repeat('a', 249) || U&'\20AC');
+\echo :LAST_ERROR_SQLSTATE
+SELECT prism.ack('groups-other', repeat('a', 249) || U&'\20AC', '{1}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT prism.drop_namespace(name, true) FROM (VALUES ('groups-test'), ('groups-other')) AS v(name);

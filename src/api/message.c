@@ -239,6 +239,9 @@ prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missi
 	}
 	answer.ref = NULL;
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, function);
+	/* a cut would be at a character, which may leave another group's name */
+	if (unlikely(VARSIZE_ANY_EXHDR(group_name) > PRISM_GROUP_NAME_MAX))
+		prism_group_check_name(text_to_cstring(group_name));
 	text_to_cstring_buffer(group_name, buffer, sizeof(buffer));
 	ref = prism_group_open(topic, buffer, missing);
 	if (ref != NULL && missing != PRISM_GROUP_MOVE)
