@@ -60,6 +60,23 @@ SELECT max("position") = :before AS nothing_new FROM prism.read('redrive-test.dl
 SELECT count(*) AS topics FROM prism.topics WHERE topic LIKE 'redrive-test.dlq%';
 SELECT prism.redrive('redrive-test');
 
+-- However many there are and however large, they are in memory one at a time: 400 of 300 kB take 120 MB.
+SELECT action FROM prism.apply('{name: redrive-large}');
+SELECT count(prism.publish('redrive-large', repeat('x', 300000), headers => '{"from": "test"}')) FROM generate_series(1, 400);
+SELECT array_agg("position") AS positions, array_agg(lease_id) AS leases FROM prism.consume('redrive-large', 'work', 400) \gset
+\c
+CREATE FUNCTION peak_mb() RETURNS integer LANGUAGE sql AS $$
+    SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s+(\d+) kB')::integer / 1024 $$;
+SELECT peak_mb() AS before \gset
+SELECT prism.reject('redrive-large', 'work', :'positions', :'leases', 'large');
+SELECT peak_mb() - :before < 60 AS small;
+\c
+SELECT peak_mb() AS before \gset
+SELECT prism.redrive('redrive-large');
+SELECT peak_mb() - :before < 60 AS small;
+DROP FUNCTION peak_mb();
+SELECT prism.drop_namespace('redrive-large', true) IS NOT NULL AS dropped;
+
 -- For administrators.
 CREATE ROLE redrive_test_role;
 SELECT prism.grant('redrive-test', 'consume', 'redrive_test_role');

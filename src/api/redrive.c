@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(prism_redrive);
 
@@ -90,11 +91,16 @@ is_wanted(const Redrive *redrive, int64 position)
 static void
 publish_again(const Redrive *redrive, const PrismMessage *letter)
 {
+	/* of its own: one call publishes as many as the window holds, of any size */
+	MemoryContext letter_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism redrive", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
 	Jsonb	   *headers = letter->has_headers ? prism_dead_letter_strip(DatumGetJsonbP(letter->headers)) : NULL;
 
 	(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES,
 						 letter->has_payload ? PG_DETOAST_DATUM_PACKED(letter->payload) : NULL,
 						 letter->has_key ? DatumGetTextPP(letter->key) : NULL, headers);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(letter_cxt);
 }
 
 static void
@@ -118,6 +124,9 @@ take_and_publish(Redrive *redrive)
 		publish_again(redrive, &letter);
 		redrive->done[redrive->done_count++] = letter.offset;
 	}
+	/* none that is wanted comes before what is damaged: it would be in the way again and again */
+	if (redrive->done_count == 0 && prism_delivery_cut(delivery))
+		prism_delivery_refuse(delivery);
 	prism_delivery_close(delivery);
 	prism_group_untake(redrive->group, redrive->passed, redrive->passed_count, lease_id);
 	(void) prism_group_ack(redrive->group, redrive->done, NULL, redrive->done_count);

@@ -18,6 +18,7 @@
 #include "store/log.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 /* So many at a time: there are few, or something is very wrong. */
 #define BURY_MAX 100
@@ -39,6 +40,9 @@ write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
 		.first_failure = prism_instant_time(dead->first_failure != 0 ? dead->first_failure : dead->last_failure),
 		.last_failure = prism_instant_time(dead->last_failure)
 	};
+	/* of its own: a call makes as many as the window holds, of any size */
+	MemoryContext letter_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism dead letter", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
 	PrismReader *reader;
 	PrismMessage message;
 
@@ -50,6 +54,8 @@ write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
 				errmsg("message " INT64_FORMAT " of topic \"%s\" was dropped before it became a dead letter",
 					   dead->offset, ref->topic->name));
 	prism_reader_close(reader);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(letter_cxt);
 }
 
 void
