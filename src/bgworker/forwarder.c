@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -86,7 +87,8 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 		if (forwarder->backend == NULL)
 			forwarder->backend = find_backend(sink->backend);
 		if (forwarder->backend == NULL || strcmp(forwarder->backend->name, sink->backend) != 0)
-			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.64s\" is not the back end of its server", sink->backend));
+			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.*s\" is not the back end of its server",
+																				  pg_mbcliplen(sink->backend, strlen(sink->backend), 64), sink->backend));
 	}
 	if (forwarder->backend == NULL)
 		no_backend(linitial(sinks));

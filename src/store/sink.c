@@ -17,6 +17,7 @@
 #include "store/sink_slot.h"
 
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -216,6 +217,7 @@ prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, PrismInstant retry_
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz retry_time = prism_instant_time(retry_at);
 	bool		changed;
+	int			bytes = error != NULL ? pg_mbcliplen(error, strlen(error), sizeof(status->error) - 1) : 0;
 
 	SpinLockAcquire(&slot->mutex);
 	changed = status->state != state;
@@ -225,8 +227,8 @@ prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, PrismInstant retry_
 	status->retry_at = retry_time;
 	if (error != NULL)
 	{
-		changed = changed || strncmp(status->error, error, sizeof(status->error) - 1) != 0;
-		strlcpy(status->error, error, sizeof(status->error));
+		changed = changed || strncmp(status->error, error, bytes) != 0 || status->error[bytes] != '\0';
+		strlcpy(status->error, error, bytes + 1);
 		status->error_at = now;
 	}
 	else if (state == PRISM_SINK_RUNNING || state == PRISM_SINK_PAUSED || state == PRISM_SINK_STARTING)

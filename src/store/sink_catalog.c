@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #define BATCH_MESSAGES_DEFAULT 10000
@@ -96,7 +97,7 @@ row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_
 	number = strtol(value, &end, 10);
 	if (errno == 0 && end != value && *end == '\0' && number >= 0 && number <= PG_INT32_MAX)
 		return (int) number;
-	sink->damage = psprintf("its \"%s\" is \"%.32s\"", name, value);
+	sink->damage = psprintf("its \"%s\" is \"%.*s\"", name, pg_mbcliplen(value, strlen(value), 32), value);
 	return if_null;
 }
 
