@@ -17,6 +17,7 @@
 #include "access/tableam.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 /* Settings of the caller that would decide what a statement means or where it puts things. */
 static void
@@ -55,4 +56,12 @@ void
 prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
 	run(statement, parameters, types, values, NULL, true, rows_max);
+}
+
+void
+prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	run(statement, parameters, types, values, NULL, true, rows_max);
+	PopActiveSnapshot();
 }

@@ -29,4 +29,11 @@ extern void prism_query(const char *statement, int parameters, Oid *types, Datum
 /* Run a query under the active snapshot; rows_max 0: all rows. */
 extern void prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
 
+/*
+ * Run a query under a snapshot of now, whatever the transaction saw when it
+ * began: for what decides about things that are as they are now, and for what is
+ * kept beyond the transaction.  Whose generation is kept with it is asked first.
+ */
+extern void prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
+
 #endif							/* PRISM_QUERY_H */

@@ -16,6 +16,7 @@
 #include "store/log.h"
 #include "store/patience.h"
 #include "store/sink.h"
+#include "store/sink_ddl.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
@@ -82,7 +83,7 @@ make_row(HeapTuple tuple, TupleDesc columns)
 	return row;
 }
 
-/* The sinks of a topic (0: of all), in the current memory context. */
+/* The sinks of a topic (0: of all) as of now, in the current memory context. */
 static List *
 read_sinks(int32 topic_id)
 {
@@ -92,10 +93,10 @@ read_sinks(int32 topic_id)
 	List	   *rows = NIL;
 
 	SPI_connect();
-	prism_query_read("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
-					 " s.server IS NOT NULL AND v.server IS NULL"
-					 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
-					 " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
+	prism_query_latest("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
+					   " s.server IS NOT NULL AND v.server IS NULL"
+					   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
+					   " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
 	MemoryContextSwitchTo(caller_cxt);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		rows = lappend(rows, make_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
@@ -286,6 +287,8 @@ set_paused(const SinkRow *row, bool paused)
 
 	SPI_connect();
 	prism_query("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values, NULL);
+	if (SPI_processed == 0)
+		prism_sink_unseen();
 	SPI_finish();
 	prism_catalog_changed();
 	prism_wake_at_commit();

@@ -22,7 +22,6 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 typedef struct SinkTable
@@ -179,9 +178,7 @@ prism_sink_sweep(void)
 	for (int i = 0; i < sinks->slot_count; i++)
 		settled[i] = sinks->slots[i].database == MyDatabaseId;
 	LWLockRelease(sinks->lock);
-	PushActiveSnapshot(GetLatestSnapshot());
-	prism_query_read("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
-	PopActiveSnapshot();
+	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	known_count = (int) SPI_processed;
 	known = palloc_array(int32, known_count + 1);
 	for (int i = 0; i < known_count; i++)

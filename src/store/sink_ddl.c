@@ -19,6 +19,15 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+void
+prism_sink_unseen(void)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			errmsg("could not serialize access due to concurrent changes of sinks"),
+			errhint("Run the transaction again."));
+}
+
 PrismSinkRow *
 prism_sink_of_topic(int32 topic_id)
 {
@@ -28,9 +37,9 @@ prism_sink_of_topic(int32 topic_id)
 	PrismSinkRow *sink = NULL;
 
 	SPI_connect();
-	prism_query("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL"
-				" FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
-				1, types, values, NULL);
+	prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL"
+					   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
+					   1, types, values, 0);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
@@ -93,6 +102,8 @@ prism_sink_set(int32 topic_id, const char *backend, const char *server, const ch
 				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
 				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
 				lengthof(types), types, values, nulls);
+	if (SPI_processed == 0)
+		prism_sink_unseen();
 	if (!points_at(sink, server))
 		point_at(sink_id, server);
 	SPI_finish();
@@ -113,6 +124,8 @@ prism_sink_drop(int32 topic_id)
 	point_at(sink->sink_id, NULL);
 	prism_query("DELETE FROM prism.sink WHERE topic_id = $1",
 				lengthof(types), types, values, NULL);
+	if (SPI_processed == 0)
+		prism_sink_unseen();
 	SPI_finish();
 	prism_catalog_changed();
 }

@@ -11,6 +11,7 @@
 #define PRISM_SINK_DDL_H
 
 #include "prism.h"
+#include "compat.h"
 
 /*
  * A row of prism.sink.  config is normalised jsonb with the keys topic (the
@@ -26,7 +27,10 @@ typedef struct PrismSinkRow
 	char	   *config;
 } PrismSinkRow;
 
-/* The sink of a topic, in the current memory context; NULL: none. */
+/* 40001: the sink is there, and a statement of this transaction does not see it, as its snapshot is older. */
+pg_noreturn extern void prism_sink_unseen(void);
+
+/* The sink of a topic as of now, in the current memory context; NULL: none. */
 extern PrismSinkRow *prism_sink_of_topic(int32 topic_id);
 
 /* Make the topic's sink as described, or change it; an existing one keeps its id, position and pause. */

@@ -178,7 +178,7 @@ prism_sink_checkpoint_all(void)
 	SPITupleTable *rows;
 
 	SPI_connect();
-	prism_query_read("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
+	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	rows = SPI_tuptable;
 	for (uint64 i = 0; i < rows->numvals; i++)
 	{
@@ -229,7 +229,7 @@ load_sinks_of_topic(int32 topic_id)
 
 	asked.topic_id = 0;
 	SPI_connect();
-	prism_query_read("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
+	prism_query_latest("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
 	asked.count = (int) SPI_processed;
 	for (int i = 0; i < asked.count; i++)
 	{
