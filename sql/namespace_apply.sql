@@ -177,7 +177,33 @@ SELECT action FROM prism.apply('{name: apply_needs, client_api: queue, needs: {c
 SELECT * FROM prism.apply('{name: apply_needs, client_api: queue, needs: {consistency: strong}, backend: postgres}');
 SELECT count(*) FROM prism.sink s JOIN prism.topic t USING (topic_id) WHERE t.name = 'apply_needs';
 
-SELECT prism.drop_namespace(name) FROM unnest(ARRAY['apply_orders', 'apply_needs']) name;
+-- A segment without its index, as a restore leaves it for a while, is not missing; nobody reads it or writes to it.
+SELECT action FROM prism.apply('{name: apply_restored, client_api: queue}');
+SELECT count(prism.publish('apply_restored', 'x'::bytea)) FROM generate_series(1, 3);
+CREATE FUNCTION apply_lose_index() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DROP INDEX prism_log.topic_%s_0_offset', (SELECT topic_id FROM prism.topic WHERE name = 'apply_restored'));
+END
+$$;
+\set VERBOSITY sqlstate
+BEGIN;
+SELECT apply_lose_index();
+SELECT action FROM prism.plan('{name: apply_restored, client_api: queue}');
+SELECT action FROM prism.apply('{name: apply_restored, client_api: queue}');
+SELECT count(*) FROM prism.segment JOIN prism.topic USING (topic_id) WHERE name = 'apply_restored' AND segment_number = 0;
+SAVEPOINT before;
+SELECT count(*) FROM prism.read('apply_restored');
+ROLLBACK TO before;
+SELECT prism.consume('apply_restored', 'g');
+ROLLBACK TO before;
+SELECT count(prism.publish('apply_restored', 'x'::bytea)) FROM generate_series(1, 2);
+COMMIT;
+\set VERBOSITY default
+SELECT count(*) FROM prism.read('apply_restored');
+SELECT count(*) FROM prism.consume('apply_restored', 'g', 10);
+DROP FUNCTION apply_lose_index();
+
+SELECT prism.drop_namespace(name) FROM unnest(ARRAY['apply_orders', 'apply_needs', 'apply_restored']) name;
 SELECT count(*) FROM prism.namespaces WHERE namespace LIKE 'apply\_%';
 SELECT count(*) FROM prism.topic WHERE name LIKE 'apply\_%';
 SELECT count(*) FROM prism.segment WHERE topic_id NOT IN (SELECT topic_id FROM prism.topic);

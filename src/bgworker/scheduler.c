@@ -282,8 +282,9 @@ load(Scheduler *scheduler, PrismTurn *turn)
 	PrismDelayState *state = prism_delay_state_load(turn->journal);
 	MemoryContext caller_cxt;
 
-	/* a reader passes over segments that a restore has not finished, and what is in them would be lost */
-	if (state == NULL || prism_segments_missing(turn->journal->topic_id) != NIL)
+	/* a reader passes over segments that are not there, and what was in them would be lost */
+	if (state == NULL || prism_segments_missing(turn->journal->topic_id) != NIL ||
+		prism_segments_restoring(turn->journal->topic_id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("the journal of delayed messages says nowhere how far they are"),

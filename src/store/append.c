@@ -89,7 +89,7 @@ open_segment(const PrismPending *pending, int64 number, PrismSegmentIndex **inde
 	Oid			relid = topic->segment_number == number ? topic->segment_relid : InvalidOid;
 
 	if (!OidIsValid(relid))
-		relid = prism_segment_relid(topic, number, NULL);
+		relid = prism_segment_table(topic, number);
 	segment = OidIsValid(relid) ? prism_try_relation_open(relid, RowExclusiveLock) : NULL;
 	if (segment == NULL)
 	{

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "store/counter.h"
 #include "store/patience.h"
+#include "store/segment_repair.h"
 #include "wait_event.h"
 
 #include "access/relation.h"
@@ -174,6 +175,23 @@ prism_counter_release_extender(void)
 	ConditionVariableBroadcast(&counter->extended);
 }
 
+/* Whoever took offsets from zero on would take those of messages that are there: their mark comes last. */
+static void
+refuse_while_restoring(PrismTopic *topic)
+{
+	PrismCounter *counter = topic->counter;
+	bool		fresh;
+
+	SpinLockAcquire(&counter->mutex);
+	fresh = counter->limit == 0;
+	SpinLockRelease(&counter->mutex);
+	if (fresh && prism_segments_restoring(topic->topic_id))
+		ereport(ERROR,
+				prism_not_ready(),
+				errmsg("topic \"%s\" is not restored yet", topic->name),
+				errhint("Try again when the restore that is under way has come to its end."));
+}
+
 int64
 prism_counter_reserve(PrismTopic *topic, int64 count)
 {
@@ -190,6 +208,7 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 		return next;
 
 	prism_counter_init(topic);
+	refuse_while_restoring(topic);
 	if (!claim_extension(counter, count, &next))
 		return next;
 

@@ -162,6 +162,7 @@ bool
 prism_delay_state_begin_anew(PrismTopic *journal)
 {
 	if (prism_segment_last(journal->topic_id) < 0 || prism_segments_missing(journal->topic_id) != NIL ||
+		prism_segments_restoring(journal->topic_id) ||
 		prism_log_earliest(journal) < prism_log_stable(journal))
 		return false;
 	ereport(LOG,

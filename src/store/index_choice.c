@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "store/index_choice.h"
+#include "store/patience.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_am.h"
@@ -71,7 +72,7 @@ prism_index_choose(Relation table, int columns)
 	list_free(indexes);
 	if (!OidIsValid(chosen))
 		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				prism_not_ready(),
 				errmsg("table \"%s\" has no valid unique index on its first %d columns", RelationGetRelationName(table), columns),
 				errhint("A restore that is under way makes it last; after a REINDEX that failed make it again."));
 	return chosen;

@@ -18,7 +18,7 @@
 /* A valid, unique btree on the table's columns 1 .. columns, in this order, of all rows. */
 extern bool prism_index_serves(Relation index, int columns);
 
-/* The first such index of a table; 55000: it has none. The caller has locked the table: then it stays. */
+/* The first such index of a table; 55000, or 55P03 for those who never wait: it has none. The caller has locked the table: then it stays. */
 extern Oid	prism_index_choose(Relation table, int columns);
 
 #endif							/* PRISM_INDEX_CHOICE_H */

@@ -51,6 +51,16 @@ prism_refuse_to_wait_for(const char *what)
 			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
 }
 
+int
+prism_not_ready(void)
+{
+	if (!prism_never_waits)
+		return errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE);
+	err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA);
+	err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN);
+	return errcode(ERRCODE_LOCK_NOT_AVAILABLE);
+}
+
 bool
 prism_is_refusal(const ErrorData *error)
 {

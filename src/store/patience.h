@@ -34,6 +34,9 @@ pg_noreturn extern void prism_refuse_to_wait(Oid relid);
 /* 55P03: another session is at something for too long. */
 pg_noreturn extern void prism_refuse_to_wait_for(const char *what);
 
+/* The errcode and the marks of these, for an error of another text about what may be over soon: 55P03 for those who do not wait, 55000 for others. */
+extern int	prism_not_ready(void);
+
 /* The error is one of these. */
 extern bool prism_is_refusal(const ErrorData *error);
 

@@ -16,6 +16,8 @@
 #include "store/progress.h"
 
 #include "store/log.h"
+#include "store/patience.h"
+#include "store/segment_repair.h"
 
 #include "access/xact.h"
 #include "utils/builtins.h"
@@ -98,6 +100,14 @@ owner_of(const PrismMessage *message, PrismProgressKind kind)
 	return owner <= PG_INT32_MAX ? (int32) owner : -1;
 }
 
+bool
+prism_progress_is_restoring(void)
+{
+	PrismTopic *progress = prism_topic_lookup(PRISM_PROGRESS_TOPIC, true);
+
+	return progress != NULL && prism_segments_restoring(progress->topic_id);
+}
+
 int64
 prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 					  PrismProgressVisit visit, void *arg)
@@ -110,6 +120,14 @@ prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 	PrismReader *reader;
 	PrismMessage message;
 	int64		end;
+
+	/* also while its mark is at zero, and the reader would find nothing to read */
+	if (prism_progress_is_restoring())
+		ereport(ERROR,
+				prism_not_ready(),
+				errmsg("the progress log is not restored yet"),
+				errdetail("It says how far consumer groups and sinks are."),
+				errhint("Try again when the restore that is under way has come to its end."));
 
 	/* a large record lies out of line; fetching it wants a snapshot */
 	if (push)

@@ -39,6 +39,9 @@ typedef void (*PrismProgressVisit) (int32 owner, int64 at, TimestampTz created_a
 extern int64 prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 								   PrismProgressVisit visit, void *arg);
 
+/* A restore is at work on the progress log: it does not say yet how far anybody is. Replaying it is refused then. */
+extern bool prism_progress_is_restoring(void);
+
 /* The stable offset of the progress log: taken before state is copied for a checkpoint. */
 extern int64 prism_progress_stable(void);
 

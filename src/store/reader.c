@@ -133,7 +133,8 @@ open_segment(PrismReader *reader)
 		{
 			/* it may be newer than what this transaction knows of the catalogue, but not than the stable offset */
 			AcceptInvalidationMessages();
-			relid = prism_segment_relid(topic, number, NULL);
+			/* without its index as well: what a restore has not finished is never passed over, it is refused */
+			relid = prism_segment_table(topic, number);
 		}
 		if (!OidIsValid(relid) || (reader->heap = prism_try_relation_open(relid, AccessShareLock)) == NULL)
 		{

@@ -14,13 +14,16 @@
 #include "store/group.h"
 #include "store/log.h"
 #include "store/patience.h"
+#include "store/progress.h"
 #include "store/retention.h"
 #include "store/segment.h"
+#include "store/segment_repair.h"
 #include "store/sink.h"
 
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 /* A segment is left at this part of the retention, by time or size, at the latest. */
@@ -146,6 +149,9 @@ may_go(PrismTopic *topic, int64 number)
 		return false;
 	if (!policy->for_consumers && !policy->no_replay)
 		return true;
+	/* the state of its groups is made of its messages, too */
+	if (prism_segments_restoring(topic->topic_id))
+		return false;
 	slowest = prism_group_slowest(topic, NULL);
 	if (is_awaited(topic, number, slowest))
 		return false;
@@ -186,13 +192,21 @@ last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *until)
 	return found;
 }
 
+/* Its table is there, its index not: what it holds cannot be told, and a restore is about to make it. */
+static bool
+lacks_index(PrismTopic *topic, int64 number)
+{
+	return !OidIsValid(prism_segment_relid(topic, number, NULL)) && OidIsValid(topic->segment_relid);
+}
+
 /* Never waits: somebody who reads the segment keeps it until the next time. */
 static bool
 lock_unless_read(PrismTopic *topic, int64 number)
 {
-	Oid			relid = prism_segment_relid(topic, number, NULL);
+	Oid			relid = prism_segment_table(topic, number);
 
-	return !OidIsValid(relid) || ConditionalLockRelationOid(relid, AccessExclusiveLock);
+	return !OidIsValid(relid) ||
+		(ConditionalLockRelationOid(relid, AccessExclusiveLock) && !lacks_index(topic, number));
 }
 
 static bool
@@ -203,10 +217,14 @@ drop_oldest(PrismTopic *topic, int64 current)
 	TimestampTz until = 0;
 	bool		lost;
 
-	if (number < 0 || number >= current || !may_go(topic, number))
+	if (number < 0 || number >= current || lacks_index(topic, number) || !may_go(topic, number))
 		return false;
 	/* in this order: nobody shall find the segment locked by who waits for somebody else */
 	if (!prism_topic_try_row(topic->topic_id) || !lock_unless_read(topic, number))
+		return false;
+	/* by a policy that an apply() has changed meanwhile nothing goes any more */
+	AcceptInvalidationMessages();
+	if (!topic->valid)
 		return false;
 	lost = last_message(topic, number, &offset, &until);
 	prism_segment_drop(topic->topic_id, number);
@@ -223,6 +241,8 @@ roll_slow(PrismTopic *topic, int64 current)
 	int64		bytes = topic->policy.retention_bytes;
 	PrismSegmentAge age;
 
+	if (lacks_index(topic, current))
+		return;
 	prism_segment_age(topic, current, &age);
 	if (!age.used || !OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
 		return;
@@ -247,6 +267,9 @@ prism_retention_enforce(PrismTopic *topic)
 {
 	int64		current;
 
+	/* how far groups and sinks are is not known */
+	if (prism_progress_is_restoring())
+		return false;
 	prism_counter_init(topic);
 	current = prism_counter_peek(topic->counter) / topic->segment_messages;
 	prism_segment_note_settled(topic->topic_id, prism_log_stable(topic) / topic->segment_messages);
@@ -265,7 +288,7 @@ prism_retention_checkpoint(PrismTopic *progress)
 	int64		oldest = prism_segment_next(progress->topic_id, 0);
 	int64		needed_from;
 
-	if (oldest < 0 || oldest >= current)
+	if (oldest < 0 || oldest >= current || prism_segments_restoring(progress->topic_id))
 		return 0;
 	/* what is settled by now is in the states that are read after it; sinks repeat no more than is in the log */
 	needed_from = prism_group_checkpoint_all();

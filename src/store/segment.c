@@ -113,7 +113,17 @@ prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid)
 	}
 	if (index_relid != NULL)
 		*index_relid = topic->segment_index_relid;
-	return OidIsValid(topic->segment_index_relid) ? topic->segment_relid : InvalidOid;
+	if (OidIsValid(topic->segment_index_relid))
+		return topic->segment_relid;
+	topic->segment_number = -1;
+	return InvalidOid;
+}
+
+Oid
+prism_segment_table(PrismTopic *topic, int64 segment_number)
+{
+	(void) prism_segment_relid(topic, segment_number, NULL);
+	return topic->segment_relid;
 }
 
 /* The first segment in the given direction from 'from' on, among those committed or our own. */
@@ -180,7 +190,7 @@ prism_segment_before(int32 topic_id, int64 to)
 static bool
 read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 below, int64 *end, TimestampTz *at)
 {
-	Oid			relid = prism_segment_relid(topic, segment_number, NULL);
+	Oid			relid = prism_segment_table(topic, segment_number);
 	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
 	Relation	index;
 	IndexScanDesc scan;
@@ -287,7 +297,7 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	char		name[NAMEDATALEN];
 
 	/* the table alone: a restore is about to make its index */
-	if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)) || OidIsValid(topic->segment_relid))
+	if (OidIsValid(prism_segment_table(topic, segment_number)))
 		return false;
 	prism_segment_name(name, topic->topic_id, segment_number);
 	SPI_connect();
@@ -298,7 +308,7 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 		SPI_finish();
 		AcceptInvalidationMessages();
 		topic->segment_number = -1;
-		if (OidIsValid(prism_segment_relid(topic, segment_number, NULL)))
+		if (OidIsValid(prism_segment_table(topic, segment_number)))
 			return false;
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -39,6 +39,8 @@ extern TupleDesc prism_segment_descriptor(void);
 
 /* The table of a segment and its unique index on offset, or InvalidOid. */
 extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid);
+/* The table alone: a restore makes it long before its index. */
+extern Oid	prism_segment_table(PrismTopic *topic, int64 segment_number);
 
 /* The smallest existing segment number >= from, or -1. */
 extern int64 prism_segment_next(int32 topic_id, int64 from);

@@ -59,6 +59,8 @@ prism_segment_index_open(Relation segment)
 	index->offset_index = open_only_index(segment);
 	if (index->offset_index != NULL)
 		return index;
+	/* what has no entry there is found by no reader, and may be there twice */
+	(void) prism_index_choose(segment, 1);
 	if (prism_never_waits)
 		prism_lock_indexes(segment, RowExclusiveLock);
 	index->estate = CreateExecutorState();

@@ -20,7 +20,7 @@
 
 typedef struct PrismSegmentIndex PrismSegmentIndex;
 
-/* The caller has locked the segment; opened in the current memory context. */
+/* The caller has locked the segment; opened in the current memory context.  55000: it has no index on offset that serves. */
 extern PrismSegmentIndex *prism_segment_index_open(Relation segment);
 extern void prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, int64 offset);
 extern void prism_segment_index_close(PrismSegmentIndex *index);

@@ -30,7 +30,7 @@ prism_segments_missing(int32 topic_id)
 	for (int64 number = prism_segment_next(topic_id, 0); number >= 0;
 		 number = prism_segment_next(topic_id, number + 1))
 	{
-		if (!OidIsValid(prism_segment_relid(&topic, number, NULL)))
+		if (!OidIsValid(prism_segment_table(&topic, number)))
 		{
 			int64	   *copy = MemoryContextAlloc(caller_cxt, sizeof(*copy));
 
@@ -75,7 +75,11 @@ prism_segments_repair(int32 topic_id)
 		prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
 					lengthof(types), types, values, NULL);
 		SPI_finish();
-		prism_segment_create(&topic, number);
+		if (!prism_segment_create(&topic, number))
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("segment " INT64_FORMAT " of topic %d has come back", number, topic_id),
+					errhint("Another session is making it, or restoring it: look at prism.plan() again."));
 	}
 	prism_catalog_changed();
 }

@@ -4,7 +4,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use PrismTest;
 
-my $node = prism_node('main');
+my $node = prism_node('main', conf => "prism.segment_messages = 1024\n");
 $node->safe_psql('postgres', q{
 	SELECT prism.apply('{name: t, client_api: queue}');
 	SELECT prism.publish('t', 'message');
@@ -38,6 +38,13 @@ $node->safe_psql('postgres', q{
 	SELECT prism.apply('{name: kept, needs: {retain: consumers, max_backlog: 100, on_full: reject}}');
 	SELECT prism.create_group('kept', 'behind', 'earliest');
 	SELECT prism.publish('kept', 'x') FROM generate_series(1, 80)});
+# Only the progress log says how far this group is, in a segment that is full when the restore is over.
+$node->safe_psql('postgres', q{
+	SELECT prism.apply('{name: far, client_api: queue}');
+	DO $$ BEGIN FOR i IN 1 .. 30 LOOP PERFORM prism.publish('far', 'x'); END LOOP; END $$});
+$node->safe_psql('postgres', q{SELECT count(prism.ack(m)) FROM prism.consume('far', 'g', 20) m});
+my $position = q{SELECT position FROM prism.groups WHERE topic = 'far' AND consumer_group = 'g'};
+is($node->safe_psql('postgres', $position), 20, 'a group is in the midst of a topic');
 system_or_bail('pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('postgres'));
 $node->safe_psql('postgres', "DROP DATABASE $_ WITH (FORCE)") for 'schema_alone', 'data_alone';	# their workers have places
 $node->safe_psql('postgres', 'CREATE DATABASE parts');
@@ -57,11 +64,21 @@ for my $section ('pre-data', 'data', 'post-data')
 	system_or_bail('pg_restore', "--section=$section", '-d', $node->connstr('parts'), $dump);
 	maintainer_looks();
 	wait_for_value($node, $jump, 80, 'parts') if $section eq 'post-data';
-	$early->query_safe(qq{SELECT count(*) FROM prism.topics; $lag; SELECT count(*) FROM prism.read('kept')}) if $section ne 'pre-data';
+	$early->query_safe(qq{SELECT count(*) FROM prism.topics; $lag; $position}) if $section ne 'pre-data';
+	if ($section eq 'data')
+	{
+		for my $statement (q{count(*) FROM prism.read('far')}, q{count(*) FROM prism.consume('far', 'g')})
+		{
+			(undef, undef, my $refusal) = $node->psql('parts', "\\set VERBOSITY verbose\nSELECT $statement");
+			like($refusal, qr/ERROR:  55000.*HINT:.*restore that is under way/s, "not while indexes are missing: $statement");
+		}
+	}
 }
 pass('the maintainer found what was skipped behind the messages');
 is($early->query_safe($lag), 80, 'who looked early sees how far the group is behind');
 $early->quit;
+is($node->safe_psql('parts', $position), 20, 'the position of a group is what it was');
+is($node->safe_psql('parts', q{SELECT string_agg(m.position::text, ' ') FROM prism.consume('far', 'g', 100) m}), join(' ', 20 .. 29), 'and its messages come');
 is($node->safe_psql('parts', $lag), 80, 'the group is behind by the messages that were restored');
 is($node->safe_psql('parts', q{SELECT count(*) FROM prism.read('kept')}), 80, 'which are there');
 ($code, $output, $error) = $node->psql('parts', q{SELECT prism.publish('kept', 'x') FROM generate_series(1, 21)});

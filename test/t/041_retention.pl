@@ -57,7 +57,7 @@ sub maintain
 	return;
 }
 
-my @all = qw(kept brief small spacious awaited bounded once alone by_default held);
+my @all = qw(kept brief small spacious awaited bounded once alone by_default held halfway);
 $node->safe_psql('postgres', "SELECT prism.apply('name: $_')") for @all;
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: held, backend: memory}')});
 $node->safe_psql('postgres', q{SELECT prism.pause('held', 'memory')});
@@ -67,13 +67,14 @@ for my $topic (@all)
 	publish($topic, 1000, "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 20 + 0 * n))") for 1 .. 4;
 	wait_for_value($node, segments($topic), '0 1 2 3 4');
 }
-$node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT prism.create_group(topic, 'g') FROM unnest('{brief,awaited,bounded,once}'::text[]) topic) g});
+$node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT prism.create_group(topic, 'g') FROM unnest('{brief,awaited,bounded,once,halfway}'::text[]) topic) g});
 $node->safe_psql('postgres', q{SELECT count(prism.ack(m)) FROM prism.consume('once', 'g', 2000) AS m});
 wait_for_value($node, q{SELECT now() - max(created_at) > interval '1.5 s' FROM prism.read('held', 3000, 1000)}, 't');
 
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: held, needs: {retention: 1s}, backend: memory}')});
 apply('kept', 'retention: forever');
 apply('brief', 'retention: 1s');
+apply('halfway', 'retention: 1s');
 apply('small', 'retention: {time: forever, size: 2MB}');
 apply('spacious', 'retention: {time: forever, size: 1GB}');
 apply('awaited', 'retention: 1s, retain: consumers');
@@ -81,6 +82,8 @@ apply('bounded', 'retention: 1s, retain: consumers, max_backlog: 1000');
 apply('once', 'retention: forever, replay: disabled');
 apply('alone', 'retention: forever, replay: disabled');
 $node->safe_psql('postgres', q{SELECT prism.apply('name: witness')});
+my $halfway = answer(q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 'halfway'});
+$node->safe_psql('postgres', "DROP INDEX ${halfway}_offset");
 $node->safe_psql('postgres', 'ALTER SYSTEM SET prism.retention = 0');
 $node->reload;
 maintain();
@@ -98,6 +101,13 @@ is(answer(segments('awaited')), '0 1 2 3 4', 'what a group has not finished stay
 is(answer(segments('bounded')), '2 3 4', 'but what it is farther behind than it may be is not kept for it');
 is(answer(segments('once')), '1 2 3 4', 'without replay, what all groups have finished is dropped');
 is(answer(segments('alone')), '0 1 2 3 4', 'but not what nobody has read');
+
+# A restore makes the indexes last.
+is(answer(segments('halfway')), '0 1 2 3 4', 'a segment that has no index yet stays');
+$node->safe_psql('postgres', "CREATE UNIQUE INDEX topic_" . ($halfway =~ /(\d+_0)$/)[0] . "_offset ON $halfway (\"offset\")");
+maintain();
+is(answer(segments('halfway')), '3 4', 'until it has');
+is((refused(q{SELECT * FROM prism.consume('halfway', 'g')}))[0], '55000', 'and its group is told what it has lost');
 
 # A group that is not in use is waited for as well.
 $node->restart;
