@@ -291,7 +291,7 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 	{
 		/* a new extension says so itself, at the end of its script */
 		if (access == OAT_DROP && object_id == prism_extension_oid())
-			prism_wake_extension_dropped();
+			prism_wake_extension_dropped(object_id);
 		else if (access == OAT_POST_ALTER)
 			prism_wake_at_commit();
 	}

@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(prism_wake_workers);
 
 /* What this transaction asked for. */
 static bool wake_wanted = false;	/* prism's configuration changed */
-static bool extension_dropped = false;
+static Oid	dropped_extension = InvalidOid;	/* the first one: a savepoint can bring back only that */
+static bool extension_made_anew = false;
 static bool servers_changed = false;
 static bool functions_changed = false;
 static bool roles_changed = false;
@@ -46,12 +47,15 @@ static bool wake_all_when_told = false;
 /* Settled before the commit: the extension is gone, so is what shared memory knows of its topics. */
 static bool forget_topics = false;
 
+static void hear_new_extension(void);
 static void forget_database(Oid database);
+static void forget_numbers(Oid database);
 
 Datum
 prism_wake_workers(PG_FUNCTION_ARGS)
 {
 	prism_wake_at_commit();
+	hear_new_extension();
 	PG_RETURN_VOID();
 }
 
@@ -76,10 +80,35 @@ prism_wake_scheduler(void)
 }
 
 void
-prism_wake_extension_dropped(void)
+prism_wake_extension_dropped(Oid extension)
 {
 	wake_wanted = true;
-	extension_dropped = true;
+	if (!OidIsValid(dropped_extension))
+		dropped_extension = extension;
+}
+
+/*
+ * The extension's script says so at its end.  Where the same transaction has
+ * dropped it before, its numbers begin at one again: what shared memory knows
+ * of those of the former one must not be found by who has its number next.
+ */
+static void
+hear_new_extension(void)
+{
+	Oid			extension;
+
+	if (!OidIsValid(dropped_extension) || extension_made_anew)
+		return;
+	extension = prism_extension_oid();
+	if (!OidIsValid(extension) || extension == dropped_extension)
+		return;
+	if (prism_group_has_work())
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("extension \"prism\" cannot be made anew in a transaction that has used consumer groups of the former one"),
+				errhint("Commit before CREATE EXTENSION."));
+	extension_made_anew = true;
+	forget_numbers(MyDatabaseId);
 }
 
 void
@@ -127,7 +156,7 @@ prism_wake_hold_off(Oid database, bool to_drop)
 bool
 prism_wake_pre_commit(void)
 {
-	if (extension_dropped)
+	if (OidIsValid(dropped_extension))
 		forget_topics = !OidIsValid(prism_extension_oid());
 	return forget_topics;
 }
@@ -148,6 +177,8 @@ prism_wake_end(bool committed)
 {
 	if (committed && forget_topics)
 		forget_database(MyDatabaseId);
+	else if (extension_made_anew && !committed)
+		forget_numbers(MyDatabaseId);	/* of groups that have never been; the former ones are read again */
 	if (committed && held_is_dropped)
 		forget_database(held_database);
 	if (committed && wake_wanted && prism_preloaded)
@@ -160,7 +191,8 @@ prism_wake_end(bool committed)
 	else if (committed && databases_changed)
 		prism_database_look_at(InvalidOid);
 
-	wake_wanted = extension_dropped = forget_topics = false;
+	wake_wanted = extension_made_anew = forget_topics = false;
+	dropped_extension = InvalidOid;
 	servers_changed = relations_restored = databases_changed = false;
 	functions_changed = roles_changed = false;
 	held_database = InvalidOid;
@@ -184,6 +216,13 @@ static void
 forget_database(Oid database)
 {
 	prism_counter_forget(database, InvalidOid);
+	forget_numbers(database);
+}
+
+/* Topics' counters are found by the table that belongs to them, of which no other has the number. */
+static void
+forget_numbers(Oid database)
+{
 	prism_sink_forget(database, 0);
 	prism_group_forget(database, 0);
 	prism_handler_forget(database);

@@ -30,7 +30,7 @@ extern void prism_wake_end(bool committed); /* cannot throw */
 extern void prism_wake_told(void);
 
 /* What the hooks of utility.c see; all for the end of the transaction. */
-extern void prism_wake_extension_dropped(void);
+extern void prism_wake_extension_dropped(Oid extension);
 extern void prism_wake_servers_changed(void);
 extern void prism_wake_functions_changed(void);
 extern void prism_wake_roles_changed(void);

@@ -76,5 +76,27 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('gone')}), '2'
 $node->safe_psql('postgres', "$work DROP EXTENSION prism; COMMIT");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'prism'}), '0', 'a transaction that has published and drops the extension commits');
 
+# One transaction that drops the extension and makes it anew: a group of the same number knows nothing of the former one.
+my $anew = q{DROP EXTENSION prism CASCADE; CREATE EXTENSION prism;};
+my $setup = q{SELECT prism.apply('{name: again, client_api: queue}'); SELECT prism.create_group('again', 'i');};
+my $publish = q{SELECT count(prism.publish('again', i::text)) FROM generate_series(1, 100) i};
+my $take = q{SELECT count(prism.ack(m)) FROM prism.consume('again', 'i', 1000) m};
+$node->safe_psql('postgres', "CREATE EXTENSION prism; $setup");
+$node->safe_psql('postgres', $publish);
+is($node->safe_psql('postgres', $take), '100', 'a group acknowledges its messages');
+($code, $output, $error) = $node->psql('postgres', "BEGIN; $publish; $take; $anew COMMIT");
+like($error, qr/has used consumer groups of the former one/, 'what was acknowledged before cannot go into the new one');
+$node->safe_psql('postgres', "BEGIN; SAVEPOINT s; $anew ROLLBACK TO s; COMMIT");
+is($node->safe_psql('postgres', $take), '0', 'a savepoint brings the former one back');
+$node->safe_psql('postgres', "BEGIN; $anew $setup ROLLBACK");
+is($node->safe_psql('postgres', $take), '0', 'and so does a rollback');
+$node->safe_psql('postgres', "BEGIN; $anew COMMIT");
+$node->safe_psql('postgres', $setup);
+$node->safe_psql('postgres', $publish);
+is($node->safe_psql('postgres', $take), '100', 'a group of the new one gets all that is published to it');
+$node->safe_psql('postgres', "BEGIN; $anew $setup COMMIT");
+$node->safe_psql('postgres', $publish);
+is($node->safe_psql('postgres', $take), '100', 'also one that was made in that transaction');
+
 $_->quit for $dropper, $watcher;
 done_testing();
