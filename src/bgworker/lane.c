@@ -148,7 +148,9 @@ prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 	{
 		PrismRoute *route = lane->round.phase != ROUND_NONE ? lane->round.route : next_route(lane, NULL);
 
-		prism_sink_count(route->slot, PRISM_SINK_DOUBTS, 1);
+		/* none, where no route of the lane can be served */
+		if (route != NULL)
+			prism_sink_count(route->slot, PRISM_SINK_DOUBTS, 1);
 	}
 	prism_lane_close(lane);
 	retry_at = prism_backoff_fail(&lane->backoff);
