@@ -296,8 +296,12 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 {
 	char		name[NAMEDATALEN];
 
-	/* the table alone: a restore is about to make its index */
-	if (OidIsValid(prism_segment_table(topic, segment_number)))
+	/*
+	 * The table alone: a restore is about to make its index.  One that is no
+	 * segment has its name all the same, which making it will say.
+	 */
+	if (OidIsValid(prism_segment_table(topic, segment_number)) &&
+		prism_segment_next(topic->topic_id, segment_number) == segment_number)
 		return false;
 	prism_segment_name(name, topic->topic_id, segment_number);
 	SPI_connect();
