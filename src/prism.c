@@ -129,6 +129,7 @@ on_transaction(XactEvent event, void *arg)
 			prism_log_end(true);
 			prism_delay_end(true);
 			prism_counter_end(true);
+			prism_sink_end(true);
 			prism_wake_end(true);
 			break;
 		case XACT_EVENT_ABORT:
@@ -136,6 +137,7 @@ on_transaction(XactEvent event, void *arg)
 			prism_log_end(false);
 			prism_delay_end(false);
 			prism_counter_end(false);
+			prism_sink_end(false);
 			prism_wake_end(false);
 			break;
 		default:
@@ -161,12 +163,14 @@ on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId 
 		prism_group_subcommit(nest_level);
 		prism_log_subcommit(nest_level);
 		prism_counter_subcommit(nest_level);
+		prism_sink_subcommit(nest_level);
 	}
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		prism_group_subabort(nest_level);
 		prism_log_subabort(nest_level);
 		prism_counter_subabort(nest_level);
+		prism_sink_subabort(nest_level);
 	}
 }
 

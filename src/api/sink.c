@@ -18,6 +18,7 @@
 #include "store/sink.h"
 #include "store/sink_ddl.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -186,7 +187,8 @@ read_status(const SinkRow *row, PrismSinkStatus *status)
 				 "its foreign server, called \"%s\" when it was applied, was dropped: apply the namespace again, with a server that is there",
 				 row->server);
 	}
-	else if (status->state == PRISM_SINK_STARTING && row->paused)
+	/* a process that has just come to it may have read the row before it was paused */
+	else if (status->state == PRISM_SINK_STARTING && row->paused && !prism_sink_is_served(row->sink_id))
 		status->state = PRISM_SINK_PAUSED;
 }
 
@@ -311,29 +313,66 @@ prism_resume(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* A position may be moved only while nobody is about to move it: 55000 otherwise. */
+/*
+ * Keep pause and resume of others away until this transaction ends, and find out
+ * how the sink was paused: what others and its process see of that, not what this
+ * transaction has done.
+ */
+static void
+lock_sink(SinkRow *row)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(row->sink_id);
+	bool		isnull;
+	TransactionId changed_by;
+
+	SPI_connect();
+	prism_query("SELECT paused, xmin FROM prism.sink WHERE sink_id = $1 FOR UPDATE", 1, &type, &value, NULL);
+	if (SPI_processed == 0)
+		prism_sink_unseen();
+	row->paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	changed_by = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (TransactionIdIsCurrentTransactionId(changed_by))
+		row->paused = false;
+	SPI_finish();
+}
+
+/*
+ * A position may be moved only while nobody is about to move it: 55000
+ * otherwise.  A process that is about to take note of prism.resume() is.
+ */
 static void
 require_stillness(const SinkRow *row)
 {
 	PrismSinkStatus status;
+	const char *what;
+	bool		still = false;
 
 	read_status(row, &status);
+	what = prism_sink_state_name(status.state);
 	switch (status.state)
 	{
 		case PRISM_SINK_PAUSED:
+			still = row->paused;
+			what = "about to be resumed";
+			break;
 		case PRISM_SINK_COPIED:
 		case PRISM_SINK_REWOUND:
 		case PRISM_SINK_STOPPED:
 		case PRISM_SINK_FENCED:
 		case PRISM_SINK_REGRESSED:
 		case PRISM_SINK_DIVERGED:
-			return;
+			still = !prism_sink_is_resumed(row->sink_id);
+			what = "about to be resumed";
+			break;
 		default:
-			ereport(ERROR,
-					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("sink \"%s\" is %s", row->backend, prism_sink_state_name(status.state)),
-					errhint("Run prism.pause(topic, sink) and wait until prism.sinks shows it as paused."));
+			break;
 	}
+	if (!still)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("sink \"%s\" is %s", row->backend, what),
+				errhint("Run prism.pause(topic, sink) and wait until prism.sinks shows it as paused."));
 }
 
 /* Behind the first message at or after the position. */
@@ -360,6 +399,7 @@ prism_skip(PG_FUNCTION_ARGS)
 	int64		earliest = prism_log_earliest(topic);
 	int64		position;
 
+	lock_sink(row);
 	require_stillness(row);
 	if (PG_ARGISNULL(2))
 		position = behind_next(topic, Max(prism_sink_position(row->sink_id), 0));

@@ -16,12 +16,14 @@
 #include "store/sink.h"
 #include "store/sink_slot.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 typedef struct SinkTable
@@ -107,14 +109,18 @@ prism_sink_try_attach(int32 sink_id, int32 topic_id)
 			slot->status.position = -1;
 			slot->status.since = GetCurrentTimestamp();
 			slot->mark_count = 0;
-			slot->resume = false;
 			slot->sink_id = sink_id;
 			slot->topic_id = topic_id;
 			slot->database = MyDatabaseId;
 		}
 	}
 	if (slot != NULL)
+	{
 		slot->pid = MyProcPid;
+		SpinLockAcquire(&slot->mutex);
+		slot->resume = false;	/* it begins anew as it is */
+		SpinLockRelease(&slot->mutex);
+	}
 	LWLockRelease(sinks->lock);
 	return slot;
 }
@@ -145,9 +151,25 @@ prism_sink_detach_all(void)
 		if (slot->database == InvalidOid || slot->pid != MyProcPid)
 			continue;
 		slot->pid = 0;
+		if (slot->sink_id == 0)
+			slot->database = InvalidOid;
 		(void) prism_sink_change(slot, PRISM_SINK_STARTING, 0, NULL);
 	}
 	LWLockRelease(sinks->lock);
+}
+
+/*
+ * Who still serves the sink has a pointer to the slot, and writes to it until
+ * he detaches: nobody finds it from now on, and nobody else gets it before.
+ * The caller holds the lock.
+ */
+static void
+free_slot(PrismSinkSlot *slot)
+{
+	if (slot->pid != 0)
+		slot->sink_id = 0;
+	else
+		slot->database = InvalidOid;
 }
 
 void
@@ -161,7 +183,7 @@ prism_sink_forget(Oid database, int32 sink_id)
 		PrismSinkSlot *slot = &sinks->slots[i];
 
 		if (slot->database == database && (sink_id == 0 || slot->sink_id == sink_id))
-			slot->database = InvalidOid;
+			free_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
 }
@@ -171,12 +193,13 @@ prism_sink_sweep(void)
 {
 	int32	   *known;
 	int			known_count;
-	bool	   *settled = palloc0_array(bool, sinks->slot_count);
+	int32	   *settled = palloc0_array(int32, sinks->slot_count);
 
 	/* a sink that gets its place behind our snapshot is not in what we read */
 	LWLockAcquire(sinks->lock, LW_SHARED);
 	for (int i = 0; i < sinks->slot_count; i++)
-		settled[i] = sinks->slots[i].database == MyDatabaseId;
+		if (sinks->slots[i].database == MyDatabaseId)
+			settled[i] = sinks->slots[i].sink_id;
 	LWLockRelease(sinks->lock);
 	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	known_count = (int) SPI_processed;
@@ -194,12 +217,13 @@ prism_sink_sweep(void)
 	for (int i = 0; i < sinks->slot_count; i++)
 	{
 		PrismSinkSlot *slot = &sinks->slots[i];
-		bool		wanted = slot->database != MyDatabaseId || !settled[i];
+		bool		wanted = slot->database != MyDatabaseId || slot->sink_id == 0 ||
+			slot->sink_id != settled[i];
 
 		for (int k = 0; k < known_count && !wanted; k++)
 			wanted = slot->sink_id == known[k];
 		if (!wanted)
-			slot->database = InvalidOid;
+			free_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
 	pfree(known);
@@ -220,6 +244,9 @@ prism_sink_change(PrismSinkSlot *slot, PrismSinkState state, PrismInstant retry_
 	changed = status->state != state;
 	if (changed)
 		status->since = now;
+	/* what was asked for before is no answer to this */
+	if (changed && (state == PRISM_SINK_FENCED || state == PRISM_SINK_REGRESSED || state == PRISM_SINK_DIVERGED))
+		slot->resume = false;
 	status->state = state;
 	status->retry_at = retry_time;
 	if (error != NULL)
@@ -264,22 +291,75 @@ prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz at)
 	SpinLockRelease(&slot->mutex);
 }
 
+/* ---------- prism.resume() ---------- */
+
+/* A sink to resume, when the transaction commits. In TopTransactionContext. */
+typedef struct ResumeAsk
+{
+	int32		sink_id;
+	int			nest_level;		/* of the subtransaction that it goes with */
+} ResumeAsk;
+
+static List *asks = NIL;
+
 void
 prism_sink_ask_resume(int32 sink_id)
 {
-	PrismSinkSlot *slot;
+	MemoryContext caller_cxt = MemoryContextSwitchTo(TopTransactionContext);
+	ResumeAsk  *ask = palloc_object(ResumeAsk);
 
-	if (sinks == NULL)
-		return;
-	LWLockAcquire(sinks->lock, LW_SHARED);
-	slot = find_slot(MyDatabaseId, sink_id);
-	if (slot != NULL)
+	ask->sink_id = sink_id;
+	ask->nest_level = GetCurrentTransactionNestLevel();
+	asks = lappend(asks, ask);
+	MemoryContextSwitchTo(caller_cxt);
+}
+
+void
+prism_sink_subcommit(int nest_level)
+{
+	ListCell   *cell;
+
+	foreach(cell, asks)
 	{
-		SpinLockAcquire(&slot->mutex);
-		slot->resume = true;
-		SpinLockRelease(&slot->mutex);
+		ResumeAsk  *ask = lfirst(cell);
+
+		ask->nest_level = Min(ask->nest_level, nest_level - 1);
 	}
-	LWLockRelease(sinks->lock);
+}
+
+void
+prism_sink_subabort(int nest_level)
+{
+	ListCell   *cell;
+
+	foreach(cell, asks)
+	{
+		if (((ResumeAsk *) lfirst(cell))->nest_level >= nest_level)
+			asks = foreach_delete_current(asks, cell);
+	}
+}
+
+void
+prism_sink_end(bool committed)
+{
+	ListCell   *cell;
+
+	if (committed && asks != NIL && sinks != NULL)
+	{
+		LWLockAcquire(sinks->lock, LW_SHARED);
+		foreach(cell, asks)
+		{
+			PrismSinkSlot *slot = find_slot(MyDatabaseId, ((ResumeAsk *) lfirst(cell))->sink_id);
+
+			if (slot == NULL)
+				continue;
+			SpinLockAcquire(&slot->mutex);
+			slot->resume = true;
+			SpinLockRelease(&slot->mutex);
+		}
+		LWLockRelease(sinks->lock);
+	}
+	asks = NIL;
 }
 
 bool
@@ -331,4 +411,20 @@ prism_sink_status(int32 sink_id, PrismSinkStatus *status)
 		return false;
 	*status = copy.status;
 	return true;
+}
+
+bool
+prism_sink_is_served(int32 sink_id)
+{
+	PrismSinkSlot copy;
+
+	return prism_sink_copy(sink_id, &copy) && copy.pid != 0;
+}
+
+bool
+prism_sink_is_resumed(int32 sink_id)
+{
+	PrismSinkSlot copy;
+
+	return prism_sink_copy(sink_id, &copy) && copy.resume;
 }

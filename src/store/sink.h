@@ -104,7 +104,7 @@ extern PrismSinkSlot *prism_sink_try_attach(int32 sink_id, int32 topic_id);
 /* This process serves none of the sinks any more that it had, until it attaches again. Cannot throw. */
 extern void prism_sink_detach_all(void);
 
-/* Free the slots of a database (sink_id 0: all). Cannot throw. */
+/* Free the slots of a database (sink_id 0: all), those that are served when their process detaches. Cannot throw. */
 extern void prism_sink_forget(Oid database, int32 sink_id);
 
 /* Free this database's slots of sinks that are not in the catalogue any more. Needs SPI. */
@@ -119,12 +119,20 @@ extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
 extern void prism_sink_move(PrismSinkSlot *slot, int64 position);
 extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more);
 
-/* prism.resume() was called; the forwarder takes note once. A sink without a slot has nothing to resume. */
+/* prism.resume() was called: when its transaction has committed the forwarder takes note, once. A sink without a slot has nothing to resume. */
 extern void prism_sink_ask_resume(int32 sink_id);
+/* Transaction callbacks, called by prism.c. Cannot throw. */
+extern void prism_sink_subcommit(int nest_level);
+extern void prism_sink_subabort(int nest_level);
+extern void prism_sink_end(bool committed);
 extern bool prism_sink_take_resume(PrismSinkSlot *slot);
 
 /* False: nobody has served the sink since the server started. */
 extern bool prism_sink_status(int32 sink_id, PrismSinkStatus *status);
+/* A process serves it. */
+extern bool prism_sink_is_served(int32 sink_id);
+/* prism.resume() was committed, and its process has not taken note yet. */
+extern bool prism_sink_is_resumed(int32 sink_id);
 extern const char *prism_sink_state_name(PrismSinkState state);
 
 /* ---------- progress ---------- */

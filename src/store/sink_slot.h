@@ -27,7 +27,7 @@ struct PrismSinkSlot
 {
 	/* under the table's lock */
 	Oid			database;		/* InvalidOid: free */
-	int32		sink_id;
+	int32		sink_id;		/* 0: dropped, and kept only for the process that still serves it */
 	int32		topic_id;
 	int			pid;			/* of the forwarder that serves it; 0: none does */
 
