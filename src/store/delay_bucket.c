@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "query.h"
 #include "store/delay_bucket.h"
+#include "store/ownership.h"
 #include "store/index_choice.h"
 #include "store/ownership.h"
 #include "store/patience.h"
@@ -196,7 +197,7 @@ drop_bucket(int32 bucket_id)
 	if (OidIsValid(relid))
 	{
 		if (!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
-			!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+			!ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid))
 			return false;
 		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
 	}

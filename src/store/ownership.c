@@ -133,6 +133,21 @@ prism_own_restored(Oid relid)
 	}
 }
 
+bool
+prism_is_guarded(Oid relid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(relid);
+	bool		found;
+
+	SPI_connect();
+	prism_query("SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgname = 'prism_guard' AND tgenabled = 'A'",
+				1, &type, &value, NULL);
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
 /* Run the statements that a query returns. */
 static void
 run_generated(const char *query, int parameters, Oid *types, Datum *values)

@@ -22,4 +22,7 @@ extern void prism_own_relation(Oid relid);
 /* The same for one that a restore has made, as far as the dump does not say it. */
 extern void prism_own_restored(Oid relid);
 
+/* The table has its guard, as prism made it: the last thing that a restore makes of one, without which it is not through with it. */
+extern bool prism_is_guarded(Oid relid);
+
 #endif							/* PRISM_OWNERSHIP_H */

@@ -15,6 +15,7 @@
 #include "store/log.h"
 #include "store/patience.h"
 #include "store/progress.h"
+#include "store/ownership.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
@@ -199,14 +200,14 @@ lacks_index(PrismTopic *topic, int64 number)
 	return !OidIsValid(prism_segment_relid(topic, number, NULL)) && OidIsValid(topic->segment_relid);
 }
 
-/* Never waits: somebody who reads the segment keeps it until the next time. */
+/* Never waits: somebody who reads the segment, or restores it, keeps it until the next time. */
 static bool
 lock_unless_read(PrismTopic *topic, int64 number)
 {
 	Oid			relid = prism_segment_table(topic, number);
 
 	return !OidIsValid(relid) ||
-		(ConditionalLockRelationOid(relid, AccessExclusiveLock) && !lacks_index(topic, number));
+		(ConditionalLockRelationOid(relid, AccessExclusiveLock) && !lacks_index(topic, number) && prism_is_guarded(relid));
 }
 
 static bool

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "query.h"
 #include "compat.h"
+#include "store/ownership.h"
 #include "store/segment.h"
 #include "wait_event.h"
 
@@ -73,7 +74,7 @@ drop_left(int32 topic_id, int64 segment_number)
 	Oid			relid = get_relname_relid(prism_segment_name(name, topic_id, segment_number),
 										  get_namespace_oid("prism_log", false));
 
-	if (!OidIsValid(relid) || !ConditionalLockRelationOid(relid, AccessExclusiveLock))
+	if (!OidIsValid(relid) || !ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid))
 		return false;
 	prism_segment_drop(topic_id, segment_number);
 	return true;
