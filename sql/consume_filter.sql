@@ -130,6 +130,13 @@ SELECT count(*), clock_timestamp() - statement_timestamp() < interval '10s' AS a
 FROM prism.consume('filter-many', 'few', filter => '$.n > 4999', wait => '60s');
 SELECT "position" FROM prism.groups WHERE topic = 'filter-many' AND consumer_group = 'few';
 
+-- JSON of more elements than memory is given out for at once matches nothing, and holds up nobody.
+SELECT action FROM prism.apply('name: filter-huge');
+SELECT prism.publish('filter-huge', convert_to('[' || repeat('null,', 16777300) || 'null]', 'UTF8')) IS NOT NULL AS published;
+SELECT prism.publish('filter-huge', '{"n": 1}'::jsonb) IS NOT NULL AS published;
+SELECT "position", convert_from(payload, 'UTF8') FROM prism.consume('filter-huge', 'g', filter => '$.n == 1');
+SELECT prism.drop_namespace('filter-huge');
+
 DROP VIEW filter_state;
 DROP FUNCTION filtered;
 SELECT prism.drop_namespace('filter-test'), prism.drop_namespace('filter-odd'), prism.drop_namespace('filter-many'), prism.drop_namespace('filter-order');

@@ -65,5 +65,20 @@ DROP EXTENSION prism;
 SELECT nspname FROM pg_namespace WHERE nspname LIKE 'prism%';
 ROLLBACK;
 
+-- A view of a reader on it stays with it, and goes with it when the drop is forced: nobody keeps an administrator from either.
+CREATE ROLE regress_prism_viewer;
+GRANT CREATE ON SCHEMA public TO regress_prism_viewer;
+SELECT prism.grant('view_orders', 'read', 'regress_prism_viewer');
+SET ROLE regress_prism_viewer;
+CREATE VIEW public.view_of_reader AS SELECT topic FROM prism.view_taken;
+RESET ROLE;
+SELECT action FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_moved}], backend: {topic: view_latest}}');
+INSERT INTO prism.view_moved (payload) VALUES ('moved');
+SET ROLE regress_prism_viewer;
+SELECT DISTINCT topic FROM public.view_of_reader;
+RESET ROLE;
 SELECT prism.drop_namespace('view_orders');
-SELECT to_regclass('prism.view_taken');
+SELECT prism.drop_namespace('view_orders', force => true);
+SELECT to_regclass('prism.view_moved'), to_regclass('public.view_of_reader');
+REVOKE CREATE ON SCHEMA public FROM regress_prism_viewer;
+DROP ROLE regress_prism_viewer;

@@ -237,6 +237,11 @@ SELECT rolname FROM pg_temp.held ORDER BY 1;
 SELECT prism.grant('rights_other', 'consume', 'regress_prism_reader');
 SELECT prism.drop_namespace('rights_other');
 SELECT rolname FROM pg_temp.held ORDER BY 1;
+-- What the extension gave to pg_monitor is not taken with what a namespace gave.
+SELECT prism.grant('rights_mine', 'read', 'pg_monitor');
+SELECT prism.revoke('rights_mine', 'read', 'pg_monitor');
+SELECT has_schema_privilege('pg_monitor', 'prism', 'USAGE'), has_table_privilege('pg_monitor', 'prism.metrics', 'SELECT'),
+    has_function_privilege('pg_monitor', 'prism.doctor()', 'EXECUTE'), has_table_privilege('pg_monitor', 'prism.outbox', 'SELECT') AS outbox;
 -- PostgreSQL knows these rights: a role that holds one is not dropped before its rights are.
 \set VERBOSITY terse
 DROP ROLE regress_prism_admin;

@@ -258,7 +258,8 @@ prism_access_holders(int32 namespace_id)
 
 /*
  * held: the verbs that the role has on any namespace.  wanted: the objects of
- * schema prism that these verbs need.  What is already right is left alone.
+ * schema prism that these verbs need.  What is already right is left alone,
+ * and so is what the extension itself gave: pg_monitor's.
  */
 static const char role_statements[] =
 "WITH held AS ("
@@ -272,21 +273,26 @@ static const char role_statements[] =
 "  GROUP BY o.needs, o.name),"
 " object AS ("
 "  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes,"
+"    'pg_proc'::regclass AS class, p.oid, w.needs,"
 "    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has"
 "  FROM wanted w JOIN pg_proc p ON w.needs = 'EXECUTE' AND p.proname = w.name"
 "    AND p.pronamespace = 'prism'::regnamespace"
 "  UNION ALL"
-"  SELECT format('%s ON prism.%I', w.needs, c.relname), w.yes,"
+"  SELECT format('%s ON prism.%I', w.needs, c.relname), w.yes, 'pg_class'::regclass, c.oid, w.needs,"
 "    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1 AND a.privilege_type = w.needs)"
 "  FROM wanted w JOIN pg_class c ON w.needs <> 'EXECUTE' AND c.relname = w.name"
 "    AND c.relnamespace = 'prism'::regnamespace"
 "  UNION ALL"
 "  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held),"
+"    'pg_namespace'::regclass, 'prism'::regnamespace, 'USAGE',"
 "    EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a"
 "            WHERE n.nspname = 'prism' AND a.grantee = $1))"
 " SELECT format(CASE WHEN yes THEN 'GRANT %s TO %I' ELSE 'REVOKE %s FROM %I' END,"
 "               what, pg_get_userbyid($1))"
-" FROM object WHERE yes <> has";
+" FROM object o WHERE yes <> has AND (yes OR NOT EXISTS ("
+"   SELECT FROM pg_init_privs i, aclexplode(i.initprivs) a"
+"   WHERE i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = 0"
+"     AND a.grantee = $1 AND a.privilege_type = o.needs))";
 
 /* The role's lock is held: nobody takes away what we count on. */
 void

@@ -88,14 +88,21 @@ evaluate(const PrismFilter *filter, const char *json)
 	return !call->isnull && DatumGetBool(matches);
 }
 
-/* Does the error say something of the data?  Everything else is not ours to hide. */
+/*
+ * Does the error say something of the data?  Everything else is not ours to
+ * hide: memory that is short, a cancel.
+ */
 static bool
 is_fault_of_data(int sqlstate)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlstate);
 
-	/* the second: nested too deeply, or with a number or text too large for jsonb */
-	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+	/*
+	 * The second: nested too deeply, or with a number or text too large for
+	 * jsonb.  The third: more elements than fit into one piece of memory.
+	 */
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		category == ERRCODE_INTERNAL_ERROR;
 }
 
 /*

@@ -336,7 +336,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	namespace = prism_access_find_and_lock(name);
 	holders = prism_access_holders(namespace->namespace_id);
 	if (namespace->table != NULL)
-		prism_namespace_drop_table(namespace->table);
+		prism_namespace_drop_table(namespace->table, force);
 	drop_topics(namespace->namespace_id, force);
 	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
 				0, NULL, NULL, NULL);
@@ -355,6 +355,8 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 static void
 drop_topic(int32 topic_id, const char *topic_name, bool force)
 {
+	/* who asks before that does not see what is committed while the drop waits */
+	prism_topic_shut(topic_id);
 	if (!force)
 		prism_namespace_check_waiting(topic_id, topic_name,
 									  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");

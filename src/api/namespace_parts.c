@@ -226,6 +226,7 @@ make_sink(PrismNamespaceWork *work)
 
 	if (sink != NULL && (config == NULL || !same_text(sink->backend, wanted->backend->name)))
 	{
+		prism_topic_shut(work->topic_id);
 		prism_namespace_check_waiting(work->topic_id, work->topic_name,
 									  "Let the sink catch up, then change the back end.");
 		prism_sink_drop(work->topic_id);
@@ -346,39 +347,69 @@ table_difference(const PrismNamespaceWork *work)
 	return psprintf("its outbox view prism.%s %s", quote_identifier(wanted->table), state);
 }
 
-void
-prism_namespace_drop_table(const char *table)
+static bool
+is_ours(const char *table)
 {
 	char	   *state = table_state(table, "");
 
-	if (state != NULL && strcmp(state, "taken") != 0)
-		prism_query(psprintf("DROP VIEW prism.%s", quote_identifier(table)), 0, NULL, NULL, NULL);
+	return state != NULL && strcmp(state, "taken") != 0;
 }
 
-/* Of the same shape as prism.outbox: SELECT shows the topic's messages, INSERT and COPY publish. */
+void
+prism_namespace_drop_table(const char *table, bool force)
+{
+	if (is_ours(table))
+		prism_query(psprintf("DROP VIEW prism.%s %s", quote_identifier(table), force ? "CASCADE" : "RESTRICT"),
+					0, NULL, NULL, NULL);
+}
+
+/* Is there a view to go on with, under the wanted name? */
+static bool
+keep_table(const char *former, const char *wanted)
+{
+	if (former == NULL || !is_ours(former))
+		return false;
+	if (strcmp(former, wanted) != 0)
+		prism_query(psprintf("ALTER VIEW prism.%s RENAME TO %s", quote_identifier(former), quote_identifier(wanted)),
+					0, NULL, NULL, NULL);
+	return true;
+}
+
+/*
+ * The former one is changed, not dropped: whoever may read it may have views on
+ * it, which its namespace's administrator cannot drop.
+ *
+ * Of the same shape as prism.outbox: SELECT shows the topic's messages, INSERT
+ * and COPY publish.
+ */
 static void
 make_table(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	const char *view;
 	const char *topic;
+	const char *former = work->stored != NULL ? work->stored->table : NULL;
+	bool		kept;
 
-	if (work->stored != NULL && work->stored->table != NULL)
-		prism_namespace_drop_table(work->stored->table);
 	if (wanted->table == NULL)
+	{
+		prism_namespace_drop_table(former, false);
 		return;
+	}
+	kept = keep_table(former, wanted->table);
 
 	view = psprintf("prism.%s", quote_identifier(wanted->table));
 	topic = quote_literal_cstr(wanted->topic);
-	prism_query(psprintf("CREATE VIEW %s AS SELECT m.id, m.topic, m.key, m.headers, prism.payload_text(m.payload) AS payload,"
+	prism_query(psprintf("CREATE OR REPLACE VIEW %s AS SELECT m.id, m.topic, m.key, m.headers, prism.payload_text(m.payload) AS payload,"
 						 " m.\"position\", m.created_at, m.published_at, m.deliver_at"
 						 " FROM prism.outbox_messages(%s) AS m", view, topic),
 				0, NULL, NULL, NULL);
-	prism_query(psprintf("CREATE TRIGGER publish INSTEAD OF INSERT ON %s"
+	prism_query(psprintf("CREATE OR REPLACE TRIGGER publish INSTEAD OF INSERT ON %s"
 						 " FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
-	prism_own_relation(get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
+	if (!kept)
+		prism_own_relation(get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
 	prism_access_sync_outbox(work->namespace_id, wanted->table);
 }
 

@@ -47,6 +47,6 @@ extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint);
 
 /* Drop the outbox view, if it is there and prism's. */
-extern void prism_namespace_drop_table(const char *table);
+extern void prism_namespace_drop_table(const char *table, bool force);
 
 #endif							/* PRISM_NAMESPACE_PARTS_H */

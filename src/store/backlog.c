@@ -70,7 +70,8 @@ look(PrismTopic *topic, PrismInstant now, char **name)
 {
 	PrismCounter *counter = topic->counter;
 	int64		next = prism_counter_peek(counter);
-	int64		behind = prism_counter_distance(topic, Min(prism_group_slowest(topic, name), next), next);
+	int64		slowest = prism_group_slowest(topic, name);
+	int64		behind = prism_counter_distance(topic, Min(slowest, next), next);
 
 	SpinLockAcquire(&counter->mutex);
 	counter->backlog.behind = behind;

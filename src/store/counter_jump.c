@@ -153,7 +153,9 @@ end_of_jumps(const List *jumps)
 static int64
 kept_from(const PrismTopic *topic)
 {
-	return Max(prism_segment_next(topic->topic_id, 0), 0) * topic->segment_messages;
+	int64		number = prism_segment_next(topic->topic_id, 0);
+
+	return Max(number, 0) * topic->segment_messages;
 }
 
 /* The first offset behind the last row that begins below 'offset', dead rows included; not less than 'low'. */

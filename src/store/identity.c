@@ -5,8 +5,8 @@
  *
  *	another system identifier or database oid	restored, upgraded or copied
  *	same timeline, another data directory		a copy of the directory
- *	another timeline, ended by a promotion		goes on
- *	another timeline, ended by a target			point-in-time recovery
+ *	another timeline, by promotions alone		goes on
+ *	another timeline, by a target on the way	point-in-time recovery
  *
  * A snapshot of the block device keeps the inode; there the broker's fencing
  * is the second line.
@@ -60,16 +60,33 @@ look_around(Surroundings *here)
 	here->inode = (int64) status.st_ino;
 }
 
+/* A line of a history: the timeline that ended, where it did, and why. */
+static bool
+read_line(char *line, TimeLineID *ended, const char **reason)
+{
+	uint32		high,
+				low;
+	int			length = 0;
+
+	if (sscanf(line, "%u\t%X/%X\t%n", ended, &high, &low, &length) != 3 || length == 0)
+		return false;
+	line[strcspn(line, "\r\n")] = '\0';
+	*reason = line + length;
+	return true;
+}
+
 /*
- * Why this timeline began: was it a promotion?  The last line of its history
- * says so; without the file nobody knows, and the answer is no.
+ * Did this timeline come from the recorded one by promotions alone?  Its history
+ * has a line for each that ended on the way; without the file nobody knows, and
+ * the answer is no.
  */
 static bool
-timeline_is_promotion(TimeLineID timeline)
+came_by_promotions(TimeLineID recorded, TimeLineID timeline)
 {
 	char		path[MAXPGPATH];
 	char		line[MAXPGPATH];
-	bool		promotion = false;
+	bool		seen = false;
+	bool		promotions = true;
 	FILE	   *file;
 
 	TLHistoryFilePath(path, timeline);
@@ -78,12 +95,16 @@ timeline_is_promotion(TimeLineID timeline)
 		return false;
 	while (fgets(line, sizeof(line), file) != NULL)
 	{
-		if (strspn(line, " \t\r\n") == strlen(line))
+		TimeLineID	ended;
+		const char *reason;
+
+		if (!read_line(line, &ended, &reason) || ended < recorded)
 			continue;
-		promotion = strstr(line, PROMOTION_REASON) != NULL;
+		seen = seen || ended == recorded;
+		promotions = promotions && strcmp(reason, PROMOTION_REASON) == 0;
 	}
 	FreeFile(file);
-	return promotion;
+	return seen && promotions;
 }
 
 /* ---------- the row ---------- */
@@ -180,7 +201,7 @@ compare(const Surroundings *recorded, const Surroundings *here, char *reason, Si
 	}
 	if (recorded->timeline != here->timeline)
 	{
-		if (timeline_is_promotion(here->timeline))
+		if (came_by_promotions(recorded->timeline, here->timeline))
 			return PRISM_INSTALLATION_OWN;
 		snprintf(reason, reason_size,
 				 "the cluster was recovered to a point in time (timeline %u, before %u)",

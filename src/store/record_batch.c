@@ -13,6 +13,7 @@
 #include "store/record_format.h"
 
 #include "access/detoast.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -42,12 +43,65 @@ part_bytes(bool present, Datum value)
 	return present ? toast_raw_datum_size(value) - VARHDRSZ : 0;
 }
 
+static bool
+is_ascii(const char *bytes, Size length)
+{
+	for (Size i = 0; i < length; i++)
+	{
+		if (IS_HIGHBIT_SET(bytes[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_ascii_key(Datum key)
+{
+	text	   *plain = DatumGetTextPP(key);
+	bool		ascii = is_ascii(VARDATA_ANY(plain), VARSIZE_ANY_EXHDR(plain));
+
+	if ((Pointer) plain != DatumGetPointer(key))
+		pfree(plain);
+	return ascii;
+}
+
+static bool
+is_ascii_headers(Datum value)
+{
+	Jsonb	   *headers = DatumGetJsonbP(value);
+	JsonbIterator *iterator = JsonbIteratorInit(&headers->root);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	bool		ascii = true;
+
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if ((token == WJB_KEY || token == WJB_VALUE) && item.type == jbvString)
+			ascii = ascii && is_ascii(item.val.string.val, item.val.string.len);
+	}
+	if ((Pointer) headers != DatumGetPointer(value))
+		pfree(headers);
+	return ascii;
+}
+
+/*
+ * A dump takes a batch elsewhere as it is, but converts the columns of a row:
+ * what is not the same in UTF-8 as here gets a row of its own.
+ */
+static bool
+is_portable(const PrismMessage *message)
+{
+	return (!message->has_key || is_ascii_key(message->key)) &&
+		(!message->has_headers || is_ascii_headers(message->headers));
+}
+
 bool
 prism_batch_takes(const PrismMessage *message)
 {
 	return part_bytes(message->has_key, message->key) +
 		part_bytes(message->has_headers, message->headers) +
-		part_bytes(message->has_payload, message->payload) <= PRISM_RECORD_BYTES_MAX;
+		part_bytes(message->has_payload, message->payload) <= PRISM_RECORD_BYTES_MAX &&
+		(GetDatabaseEncoding() == PG_UTF8 || is_portable(message));
 }
 
 /* Room was made sure of. */

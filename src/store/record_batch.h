@@ -18,6 +18,7 @@
  *				then what the flags say: key (length, bytes),
  *				headers (count, then length, bytes of name and value), payload (length, bytes)
  *
+ * Keys and headers are in UTF-8 in databases of any encoding.
  * All lengths and counts are varints.  Offsets are not in it: record i has the
  * row's plus i, and 'remaining' minus i.
  *

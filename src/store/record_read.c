@@ -19,6 +19,7 @@
 #include "store/segment.h"
 
 #include "access/detoast.h"
+#include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -63,27 +64,51 @@ get_bytes(PrismRow *row, const char **bytes, Size *length)
 	return true;
 }
 
-/* Text in the server's encoding?  Nearly all of it is ASCII, which needs no function call. */
-static inline bool
-is_text(const char *bytes, Size length)
+/*
+ * Text in a batch is in UTF-8, whatever the server's encoding is (record_batch.c
+ * keeps other text out): a dump takes it elsewhere as it is.
+ */
+static bool
+convert_text(const char **bytes, Size *length)
 {
-	for (Size i = 0; i < length; i++)
+	int			encoding = GetDatabaseEncoding();
+	int			room;
+	char	   *converted;
+	Oid			function;
+
+	if (!pg_verify_mbstr(PG_UTF8, *bytes, (int) *length, true))
+		return false;
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return true;
+	function = FindDefaultConversionProc(PG_UTF8, encoding);
+	if (!OidIsValid(function))
+		return false;
+	room = (int) *length * MAX_CONVERSION_GROWTH + 1;
+	converted = palloc(room);
+	if (pg_do_encoding_conversion_buf(function, PG_UTF8, encoding, (unsigned char *) unconstify(char *, *bytes), (int) *length,
+									  (unsigned char *) converted, room, true) < (int) *length)
+		return false;
+	*bytes = converted;
+	*length = strlen(converted);
+	return true;
+}
+
+/* Text, as the server has it?  Nearly all of it is ASCII, which needs no function call. */
+static inline bool
+get_text(const char **bytes, Size *length)
+{
+	for (Size i = 0; i < *length; i++)
 	{
-		if (bytes[i] <= '\0')
-			return pg_verifymbstr(bytes, (int) length, true);
+		if (IS_HIGHBIT_SET((*bytes)[i]) || (*bytes)[i] == '\0')
+			return convert_text(bytes, length);
 	}
 	return true;
 }
 
-/* A part as a varlena, in a buffer that the next message's will be in. */
-static inline bool
-get_varlena(PrismRow *row, struct varlena **buffer, Size *buffer_max, Datum *value)
+/* As a varlena, in a buffer that the next message's will be in. */
+static inline Datum
+make_varlena(PrismRow *row, const char *bytes, Size length, struct varlena **buffer, Size *buffer_max)
 {
-	Size		length;
-	const char *bytes;
-
-	if (!get_bytes(row, &bytes, &length))
-		return false;
 	if (*buffer_max < VARHDRSZ + length)
 	{
 		if (*buffer != NULL)
@@ -93,17 +118,37 @@ get_varlena(PrismRow *row, struct varlena **buffer, Size *buffer_max, Datum *val
 	}
 	memcpy(VARDATA(*buffer), bytes, length);
 	SET_VARSIZE(*buffer, VARHDRSZ + length);
-	*value = PointerGetDatum(*buffer);
+	return PointerGetDatum(*buffer);
+}
+
+static inline bool
+get_payload(PrismRow *row, Datum *value)
+{
+	const char *bytes;
+	Size		length;
+
+	if (!get_bytes(row, &bytes, &length))
+		return false;
+	*value = make_varlena(row, bytes, length, &row->payload, &row->payload_max);
 	return true;
 }
 
 static bool
 get_key(PrismRow *row, Datum *value)
 {
-	if (!get_varlena(row, &row->key, &row->key_max, value))
+	const char *bytes;
+	const char *key;
+	Size		length;
+
+	if (!get_bytes(row, &bytes, &length))
 		return false;
-	return is_text(VARDATA(row->key), VARSIZE(row->key) - VARHDRSZ) ||
-		damaged(row, "a key in its record batch is no text");
+	key = bytes;
+	if (length > PRISM_BATCH_READ_MAX || !get_text(&key, &length))
+		return damaged(row, "a key in its record batch is no text");
+	*value = make_varlena(row, key, length, &row->key, &row->key_max);
+	if (key != bytes)
+		pfree(unconstify(char *, key));
+	return true;
 }
 
 static bool
@@ -115,7 +160,7 @@ push_string(PrismRow *row, JsonbParseState **state, JsonbIteratorToken token)
 
 	if (!get_bytes(row, &bytes, &length))
 		return false;
-	if (length > PRISM_HEADERS_BYTES_MAX || !is_text(bytes, length))
+	if (length > PRISM_HEADERS_BYTES_MAX || !get_text(&bytes, &length))
 		return damaged(row, "a header in its record batch is no text");
 	item.val.string.val = unconstify(char *, bytes);
 	item.val.string.len = length;
@@ -330,8 +375,7 @@ get_record(PrismRow *row, PrismMessage *message)
 			return damaged(row, "headers in its record batch are missing");
 		message->headers = PointerGetDatum(row->headers);
 	}
-	return !message->has_payload ||
-		get_varlena(row, &row->payload, &row->payload_max, &message->payload);
+	return !message->has_payload || get_payload(row, &message->payload);
 }
 
 bool

@@ -132,6 +132,12 @@ extern void prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz unti
 /* Wait for those who use any topic, and keep others out: before the extension is dropped. */
 extern void prism_topic_lock_all(void);
 
+/*
+ * Wait for those who use the topic, and keep others out, to the end of the
+ * transaction: for questions whose answer must still be right at its end.
+ */
+extern void prism_topic_shut(int32 topic_id);
+
 /* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
 extern void prism_topic_drop(int32 topic_id);
 

@@ -188,13 +188,17 @@ delete_rows(int32 topic_id)
 }
 
 void
+prism_topic_shut(int32 topic_id)
+{
+	LockRelationOid(prism_topic_lookup_id(topic_id, false)->mark_relid, AccessExclusiveLock);
+}
+
+void
 prism_topic_drop(int32 topic_id)
 {
-	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
-	Oid			mark_relid = topic->mark_relid;
+	Oid			mark_relid = prism_topic_lookup_id(topic_id, false)->mark_relid;
 
-	/* waits for those who publish and read */
-	LockRelationOid(mark_relid, AccessExclusiveLock);
+	prism_topic_shut(topic_id);
 	prism_pending_discard(topic_id);
 
 	SPI_connect();
