@@ -108,6 +108,27 @@ fails_with($node, $_, qr/(payload|key|a header) is not in UTF-8.*SQL_ASCII/s, $_
   q{SELECT prism.publish_batch('plain', ARRAY[E'"\xfc"']::json[])};
 is($node->safe_psql('bytes', q{SELECT prism.publish('plain', '\xfc'::bytea) IS NOT NULL, prism.publish('plain', E'\xc3\xbc', E'\xc3\xbc') IS NOT NULL}), 't|t', 'what is UTF-8 goes, and so do bytes');
 
+# Keys and headers of messages that share a row are the same text in a database of another encoding.
+sub copy_to
+{
+	my ($from, $to, $encoding) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $to TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");
+	$node->command_ok([ 'pg_dump', '-Fc', '-d', $from, '-f', $node->basedir . '/copy.dump' ], "dump of $from");
+	$node->command_ok([ 'pg_restore', '-e', '-d', $to, $node->basedir . '/copy.dump' ], "restore into $to");
+	return;
+}
+my $texts = q{SET client_encoding = 'UTF8'; SELECT string_agg(concat(key, headers::text), ' ' ORDER BY "position") FROM prism.read('plain') WHERE "position" > 1};
+my $three = q{SET client_encoding = 'UTF8'; SELECT count(prism.publish('plain', 'x', U&'\00e9' || n, U&'{"caf\00e9": "x"}')) FROM generate_series(1, 3) AS n};
+my $wanted = join ' ', map { "\xc3\xa9$_\{\"caf\xc3\xa9\": \"x\"}" } 1 .. 3;
+$wanted =~ s/\\//g;
+$node->safe_psql('latin', $three);
+is($node->safe_psql('latin', $texts), $wanted, 'keys and headers in Latin 1');
+copy_to('latin', 'latin_in_utf8', 'UTF8');
+is($node->safe_psql('latin_in_utf8', $texts), $wanted, 'in a copy in UTF-8');
+$node->safe_psql('latin_in_utf8', $three);
+copy_to('latin_in_utf8', 'back_in_latin', 'LATIN1');
+is($node->safe_psql('back_in_latin', $texts), "$wanted $wanted", 'from a copy in UTF-8 to one in Latin 1');
+
 # Without the library in shared_preload_libraries nothing is made that could not work.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->restart;
