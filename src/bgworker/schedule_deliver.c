@@ -7,7 +7,8 @@
  * are merged by due time; among equals the journal's order, that of the
  * commits, decides.  That holds within a topic.  Between topics a turn is
  * divided: each has its share first, and what is left goes by time.  So a topic
- * of which a million messages are due holds up no other one.
+ * of which a million messages are due holds up no other one.  When more topics
+ * are due than a transaction can publish to, they take turns.
  *
  * src/bgworker/schedule_deliver.c
  *
@@ -48,7 +49,7 @@ static binaryheap *open_sources(PrismTurn *turn, List **sources);
 static bool is_for_turn(const PrismTurn *turn, PrismDelayLine *line);
 static void add_source(List **sources, PrismDelayLine *line);
 static void add_ready_sources(PrismTurn *turn, List **sources);
-static int	topics_of(const List *sources);
+static int	choose_topics(PrismTurn *turn, const List *sources);
 static bool has_had_its_share(PrismTurn *turn, const Source *source, int topics);
 static bool advance(PrismTurn *turn, Source *source);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
@@ -65,7 +66,7 @@ prism_turn_deliver(PrismTurn *turn)
 	List	   *left = NIL;		/* ready messages that this turn does not publish */
 	List	   *satisfied = NIL;	/* sources whose topics have had their share */
 	binaryheap *heap = open_sources(turn, &sources);
-	int			topics = topics_of(sources);
+	int			topics = choose_topics(turn, sources);
 	ListCell   *cell;
 
 	turn->bytes = 0;
@@ -211,15 +212,34 @@ add_ready_sources(PrismTurn *turn, List **sources)
 	}
 }
 
+/* Those that have this turn: all, or as many as can, by number behind those of the turn before. Returns how many. */
 static int
-topics_of(const List *sources)
+choose_topics(PrismTurn *turn, const List *sources)
 {
+	int			max = prism_max_topics_per_transaction - 1; /* one is left for the journal */
 	List	   *topics = NIL;
+	int			first = 0;
+	int			count;
 	ListCell   *cell;
 
 	foreach(cell, sources)
-		topics = list_append_unique_int(topics, ((Source *) lfirst(cell))->topic_id);
-	return list_length(topics);
+	{
+		const PrismTarget *target = prism_turn_target(turn, ((Source *) lfirst(cell))->topic_id);
+
+		if (target->state == PRISM_TARGET_HERE)
+			topics = list_append_unique_int(topics, target->topic_id);
+	}
+	count = list_length(topics);
+	if (count <= max)
+		return count;
+
+	list_sort(topics, list_int_cmp);
+	while (first < count && list_nth_int(topics, first) <= turn->served)
+		first++;
+	for (int i = max; i < count; i++)
+		prism_turn_target(turn, list_nth_int(topics, (first + i) % count))->passed_over = true;
+	turn->served = list_nth_int(topics, (first + max - 1) % count);
+	return max;
 }
 
 static bool
@@ -319,8 +339,7 @@ begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source)
 {
 	int64		messages = source->line != NULL ? source->line->waiting : source->ready_end - source->ready_at;
 
-	/* one is left for the journal */
-	if (turn->publishes >= prism_max_topics_per_transaction - 1)
+	if (target->passed_over)
 	{
 		turn->more = true;
 		return false;

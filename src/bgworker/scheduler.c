@@ -67,6 +67,7 @@ typedef struct Scheduler
 	int			sorted_first;	/* turns in a row that only sorted, for the order */
 	Care		care;
 	int32		last_alone;		/* the last topic that had its turn alone */
+	int32		served;			/* when not all can be published to in one turn: the last one that was */
 } Scheduler;
 
 typedef struct TurnOf
@@ -225,6 +226,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 		load(scheduler, turn);
 	turn->state = scheduler->state;
 	turn->buckets = &scheduler->buckets;
+	turn->served = scheduler->served;
 	prism_delay_share_needed(turn->journal, prism_delay_state_needed_from(turn->state));
 
 	hear_news(scheduler, turn, &news);
@@ -252,6 +254,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 			prism_turn_deliver(turn);
 		prism_turn_close_writers(turn);
 	}
+	scheduler->served = turn->served;
 	if (turn->changed)
 		prism_delay_state_append(turn->state, turn->journal);
 	retire_buckets(scheduler, turn);	/* behind the record that says that nothing of them waits */

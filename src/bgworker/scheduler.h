@@ -27,6 +27,7 @@ typedef struct PrismTarget
 	int32		topic_id;
 	PrismTargetState state;
 	PrismTopic *topic;			/* NULL: it cannot be used */
+	bool		passed_over;	/* others have this turn, as more are due than can be published to */
 	int64		published;		/* by this turn */
 	int64		bytes;			/* of them */
 
@@ -71,10 +72,14 @@ typedef struct PrismTurn
 
 	List	   *targets;		/* of PrismTarget */
 	int			publishes;		/* how many of them do */
+	int32		served;			/* when not all could: the last topic, by number, of the turn before, and then of this one */
 	bool		publishing;		/* a failure may be that of one of them */
 	List	   *writers;		/* open buckets */
 	PrismReadyMessage *ready;
 	int			ready_count;
+	int			sorted;			/* messages of the journal */
+	int			sort_max;		/* how many may be, at this moment, and how many bytes */
+	int64		sort_bytes_max;
 	bool		bucket_made;
 	bool		bucket_retired;
 	int			moved;			/* messages published */

@@ -151,9 +151,9 @@ prism_delay_unseal(PrismMessage *record)
  * for any is told that there may be one, as nobody wakes him for it later.
  */
 static bool
-is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
+is_unsorted(PrismTopic *journal, PrismDelayState *state, int32 topic_id)
 {
-	PrismReader *reader = prism_reader_open(journal, from);
+	PrismReader *reader = prism_reader_open(journal, state->position);
 	PrismMessage message;
 	bool		found = false;
 
@@ -163,7 +163,7 @@ is_unsorted(PrismTopic *journal, int64 from, int32 topic_id)
 
 		CHECK_FOR_INTERRUPTS();
 		found = prism_reader_damage(reader) == NULL && prism_delay_peek(&message, &entry) == PRISM_DELAY_PUBLISH &&
-			(topic_id == 0 || entry.topic_id == topic_id);
+			(topic_id == 0 || entry.topic_id == topic_id) && !prism_delay_state_is_sorted(state, entry.topic_id, message.offset);
 	}
 	if (topic_id == 0 && prism_reader_stable(reader) < prism_counter_peek(journal->counter))
 		found = true;
@@ -179,7 +179,7 @@ is_waiting(PrismTopic *journal, int32 topic_id)
 
 	if (state == NULL)
 		return topic_id == 0;	/* the scheduler says what is missing */
-	waits = prism_delay_state_waiting(state, topic_id) || is_unsorted(journal, state->position, topic_id);
+	waits = prism_delay_state_waiting(state, topic_id) || is_unsorted(journal, state, topic_id);
 	prism_delay_state_free(state);
 	return waits;
 }

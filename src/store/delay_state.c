@@ -20,12 +20,15 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define RECORD_VERSION 1
-/* Version, whether it is full, position; then lines. */
-#define RECORD_HEAD_BYTES (2 + 8)
+#define RECORD_VERSION 2
+/* Version, whether it is full, the two positions, how many topics are behind; then these, then lines. */
+#define RECORD_HEAD_BYTES (2 + 2 * 8 + 4)
+#define RECORD_BEHIND_BYTES (4 + 8)
 #define RECORD_LINE_BYTES (2 * 4 + 3 * 8)
 /* So many records behind the last full one: loading reads no more, and they cost little beside it. */
 #define RECORDS_MAX 256
+/* Every record tells all of them. */
+#define BEHIND_MAX 1000
 
 /* ---------- memory ---------- */
 
@@ -41,6 +44,18 @@ make_lines(PrismDelayState *state)
 	state->lines = hash_create("prism delayed messages", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+static void
+make_behind(PrismDelayState *state)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(int32),
+		.entrysize = sizeof(PrismDelayBehind),
+		.hcxt = state->mcxt,
+	};
+
+	state->behind = hash_create("prism topics behind", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 static PrismDelayState *
 make_state(void)
 {
@@ -51,6 +66,7 @@ make_state(void)
 	state->mcxt = mcxt;
 	state->full_at = -1;
 	make_lines(state);
+	make_behind(state);
 	return state;
 }
 
@@ -104,7 +120,66 @@ prism_delay_state_waiting(PrismDelayState *state, int32 topic_id)
 	return false;
 }
 
+/* ---------- topics that are left behind ---------- */
+
+bool
+prism_delay_state_is_sorted(PrismDelayState *state, int32 topic_id, int64 offset)
+{
+	PrismDelayBehind *behind;
+
+	if (offset < state->position)
+		return true;
+	if (offset >= state->ahead)
+		return false;
+	behind = hash_search(state->behind, &topic_id, HASH_FIND, NULL);
+	return behind == NULL || offset < behind->from;
+}
+
+bool
+prism_delay_state_is_behind(PrismDelayState *state, int32 topic_id)
+{
+	return hash_search(state->behind, &topic_id, HASH_FIND, NULL) != NULL;
+}
+
+bool
+prism_delay_state_leave_behind(PrismDelayState *state, int32 topic_id, int64 from)
+{
+	PrismDelayBehind *behind;
+
+	if (hash_get_num_entries(state->behind) >= BEHIND_MAX)
+		return false;
+	behind = hash_search(state->behind, &topic_id, HASH_ENTER, NULL);
+	behind->from = from;
+	return true;
+}
+
+void
+prism_delay_state_catch_up(PrismDelayState *state)
+{
+	state->position = state->ahead;
+	if (hash_get_num_entries(state->behind) > 0)
+	{
+		hash_destroy(state->behind);
+		make_behind(state);
+	}
+}
+
 /* ---------- records ---------- */
+
+static void
+put_behind(StringInfo record, PrismDelayState *state)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayBehind *behind;
+
+	pq_sendint32(record, hash_get_num_entries(state->behind));
+	hash_seq_init(&status, state->behind);
+	while ((behind = hash_seq_search(&status)) != NULL)
+	{
+		pq_sendint32(record, behind->topic_id);
+		pq_sendint64(record, behind->from);
+	}
+}
 
 static void
 put_lines(StringInfo record, PrismDelayState *state, bool full)
@@ -138,6 +213,8 @@ append_record(PrismTopic *journal, PrismDelayState *state, bool full)
 	pq_sendbyte(&record, RECORD_VERSION);
 	pq_sendbyte(&record, full);
 	pq_sendint64(&record, state->position);
+	pq_sendint64(&record, state->ahead);
+	put_behind(&record, state);
 	put_lines(&record, state, full);
 	payload = pq_endtypsend(&record);
 
@@ -216,22 +293,64 @@ line_is_sound(StringInfo record)
 		sequence >= 0 && waiting >= 0;
 }
 
+static bool
+behind_is_sound(StringInfo record)
+{
+	int32		topic_id = pq_getmsgint(record, 4);
+	int64		from = pq_getmsgint64(record);
+
+	return topic_id > 0 && from >= 0;
+}
+
 /* The record is as append_record() writes it. */
 static bool
 is_sound(StringInfoData record)
 {
 	int64		position;
+	int64		ahead;
+	uint32		behind;
+	int			lines_bytes;
 
-	if (record.len < RECORD_HEAD_BYTES || (record.len - RECORD_HEAD_BYTES) % RECORD_LINE_BYTES != 0 ||
-		pq_getmsgbyte(&record) != RECORD_VERSION || (uint8) pq_getmsgbyte(&record) > 1)
+	if (record.len < RECORD_HEAD_BYTES || pq_getmsgbyte(&record) != RECORD_VERSION || (uint8) pq_getmsgbyte(&record) > 1)
 		return false;
 	position = pq_getmsgint64(&record);
+	ahead = pq_getmsgint64(&record);
+	behind = pq_getmsgint(&record, 4);
+	if (ahead < position || behind > BEHIND_MAX)
+		return false;
+	lines_bytes = record.len - RECORD_HEAD_BYTES - (int) behind * RECORD_BEHIND_BYTES;
+	if (lines_bytes < 0 || lines_bytes % RECORD_LINE_BYTES != 0)
+		return false;
+	for (uint32 i = 0; i < behind; i++)
+	{
+		if (!behind_is_sound(&record))
+			return false;
+	}
 	while (record.cursor < record.len)
 	{
 		if (!line_is_sound(&record))
 			return false;
 	}
 	return position >= 0;
+}
+
+/* Each record tells all of them. */
+static void
+read_behind(PrismDelayState *state, StringInfo record)
+{
+	int			count = pq_getmsgint(record, 4);
+
+	if (hash_get_num_entries(state->behind) > 0)
+	{
+		hash_destroy(state->behind);
+		make_behind(state);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		int32		topic_id = pq_getmsgint(record, 4);
+
+		(void) prism_delay_state_leave_behind(state, topic_id, pq_getmsgint64(record));
+	}
 }
 
 /* False: the record is damaged. */
@@ -260,6 +379,8 @@ read_record(PrismDelayState *state, int64 at, bytea *payload)
 		state->records++;
 
 	state->position = pq_getmsgint64(&record);
+	state->ahead = pq_getmsgint64(&record);
+	read_behind(state, &record);
 	while (record.cursor < record.len)
 	{
 		int32		bucket_id = pq_getmsgint(&record, 4);

@@ -7,6 +7,11 @@
  * of due times, so a place in it (due time, and among equals the position in
  * the journal) says what has been delivered.
  *
+ * The journal is sorted in its order, but for topics of which there is so much
+ * that others would wait for it: they are left behind, and what lies ahead is
+ * sorted without them.  So a message is sorted when it lies below the position,
+ * or below 'ahead' and its topic was not left behind before it.
+ *
  * The state is written to the journal itself, by the transaction that moves
  * messages: a record tells the lines that have changed, every so often all of
  * them.  It is rebuilt from the last full record and those behind it.
@@ -53,10 +58,19 @@ typedef struct PrismDelayLine
 	PrismInstant held_until;		/* its topic is busy: not before */
 } PrismDelayLine;
 
+/* A topic that is left behind. */
+typedef struct PrismDelayBehind
+{
+	int32		topic_id;		/* hash key; must be first */
+	int64		from;			/* its messages below were sorted with the others */
+} PrismDelayBehind;
+
 typedef struct PrismDelayState
 {
 	MemoryContext mcxt;
 	int64		position;		/* in the journal: what lies below is delivered or in a bucket */
+	int64		ahead;			/* likewise, but for the topics that are left behind; not below position */
+	HTAB	   *behind;			/* of PrismDelayBehind; empty when the two are equal */
 	HTAB	   *lines;			/* of PrismDelayLine */
 	int64		full_at;		/* position of the last full record */
 	int			records;		/* behind it */
@@ -82,6 +96,17 @@ extern PrismDelayLine *prism_delay_state_find(PrismDelayState *state, int32 buck
 
 /* Messages of the topic (0: any) wait in buckets. */
 extern bool prism_delay_state_waiting(PrismDelayState *state, int32 topic_id);
+
+/* The message of the topic at this place of the journal is delivered or in a bucket. */
+extern bool prism_delay_state_is_sorted(PrismDelayState *state, int32 topic_id, int64 offset);
+
+/* The topic is left behind. */
+extern bool prism_delay_state_is_behind(PrismDelayState *state, int32 topic_id);
+
+/* From here on the topic is left behind.  False: there are too many of them. */
+extern bool prism_delay_state_leave_behind(PrismDelayState *state, int32 topic_id, int64 from);
+/* None is any more: the position is where 'ahead' is. */
+extern void prism_delay_state_catch_up(PrismDelayState *state);
 
 /* Append a record of what has changed; when this transaction fails, load the state anew. */
 extern void prism_delay_state_append(PrismDelayState *state, PrismTopic *journal);

@@ -4,7 +4,7 @@ use lib "$FindBin::RealBin/../lib";
 use PrismTest;
 
 shift_clock(0);
-my $node = prism_node('main', conf => "prism.enabled = off\n");
+my $node = prism_node('main', conf => "prism.enabled = off\nprism.max_topics_per_transaction = 3\n");
 sub sql { return $node->safe_psql('postgres', shift) }
 
 # A month without workers: messages of every hour of it are late, more of them than one turn delivers.
@@ -53,5 +53,47 @@ is(sql(qq{SELECT (SELECT created_at FROM prism.read('other')) < (SELECT max(crea
 	'a message is not kept back by many of another topic');
 is(sql(qq{SELECT count(*) FROM (SELECT convert_from(payload, 'UTF8')::int - row_number() OVER (ORDER BY "position") AS d FROM prism.read('late', $last, 10000)) s WHERE d <> 0}), 0,
 	'which come in their order');
+
+# Nor does it when both lie in the journal, the many before.
+sub publish_unseen
+{
+	my ($day, $statements) = @_;
+	$node->append_conf('postgresql.conf', 'prism.enabled = off');
+	$node->reload;
+	wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism scheduler'}, 0);
+	sql($statements);
+	shift_clock($day * 86400);
+	$node->append_conf('postgresql.conf', 'prism.enabled = on');
+	$node->reload;
+}
+
+sub next_position { return sql("SELECT next_position FROM prism.topics WHERE topic = '$_[0]'") }
+sub in_order { return sql(qq{SELECT count(*), count(*) FILTER (WHERE convert_from(payload, 'UTF8')::int <> row_number) FROM (SELECT payload, row_number() OVER (ORDER BY "position") FROM prism.read('$_[0]', $_[1], 100000)) s}) }
+
+$last = next_position('late');
+my $last_other = next_position('other');
+publish_unseen(32, q{
+	SELECT count(prism.publish('late', n::text, deliver_at => now() + interval '1 minute')) FROM generate_series(1, 40000) n;
+	SELECT prism.publish('other', 'x', deliver_at => now() + interval '1 minute')});
+wait_for_value($node, "SELECT count(*) FROM prism.read('other', $last_other)", 1);
+$node->stop('immediate');
+$node->start;
+wait_for_value($node, "SELECT count(*) >= 40000 FROM prism.read('late', $last, 100000)");
+cmp_ok(sql(qq{SELECT count(*) FROM prism.read('late', $last, 100000) WHERE created_at < (SELECT created_at FROM prism.read('other', $last_other))}), '<=', 1000,
+	'a message that lies in the journal behind 40,000 of another namespace overtakes them');
+is(in_order('late', $last), '40000|0', 'which come once and in their order, with the server killed meanwhile');
+
+# More topics are due than a transaction can publish to (two): they take turns.
+sql(q{SELECT prism.apply('{name: many, client_api: queue}')});
+($last, $last_other) = (next_position('late'), next_position('other'));
+publish_unseen(33, q{
+	SELECT count(prism.publish('late', n::text, deliver_at => now() + interval '1 minute')),
+		count(prism.publish('many', n::text, deliver_at => now() + interval '1 minute')) FROM generate_series(1, 5000) n;
+	SELECT prism.publish('other', 'x', deliver_at => now() + interval '2 minutes')});
+wait_for_value($node, "SELECT (SELECT count(*) FROM prism.read('late', $last, 100000)) + (SELECT count(*) FROM prism.read('many', 0, 100000))", 10000);
+is(sql(qq{SELECT (SELECT created_at FROM prism.read('other', $last_other)) < (SELECT min(c) FROM (
+	SELECT max(created_at) AS c FROM prism.read('late', $last, 100000) UNION ALL SELECT max(created_at) FROM prism.read('many', 0, 100000)) s)}), 't',
+	'with more topics due than a transaction can publish to, each has its turn');
+is(in_order('late', $last), '5000|0', 'in order');
 
 done_testing();
