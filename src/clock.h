@@ -70,9 +70,15 @@ prism_clock_difference(void)
 
 /* For views, and for what outlives the server.  0 and PRISM_NEVER stay what they are. */
 static inline TimestampTz
+prism_instant_time_by(PrismInstant instant, int64 difference)
+{
+	return instant == 0 || instant == PRISM_NEVER ? instant : instant + difference;
+}
+
+static inline TimestampTz
 prism_instant_time(PrismInstant instant)
 {
-	return instant == 0 || instant == PRISM_NEVER ? instant : instant + prism_clock_difference();
+	return prism_instant_time_by(instant, prism_clock_difference());
 }
 
 #endif							/* PRISM_CLOCK_H */

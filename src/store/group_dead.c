@@ -34,13 +34,13 @@ static void
 write_dead_letter(PrismGroupRef *ref, const PrismDead *dead, const char *reason)
 {
 	/* told by the wall clock once: read twice, the last could come before the first */
-	TimestampTz last_failure = prism_instant_time(dead->last_failure);
+	int64		difference = prism_clock_difference();
 	PrismDeadLetter letter = {
 		.group = ref->name,
 		.reason = reason != NULL ? reason : psprintf("given up in attempt %d", dead->attempts),
 		.attempts = dead->attempts,
-		.first_failure = last_failure - (dead->first_failure != 0 ? dead->last_failure - dead->first_failure : 0),
-		.last_failure = last_failure
+		.first_failure = prism_instant_time_by(dead->first_failure != 0 ? dead->first_failure : dead->last_failure, difference),
+		.last_failure = prism_instant_time_by(dead->last_failure, difference)
 	};
 	/* of its own: a call makes as many as the window holds, of any size */
 	MemoryContext letter_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism dead letter", ALLOCSET_SMALL_SIZES);
