@@ -60,11 +60,15 @@ $node->append_conf('postgresql.conf', line_to_set('workers'));
 $node->reload;
 # the logical replication launcher, prism's launcher and its manager fill the three places
 wait_for_value($node, q{SELECT state = 'error' FROM prism.doctor() WHERE item = 'max_worker_processes'});
-take_line('max_worker_processes', 'max_worker_processes = 5');
+# the manager asks for the others one after the other
+my $processes = line_to_set('max_worker_processes');
+like($processes, qr/^max_worker_processes = [45]$/, "the doctor's line for max_worker_processes");
+$node->append_conf('postgresql.conf', $processes);
+$node->restart;
 wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE state = 'running' AND kind IN ('launcher', 'manager', 'maintainer')}, 3);
 is(doctor('max_worker_processes'), 'ok', 'with that line all workers run');
 
-$node->append_conf('postgresql.conf', 'prism.max_topics = 8');
+$node->append_conf('postgresql.conf', "prism.max_topics = 8\nmax_worker_processes = 16");
 $node->restart;
 $node->safe_psql('postgres', q{SELECT prism.apply(E'namespaces:\n' || string_agg('- name: more' || i, E'\n')) FROM generate_series(1, 5) i});
 is(doctor('prism.max_topics'), 'error', 'all topics are in use');
