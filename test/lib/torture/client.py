@@ -6,7 +6,7 @@ import time
 import pq
 
 # What any statement may meet while processes are cancelled, ended and killed; 40002 is commit_fault's.
-COMMON = {"57P01", "57P02", "57P03", "08006", "08003", "40001", "40P01", "40002"}
+COMMON = {"57P01", "57P02", "57P03", "08006", "08003", "40001", "40P01", "40002", "55P03"}	# 55P03: a namespace is being changed for longer than five seconds
 CANCELLED = "57014"
 
 
