@@ -15,6 +15,7 @@
 #include "query.h"
 
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -64,4 +65,18 @@ prism_query_latest(const char *statement, int parameters, Oid *types, Datum *val
 	PushActiveSnapshot(GetLatestSnapshot());
 	run(statement, parameters, types, values, NULL, true, rows_max);
 	PopActiveSnapshot();
+}
+
+void
+prism_query_generated(const char *query, int parameters, Oid *types, Datum *values)
+{
+	SPITupleTable *statements;
+
+	CommandCounterIncrement();
+	prism_query_latest(query, parameters, types, values, 0);
+	statements = SPI_tuptable;
+	for (uint64 i = 0; i < statements->numvals; i++)
+		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
+	SPI_freetuptable(statements);
+	CommandCounterIncrement();
 }

@@ -36,4 +36,7 @@ extern void prism_query_read(const char *statement, int parameters, Oid *types, 
  */
 extern void prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
 
+/* Run the statements that a query returns, one a row; it sees what is there now, what this transaction has done included. */
+extern void prism_query_generated(const char *query, int parameters, Oid *types, Datum *values);
+
 #endif							/* PRISM_QUERY_H */

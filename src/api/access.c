@@ -48,7 +48,6 @@ static void change_right(FunctionCallInfo fcinfo, bool grant);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
 static void query_latest(const char *query, int parameters, Oid *types, Datum *values);
-static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
 
 char *
 prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
@@ -311,7 +310,7 @@ prism_access_sync_role(Oid role)
 		return;
 	/* others may have been at it until now */
 	prism_access_lock_shared_objects();
-	run_generated(role_statements, 1, types, values);
+	prism_query_generated(role_statements, 1, types, values);
 }
 
 /*
@@ -342,7 +341,7 @@ prism_access_sync_outbox(int32 namespace_id, const char *table)
 		ObjectIdGetDatum(prism_access_view(namespace_id)), CStringGetTextDatum(table)
 	};
 
-	run_generated(outbox_statements, lengthof(types), types, values);
+	prism_query_generated(outbox_statements, lengthof(types), types, values);
 }
 
 /* What holds now, also for a transaction that sees what held when it began: rights are given and taken by what there is. */
@@ -350,21 +349,5 @@ static void
 query_latest(const char *query, int parameters, Oid *types, Datum *values)
 {
 	CommandCounterIncrement();
-	PushActiveSnapshot(GetLatestSnapshot());
-	prism_query_read(query, parameters, types, values, 0);
-	PopActiveSnapshot();
-}
-
-/* Run the statements that a query returns. */
-static void
-run_generated(const char *query, int parameters, Oid *types, Datum *values)
-{
-	SPITupleTable *statements;
-
-	query_latest(query, parameters, types, values);
-	statements = SPI_tuptable;
-	for (uint64 i = 0; i < statements->numvals; i++)
-		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
-	SPI_freetuptable(statements);
-	CommandCounterIncrement();
+	prism_query_latest(query, parameters, types, values, 0);
 }

@@ -40,7 +40,6 @@
 PG_FUNCTION_INFO_V1(prism_guard_table);
 PG_FUNCTION_INFO_V1(prism_own_schemas);
 
-static void run_generated(const char *query, int parameters, Oid *types, Datum *values);
 
 /* Statements that begin the rights anew of one relation ($1), or of all that is in prism's schemas (0). */
 static const char rights_query[] =
@@ -110,9 +109,9 @@ prism_own_relation(Oid relid)
 	depend_on_extension(relid);
 	SPI_connect();
 	if (has_rights_entry(relid))
-		run_generated(rights_query, 1, &type, &value);
+		prism_query_generated(rights_query, 1, &type, &value);
 	if (get_rel_relkind(relid) == RELKIND_RELATION)
-		run_generated(guard_query, 1, &type, &value);
+		prism_query_generated(guard_query, 1, &type, &value);
 	SPI_finish();
 	CommandCounterIncrement();
 }
@@ -128,7 +127,7 @@ prism_own_restored(Oid relid)
 	if (get_rel_relkind(relid) != RELKIND_VIEW && has_rights_entry(relid))
 	{
 		SPI_connect();
-		run_generated(rights_query, 1, &type, &value);
+		prism_query_generated(rights_query, 1, &type, &value);
 		SPI_finish();
 	}
 }
@@ -148,19 +147,6 @@ prism_is_guarded(Oid relid)
 	return found;
 }
 
-/* Run the statements that a query returns. */
-static void
-run_generated(const char *query, int parameters, Oid *types, Datum *values)
-{
-	SPITupleTable *statements;
-
-	prism_query(query, parameters, types, values, NULL);
-	statements = SPI_tuptable;
-	for (uint64 i = 0; i < statements->numvals; i++)
-		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
-	SPI_freetuptable(statements);
-}
-
 /* For the end of the install script, which grants what is granted behind it. */
 Datum
 prism_own_schemas(PG_FUNCTION_ARGS)
@@ -169,8 +155,8 @@ prism_own_schemas(PG_FUNCTION_ARGS)
 	Datum		all = ObjectIdGetDatum(InvalidOid);
 
 	SPI_connect();
-	run_generated(rights_query, 1, &type, &all);
-	run_generated(guard_query, 1, &type, &all);
+	prism_query_generated(rights_query, 1, &type, &all);
+	prism_query_generated(guard_query, 1, &type, &all);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
