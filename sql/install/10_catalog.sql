@@ -74,9 +74,11 @@ CREATE TABLE prism.sink (
     server   name,
     config   jsonb NOT NULL,
     paused   boolean NOT NULL DEFAULT false,
+    any_endpoint boolean NOT NULL DEFAULT false,
     UNIQUE (topic_id, backend)
 );
 COMMENT ON TABLE prism.sink IS 'Where the messages of a topic are carried to';
+COMMENT ON COLUMN prism.sink.any_endpoint IS 'a superuser wrote its config: brokers named there may lead to any address, whatever prism.allowed_endpoints says';
 COMMENT ON COLUMN prism.sink.server IS 'how the foreign server was called, for people: which it is says prism_log.sink_<sink_id>; NULL: the endpoint stands in config';
 
 -- A sink's server is that of the foreign table prism_log.sink_<sink_id>, which is there for nothing else: so DROP SERVER

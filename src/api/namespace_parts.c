@@ -232,7 +232,7 @@ make_sink(PrismNamespaceWork *work)
 		prism_sink_drop(work->topic_id);
 	}
 	if (config != NULL)
-		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config);
+		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config, superuser());
 }
 
 /* ---------- consumer groups ---------- */

@@ -73,6 +73,7 @@ typedef struct PrismServer
 	const char *identity;		/* uuid of this installation, as text: part of ids that outlive us */
 	const char *incarnation;	/* random, new in each worker process: part of position metadata */
 	List	   *options;		/* of PrismOption: server's, then user mapping's (secrets) */
+	const char *allowed;		/* patterns for addresses that the other side names; NULL: any */
 } PrismServer;
 
 /* Where the messages of one topic go. */

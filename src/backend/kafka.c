@@ -5,6 +5,7 @@
  *
  *		kafka_conf.c		options to librdkafka's configuration
  *		kafka_client.c		birth and end of a librdkafka handle
+ *		kafka_resolve.c		which addresses it may go to
  *		kafka_send.c		a message becomes a record
  *		kafka_event.c		receipts, errors and log lines come in
  *		kafka_call.c		calls that block, in a thread of their own:
@@ -88,6 +89,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 	KafkaConn  *kafka = MemoryContextAllocZero(mcxt, sizeof(KafkaConn));
 	PrismHandle *handle = prism_handle_new(mcxt);
 	rd_kafka_conf_t *conf;
+	char	   *allowed;
 	char		text[32];
 
 	prism_handles_at_exit(kafka_clients_wait);
@@ -96,14 +98,21 @@ open_connection(const PrismServer *server, const char *transactional_id,
 	kafka->transactional = transactional_id != NULL;
 	kafka->server_name = MemoryContextStrdup(mcxt, server->name);
 
+	allowed = kafka_allowed_addresses(server);
 	conf = kafka_conf_new(server, transactional_id, error);
 	if (conf == NULL)
+	{
+		kafka_clean(error);		/* the option's value is repeated there, in UTF-8 */
 		return NULL;
+	}
 	kafka->compresses = strcmp(setting(conf, "compression.type", text, sizeof(text)), "none") != 0;
 	kafka->batch_bytes = strtoll(setting(conf, "batch.size", text, sizeof(text)), NULL, 10);
-	kafka->client = kafka_client_new(conf, error);
+	kafka->client = kafka_client_new(conf, allowed, error);
 	if (kafka->client == NULL)
+	{
+		kafka_clean(error);
 		return NULL;
+	}
 	prism_handle_hold(handle, release_connection, kafka);
 	return &kafka->conn;
 }
@@ -205,6 +214,7 @@ position_read(PrismConn *conn, const PrismTarget *target, int64 *position, char 
 	{
 		*position = job.position;
 		strlcpy(metadata, job.metadata, PRISM_ERROR_BYTES);
+		kafka_clean(metadata);
 	}
 	return outcome;
 }

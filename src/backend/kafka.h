@@ -10,7 +10,8 @@
  *	  (kafka_call.c).  It knows KafkaClient and its KafkaJob alone, both
  *	  malloc'd, and calls no function of PostgreSQL.
  *	- librdkafka's threads reach us through KafkaClient's event queue and file
- *	  descriptor, and through one callback that counts (kafka_client.c).
+ *	  descriptor, through one callback that counts (kafka_client.c), and through
+ *	  one that refuses addresses (kafka_resolve.c).
  *
  * src/backend/kafka.h
  *
@@ -32,6 +33,7 @@
 #define KAFKA_GROUP_BYTES 256
 #define KAFKA_METADATA_BYTES 4096	/* the broker's limit for the metadata of an offset */
 #define KAFKA_CLOSING_MAX 16	/* connections whose threads have not ended yet */
+#define KAFKA_ADDRESS_BYTES 320	/* a host and a port, however odd */
 #define KAFKA_CALL_MS 5000		/* how long a caller stays in one call of librdkafka */
 
 typedef enum KafkaOperation
@@ -91,6 +93,9 @@ typedef struct KafkaClient
 	int			event_fd;		/* readable: the queue or a caller has something */
 	pg_atomic_uint32 sockets_closed;	/* counted by librdkafka's threads */
 	pg_atomic_uint32 closing;	/* callers give up at their next step */
+	char	   *allowed;		/* addresses to go to, as of prism.allowed_endpoints; NULL: any. Never changes */
+	pthread_mutex_t refused_lock;	/* protects what follows */
+	char		refused[KAFKA_ADDRESS_BYTES];	/* the last address that was not allowed, until it is asked for */
 	KafkaCaller transaction;	/* fence, commit, abort */
 	KafkaCaller admin;			/* topics and positions: a slow topic must not delay a commit */
 } KafkaClient;
@@ -118,11 +123,12 @@ typedef struct KafkaConn
 	uint32		sockets_closed_known;	/* when we fenced */
 	const char *server_name;
 	int64		batch_bytes;	/* batch.size */
+	char		refused[KAFKA_ADDRESS_BYTES];	/* the last address of a broker that was not allowed */
 	char		last_event[PRISM_ERROR_BYTES];	/* the last error librdkafka told without being asked */
 } KafkaConn;
 
 /* kafka_client.c: birth and end of a client */
-extern KafkaClient *kafka_client_new(rd_kafka_conf_t *conf, char *error);
+extern KafkaClient *kafka_client_new(rd_kafka_conf_t *conf, const char *allowed, char *error);
 extern void kafka_client_close(void *client);
 extern void kafka_clients_wait(void);
 extern int	kafka_clients_closing(void);
@@ -149,11 +155,17 @@ extern void kafka_job_fence(KafkaClient *client, KafkaJob *job);
 extern void kafka_job_commit(KafkaClient *client, KafkaJob *job);
 extern void kafka_job_abort(KafkaClient *client, KafkaJob *job);
 
+/* kafka_resolve.c */
+extern char *kafka_allowed_addresses(const PrismServer *server);
+extern void kafka_watch_addresses(KafkaClient *client, rd_kafka_conf_t *conf);
+extern bool kafka_refused_address(KafkaClient *client, char *address);
+
 /* kafka_error.c */
 extern PrismOutcome kafka_outcome(rd_kafka_resp_err_t code);
 extern const char *kafka_advice(rd_kafka_resp_err_t code);	/* NULL: its text says it all */
 
 /* kafka_event.c */
+extern void kafka_clean(char *text);
 extern void kafka_serve(KafkaConn *kafka);
 extern int	kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 extern PrismOutcome kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format, ...) pg_attribute_printf(3, 4);

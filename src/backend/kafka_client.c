@@ -69,16 +69,28 @@ kafka_wake(KafkaClient *client)
 	(void) written;				/* a full counter is readable just as well */
 }
 
+static void
+free_client(KafkaClient *client)
+{
+	free(client->allowed);
+	free(client);
+}
+
 /*
  * Takes over conf.  NULL and error when librdkafka refuses it.  Nothing of
  * PostgreSQL is allocated, so nothing is lost by an error in the caller.
  */
 KafkaClient *
-kafka_client_new(rd_kafka_conf_t *conf, char *error)
+kafka_client_new(rd_kafka_conf_t *conf, const char *allowed, char *error)
 {
 	KafkaClient *client = calloc(1, sizeof(KafkaClient));
 	sigset_t	saved;
 
+	if (client != NULL && allowed != NULL && (client->allowed = strdup(allowed)) == NULL)
+	{
+		free_client(client);
+		client = NULL;
+	}
 	if (client == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -90,6 +102,7 @@ kafka_client_new(rd_kafka_conf_t *conf, char *error)
 	client->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	rd_kafka_conf_set_opaque(conf, client);
 	rd_kafka_conf_set_closesocket_cb(conf, count_closed_socket);
+	kafka_watch_addresses(client, conf);
 
 	kafka_mask_signals(&saved);
 	if (client->event_fd >= 0)
@@ -102,7 +115,8 @@ kafka_client_new(rd_kafka_conf_t *conf, char *error)
 		rd_kafka_conf_destroy(conf);
 		if (client->event_fd >= 0)
 			close(client->event_fd);
-		free(client);
+		pthread_mutex_destroy(&client->refused_lock);
+		free_client(client);
 		return NULL;
 	}
 	rd_kafka_set_log_queue(client->rk, NULL);
@@ -132,7 +146,8 @@ destroy_client(void *arg)
 	rd_kafka_queue_destroy(client->queue);
 	rd_kafka_destroy(client->rk);
 	close(client->event_fd);
-	free(client);
+	pthread_mutex_destroy(&client->refused_lock);
+	free_client(client);
 
 	pthread_mutex_lock(&closing_lock);
 	closing_count--;

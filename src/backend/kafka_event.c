@@ -36,8 +36,9 @@ typedef struct LogKind
 
 static LogKind log_kinds[LOG_KINDS];
 
-static void
-clean(char *text)
+/* Before anybody here reads what librdkafka or a broker wrote. */
+void
+kafka_clean(char *text)
 {
 	prism_text_clean(text, GetDatabaseEncoding() == PG_UTF8);
 }
@@ -51,7 +52,7 @@ kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format,...)
 	va_start(arguments, format);
 	vsnprintf(kafka->conn.error, PRISM_ERROR_BYTES, format, arguments);
 	va_end(arguments);
-	clean(kafka->conn.error);
+	kafka_clean(kafka->conn.error);
 	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
 		kafka->conn.doubt = true;
 	return outcome;
@@ -109,12 +110,32 @@ handle_log(KafkaConn *kafka, rd_kafka_event_t *event)
 	{
 		strlcpy(facility, facility_own, sizeof(facility));
 		strlcpy(text, text_own, sizeof(text));
-		clean(text);
+		kafka_clean(text);
 	}
 	rd_kafka_event_destroy(event);
 	/* Warnings about the configuration speak of what prism itself sets. */
 	if (known && level <= LOG_WARNING && strcmp(facility, "CONFWARN") != 0)
 		write_log_line(kafka->server_name, facility, text);
+}
+
+/*
+ * A broker named an address that prism.allowed_endpoints does not allow.  It is
+ * asked for again with each attempt to connect; what can do without it goes on.
+ */
+static void
+tell_refusal(KafkaConn *kafka)
+{
+	char		address[KAFKA_ADDRESS_BYTES];
+
+	if (!kafka_refused_address(kafka->client, address))
+		return;
+	strlcpy(kafka->refused, address, sizeof(kafka->refused));
+	snprintf(kafka->last_event, sizeof(kafka->last_event),
+			 "a broker advertises \"%s\", which prism.allowed_endpoints does not match: "
+			 "have it added, or use a foreign server that a superuser owns", address);
+	kafka_clean(kafka->last_event);
+	strlcpy(kafka->conn.error, kafka->last_event, PRISM_ERROR_BYTES);
+	write_log_line(kafka->server_name, "REFUSED", kafka->last_event);
 }
 
 /*
@@ -128,8 +149,13 @@ handle_error(KafkaConn *kafka, rd_kafka_event_t *event)
 	char		fatal_text[PRISM_ERROR_BYTES];
 	rd_kafka_resp_err_t fatal_code;
 
-	strlcpy(kafka->last_event, rd_kafka_event_error_string(event), sizeof(kafka->last_event));
-	clean(kafka->last_event);
+	tell_refusal(kafka);
+	/* librdkafka does not know why an address has no numbers; we have told it. */
+	if (kafka->refused[0] == '\0' || strstr(rd_kafka_event_error_string(event), kafka->refused) == NULL)
+	{
+		strlcpy(kafka->last_event, rd_kafka_event_error_string(event), sizeof(kafka->last_event));
+		kafka_clean(kafka->last_event);
+	}
 	rd_kafka_event_destroy(event);
 
 	fatal_code = rd_kafka_fatal_error(kafka->client->rk, fatal_text, sizeof(fatal_text));
@@ -145,6 +171,7 @@ handle_error(KafkaConn *kafka, rd_kafka_event_t *event)
 void
 kafka_serve(KafkaConn *kafka)
 {
+	tell_refusal(kafka);
 	while (kafka->receipts == NULL)
 	{
 		rd_kafka_event_t *event = rd_kafka_queue_poll(kafka->client->queue, 0);

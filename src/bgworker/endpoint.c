@@ -8,9 +8,12 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "guc.h"
 #include "bgworker/forwarder.h"
 
 #include "common/hashfn.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -27,12 +30,21 @@ uint64
 prism_endpoint_generation(void)
 {
 	static bool registered = false;
+	static char *allowed = NULL;
 
 	if (!registered)
 	{
+		CacheRegisterSyscacheCallback(AUTHOID, endpoint_changed, (Datum) 0);	/* who is superuser */
 		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, endpoint_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(USERMAPPINGOID, endpoint_changed, (Datum) 0);
 		registered = true;
+	}
+	if (allowed == NULL || strcmp(allowed, prism_allowed_endpoints) != 0)
+	{
+		if (allowed != NULL)
+			pfree(allowed);
+		allowed = MemoryContextStrdup(TopMemoryContext, prism_allowed_endpoints);
+		endpoint_generation++;
 	}
 	return endpoint_generation;
 }
@@ -89,9 +101,27 @@ inline_options(const PrismSink *sink)
 	return options;
 }
 
-/* Fill forwarder->endpoint for the server of its sinks, one of which is given. In a transaction. */
+/*
+ * For what brokers advertise prism.allowed_endpoints holds where it held for
+ * what was written: not for a superuser's server, nor for brokers that a
+ * superuser named, even if others did as well.
+ */
+static bool
+goes_anywhere(List *sinks, const PrismSink *leading)
+{
+	ListCell   *cell;
+
+	if (OidIsValid(leading->server_oid))
+		return superuser_arg(GetForeignServer(leading->server_oid)->owner);
+	foreach(cell, sinks)
+		if (((const PrismSink *) lfirst(cell))->any_endpoint)
+			return true;
+	return false;
+}
+
+/* Fill forwarder->endpoint for the server of its sinks, one of which tells of it. In a transaction. */
 void
-prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
+prism_endpoint_load(PrismForwarder *forwarder, List *sinks, const PrismSink *sink)
 {
 	MemoryContext caller_cxt = MemoryContextSwitchTo(forwarder->mcxt);
 	PrismServer *endpoint = &forwarder->endpoint;
@@ -114,6 +144,8 @@ prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink)
 		forwarder->endpoint_id = inline_id(sink->brokers);
 	}
 	options_to_utf8(endpoint->options);
+	if (!goes_anywhere(sinks, sink))
+		endpoint->allowed = pstrdup(prism_allowed_endpoints);
 	MemoryContextSwitchTo(caller_cxt);
 }
 
@@ -123,7 +155,8 @@ prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringInfo fingerpri
 {
 	ListCell   *cell;
 
-	appendStringInfo(fingerprint, "%s\n", forwarder->endpoint.name);
+	appendStringInfo(fingerprint, "%s %s\n", forwarder->endpoint.name,
+					 forwarder->endpoint.allowed != NULL ? forwarder->endpoint.allowed : "anywhere");
 	foreach(cell, forwarder->endpoint.options)
 	{
 		const PrismOption *option = lfirst(cell);

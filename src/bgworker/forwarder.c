@@ -166,7 +166,7 @@ read_catalog(PrismForwarder *forwarder)
 	MemoryContextSwitchTo(forwarder->mcxt);
 	if (sinks != NIL)
 	{
-		prism_endpoint_load(forwarder, leading_sink(sinks));
+		prism_endpoint_load(forwarder, sinks, leading_sink(sinks));
 		MemoryContextSwitchTo(forwarder->mcxt);
 		forwarder->fingerprint = make_fingerprint(forwarder, sinks);
 	}

@@ -258,8 +258,8 @@ typedef struct PrismForwarder
 extern void prism_forwarder_finish_at_exit(PrismForwarder *forwarder);
 
 /* endpoint.c */
-extern void prism_endpoint_load(PrismForwarder *forwarder, const PrismSink *sink);
-/* Grows when a foreign server or a user mapping changes. */
+extern void prism_endpoint_load(PrismForwarder *forwarder, List *sinks, const PrismSink *sink);
+/* Grows when a foreign server, a user mapping, a role or prism.allowed_endpoints changes. */
 extern uint64 prism_endpoint_generation(void);
 extern void prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringInfo fingerprint);
 

@@ -34,6 +34,7 @@ typedef struct PrismSink
 	Oid			server_oid;		/* the foreign server; InvalidOid: brokers */
 	const char *server;			/* what it is called */
 	const char *brokers;		/* inline endpoint, comma separated, or NULL */
+	bool		any_endpoint;	/* a superuser named them: prism.allowed_endpoints does not hold */
 	const char *target_name;	/* the topic at the outside */
 	bool		paused;
 	bool		exactly_once;

@@ -36,7 +36,8 @@ enum
 	SINK_REPLICATION,
 	SINK_BYTES_MAX,
 	SINK_FAILURES,
-	SINK_SERVER_OID
+	SINK_SERVER_OID,
+	SINK_ANY_ENDPOINT
 };
 
 /*
@@ -59,7 +60,7 @@ static const char sink_query[] =
 " CASE WHEN s.backend = 'memory' AND pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
 "        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
-" coalesce(v.server_oid, 0::oid)::pg_catalog.int8"
+" coalesce(v.server_oid, 0::oid)::pg_catalog.int8, s.any_endpoint"
 " FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id LEFT JOIN prism.sink_server v ON v.sink_id = s.sink_id"
 " WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
 "  THEN v.server_oid = $1"
@@ -129,6 +130,7 @@ make_sink(HeapTuple row)
 	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
 	sink->failures = row_text(row, SINK_FAILURES);
 	sink->server_oid = (Oid) row_number(row, SINK_SERVER_OID);
+	sink->any_endpoint = row_flag(row, SINK_ANY_ENDPOINT);
 	return sink;
 }
 

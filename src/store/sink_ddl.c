@@ -84,23 +84,24 @@ points_at(const PrismSinkRow *sink, const char *server)
 }
 
 void
-prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config)
+prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config, bool any_endpoint)
 {
 	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
 	int32		sink_id = sink != NULL ? sink->sink_id : prism_next_object_id();
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 	Datum		values[] = {
 		Int32GetDatum(sink_id), Int32GetDatum(topic_id), CStringGetTextDatum(backend),
-		server != NULL ? CStringGetTextDatum(server) : (Datum) 0, CStringGetTextDatum(config)
+		server != NULL ? CStringGetTextDatum(server) : (Datum) 0, CStringGetTextDatum(config),
+		BoolGetDatum(any_endpoint)
 	};
-	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', '\0'};
+	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', ' ', '\0'};
 
 	SPI_connect();
 	prism_query(sink != NULL
-				? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb"
+				? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb, any_endpoint = $6"
 				" WHERE sink_id = $1 AND topic_id = $2"
-				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config)"
-				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb)",
+				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config, any_endpoint)"
+				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb, $6)",
 				lengthof(types), types, values, nulls);
 	if (SPI_processed == 0)
 		prism_sink_unseen();

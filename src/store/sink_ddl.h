@@ -34,7 +34,7 @@ pg_noreturn extern void prism_sink_unseen(void);
 extern PrismSinkRow *prism_sink_of_topic(int32 topic_id);
 
 /* Make the topic's sink as described, or change it; an existing one keeps its id, position and pause. */
-extern void prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config);
+extern void prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config, bool any_endpoint);
 
 /* Drop the topic's sink if it has one; what waited for it stays in the log. */
 extern void prism_sink_drop(int32 topic_id);

@@ -17,6 +17,8 @@ the proxy ends with its standard input, so it never outlives the test that start
 	                breaks while a packet is still under way
 	lose KEY [COUNT [reset]]
 	                let the next COUNT requests with this key through and lose their answers
+	rewrite FROM TO
+	                put other bytes (as many, in hex) into what the broker answers; "pass" takes it back
 	release         deliver what is held, in order; for a client that is gone on a connection of its own
 	held            how many requests are held
 	lost            how many answers were lost
@@ -149,6 +151,8 @@ class Pair:
 			self.send_released()
 		else:
 			out, _ = self.responses.feed(data)
+			if self.proxy.rewrite:
+				out = out.replace(*self.proxy.rewrite)
 			if self.client is not None:
 				self.queue[self.client] += out
 			elif self.undelivered == 0 and self.responses.missing == 0:
@@ -212,6 +216,7 @@ class Proxy:
 		self.swallowing = False
 		self.hold = None
 		self.lose = None
+		self.rewrite = None
 		self.lost = 0
 		self.seen = collections.Counter()
 		self.commands = bytearray()
@@ -233,7 +238,7 @@ class Proxy:
 	def command(self, line):
 		word, *arguments = line.split()
 		if word == "pass":
-			self.swallowing, self.hold, self.lose = False, None, None
+			self.swallowing, self.hold, self.lose, self.rewrite = False, None, None, None
 			self.listen()
 		elif word == "cut":
 			self.listener and self.listener.close()
@@ -246,6 +251,8 @@ class Proxy:
 		elif word in ("hold", "lose"):
 			rule = Rule(int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else None, "reset" in arguments)
 			setattr(self, word, rule)
+		elif word == "rewrite":
+			self.rewrite = tuple(map(bytes.fromhex, arguments))
 		elif word == "release":
 			for pair in self.pairs:
 				pair.release()

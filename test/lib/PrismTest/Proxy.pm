@@ -70,6 +70,9 @@ sub fault
 	return $self->command(join ' ', $kind, api_key($request), $rule{count} // (), $rule{reset} ? 'reset' : ());
 }
 
+# rewrite(from, to): as many bytes
+sub rewrite { my ($self, @bytes) = @_; return $self->command('rewrite ' . join ' ', map { unpack 'H*', $_ } @bytes); }
+
 sub api_key
 {
 	my ($request) = @_;
