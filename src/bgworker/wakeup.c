@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(prism_wake_workers);
 /* What this transaction asked for. */
 static bool wake_wanted = false;	/* prism's configuration changed */
 static Oid	dropped_extension = InvalidOid;	/* the first one: a savepoint can bring back only that */
-static bool extension_made_anew = false;
+static Oid	new_extension = InvalidOid; /* the last one that was made after it */
 static bool servers_changed = false;
 static bool functions_changed = false;
 static bool roles_changed = false;
@@ -97,17 +97,17 @@ hear_new_extension(void)
 {
 	Oid			extension;
 
-	if (!OidIsValid(dropped_extension) || extension_made_anew)
+	if (!OidIsValid(dropped_extension))
 		return;
 	extension = prism_extension_oid();
-	if (!OidIsValid(extension) || extension == dropped_extension)
+	if (!OidIsValid(extension) || extension == dropped_extension || extension == new_extension)
 		return;
 	if (prism_group_has_work())
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("extension \"prism\" cannot be made anew in a transaction that has used consumer groups of the former one"),
 				errhint("Commit before CREATE EXTENSION."));
-	extension_made_anew = true;
+	new_extension = extension;
 	forget_numbers(MyDatabaseId);
 }
 
@@ -177,7 +177,7 @@ prism_wake_end(bool committed)
 {
 	if (committed && forget_topics)
 		forget_database(MyDatabaseId);
-	else if (extension_made_anew && !committed)
+	else if (OidIsValid(new_extension) && !committed)
 		forget_numbers(MyDatabaseId);	/* of groups that have never been; the former ones are read again */
 	if (committed && held_is_dropped)
 		forget_database(held_database);
@@ -191,8 +191,8 @@ prism_wake_end(bool committed)
 	else if (committed && databases_changed)
 		prism_database_look_at(InvalidOid);
 
-	wake_wanted = extension_made_anew = forget_topics = false;
-	dropped_extension = InvalidOid;
+	wake_wanted = forget_topics = false;
+	dropped_extension = new_extension = InvalidOid;
 	servers_changed = relations_restored = databases_changed = false;
 	functions_changed = roles_changed = false;
 	held_database = InvalidOid;

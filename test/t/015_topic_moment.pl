@@ -39,6 +39,17 @@ $maker->quit;
 wait_for_value($node, q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.read('made', 0)}, 'soon');
 pass('a delayed message whose topic was made in its transaction is delivered');
 
+# Half of a topic, as a restore leaves it for a while: who has messages for it keeps them.
+sql(q{SELECT prism.apply('{name: half, client_api: queue}')});
+my $mark = sql(q{SELECT format('topic_%s_mark', topic_id) FROM prism.topic WHERE name = 'half'});
+sql(qq{BEGIN; SELECT prism.publish('half', 'kept', deliver_at => clock_timestamp() + interval '100 ms');
+	ALTER SEQUENCE prism_log.$mark RENAME TO elsewhere; COMMIT});
+sql(q{SELECT prism.publish('far', 'later', deliver_at => clock_timestamp() + interval '200 ms')});
+wait_for_value($node, q{SELECT count(*) FROM prism.read('far', 0)}, 1);
+sql("ALTER SEQUENCE prism_log.elsewhere RENAME TO $mark");
+wait_for_value($node, q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.read('half', 0)}, 'kept');
+pass('a delayed message waits for a topic that is not complete yet');
+
 # ---------- a session ----------
 
 $maker = make('young');

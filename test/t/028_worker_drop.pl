@@ -88,7 +88,7 @@ is($node->safe_psql('postgres', $take), '100', 'a group acknowledges its message
 like($error, qr/has used consumer groups of the former one/, 'what was acknowledged before cannot go into the new one');
 $node->safe_psql('postgres', "BEGIN; SAVEPOINT s; $anew ROLLBACK TO s; COMMIT");
 is($node->safe_psql('postgres', $take), '0', 'a savepoint brings the former one back');
-$node->safe_psql('postgres', "BEGIN; $anew $setup ROLLBACK");
+$node->safe_psql('postgres', "BEGIN; $anew $setup $take; ROLLBACK");
 is($node->safe_psql('postgres', $take), '0', 'and so does a rollback');
 $node->safe_psql('postgres', "BEGIN; $anew COMMIT");
 $node->safe_psql('postgres', $setup);
@@ -97,6 +97,9 @@ is($node->safe_psql('postgres', $take), '100', 'a group of the new one gets all 
 $node->safe_psql('postgres', "BEGIN; $anew $setup COMMIT");
 $node->safe_psql('postgres', $publish);
 is($node->safe_psql('postgres', $take), '100', 'also one that was made in that transaction');
+$node->safe_psql('postgres', "BEGIN; SAVEPOINT s; $anew ROLLBACK TO s; SELECT count(*) FROM prism.groups; $anew $setup COMMIT");
+$node->safe_psql('postgres', $publish);
+is($node->safe_psql('postgres', $take), '100', 'and at the second try');
 
 $_->quit for $dropper, $watcher;
 done_testing();
