@@ -5,6 +5,8 @@ use constant TIMELINE_STEP => 2**32;
 
 my $primary = prism_node('primary', streaming => 1, conf => "prism.segment_messages = 1500\n");
 $primary->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: promoted, client_api: queue}, {name: quiet, client_api: queue}]')});
+$primary->safe_psql('postgres', q{SELECT prism.apply('{name: sunk, client_api: queue, backend: memory}')});
+wait_for_value($primary, q{SELECT state FROM prism.sinks}, 'running');
 $primary->safe_psql('postgres', q{SELECT prism.publish('quiet', 'before')});
 $primary->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -32,7 +34,7 @@ for (
 	my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$query");
 	like($err, $error, "on a standby: $query");
 }
-is($standby->safe_psql('postgres', q{SELECT count(*) FROM prism.topics}), 2, 'on a standby the views answer');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM prism.topics}), 3, 'on a standby the views answer');
 
 # Load on the primary, written by two sessions all the time; the standby misses the end of it.
 my $script = PostgreSQL::Test::Utils::tempdir() . '/load.sql';
@@ -94,5 +96,30 @@ $third->promote;
 wait_for_value($third, 'SELECT NOT pg_is_in_recovery()');
 $third->safe_psql('postgres', q{SELECT prism.publish('quiet', 'third')});
 cmp_ok(last_position($third, 'quiet'), '>=', 2 * TIMELINE_STEP, 'a second promotion steps again');
+
+# Its sinks go on where a promotion after the other has led, and stop where any of the timelines since was a recovery to a point in time.
+my $history = $third->data_dir . '/pg_wal/00000003.history';
+my $promotions = slurp_file($history);
+sub state_with
+{
+	my ($recorded, $text) = @_;
+	$third->append_conf('postgresql.conf', 'prism.enabled = off');
+	$third->restart;
+	$third->safe_psql('postgres', "UPDATE prism.installation SET timeline = $recorded");
+	unlink $history;
+	append_to_file($history, $text);
+	$third->append_conf('postgresql.conf', 'prism.enabled = on');
+	$third->restart;
+	wait_for_value($third, q{SELECT state <> 'starting' FROM prism.sinks}, 't');
+	return $third->safe_psql('postgres', q{SELECT state FROM prism.sinks});
+}
+wait_for_value($third, q{SELECT state FROM prism.sinks}, 'running');
+is($third->safe_psql('postgres', 'SELECT timeline FROM prism.installation'), 3, 'a sink goes on after promotions');
+is(state_with(1, $promotions), 'running', 'after two of them as well');
+my ($first, $second) = $promotions =~ /^(1\t.*\t)no recovery target specified\n+(2\t.*\t)no recovery target specified\n/ or die $promotions;
+is(state_with(1, "${first}before 2026-01-01 00:00:00+00\n\n${second}no recovery target specified\n"), 'paused: rewound', 'a promotion after a recovery to a time hides nothing');
+is(state_with(2, "${first}before 2026-01-01 00:00:00+00\n\n${second}no recovery target specified\n"), 'running', 'but what was before counts no more');
+is(state_with(1, "${first}no recovery target specified\n\n${second}at restore point \"no recovery target specified\"\n"), 'paused: rewound', 'nor does the name of a restore point');
+is(state_with(1, "${second}no recovery target specified\n"), 'paused: rewound', 'a timeline that is not in the history is not ours');
 
 done_testing();

@@ -100,4 +100,40 @@ sink_is('away', q{state || ' ' || coalesce(error, '-')}, 'backoff away on reques
 pass('who backs off says why');
 sink_is('away', q{state || ' ' || coalesce(error, '-') || coalesce(error_at::text, '-')}, 'running --');
 pass('who runs again has nothing to say');
+
+# What others do is heard by all sinks of the process, in the same turn.
+sub everybody_hears
+{
+	sql(q{SELECT prism.pause('away')});
+	sink_is('away', 'state', 'paused');
+	sql(q{SELECT prism.resume('away')});
+	sink_is('away', 'state', 'running');
+	return;
+}
+
+# prism.resume() counts when it is committed, and for what was in the way then.
+sql(q{SELECT prism.apply('{name: once, client_api: queue, patterns: [outbox], needs: {delivery_guarantee: exactly_once}, backend: memory}')});
+sql(q{SELECT prism.publish('once', 'x')}) for 1 .. 3;
+sink_is('once', q{state || ' ' || lag_messages}, 'running 0');
+my $rows = sql(q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 'once'});
+sql("CREATE TABLE kept AS SELECT * FROM $rows");
+sql("UPDATE $rows SET id = gen_random_uuid()");
+sql(q{SELECT prism.pause('once')});
+sink_is('once', 'state', 'paused');
+sql(q{SELECT prism.resume('once')});
+sink_is('once', 'state', 'diverged');
+is(sql(q{SELECT state || ': ' || hint FROM prism.status WHERE namespace = 'once'}) =~ /^error: \S/, 1, 'prism.status tells of a sink whose history is another one');
+sql("UPDATE $rows r SET id = k.id FROM kept k WHERE k.\"offset\" = r.\"offset\"");
+sql(q{BEGIN; SELECT prism.resume('once'); ROLLBACK});
+everybody_hears();
+is(sql(q{SELECT state FROM prism.sinks WHERE topic = 'once'}), 'diverged', 'a resume that was rolled back resumes nothing');
+sql(q{SELECT prism.resume('once')});
+sink_is('once', q{state || coalesce(error, '-')}, 'running-');
+pass('one that was committed does');
+
+# What somebody wrote into a sink's row is shown as text that can be read, however long.
+sql(q{UPDATE prism.sink SET config = config || jsonb_build_object('batch_size', 'a' || repeat(U&'\00E9', 40)) WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'once')});
+sql(q{SELECT pg_terminate_backend(pid) FROM prism.workers WHERE kind = 'forwarder'});
+sink_is('once', q{state || length(substring(convert_from(convert_to(error, 'UTF8'), 'UTF8') FROM '"batch_size" is "(a.*)"$'))}, 'stopped16');
+pass('an error is cut between two characters');
 done_testing();
