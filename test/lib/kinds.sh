@@ -4,8 +4,10 @@ KINDS=(lint build regress isolation pgtap unit tap)
 KINDS_ASKED_FOR=(debian cassert)		# take minutes and gigabytes
 OTHER_MAJORS=(16 18)
 RUN_SECONDS_MAX=4200			# all of them together; a machine at rest takes less than half of it
+FILES_AT_ONCE=${PRISM_TEST_JOBS:-$(nproc)}	# of test/t
 PASSED=0 FAILED=0 COMPLETE= CHILD=
 PATTERNS=()
+declare -A RUNNING=()			# pid of a subshell: the file of test/t that it runs
 
 # run_tests [KIND...] [PATTERN...]
 run_tests() {
@@ -26,7 +28,7 @@ run_tests() {
 	end_leftovers "$PRISM_STATE/test"
 	rm -rf "$PRISM_STATE/test"
 	mkdir -p "$PRISM_STATE/test"
-	user_folder "$LOGS" "$PRISM_STATE/test/tap"
+	user_folder "$LOGS" "$PRISM_STATE/test/tap" "$PRISM_STATE/test/tap/ports"
 
 	for kind in "${kinds[@]}"; do
 		step "test $kind"
@@ -40,10 +42,7 @@ run_tests() {
 finish_tests() {
 	set +e
 	trap '' INT TERM HUP
-	if [ -n "$CHILD" ]; then
-		kill -s TERM "$CHILD" 2>/dev/null
-		wait "$CHILD"
-	fi
+	end_running $CHILD "${!RUNNING[@]}"
 	if [ -z "$COMPLETE" ]; then
 		say "FAILED  the run broke off"
 		FAILED=$((FAILED + 1))
@@ -54,6 +53,13 @@ finish_tests() {
 	printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
 	if [ "$FAILED" != 0 ] || [ "$PASSED" = 0 ]; then exit 1; fi
 	exit 0
+}
+
+# end_running [PID...]
+end_running() {
+	[ $# -gt 0 ] || return 0
+	kill -s TERM "$@" 2>/dev/null
+	wait "$@"
 }
 
 # wanted NAME: no pattern was given, or one of them is a part of the name.
@@ -316,25 +322,60 @@ test_unit() {
 }
 
 test_tap() {
-	local name names folder log
+	local name names alone=() beside=()
 	mapfile -t names < <(wanted_names .pl "$BUILD"/test/t/*.pl)
 	[ ${#names[@]} -gt 0 ] || return 0
 	step "fetching Kafka, the first time"
 	result "Kafka can be had" "$PROJECT/test/services/kafka" install
 	if [[ " ${names[*]} " == *drivers* ]]; then result "client libraries can be had" "$PROJECT/test/services/drivers" install; fi
 	for name in "${names[@]}"; do
-		folder=$PRISM_STATE/test/tap/$name
-		user_folder "$folder"
-		if run_bounded "$(time_bound "$BUILD/test/t/$name.pl" 600)" "$name" env -u PGHOST -u PGPORT -u PGUSER -C "$folder" \
-			TESTDIR="$folder" TESTDATADIR="$folder/tmp_check" TESTLOGDIR="$folder/tmp_check/log" \
-			PATH="$PG_BIN:$PATH" PG_REGRESS="$(pgxs_program regress/pg_regress)" PRISM_STATE="$PRISM_STATE" \
-			prove -v -I "$BUILD/test/lib" -I "$(pgxs_program perl)" "$BUILD/test/t/$name.pl"; then
-			rm -rf "$folder"
-		else
-			for log in "$folder"/tmp_check/log/*; do show "$log" 80; done
-		fi
-		end_leftovers "$PRISM_STATE/test/tap"
+		if head -n 10 "$BUILD/test/t/$name.pl" | grep -q '^# alone'; then alone+=("$name"); else beside+=("$name"); fi
 	done
+	run_files "$FILES_AT_ONCE" "${beside[@]}"
+	run_files 1 "${alone[@]}"
+}
+
+# run_files COUNT NAME...: files of test/t, so many of them at once.  Each has its own folder; ports are reserved in one for all.
+run_files() {
+	local count=$1 name
+	shift
+	for name; do
+		[ ${#RUNNING[@]} -lt "$count" ] || take_report
+		(
+			trap 'end_running $CHILD; exit 1' TERM
+			PASSED=0 FAILED=0
+			run_file "$name" || true
+			echo "$PASSED $FAILED" >"$LOGS/$name.counts"
+		) >"$LOGS/$name.report" 2>&1 &
+		RUNNING[$!]=$name
+	done
+	while [ ${#RUNNING[@]} -gt 0 ]; do take_report; done
+}
+
+# Of the next file that ends.  One that did not come to its counts has failed.
+take_report() {
+	local pid name passed=0 failed=1
+	wait -n -p pid "${!RUNNING[@]}" || true
+	name=${RUNNING[$pid]}
+	unset "RUNNING[$pid]"
+	cat "$LOGS/$name.report"
+	read -r passed failed <"$LOGS/$name.counts" || say "FAILED  $name broke off"
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+}
+
+run_file() {
+	local name=$1 folder=$PRISM_STATE/test/tap/$1 log status=0
+	user_folder "$folder"
+	run_bounded "$(time_bound "$BUILD/test/t/$name.pl" 600)" "$name" env -u PGHOST -u PGPORT -u PGUSER -C "$folder" \
+		TESTDIR="$folder" TESTDATADIR="$folder/tmp_check" TESTLOGDIR="$folder/tmp_check/log" PG_TEST_PORT_DIR="$PRISM_STATE/test/tap/ports" \
+		PATH="$PG_BIN:$PATH" PG_REGRESS="$(pgxs_program regress/pg_regress)" PRISM_STATE="$PRISM_STATE" \
+		prove -v -I "$BUILD/test/lib" -I "$(pgxs_program perl)" "$BUILD/test/t/$name.pl" || status=1
+	if [ "$status" != 0 ]; then
+		for log in "$folder"/tmp_check/log/*; do show "$log" 80; done
+	fi
+	end_leftovers "$folder"
+	[ "$status" != 0 ] || rm -rf "$folder"
+	return "$status"
 }
 
 # A statement takes seconds where caches forget everything: files that use each part of the log and wait for no time.

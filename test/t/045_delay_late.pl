@@ -1,3 +1,4 @@
+# alone: it measures how late messages are
 # What delayed messages leave behind: no bucket for each hour that nobody was there, no journal full of large messages.
 use FindBin;
 use lib "$FindBin::RealBin/../lib";

@@ -1,4 +1,5 @@
 # timeout: 600
+# alone: it keeps both cores busy
 # Random clients against a model that knows every message, while everything that can happen happens: test/lib/torture.
 # A fault names the message and its history. Repeat a run by PRISM_SEED; ./dev torture runs longer.
 use FindBin;
