@@ -63,9 +63,11 @@ CREATE TABLE prism.jump (
     topic_id    integer NOT NULL,
     from_offset bigint NOT NULL,
     to_offset   bigint NOT NULL,
+    skipped     bigint NOT NULL,
     PRIMARY KEY (topic_id, from_offset)
 );
-COMMENT ON TABLE prism.jump IS 'Offsets skipped on purpose (restart, new timeline, roll by age), so that lag in messages can be told without counting';
+COMMENT ON TABLE prism.jump IS 'Offsets without a message: skipped on purpose (restart, new timeline, roll by age), or of commits that came to nothing; so that lag in messages can be told without counting';
+COMMENT ON COLUMN prism.jump.skipped IS 'how many of these offsets hold no message: fewer than all of them where commits that came to nothing are told in one';
 
 CREATE TABLE prism.sink (
     sink_id  integer NOT NULL PRIMARY KEY,

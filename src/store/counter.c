@@ -117,6 +117,8 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->start = counter->jumps_from = 0;
 	counter->jumps_known = false;
 	counter->jump_count = counter->jumps_saved = 0;
+	counter->void_count = 0;
+	counter->voids_from = 0;
 	counter->backlog = (PrismCounterBacklog) {0};
 	counter->delay = (PrismCounterDelay) {.look_at = DT_NOEND,.next_due = DT_NOEND};
 	SpinLockRelease(&counter->mutex);
@@ -364,6 +366,8 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 		counter->bytes_total += bytes;
 		counter->last_publish = in_flight->since;
 	}
+	else
+		prism_counter_note_void(counter, in_flight->first, in_flight->end);
 	count = copy_subscribers(counter, subscribers);
 	SpinLockRelease(&counter->mutex);
 

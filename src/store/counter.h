@@ -38,13 +38,22 @@
 /* All workers that there can be: who has many of them can keep no other one from a topic. */
 #define PRISM_SUBSCRIBERS_MAX PRISM_WORKERS_MAX
 #define PRISM_JUMPS_KEPT 16
+#define PRISM_VOIDS_KEPT 32
 
-/* Offsets that were skipped on purpose: [from, to) holds no message. */
+/* Offsets that hold no message: all of [from, to), or, where commits that came to nothing are told in one, so many of them. */
 typedef struct PrismJump
 {
 	int64		from;
 	int64		to;
+	int64		skipped;
 } PrismJump;
+
+/* Offsets of commits that came to nothing (counter_void.c). */
+typedef struct PrismVoid
+{
+	PrismJump	span;
+	bool		saved;			/* seen in prism.jump */
+} PrismVoid;
 
 /* A block of offsets whose transaction has not ended yet. One of this backend's own pool. */
 typedef struct PrismInFlight
@@ -105,6 +114,9 @@ typedef struct PrismCounter
 	int			jumps_saved;	/* of these, seen in prism.jump */
 	int64		jumps_from;		/* whatever ends behind it is here */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	int			void_count;
+	int64		voids_from;		/* whatever ends behind it is here */
+	PrismVoid	voids[PRISM_VOIDS_KEPT];	/* by ascending offset */
 	PrismCounterBacklog backlog;
 	PrismCounterDelay delay;
 
@@ -186,16 +198,26 @@ extern void prism_counter_roll(PrismTopic *topic, int64 segment_number);
 extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);
 
 /*
- * Messages that are kept between two offsets: without jumps, and without what
- * retention has dropped.  May read prism.jump and the log.
+ * Messages that are kept between two offsets: without jumps, without commits
+ * that came to nothing, and without what retention has dropped.  May read
+ * prism.jump and the log.
  */
 extern int64 prism_counter_distance(PrismTopic *topic, int64 from, int64 to);
 
 /* The same out of shared memory alone; false: it does not go back so far. */
 extern bool prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64 *distance);
 
-/* [from, to) was skipped.  Jumps come in ascending order; the caller holds the spinlock. */
-extern void prism_counter_note_jump(PrismCounter *counter, int64 from, int64 to);
+/* Jumps come in ascending order; the caller holds the spinlock. */
+extern void prism_counter_note_jump(PrismCounter *counter, const PrismJump *jump);
+
+/*
+ * [from, to) was taken by a commit that came to nothing.  The caller holds the
+ * spinlock.  Cannot throw.
+ */
+extern void prism_counter_note_void(PrismCounter *counter, int64 from, int64 to);
+
+/* Those that end behind 'from', to 'spans', which takes PRISM_VOIDS_KEPT; returns how many. The caller holds the spinlock. */
+extern int	prism_counter_copy_voids(const PrismCounter *counter, int64 from, PrismJump *spans);
 
 /* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. 53400 when too many workers do. */
 extern void prism_counter_subscribe(PrismCounter *counter);
@@ -207,7 +229,14 @@ extern void prism_counter_unsubscribe(PrismCounter *counter);
 /* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */
 extern PrismInFlight *prism_counter_block(int index);
 
-/* Write jumps to prism.jump: the maintainer calls it now and then, in a transaction. */
+/* Write jumps and voids to prism.jump: the maintainer calls it now and then, in a transaction. */
 extern void prism_counter_save_jumps(PrismTopic *topic);
+
+/* The voids, when all jumps are seen there (counter_void.c). */
+extern void prism_counter_save_voids(PrismTopic *topic);
+
+/* Of counter_jump.c: one row of prism.jump, of SPI's caller; those that hold something of [from, to), newest first. */
+extern void prism_counter_insert_jump(int32 topic_id, const PrismJump *jump);
+extern List *prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max);
 
 #endif							/* PRISM_COUNTER_H */

@@ -8,6 +8,9 @@
  * shared memory, all of them in prism.jump, where the maintainer writes them;
  * a distance is exact however old its begin is.
  *
+ * Where commits that came to nothing had taken offsets is kept likewise
+ * (counter_void.c).
+ *
  * What has not been written yet is lost by a crash, and found again in the
  * rows: a jump ends at a multiple of PRISM_MARK_STEP or of a segment, and the
  * row before that tells where it began.  So a look at every such place from the
@@ -41,7 +44,8 @@ enum
 {
 	JUMP_TOPIC_ID = 1,
 	JUMP_FROM,
-	JUMP_TO
+	JUMP_TO,
+	JUMP_SKIPPED
 };
 
 /* ---------- in shared memory ---------- */
@@ -52,24 +56,31 @@ newest_jump(PrismCounter *counter)
 	return &counter->jumps[(counter->jump_count + PRISM_JUMPS_KEPT - 1) % PRISM_JUMPS_KEPT];
 }
 
+static bool
+is_whole(const PrismJump *jump)
+{
+	return jump->skipped == jump->to - jump->from;
+}
+
 void
-prism_counter_note_jump(PrismCounter *counter, int64 from, int64 to)
+prism_counter_note_jump(PrismCounter *counter, const PrismJump *jump)
 {
 	PrismJump  *last = newest_jump(counter);
 	PrismJump  *next = &counter->jumps[counter->jump_count % PRISM_JUMPS_KEPT];
 
-	if (from >= to)
+	if (jump->from >= jump->to)
 		return;
-	if (counter->jump_count > 0 && last->to == from)
+	if (counter->jump_count > 0 && last->to == jump->from && is_whole(last) && is_whole(jump))
 	{
 		/* nothing was published in between */
-		last->to = to;
+		last->to = jump->to;
+		last->skipped += jump->skipped;
 		counter->jumps_saved = Min(counter->jumps_saved, counter->jump_count - 1);
 		return;
 	}
 	if (counter->jump_count >= PRISM_JUMPS_KEPT)
 		counter->jumps_from = next->to;
-	*next = (PrismJump) {from, to};
+	*next = *jump;
 	counter->jump_count++;
 }
 
@@ -84,31 +95,46 @@ copy_recent(const PrismCounter *counter, PrismJump *jumps)
 	return count;
 }
 
-static int64
-overlap(const PrismJump *jump, int64 from, int64 to)
+/* Offsets of [from, to) that hold no message for this reason.  False: where in the span they lie has to be looked for. */
+static bool
+overlap(const PrismJump *jump, int64 from, int64 to, int64 *skipped)
 {
-	return Max(Min(jump->to, to) - Max(jump->from, from), 0);
+	int64		common = Max(Min(jump->to, to) - Max(jump->from, from), 0);
+	bool		told = common == 0 || common == jump->to - jump->from || is_whole(jump);
+
+	*skipped = common == 0 || is_whole(jump) ? common : jump->skipped;
+	return told;
 }
 
 bool
 prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64 *distance)
 {
+	int64		skipped;
 	bool		known;
 
 	*distance = Max(to - from, 0);
 	SpinLockAcquire(&counter->mutex);
-	known = counter->jumps_known && from >= counter->jumps_from;
+	known = counter->jumps_known && from >= counter->jumps_from && from >= counter->voids_from;
 	for (int i = 0; i < Min(counter->jump_count, PRISM_JUMPS_KEPT) && *distance > 0; i++)
-		*distance -= overlap(&counter->jumps[i], from, to);
+	{
+		known &= overlap(&counter->jumps[i], from, to, &skipped);
+		*distance -= skipped;
+	}
+	for (int i = counter->void_count - 1; i >= 0 && counter->voids[i].span.to > from; i--)
+	{
+		known &= overlap(&counter->voids[i].span, from, to, &skipped);
+		*distance -= skipped;
+	}
 	SpinLockRelease(&counter->mutex);
+	*distance = Max(*distance, 0);
 	return known;
 }
 
 /* ---------- in the catalogue ---------- */
 
 /* Jumps that hold something of [from, to): list of PrismJump, newest first, at most 'max' unless that is 0. */
-static List *
-read_jumps(int32 topic_id, int64 from, int64 to, int max)
+List *
+prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max)
 {
 	Relation	catalog = table_open(get_relname_relid("jump", get_namespace_oid("prism", false)), AccessShareLock);
 	Relation	index = index_open(prism_index_choose(catalog, 2), AccessShareLock);
@@ -129,6 +155,7 @@ read_jumps(int32 topic_id, int64 from, int64 to, int max)
 
 		jump->from = DatumGetInt64(heap_getattr(tuple, JUMP_FROM, RelationGetDescr(catalog), &isnull));
 		jump->to = DatumGetInt64(heap_getattr(tuple, JUMP_TO, RelationGetDescr(catalog), &isnull));
+		jump->skipped = DatumGetInt64(heap_getattr(tuple, JUMP_SKIPPED, RelationGetDescr(catalog), &isnull));
 		if (jump->to <= from)
 			break;
 		jumps = lappend(jumps, jump);
@@ -158,7 +185,7 @@ kept_from(const PrismTopic *topic)
 	return Max(number, 0) * topic->segment_messages;
 }
 
-/* The first offset behind the last row that begins below 'offset', dead rows included; not less than 'low'. */
+/* The first offset behind the last row that begins below 'offset', where all is settled; not less than 'low'. */
 static int64
 end_of_rows(PrismTopic *topic, int64 offset, int64 low)
 {
@@ -194,7 +221,7 @@ find_jumps(PrismTopic *topic, int64 low, int64 high)
 		{
 			PrismJump  *jump = palloc(sizeof(PrismJump));
 
-			*jump = (PrismJump) {from, to};
+			*jump = (PrismJump) {from, to, to - from};
 			jumps = lappend(jumps, jump);
 		}
 	}
@@ -205,9 +232,9 @@ find_jumps(PrismTopic *topic, int64 low, int64 high)
 static List *
 unsaved_jumps(PrismTopic *topic, int64 high)
 {
-	int64		saved_to = end_of_jumps(read_jumps(topic->topic_id, 0, high, 1));
+	int64		saved_to = end_of_jumps(prism_counter_read_jumps(topic->topic_id, 0, high, 1));
 
-	return find_jumps(topic, Max(saved_to, kept_from(topic)), high);
+	return find_jumps(topic, Max(saved_to, kept_from(topic)), Min(high, prism_counter_stable(topic->counter, NULL)));
 }
 
 /* ---------- what a former server left ---------- */
@@ -234,12 +261,12 @@ take_over(PrismCounter *counter, int64 start, const List *former, int64 saved_to
 		counter->jumps_from = left_out_to;
 		for (int i = 0; i < kept_count; i++)
 		{
-			prism_counter_note_jump(counter, kept[i].from, kept[i].to);
+			prism_counter_note_jump(counter, &kept[i]);
 			if (kept[i].to <= saved_to)
 				counter->jumps_saved = counter->jump_count;
 		}
 		for (int i = 0; i < since_count; i++)
-			prism_counter_note_jump(counter, since[i].from, since[i].to);
+			prism_counter_note_jump(counter, &since[i]);
 		counter->jumps_known = true;
 	}
 	SpinLockRelease(&counter->mutex);
@@ -263,23 +290,40 @@ know_jumps(PrismTopic *topic)
 		return true;
 	if (prism_segments_restoring(topic->topic_id))
 		return false;
-	saved = read_jumps(topic->topic_id, 0, start, PRISM_JUMPS_KEPT + 1);
+	saved = prism_counter_read_jumps(topic->topic_id, 0, start, PRISM_JUMPS_KEPT + 1);
 	take_over(counter, start, list_concat(unsaved_jumps(topic, start), saved), end_of_jumps(saved));
 	return true;
 }
 
 /* ---------- the distance ---------- */
 
+/* Offsets of [from, to) without a message, of a span: counted in the rows when it is cut by an end and not told. */
+static int64
+skipped_in(PrismTopic *topic, const PrismJump *jump, int64 from, int64 to)
+{
+	int64		skipped;
+
+	if (!overlap(jump, from, to, &skipped))
+	{
+		from = Max(from, jump->from);
+		to = Min(to, jump->to);
+		/* what somebody has written there may be anything */
+		if (from / topic->segment_messages == (to - 1) / topic->segment_messages)
+			skipped = to - from - prism_segment_count(topic, from, to);
+	}
+	return skipped;
+}
+
 /* Skipped offsets of [from, to), all of it below those in shared memory. */
 static int64
 former_skipped(PrismTopic *topic, int64 from, int64 to)
 {
-	List	   *jumps = list_concat(unsaved_jumps(topic, to), read_jumps(topic->topic_id, from, to, 0));
+	List	   *jumps = list_concat(unsaved_jumps(topic, to), prism_counter_read_jumps(topic->topic_id, from, to, 0));
 	int64		skipped = 0;
 	ListCell   *cell;
 
 	foreach(cell, jumps)
-		skipped += overlap(lfirst(cell), from, to);
+		skipped += skipped_in(topic, lfirst(cell), from, to);
 	list_free_deep(jumps);
 	return skipped;
 }
@@ -288,7 +332,7 @@ int64
 prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 {
 	PrismCounter *counter = topic->counter;
-	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	PrismJump	spans[PRISM_JUMPS_KEPT + PRISM_VOIDS_KEPT];
 	int			count;
 	int64		recent_from;
 	int64		distance;
@@ -301,14 +345,15 @@ prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 		return Max(to - from, 0);
 
 	SpinLockAcquire(&counter->mutex);
-	recent_from = counter->jumps_from;
-	count = copy_recent(counter, jumps);
+	recent_from = Max(counter->jumps_from, counter->voids_from);
+	count = copy_recent(counter, spans);
+	count += prism_counter_copy_voids(counter, Max(from, recent_from), spans + count);
 	SpinLockRelease(&counter->mutex);
 	if (from < recent_from)
 		from = Max(from, kept_from(topic));
 	distance = Max(to - from, 0);
 	for (int i = 0; i < count; i++)
-		distance -= overlap(&jumps[i], from, to);
+		distance -= skipped_in(topic, &spans[i], Max(from, recent_from), to);
 	if (from < recent_from)
 		distance -= former_skipped(topic, from, Min(to, recent_from));
 	return Max(distance, 0);
@@ -316,15 +361,15 @@ prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 
 /* ---------- keeping them ---------- */
 
-static void
-insert_jump(int32 topic_id, const PrismJump *jump)
+void
+prism_counter_insert_jump(int32 topic_id, const PrismJump *jump)
 {
-	Oid			types[] = {INT4OID, INT8OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(jump->from), Int64GetDatum(jump->to)};
+	Oid			types[] = {INT4OID, INT8OID, INT8OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(jump->from), Int64GetDatum(jump->to), Int64GetDatum(jump->skipped)};
 
-	prism_query("INSERT INTO prism.jump (topic_id, from_offset, to_offset)"
-				" VALUES ($1, $2, $3) ON CONFLICT (topic_id, from_offset)"
-				" DO UPDATE SET to_offset = EXCLUDED.to_offset",
+	prism_query("INSERT INTO prism.jump (topic_id, from_offset, to_offset, skipped)"
+				" VALUES ($1, $2, $3, $4) ON CONFLICT (topic_id, from_offset)"
+				" DO UPDATE SET to_offset = EXCLUDED.to_offset, skipped = EXCLUDED.skipped",
 				lengthof(types), types, values, NULL);
 }
 
@@ -362,20 +407,23 @@ prism_counter_save_jumps(PrismTopic *topic)
 	count = copy_recent(counter, jumps);
 	SpinLockRelease(&counter->mutex);
 	if (complete)
+	{
+		prism_counter_save_voids(topic);
 		return;
+	}
 
-	saved_to = end_of_jumps(read_jumps(topic->topic_id, 0, PG_INT64_MAX, 1));
+	saved_to = end_of_jumps(prism_counter_read_jumps(topic->topic_id, 0, PG_INT64_MAX, 1));
 	if (saved_to < jumps[count - 1].to)
 	{
 		List	   *former = unsaved_jumps(topic, recent_from);
 
 		SPI_connect();
 		foreach(cell, former)
-			insert_jump(topic->topic_id, lfirst(cell));
+			prism_counter_insert_jump(topic->topic_id, lfirst(cell));
 		for (int i = 0; i < count; i++)
 		{
 			if (jumps[i].to > saved_to)
-				insert_jump(topic->topic_id, &jumps[i]);
+				prism_counter_insert_jump(topic->topic_id, &jumps[i]);
 		}
 		delete_past(topic->topic_id, kept_from(topic));
 		SPI_finish();

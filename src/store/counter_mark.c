@@ -243,7 +243,9 @@ prism_counter_roll(PrismTopic *topic, int64 segment_number)
 	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base &&
 		counter->jump_count - counter->jumps_saved < PRISM_JUMPS_KEPT)
 	{
-		prism_counter_note_jump(counter, counter->next, base);
+		PrismJump	jump = {counter->next, base, base - counter->next};
+
+		prism_counter_note_jump(counter, &jump);
 		counter->next = base;
 	}
 	SpinLockRelease(&counter->mutex);

@@ -14,6 +14,7 @@
 #include "store/index_choice.h"
 #include "store/ownership.h"
 #include "store/patience.h"
+#include "store/record_batch.h"
 #include "store/segment.h"
 #include "wait_event.h"
 
@@ -183,12 +184,13 @@ prism_segment_before(int32 topic_id, int64 to)
 }
 
 /*
- * One end of a segment's index below an offset, rows of aborted transactions
- * included: the first offset behind the row's messages, and its time.  False:
- * it has none, or is not there.
+ * One end of a segment's index below an offset, by SnapshotAny with rows of
+ * aborted transactions: the first offset behind the row's messages, and its
+ * time.  False: it has none, or is not there.
  */
 static bool
-read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64 below, int64 *end, TimestampTz *at)
+read_end(PrismTopic *topic, int64 segment_number, Snapshot snapshot, ScanDirection direction, int64 below,
+		 int64 *end, TimestampTz *at)
 {
 	Oid			relid = prism_segment_table(topic, segment_number);
 	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
@@ -202,7 +204,7 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 		return false;
 	index = prism_index_open(prism_index_choose(heap, 1), AccessShareLock);
 	slot = table_slot_create(heap, NULL);
-	scan = prism_index_beginscan(heap, index, SnapshotAny, 1);
+	scan = prism_index_beginscan(heap, index, snapshot, 1);
 	ScanKeyInit(&key, PRISM_COLUMN_OFFSET, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(below));
 	index_rescan(scan, &key, 1, NULL, 0);
 	found = index_getnext_slot(scan, direction, slot);
@@ -222,22 +224,64 @@ read_end(PrismTopic *topic, int64 segment_number, ScanDirection direction, int64
 	return found;
 }
 
-int64
-prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below)
+static int64
+last_end(PrismTopic *topic, int64 segment_number, Snapshot snapshot, int64 below)
 {
 	int64		end;
 	TimestampTz at;
 
-	if (!read_end(topic, segment_number, BackwardScanDirection, below, &end, &at))
+	if (!read_end(topic, segment_number, snapshot, BackwardScanDirection, below, &end, &at))
 		return -1;
 	/* what is beyond belongs to another segment (segment_misplaced.h) */
 	return Min(end, (segment_number + 1) * topic->segment_messages);
 }
 
 int64
+prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below)
+{
+	return last_end(topic, segment_number, SnapshotSelf, below);
+}
+
+int64
 prism_segment_end(PrismTopic *topic, int64 segment_number)
 {
-	return prism_segment_end_below(topic, segment_number, PG_INT64_MAX);
+	return last_end(topic, segment_number, SnapshotAny, PG_INT64_MAX);
+}
+
+int64
+prism_segment_count(PrismTopic *topic, int64 from, int64 to)
+{
+	Oid			relid = prism_segment_table(topic, from / topic->segment_messages);
+	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
+	int64		count = 0;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	ScanKeyData keys[2];
+
+	if (heap == NULL)
+		return 0;
+	index = prism_index_open(prism_index_choose(heap, 1), AccessShareLock);
+	slot = table_slot_create(heap, NULL);
+	scan = prism_index_beginscan(heap, index, SnapshotSelf, lengthof(keys));
+	/* a batch may reach into it */
+	ScanKeyInit(&keys[0], PRISM_COLUMN_OFFSET, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(from - PRISM_BATCH_MESSAGES_MAX));
+	ScanKeyInit(&keys[1], PRISM_COLUMN_OFFSET, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(to));
+	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		int64		first = DatumGetInt64(slot_getattr(slot, PRISM_COLUMN_OFFSET, &isnull));
+		int64		end = first + Max(DatumGetInt32(slot_getattr(slot, PRISM_COLUMN_MESSAGES, &isnull)), 1);
+
+		CHECK_FOR_INTERRUPTS();
+		count += Max(Min(end, to) - Max(first, from), 0);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	relation_close(heap, AccessShareLock);
+	return count;
 }
 
 /*
@@ -252,7 +296,7 @@ prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 	TimestampTz published_at;
 	int64		end;
 
-	age->used = read_end(topic, segment_number, ForwardScanDirection, PG_INT64_MAX, &end, &published_at);
+	age->used = read_end(topic, segment_number, SnapshotAny, ForwardScanDirection, PG_INT64_MAX, &end, &published_at);
 	age->begun_at = Max(row.created_at, before.settled_at);
 	if (age->used)
 		age->begun_at = Max(age->begun_at, published_at);

@@ -51,8 +51,11 @@ extern int64 prism_segment_last(int32 topic_id);
 
 /* The first offset behind the last message of a segment, dead ones included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
-/* The same of those that begin below an offset. */
+/* The same of those that begin below an offset, without dead ones: all of them are to be settled. */
 extern int64 prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below);
+
+/* Messages of [from, to), which lies in one segment and is settled: counted in its rows. */
+extern int64 prism_segment_count(PrismTopic *topic, int64 from, int64 to);
 
 /* By when a segment's messages were committed, whenever they were published. */
 typedef struct PrismSegmentAge

@@ -160,6 +160,65 @@ my $before = $next;
 is(new_messages(), 'after the refused', 'nothing of them is read');
 cmp_ok($next, '>', $before + 2001, 'their positions are not used again');
 
+# Their positions hold nothing, so nobody is behind by them: few or many, in any order, when they were written down, and
+# behind a restart.
+sub lags_are_exact
+{
+	my ($when) = @_;
+	is($node->safe_psql('postgres', q{
+		SELECT string_agg(format('%s at %s: %s, not %s', g.consumer_group, g."position", g.lag_messages, x.left_over), '; ')
+		FROM prism.groups g, LATERAL (SELECT count(*) AS left_over FROM prism.read('voids', g."position", 1000000)) x
+		WHERE g.topic = 'voids' AND g.lag_messages <> x.left_over}), '', "lag is exact $when");
+	return;
+}
+$node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: voids, needs: {retention: forever}}]');
+	SELECT prism.create_group('voids', 'from the first', 'earliest')});
+# one that publishes, of which so many of a hundred are refused
+sub refused
+{
+	my ($messages, $percent) = @_;
+	return "BEGIN; SET LOCAL commit_fault.error_percent = $percent; SELECT count(prism.publish('voids', 'refused')) FROM generate_series(1, $messages); COMMIT;\n";
+}
+publish('voids', 'first');
+$node->psql('postgres', refused(100, 100));
+lags_are_exact('behind a refused commit');
+publish('voids', 'behind it');
+lags_are_exact('behind a refused commit and a message');
+append_to_file($node->basedir . '/voids.sql', "SET commit_fault.pause_us = 300;\n" . refused('1 + (random() * 20)::int', 40) x 150);
+my @pids = map {
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0)
+	{
+		open STDERR, '>', '/dev/null';
+		exec 'psql', '-X', '-q', '-o', '/dev/null', '-d', $node->connstr('postgres'), '-f', $node->basedir . '/voids.sql';
+	}
+	$pid;
+} 1 .. 3;
+waitpid $_, 0 for @pids;
+lags_are_exact('behind hundreds of refused commits');
+$node->safe_psql('postgres', q{SELECT prism.create_group('voids', 'group ' || i, 'earliest'), prism.seek('voids', 'group ' || i,
+	(SELECT min("position") + (max("position") - min("position")) * i / 12 FROM prism.read('voids', max_messages => 1000000))) FROM generate_series(1, 11) i});
+lags_are_exact('from places among them');
+# a maintainer begins with a look at each topic
+sub have_written
+{
+	kill_worker($node, 'prism maintainer', signal => 'TERM');
+	wait_for_value($node, q{SELECT sum(skipped) = (SELECT next_position FROM prism.topics WHERE topic = 'voids')
+		- (SELECT count(*) FROM prism.read('voids', max_messages => 1000000)) FROM prism.jump JOIN prism.topic t USING (topic_id) WHERE t.name = 'voids'});
+	return;
+}
+have_written();
+have_written();		# that one has seen it, so they may go
+lags_are_exact('when they are written down');
+publish('voids', 'between');
+$node->psql('postgres', join('', map { refused(1, 100) . refused(2, 0) } 1 .. 40), on_error_stop => 0);
+lags_are_exact('when some are only written down, others not');
+have_written();
+$node->restart;
+lags_are_exact('behind a restart');
+publish('voids', 'behind the restart');
+lags_are_exact('behind a restart and a message');
+
 # A backend is killed there: the server restarts.
 $waiter = commit_that_waits('killed');
 publish('window', 'committed before the crash');

@@ -231,7 +231,7 @@ sub any_catalog_change
 		"UPDATE prism.consumer_group SET start_from = $number WHERE topic_id = ($id)",
 		"UPDATE prism.namespace SET config = $json WHERE name LIKE 'bad%' AND name = '" . any(@bad) . "'",
 		"INSERT INTO prism.segment VALUES (($id), $number, now()) ON CONFLICT DO NOTHING",
-		"INSERT INTO prism.jump VALUES (($id), $number, " . any(-5, 0, 5) . ') ON CONFLICT DO NOTHING');
+		"INSERT INTO prism.jump VALUES (($id), $number, " . any(-5, 0, 5) . ', ' . any(-5, 0, 5) . ') ON CONFLICT DO NOTHING');
 }
 
 my %allowed = map { $_ => 1 } qw(XX001 55000 42704 42710 22023 53400);

@@ -150,7 +150,7 @@ def finishes(world, topic, group):
 
 
 def check_lag(world, logs):
-    """prism.groups against the model, before anybody drains. Offsets of a transaction that failed behind its registration count until they are read."""
+    """prism.groups against the model, before anybody drains. Offsets of a transaction that failed behind its registration count until they are read, when a crash came soon after."""
     model = world.model
     for topic, group in world.exact:
         letters, done = dead_letters(world, topic), finishes(world, topic, group)
@@ -162,7 +162,7 @@ def check_lag(world, logs):
         positions = [row[0] for row in logs[topic] if row[1] in model.messages and not world.passes(group, row[1])]
         unfinished = sum(1 for p in positions if p not in done and (group, p) not in letters)
         end = int(world.session.value("SELECT next_position FROM prism.topics WHERE topic = $1", topic))
-        jumped = int(world.session.value('SELECT coalesce(sum(to_offset - greatest(from_offset, $2::bigint)), 0) FROM prism.jump WHERE topic_id = $1::int AND to_offset > $2::bigint',
+        jumped = int(world.session.value('SELECT coalesce(sum(least(skipped, to_offset - greatest(from_offset, $2::bigint))), 0) FROM prism.jump WHERE topic_id = $1::int AND to_offset > $2::bigint',
                                          world.stable[topic], position))
         holes = max(0, end - position - jumped - sum(1 for row in logs[topic] if row[0] >= position))
         passed = sum(1 for row in logs[topic] if row[0] >= position and world.passes(group, row[1]))
