@@ -80,5 +80,17 @@ RESET ROLE;
 SELECT prism.drop_namespace('view_orders');
 SELECT prism.drop_namespace('view_orders', force => true);
 SELECT to_regclass('prism.view_moved'), to_regclass('public.view_of_reader');
+-- A temporary one goes with it in any case: only its session could drop it.
+SELECT count(*) > 0 AS made FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_seen}]}');
+SELECT prism.grant('view_orders', 'read', 'regress_prism_viewer');
+SET ROLE regress_prism_viewer;
+CREATE TEMP VIEW view_of_session AS SELECT topic FROM prism.view_seen;
+CREATE TABLE public.table_of_reader (seen prism.view_seen);
+RESET ROLE;
+SELECT action FROM prism.apply('{name: view_orders, patterns: [outbox]}');
+DROP TABLE public.table_of_reader;
+SELECT action FROM prism.apply('{name: view_orders, patterns: [outbox]}');
+SELECT to_regclass('prism.view_seen'), to_regclass('view_of_session');
+SELECT prism.drop_namespace('view_orders');
 REVOKE CREATE ON SCHEMA public FROM regress_prism_viewer;
 DROP ROLE regress_prism_viewer;

@@ -1,6 +1,7 @@
 -- Kafka as a back end: the namespace names a foreign server. (All rolled back: there is no Kafka here.)
 SET client_min_messages = warning;
 CREATE ROLE regress_server_admin;
+CREATE ROLE regress_server_watcher;
 SELECT action FROM prism.apply('name: server_mine');
 SELECT prism.grant('server_mine', 'admin', 'regress_server_admin');
 
@@ -55,10 +56,16 @@ SET LOCAL ROLE regress_server_admin;
 SELECT * FROM prism.apply('{name: server_mine, backend: kafka}');
 RESET ROLE;
 
--- A server that namespaces use is missed.
+-- A server that namespaces use is missed. What is said of the other side is for administrators, not for who watches.
+GRANT pg_monitor TO regress_server_watcher;
 DROP SERVER kafka CASCADE;
+SELECT state, hint FROM prism.doctor() WHERE item = 'namespace server_mine';
+SET LOCAL ROLE regress_server_watcher;
+SELECT state, hint FROM prism.doctor() WHERE item = 'namespace server_mine';
+SELECT error FROM prism.sinks WHERE topic = 'server_mine';
+RESET ROLE;
 SELECT prism.plan('{name: server_mine, backend: kafka}');
 ROLLBACK;
 
 SELECT prism.drop_namespace('server_mine');
-DROP ROLE regress_server_admin;
+DROP ROLE regress_server_admin, regress_server_watcher;

@@ -44,6 +44,12 @@ LEFT JOIN LATERAL prism.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
 'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
 
+CREATE FUNCTION prism.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
+    AS 'MODULE_PATHNAME', 'prism_disks';
+COMMENT ON FUNCTION prism.disks() IS
+'What is left on the disks of the tablespaces in which prism has its tables, and of the write-ahead log; scarce: less than a twentieth and less than 1 GiB. Those that have enough are for the owner of the extension and members of pg_monitor. Behind prism.status.';
+
 CREATE VIEW prism.status WITH (security_barrier) AS
 WITH states AS MATERIALIZED (
     SELECT s.* FROM prism.topic_states() s
@@ -100,6 +106,7 @@ LEFT JOIN states c ON c.topic_id = t.topic_id
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
 CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble FROM prism.worker_trouble() x) u
+CROSS JOIN (SELECT string_agg(x.place || ' (' || pg_catalog.pg_size_pretty(x.free_bytes) || ')', ', ') AS scarce FROM prism.disks() x WHERE x.scarce) f
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
     WHEN c.lacking
     THEN 'A publisher needs a segment that is not there, and fails when it is not made within seconds: prism.workers shows what the maintainer does, the server log why it fails.'
@@ -109,6 +116,8 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
     THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
     WHEN u.trouble IS NOT NULL
     THEN 'Of the workers that all namespaces of this database need: ' || u.trouble || '. prism.workers shows the error, prism.doctor() what to do.'
+    WHEN f.scarce IS NOT NULL
+    THEN 'Little is left on the disk of ' || f.scarce || ': when it is full, publishers fail. Make room, or let retention keep less.'
     END AS topic) w
 LEFT JOIN LATERAL (
     SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,

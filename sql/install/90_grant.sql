@@ -57,6 +57,7 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'topic_states'),
     ('any',     'EXECUTE', 'worker_slots'),
     ('any',     'EXECUTE', 'worker_trouble'),
+    ('any',     'EXECUTE', 'disks'),
     ('any',     'EXECUTE', 'metrics_text'),
     ('any',     'SELECT',  'outbox'),
     ('any',     'SELECT',  'namespaces'),
@@ -86,5 +87,5 @@ GRANT USAGE ON TYPE prism.message TO PUBLIC;
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
 GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism.version(), prism.privileges(integer), prism.topic_states(), prism.topic_size(integer), prism.group_states(), prism.handler_states(), prism.sink_states(), prism.worker_slots(), prism.worker_trouble(), prism.doctor(), prism.metrics_text()
+GRANT EXECUTE ON FUNCTION prism.version(), prism.privileges(integer), prism.topic_states(), prism.topic_size(integer), prism.group_states(), prism.handler_states(), prism.sink_states(), prism.worker_slots(), prism.worker_trouble(), prism.disks(), prism.doctor(), prism.metrics_text()
     TO pg_monitor;

@@ -22,6 +22,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -185,11 +186,18 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 				errmsg("namespace \"%s\" has lost its rights view", namespace_name),
 				errhint("Apply the namespace again."));
 
+	/* the role that is locked, whatever it is called by now */
+	role_name = GetUserNameFromId(role, false);
 	prism_query(psprintf("%s %s ON prism_log.namespace_%d %s %s",
 						 grant ? "GRANT" : "REVOKE", verb->sql, namespace->namespace_id,
 						 grant ? "TO" : "FROM", quote_identifier(role_name)),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
+	if (get_role_oid(role_name, true) != role)
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("role \"%s\" was renamed meanwhile", role_name),
+				errhint("Run the transaction again."));
 	prism_access_sync_role(role);
 	if (namespace->table != NULL)
 		prism_access_sync_outbox(namespace->namespace_id, namespace->table);

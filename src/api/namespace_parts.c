@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -355,12 +356,54 @@ is_ours(const char *table)
 	return state != NULL && strcmp(state, "taken") != 0;
 }
 
+/*
+ * What users have made on an outbox view and on its type: 'objects' without
+ * temporary views, as people read them; whether there is anything.
+ */
+static const char dependents_query[] =
+"SELECT string_agg(DISTINCT CASE WHEN w.oid IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid) ELSE pg_describe_object('pg_class'::regclass, w.oid, 0) END"
+"   || coalesce(' of role ' || pg_get_userbyid(w.relowner), ''), ', ') FILTER (WHERE w.relpersistence IS DISTINCT FROM 't'),"
+" count(*) > 0"
+" FROM pg_class v JOIN pg_type t ON t.oid = v.reltype"
+" JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid"
+"  OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)"
+" LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid"
+" LEFT JOIN pg_class w ON w.oid = r.ev_class"
+" WHERE v.oid = $1 AND d.deptype = 'n' AND w.oid IS DISTINCT FROM v.oid";
+
+/*
+ * Temporary views end with their sessions, and nobody but they can drop them:
+ * they go along.  What else somebody has made there is his work; by 'force' it
+ * goes too.
+ */
 void
 prism_namespace_drop_table(const char *table, bool force)
 {
-	if (is_ours(table))
-		prism_query(psprintf("DROP VIEW prism.%s %s", quote_identifier(table), force ? "CASCADE" : "RESTRICT"),
-					0, NULL, NULL, NULL);
+	Oid			types[] = {OIDOID};
+	Datum		values[1];
+	char	   *objects;
+	bool		cascade;
+	bool		isnull;
+	Oid			view;
+
+	if (!is_ours(table))
+		return;
+	view = get_relname_relid(table, get_namespace_oid("prism", false));
+	values[0] = ObjectIdGetDatum(view);
+	/* nobody makes another one behind the look */
+	LockRelationOid(view, AccessExclusiveLock);
+	prism_query_latest(dependents_query, lengthof(types), types, values, 1);
+	objects = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	cascade = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (objects != NULL && !force)
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("cannot drop the outbox view prism.%s because other objects depend on it", quote_identifier(table)),
+				errdetail("Depending on it: %s.", objects),
+				errhint("Have them dropped by their owners, or run as the owner of the extension: DROP VIEW prism.%s CASCADE. Dropping a namespace by prism.drop_namespace(name, force => true) takes them along.",
+						quote_identifier(table)));
+	prism_query(psprintf("DROP VIEW IF EXISTS prism.%s %s", quote_identifier(table), cascade ? "CASCADE" : "RESTRICT"),
+				0, NULL, NULL, NULL);
 }
 
 /* Is there a view to go on with, under the wanted name? */

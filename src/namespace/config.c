@@ -12,8 +12,10 @@
 #include "namespace/schema.h"
 
 #include "commands/dbcommands.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 
 /* Of one apply(). */
 #define NAMESPACES_MAX 1000
@@ -289,14 +291,48 @@ read_outbox(PrismNamespace *namespace, const PrismYaml *patterns)
 	}
 }
 
+/* Groups by the hash of their names. */
+typedef struct GroupsOfHash
+{
+	uint32		hash;
+	List	   *names;			/* char * */
+} GroupsOfHash;
+
+static HTAB *
+make_table_of_groups(void)
+{
+	HASHCTL		layout = {.keysize = sizeof(uint32),.entrysize = sizeof(GroupsOfHash),.hcxt = CurrentMemoryContext};
+
+	return hash_create("prism consumers", 256, &layout, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* True: it is there already. */
+static bool
+note_group(HTAB *groups, const char *name)
+{
+	uint32		hash = hash_bytes((const unsigned char *) name, (int) strlen(name));
+	bool		found;
+	GroupsOfHash *entry = hash_search(groups, &hash, HASH_ENTER, &found);
+	ListCell   *cell;
+
+	if (!found)
+		entry->names = NIL;
+	foreach(cell, entry->names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	entry->names = lappend(entry->names, unconstify(char *, name));
+	return false;
+}
+
 static void
 read_consumers(PrismNamespace *namespace, const PrismYaml *consumers)
 {
+	HTAB	   *groups;
 	ListCell   *cell;
-	ListCell   *other;
 
 	if (consumers == NULL)
 		return;
+	groups = make_table_of_groups();
 	foreach(cell, consumers->items)
 	{
 		const PrismYaml *map = lfirst(cell);
@@ -310,14 +346,15 @@ read_consumers(PrismNamespace *namespace, const PrismYaml *consumers)
 					errhint("Add \"group: ...\" to it: the name that prism.consume() is called with."));
 		consumer->group = consumer->place->text;
 		consumer->config = consumer_config(namespace, map);
-		foreach(other, namespace->consumers)
-			if (strcmp(((PrismConsumer *) lfirst(other))->group, consumer->group) == 0)
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("consumer group \"%s\" is given twice " PRISM_AT,
-							   prism_yaml_show(consumer->group), prism_at(consumer->place)));
+		CHECK_FOR_INTERRUPTS();
+		if (note_group(groups, consumer->group))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("consumer group \"%s\" is given twice " PRISM_AT,
+						   prism_yaml_show(consumer->group), prism_at(consumer->place)));
 		namespace->consumers = lappend(namespace->consumers, consumer);
 	}
+	hash_destroy(groups);
 }
 
 /* As it is stored in prism.consumer_group: only what is given, times in microseconds. */

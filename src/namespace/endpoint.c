@@ -21,6 +21,7 @@
 
 #include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
@@ -70,12 +71,35 @@ normalise_endpoint(const PrismYaml *broker)
 	return endpoint;
 }
 
-/* The foreign server exists, is the back end's, and the caller may use it. */
+/* It keeps its name until the transaction ends: what is checked is what is taken. */
+static ForeignServer *
+find_and_lock_server(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+
+	while (server != NULL)
+	{
+		Oid			locked = server->serverid;
+
+		LockDatabaseObject(ForeignServerRelationId, locked, 0, AccessShareLock);
+		server = GetForeignServerByName(name, true);
+		if (server != NULL && server->serverid == locked)
+			break;
+		UnlockDatabaseObject(ForeignServerRelationId, locked, 0, AccessShareLock);
+	}
+	return server;
+}
+
+/*
+ * The foreign server exists, is the back end's, and the caller may use it.  As
+ * with a foreign table, the right is asked for when it is named, not each time
+ * it is used.
+ */
 void
 prism_server_check(const PrismNamespace *namespace)
 {
 	const char *wrapper = namespace->backend->wrapper;
-	ForeignServer *server = GetForeignServerByName(namespace->server, true);
+	ForeignServer *server = find_and_lock_server(namespace->server);
 
 	if (server == NULL)
 		ereport(ERROR,

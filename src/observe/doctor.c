@@ -45,6 +45,7 @@ typedef struct Report
 {
 	ReturnSetInfo *result;
 	bool		has_shared;		/* preloaded, and not a standby */
+	bool		is_owner;		/* who asks */
 	int			misplaced;		/* topics with rows in another segment than their own */
 } Report;
 
@@ -270,7 +271,7 @@ check_group_slots(Report *report)
 /* What a database with prism has at least. */
 #define MANAGER_AND_MAINTAINER 2
 
-/* Columns: processes wanted by prism over all databases, those that found no slot, databases of which no worker is known, launchers. */
+/* Columns: processes wanted by prism over all databases, those that found no slot, databases of which no worker is known, launchers, schedulers that may come. */
 static void
 put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 {
@@ -279,6 +280,7 @@ put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 	int			wanted = atoi(SPI_getvalue(row, columns, 1));
 	int			without = atoi(SPI_getvalue(row, columns, 2));
 	int			launchers = atoi(SPI_getvalue(row, columns, 4));
+	int			room = wanted + atoi(SPI_getvalue(row, columns, 5));	/* the same answer with and without delayed messages */
 	int			others = max_logical_replication_workers > 0 ? 1 : 0;	/* the logical replication launcher */
 	const char *of_whom = unasked == 0 ? "" :
 		psprintf(", and %d more for each of %d further databases that turns out to have prism", MANAGER_AND_MAINTAINER, unasked);
@@ -289,10 +291,10 @@ put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 			max_worker_processes + prism_max_workers);
 	if (without > 0 && wanted > prism_max_workers)
 		put(report, "prism.max_workers", "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: prism.max_workers = %d%s",
-			without, wanted, of_whom);
+			without, room, of_whom);
 	if (without > 0)
 		put(report, item, "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: max_worker_processes = %d%s",
-			without, Max(max_worker_processes + without, wanted + others), of_whom);
+			without, Max(max_worker_processes + without, room + others), of_whom);
 	else if (wanted + others > max_worker_processes)
 		put(report, item, "warning", "prism wants %d of %d. Set in postgresql.conf and restart the server: max_worker_processes = %d",
 			wanted, max_worker_processes, wanted + others);
@@ -323,7 +325,9 @@ check_workers(Report *report)
 			 /* who has no manager has no maintainer either, and cannot say what else it wants */
 			 "SELECT s.slots + s.blind, s.without + s.blind,"
 			 " CASE WHEN s.without > 0 THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate"
-			 "  AND NOT EXISTS (SELECT FROM prism.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers FROM ("
+			 "  AND NOT EXISTS (SELECT FROM prism.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers,"
+			 " (SELECT pg_catalog.count(*) FROM prism.worker_slots() m WHERE m.kind = 'manager' AND NOT EXISTS"
+			 "  (SELECT FROM prism.worker_slots() w WHERE w.kind = 'scheduler' AND w.database_oid = m.database_oid)) FROM ("
 			 "SELECT pg_catalog.count(*) AS slots, pg_catalog.count(*) FILTER (WHERE state = 'no_worker_slot') AS without,"
 			 " pg_catalog.count(*) FILTER (WHERE kind = 'manager' AND state = 'no_worker_slot') AS blind,"
 			 " pg_catalog.count(pid) FILTER (WHERE kind = 'launcher') AS launchers FROM prism.worker_slots()) s",
@@ -453,12 +457,34 @@ check_misplaced(Report *report)
 		put(report, "rows", "ok", NULL);
 }
 
+/* Columns: place, bytes free, as people read them, whether that is little. */
+static void
+put_disk(Report *report, HeapTuple row, TupleDesc columns)
+{
+	const char *place = SPI_getvalue(row, columns, 1);
+	const char *left = SPI_getvalue(row, columns, 2);
+
+	if (SPI_getvalue(row, columns, 3)[0] == 't')
+		put(report, psprintf("disk: %s", place), "warning",
+			"Only %s are left. When it is full, publishers fail%s. Make room; or keep less: needs.retention, and consumer groups and sinks that are far behind, see prism.groups and prism.sinks.",
+			left, strncmp(place, "tablespace", 10) == 0 ? "" : ", and the server stops");
+	else
+		put(report, psprintf("disk: %s", place), "ok", "%s are left.", left);
+}
+
+static void
+check_disks(Report *report)
+{
+	for_each(report, "SELECT place, pg_catalog.pg_size_pretty(free_bytes), scarce FROM prism.disks()", put_disk);
+}
+
 /* Columns: namespace, state, last error, hint. */
 static void
 put_namespace(Report *report, HeapTuple row, TupleDesc columns)
 {
 	const char *state = SPI_getvalue(row, columns, 2);
-	const char *error = SPI_getvalue(row, columns, 3);
+	/* the other side's words are for administrators, as in prism.sinks */
+	const char *error = report->is_owner ? SPI_getvalue(row, columns, 3) : NULL;
 	const char *hint = SPI_getvalue(row, columns, 4);
 
 	put(report, psprintf("namespace %s", SPI_getvalue(row, columns, 1)),
@@ -490,6 +516,7 @@ static void (*const checks[]) (Report *report) = {
 	check_publications,
 	check_segments,
 	check_misplaced,
+	check_disks,
 	check_committing,
 	check_namespaces
 };
@@ -518,10 +545,11 @@ prism_doctor(PG_FUNCTION_ARGS)
 	bool		complete = true;
 	Report		report = {
 		.result = (ReturnSetInfo *) fcinfo->resultinfo,
-		.has_shared = prism_preloaded && !RecoveryInProgress()
+		.has_shared = prism_preloaded && !RecoveryInProgress(),
+		.is_owner = has_privs_of_role(GetUserId(), prism_owner())
 	};
 
-	if (!has_privs_of_role(GetUserId(), prism_owner()) &&
+	if (!report.is_owner &&
 		!has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "store/counter.h"
 #include "store/patience.h"
+#include "store/segment.h"
 #include "store/segment_repair.h"
 #include "wait_event.h"
 
@@ -36,6 +37,9 @@
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+
+/* No position that was ever given is so far behind the last message. */
+#define MARK_AHEAD_MAX (2 * PRISM_MARK_STEP)
 
 /* The counter whose mark this backend is moving, or NULL. */
 static PrismCounter *extending = NULL;
@@ -83,17 +87,54 @@ write_mark(Oid mark_relid, int64 mark)
 
 /* ---------- start and growth ---------- */
 
+/* Behind the topic's last message; 0: it has none, or a restore is at work whose rows cannot be found yet. */
+static int64
+end_of_messages(PrismTopic *topic)
+{
+	if (prism_segments_restoring(topic->topic_id))
+		return 0;
+	for (int64 number = prism_segment_last(topic->topic_id); number >= 0;
+		 number = prism_segment_before(topic->topic_id, number - 1))
+	{
+		int64		end;
+
+		CHECK_FOR_INTERRUPTS();
+		/* what the catalogue says may be anything */
+		if (number >= PG_INT64_MAX / topic->segment_messages - 1)
+			continue;
+		end = prism_segment_end_below(topic, number, (number + 1) * topic->segment_messages);
+		if (end >= 0)
+			return end;
+	}
+	return 0;
+}
+
+static void
+tell_mark(const PrismTopic *topic, int64 mark, int64 end, int64 instead)
+{
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the mark of topic \"%s\" was behind its messages", topic->name),
+			errdetail("Sequence prism_log.topic_%d_mark stands for position " INT64_FORMAT ", messages are kept up to " INT64_FORMAT "; the next one gets position " INT64_FORMAT ".",
+					  topic->topic_id, mark, end - 1, instead),
+			errhint("Nobody but prism may set its sequences: look who is in pg_write_all_data."));
+}
+
 void
 prism_counter_init(PrismTopic *topic)
 {
 	PrismCounter *counter = topic->counter;
+	int64		end = 0;
 	int64		value;
 	int64		mark;
+	int64		start;
+	bool		looked;
 	bool		ready;
 	bool		new_timeline;
 
 	/* a mark at zero is looked at again: a restore makes the sequence first and sets it last */
 	SpinLockAcquire(&counter->mutex);
+	looked = counter->ready;
 	ready = counter->ready && counter->limit > 0;
 	SpinLockRelease(&counter->mutex);
 	if (ready)
@@ -107,22 +148,34 @@ prism_counter_init(PrismTopic *topic)
 				errdetail("Which offsets are settled is known on the primary only."),
 				errhint("Connect to the primary."));
 
+	/*
+	 * Somebody may have set the sequence back, which PostgreSQL lets nobody
+	 * guard: going on there would hide new messages from all who have read the
+	 * old ones.  The mark was ahead of the messages, and positions may have been
+	 * too.  The messages first: their mark was written before them.
+	 */
+	if (!looked)
+		end = end_of_messages(topic);
+
 	/* whoever comes first sets it; the mark cannot have moved before that */
 	value = read_mark(topic->mark_relid);
 	mark = value & ~((int64) PRISM_MARK_STEP - 1);
 	new_timeline = (value & (PRISM_MARK_STEP - 1)) != timeline_bits();
 	if (new_timeline)
 		mark += PRISM_TIMELINE_STEP;
+	start = end <= mark ? mark : (int64) TYPEALIGN64(PRISM_MARK_STEP, end) + MARK_AHEAD_MAX;
 
 	SpinLockAcquire(&counter->mutex);
 	ready = counter->ready && (counter->limit > 0 || mark == 0 || counter->extender >= 0);
 	if (!ready)
 	{
-		counter->next = counter->limit = counter->start = mark;
-		counter->jumps_known = mark == 0;
+		counter->next = counter->limit = counter->start = start;
+		counter->jumps_known = start == 0;
 		counter->ready = true;
 	}
 	SpinLockRelease(&counter->mutex);
+	if (!ready && start > mark)
+		tell_mark(topic, mark, end, start);
 	if (!ready && new_timeline)
 		ereport(LOG,
 				errmsg("topic \"%s\" goes on at a new timeline", topic->name),

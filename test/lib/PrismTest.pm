@@ -62,7 +62,7 @@ use Time::HiRes qw(sleep time);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library shift_clock fill_disk prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -124,6 +124,24 @@ sub module_library
 	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', "$module.c";
 	system_or_bail('make', '-s', '-C', $folder, "$module.so", "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
 	return "$folder/$module";
+}
+
+# What servers that are started after the first call are told to be left of their disks; no argument: what is.
+sub fill_disk
+{
+	my ($left) = @_;
+
+	if (!defined $ENV{FULL_DISK_FILE})
+	{
+		$ENV{LD_PRELOAD} = join ' ', grep { defined } $ENV{LD_PRELOAD}, module_library('full_disk') . '.so';
+		$ENV{FULL_DISK_FILE} = PostgreSQL::Test::Utils::tempdir('disk') . '/left';
+	}
+	unlink $ENV{FULL_DISK_FILE};
+	return if !defined $left;
+	open my $file, '>', $ENV{FULL_DISK_FILE} or die "$ENV{FULL_DISK_FILE}: $!\n";
+	print $file $left;
+	close $file or die "$ENV{FULL_DISK_FILE}: $!\n";
+	return;
 }
 
 # The file is written in place: the servers have it mapped.

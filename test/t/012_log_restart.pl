@@ -112,6 +112,21 @@ sql(q{CREATE FUNCTION misplaced() RETURNS bigint LANGUAGE plpgsql AS $$
 		RETURN misplaced;
 	END $$});
 is(sql('SELECT misplaced()'), 0, 'each message is in the segment of its position');
+
+# Somebody who may write everything has set the mark back.
+my $mark = sql(q{SELECT format('prism_log.topic_%s_mark', topic_id) FROM prism.topic WHERE name = 'restart'});
+new_payloads();
+1 while consumed('all');
+sql(qq{CREATE ROLE careless IN ROLE pg_write_all_data; GRANT USAGE ON SCHEMA prism_log TO careless; SET ROLE careless; SELECT setval('$mark', 1)});
+$node->restart('immediate');
+publish(1);
+is(new_payloads(), "message $count", 'a mark that was set back hides nothing from readers');
+is(consumed('all'), "message $count", 'nor from groups');
+is(log_count($node, "WARNING:  the mark of topic \"restart\" was behind its messages"), 1, 'and is told');
+$node->restart;
+publish(1);
+is(new_payloads(), "message $count", 'the mark is ahead again');
+is(log_count($node, "WARNING:  the mark of topic"), 1, 'and is not told again');
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 
 done_testing();
