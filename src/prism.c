@@ -42,6 +42,7 @@ bool		prism_preloaded = false;
 
 static shmem_request_hook_type former_shmem_request = NULL;
 static shmem_startup_hook_type former_shmem_startup = NULL;
+static emit_log_hook_type former_emit_log = NULL;
 
 PGDLLEXPORT void _PG_init(void);
 
@@ -150,7 +151,10 @@ static void
 on_release(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
 {
 	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top_level)
+	{
 		prism_wake_told();
+		prism_commit_tell();
+	}
 }
 
 static void
@@ -174,6 +178,24 @@ on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId 
 	}
 }
 
+/*
+ * What a session does alone and others wait for is given back before the error
+ * that ended it goes to the client: who does not read would keep it.
+ */
+static void
+on_report(ErrorData *report)
+{
+	if ((report->elevel == ERROR || report->elevel == FATAL) && report->output_to_client)
+	{
+		prism_log_give_back();
+		prism_group_abort_reader();
+		prism_counter_release_extender();
+	}
+	prism_commit_hear(report);
+	if (report->output_to_server && former_emit_log != NULL)
+		former_emit_log(report);
+}
+
 /* ---------- load ---------- */
 
 void
@@ -188,6 +210,8 @@ _PG_init(void)
 	shmem_request_hook = request_shmem;
 	former_shmem_startup = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
+	former_emit_log = emit_log_hook;
+	emit_log_hook = on_report;
 	RegisterXactCallback(on_transaction, NULL);
 	RegisterSubXactCallback(on_subtransaction, NULL);
 	RegisterResourceReleaseCallback(on_release, NULL);

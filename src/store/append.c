@@ -8,7 +8,8 @@
  *		PostgreSQL would wait for afterwards (commit_order.c);
  *	2. for all topics: take offsets and register them as in flight, in one step;
  *	3. insert.  Nothing here waits for another session.
- * COMMIT and ABORT callbacks take the registration back; they cannot throw.
+ * COMMIT and ABORT callbacks take the registration back; they cannot throw.  An
+ * error behind it takes it back before the client is told.
  *
  * src/store/append.c
  *
@@ -516,6 +517,20 @@ prism_log_pre_commit(bool gone)
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * PostgreSQL sends the error that ends a transaction before it aborts it, with
+ * interrupts held: a client that does not read would hold up the topics, and
+ * nobody could end it.  An error that is on its way to the client leaves the
+ * transaction no way but to abort, as long as its commit has not begun to be
+ * written; so nothing of ours becomes visible any more.
+ */
+void
+prism_log_give_back(void)
+{
+	if (IsTransactionState())
+		settle_blocks(InvalidXLogRecPtr);
+}
+
 /* After the commit became visible, or the transaction is gone: only spinlocks and latches from here on. */
 void
 prism_log_end(bool committed)
@@ -523,7 +538,7 @@ prism_log_end(bool committed)
 	if (committed && registered > 0)
 		prism_published_keep();
 	settle_blocks(committed ? XactLastCommitEnd : InvalidXLogRecPtr);
-	prism_commit_order_end();
+	prism_commit_order_end(committed);
 	blocks = NULL;
 	block_count = 0;
 	prism_pending_forget();

@@ -11,7 +11,10 @@
  *		emptied or dropped; another session of the role may hold it.  Done here.
  *	PreCommit_Notify()  one lock for all databases, which another session keeps
  *		as long as its commit lasts, its wait for a standby included.  Taken here.
- *	any message to the client  when the client does not read.  Kept back here.
+ *	any message to the client  when the client does not read.  Kept back here;
+ *		warnings are told when readers wait no more.  The error that ends the
+ *		transaction is sent before PostgreSQL aborts it, with interrupts held: the
+ *		registration is taken back before (prism_log_give_back()).
  *	callbacks of other libraries  those registered later are called earlier, so
  *		what a session loads comes before us (postgres_fdw's remote COMMIT); what is
  *		preloaded before prism comes after us: doctor says so.
@@ -33,14 +36,28 @@
 #include "catalog/pg_database.h"
 #include "commands/async.h"
 #include "commands/tablecmds.h"
+#include "mb/pg_wchar.h"
 #include "storage/lmgr.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+/* A commit has one at most, of a standby that is not waited for any longer; more only through other libraries. */
+#define WARNINGS_MAX 4
+
+typedef struct Warning
+{
+	int			code;
+	char		message[256];
+	char		detail[512];
+} Warning;
+
 static bool notify_locked = false;
 static bool quiet = false;
 static int	client_level;
+static int	server_level;
+static Warning warnings[WARNINGS_MAX];
+static int	warning_count = 0;
 
 /*
  * PostgreSQL calls it again and finds nothing to do: dropped tables are noted
@@ -102,21 +119,79 @@ prism_commit_unlock_notify(void)
 	notify_locked = false;
 }
 
-/* A warning, as of a standby that is not waited for any longer, is worth it. */
+/* Warnings are still reported to the server, whatever its log is to tell: else nobody would hear of them, nor of errors. */
 void
 prism_commit_be_quiet(void)
 {
-	if (!quiet)
-		client_level = client_min_messages;
+	if (quiet)
+		return;
 	quiet = true;
-	client_min_messages = Max(client_min_messages, WARNING);
+	warning_count = 0;
+	client_level = client_min_messages;
+	server_level = log_min_messages;
+	client_min_messages = Max(client_min_messages, ERROR);
+	log_min_messages = server_level == LOG ? WARNING : Min(server_level, WARNING);
+}
+
+/* What the server's log is to have; LOG is a level of its own there. */
+static bool
+is_for_log(int elevel)
+{
+	if (elevel == LOG || elevel == LOG_SERVER_ONLY)
+		return server_level <= ERROR;
+	return elevel >= (server_level == LOG ? FATAL : server_level);
+}
+
+static void
+copy_text(char *copy, size_t size, const char *text)
+{
+	size_t		bytes = text == NULL ? 0 : pg_mbcliplen(text, strlen(text), size - 1);
+
+	memcpy(copy, text, bytes);
+	copy[bytes] = '\0';
 }
 
 void
-prism_commit_order_end(void)
+prism_commit_hear(ErrorData *report)
+{
+	if (!quiet)
+		return;
+	if (report->elevel == WARNING && client_level <= WARNING && warning_count < WARNINGS_MAX)
+	{
+		Warning    *warning = &warnings[warning_count++];
+
+		warning->code = report->sqlerrcode;
+		copy_text(warning->message, sizeof(warning->message), report->message);
+		copy_text(warning->detail, sizeof(warning->detail), report->detail);
+	}
+	if (!is_for_log(report->elevel))
+		report->output_to_server = false;
+}
+
+void
+prism_commit_order_end(bool committed)
 {
 	notify_locked = false;
 	if (quiet)
+	{
 		client_min_messages = client_level;
+		log_min_messages = server_level;
+	}
+	if (!committed)
+		warning_count = 0;
 	quiet = false;
+}
+
+/* To the client alone: the server's log has them. */
+void
+prism_commit_tell(void)
+{
+	int			count = warning_count;
+
+	warning_count = 0;
+	for (int i = 0; i < count; i++)
+		ereport(WARNING_CLIENT_ONLY,
+				errcode(warnings[i].code),
+				errmsg_internal("%s", warnings[i].message),
+				warnings[i].detail[0] != '\0' ? errdetail_internal("%s", warnings[i].detail) : 0);
 }

@@ -55,6 +55,8 @@ extern void prism_group_pre_commit(void);
 extern void prism_group_end(bool committed);	/* cannot throw */
 extern void prism_group_subcommit(int nest_level);
 extern void prism_group_subabort(int nest_level);	/* cannot throw */
+/* An error came while this backend read ahead: others may. Cannot throw. */
+extern void prism_group_abort_reader(void);
 
 /* Free the slots of a database (topic 0: all), or of one topic. Cannot throw. */
 extern void prism_group_forget(Oid database, int32 topic_id);

@@ -105,7 +105,6 @@ extern void prism_group_unlock(PrismGroup *group);
 extern bool prism_group_claim_reader(PrismGroupRef *ref);
 /* Under the exclusive lock; wake the others after unlocking. False: the group was moved meanwhile, what was read is not wanted. */
 extern bool prism_group_release_reader(PrismGroup *group);
-extern void prism_group_abort_reader(void);
 /* Wait, unlocked, until nobody reads ahead. */
 extern void prism_group_await_reader(PrismGroupRef *ref);
 

@@ -56,6 +56,7 @@ extern void prism_published_keep(void);
 
 /* Transaction callbacks, registered by prism.c. */
 extern void prism_log_pre_commit(bool gone);	/* gone: the extension was dropped, and with it all topics */
+extern void prism_log_give_back(void);	/* before an error that ends the transaction is sent; cannot throw */
 extern void prism_log_end(bool committed);	/* cannot throw */
 extern void prism_log_subcommit(int nest_level);
 extern void prism_log_subabort(int nest_level);

@@ -1,4 +1,5 @@
 # A commit that has inserted its rows and then waits, fails, or dies: nothing is read beyond it until it is settled.
+use IO::Socket::UNIX;
 use PrismTest;
 
 my $node = prism_node('main', preload => commit_fault_library() . ', prism', conf => "prism.segment_messages = 1500\n");
@@ -39,6 +40,21 @@ sub commit_that_waits
 	$waiter{pid_query} = "SELECT pid FROM pg_stat_activity WHERE application_name = '$waiter{name}'";
 	wait_for_value($node, "SELECT wait_event = 'advisory' FROM pg_stat_activity WHERE application_name = '$waiter{name}'");
 	return \%waiter;
+}
+
+# A client that sends a query and reads no answer.
+sub deaf_client
+{
+	my ($name, $query) = @_;
+	my $socket = IO::Socket::UNIX->new($node->host . '/.s.PGSQL.' . $node->port) or die "connect: $!\n";
+	my $startup = pack('N Z* Z* Z* Z* Z* Z* x', 196608, 'user', scalar getpwuid($<), 'database', 'postgres', 'application_name', $name);
+	my $seen = '';
+
+	print $socket pack('N', 4 + length $startup) . $startup;
+	while ($seen !~ /Z\x00\x00\x00\x05I\z/) { sysread($socket, $seen, 8192, length $seen) or die "the server has closed the connection\n"; }
+	print $socket 'Q' . pack('N Z*', 5 + length $query, $query);
+	$socket->flush;
+	return $socket;
 }
 
 sub let_go
@@ -87,6 +103,42 @@ for my $end ('pg_cancel_backend', 'pg_terminate_backend')
 	end_sessions($waiter);
 }
 
+# The client of one that fails does not read: what the server has to tell is more than goes to it. Readers do not wait for it.
+my $unread = 'x' x 2_000_000;
+my @logged = map { log_count($node, $_) } 'ERROR:  canceling statement', 'FATAL:  terminating connection';
+for my $case ([ 'pg_cancel_backend', 'warning' ], [ 'pg_terminate_backend', 'log' ], [ 'pg_cancel_backend', 'log' ], [ 'pg_terminate_backend', 'panic' ])
+{
+	my ($end, $level) = @$case;
+	my $holder = $node->background_psql('postgres');
+	$holder->query_safe('SELECT pg_advisory_lock(' . ++$key . ')');
+	my $client = deaf_client("deaf $key", qq{BEGIN; SET LOCAL log_min_messages = $level; SELECT prism.publish('window', 'never');
+		SET LOCAL commit_fault.statement = \$\$SELECT pg_advisory_xact_lock($key) /* $unread */\$\$; COMMIT});
+	wait_for_value($node, "SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf $key'", 'advisory');
+	publish('window', "behind $key");
+	is(new_messages(), '', 'a commit in flight');
+	$node->safe_psql('postgres', "SELECT $end(pid) FROM pg_stat_activity WHERE application_name = 'deaf $key'");
+	wait_for_value($node, "SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf $key'", 'ClientWrite');
+	is(new_messages(), "behind $key", "after $end the session waits for a client that does not read, and nobody for the session (log_min_messages = $level)");
+	close $client;
+	$holder->quit;
+}
+is_deeply([ map { log_count($node, $_) } 'ERROR:  canceling statement', 'FATAL:  terminating connection' ], [ map { $_ + 1 } @logged ],
+	'the log has what it is to have of them');
+
+# Nor does a group for who has failed while it read ahead for all.
+$node->safe_psql('postgres', q{SELECT prism.create_group('beside', 'group', 'latest')});
+publish('beside', 'for a group');
+my $segment = $node->safe_psql('postgres', q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 'beside'});
+my $locker = $node->background_psql('postgres');
+$locker->query_safe("BEGIN; LOCK TABLE $segment");
+my $client = deaf_client('deaf consumer', "DO \$\$BEGIN PERFORM prism.consume('beside', 'group' /* $unread */); END\$\$");
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf consumer'}, 'relation');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'deaf consumer'});
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf consumer'}, 'ClientWrite');
+$locker->quit;
+is($node->safe_psql('postgres', q{SET statement_timeout = '20s'; SELECT count(*) FROM prism.consume('beside', 'group')}), '1', 'others of the group read');
+close $client;
+
 # Several in flight: the oldest counts, whichever ends first.
 my $oldest = commit_that_waits('oldest');
 my $middle = commit_that_waits('middle');
@@ -114,7 +166,17 @@ is($node->safe_psql('postgres', q{SELECT committing_pid = (SELECT pid FROM pg_st
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'synchronous'});
 wait_for_value($node, q{SELECT state FROM pg_stat_activity WHERE application_name = 'synchronous'}, 'idle');
 is(new_messages(), 'synchronous, local', 'it is committed: both are read in order');
+$session->query('SELECT 1');
+like($session->{stderr}, qr/WARNING:  canceling wait for synchronous replication.*\nDETAIL:  The transaction has already committed locally/, 'its client has been told');
 $session->quit;
+$node->safe_psql('postgres', q{SET synchronous_commit = local;
+	CREATE PROCEDURE publish_and_commit() LANGUAGE plpgsql AS $$BEGIN PERFORM prism.publish('window', 'told later'); COMMIT; END$$});
+$client = deaf_client('deaf', "DO \$\$BEGIN CALL publish_and_commit(/* $unread */); END\$\$");
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf'}, 'SyncRep');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'deaf'});
+wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf'}, 'ClientWrite');
+is(new_messages(), 'told later', 'a client that does not read the warning holds up nobody');
+close $client;
 
 # Notifiers commit one after the other: who waits for his turn holds up nobody else.
 my $first = $node->background_psql('postgres', on_error_stop => 0);
