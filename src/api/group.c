@@ -260,14 +260,15 @@ look_at_group(void *arg)
 	look->found = group != NULL && prism_group_status(group, &look->status);
 }
 
-/* Nothing, if there is nothing to tell, or somebody has tables locked that would have to be read. */
+/* Nothing, if there is nothing to tell, or tables that would have to be read are locked or damaged. */
 static void
 fill_state(PrismTopic *topic, const char *name, Datum *values, bool *nulls)
 {
 	GroupLook	look = {.topic = topic, .name = name};
 	PrismGroupStatus status;
+	const char *damage;
 
-	if (RecoveryInProgress() || !prism_look_without_waiting(look_at_group, &look) || !look.found)
+	if (RecoveryInProgress() || !prism_look_without_waiting(look_at_group, &look, &damage) || !look.found)
 		return;
 	memset(nulls, false, STATE_COLUMNS * sizeof(bool));
 	status = look.status;

@@ -86,7 +86,8 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	work->topic_id = 0;
 	if (work->stored == NULL)
 		return;
-	work->topic_name = work->stored->topic;
+	/* a configuration that somebody damaged does not tell the name: it is the wanted one, as at most times */
+	work->topic_name = work->stored->topic != NULL ? work->stored->topic : work->wanted->topic;
 	work->topic_id = find_topic(work->namespace_id, work->topic_name, &work->message_bytes_max, &work->policy);
 }
 

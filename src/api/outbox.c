@@ -188,15 +188,17 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 		{
 			bool		busy;
 			PrismTopic *topic = prism_topic_try(lfirst(cell), &busy);
+			const char *damage;
 
 			if (topic == NULL)
 				continue;
 			look.topic = topic;
-			if (prism_topic_allows(topic, PRISM_READ) && !prism_look_without_waiting(look_at_topic, &look))
+			if (prism_topic_allows(topic, PRISM_READ) && !prism_look_without_waiting(look_at_topic, &look, &damage))
 				ereport(WARNING,
-						errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						errcode(damage != NULL ? ERRCODE_DATA_CORRUPTED : ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("messages of topic \"%s\" are left out", topic->name),
-						errdetail("Another session has its tables locked."));
+						damage != NULL ? errdetail("Those that could be read are shown. What stands in the way: %s.", damage)
+						: errdetail("Another session has tables of it locked. Those that could be read are shown."));
 			prism_topic_release(topic);
 		}
 	}

@@ -134,11 +134,11 @@ look_at_lag(void *arg)
 	prism_reader_close(reader);
 }
 
-/* While somebody has the topic's tables locked, what shared memory knows: offsets without a message count as one then. */
+/* While the topic's tables are locked or cannot be read, what shared memory knows: offsets without a message count as one then. */
 static void
-put_lag(Lag *lag, const PrismSinkStatus *status, Datum *values, bool *nulls)
+put_lag(Lag *lag, const PrismSinkStatus *status, Datum *values, bool *nulls, const char **damage)
 {
-	bool		looked = prism_look_without_waiting(look_at_lag, lag);
+	bool		looked = prism_look_without_waiting(look_at_lag, lag, damage);
 	PrismCounter *counter = lag->topic->counter;
 
 	if (!looked)
@@ -199,6 +199,7 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	bool		nulls[STATE_COLUMNS] = {0};
 	PrismSinkStatus status;
 	Lag			lag = {.row = row, .topic = topic};
+	const char *damage;
 
 	read_status(row, &status);
 	values[STATE_SINK_ID] = Int32GetDatum(row->sink_id);
@@ -208,10 +209,10 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	put_text(values, nulls, STATE_TARGET, row->target != NULL ? row->target : topic->name);
 	put_text(values, nulls, STATE_STATE, prism_sink_state_name(status.state));
 	put_time(values, nulls, STATE_SINCE, status.since);
-	put_lag(&lag, &status, values, nulls);
+	put_lag(&lag, &status, values, nulls, &damage);
 	/* addresses and the other side's words are for administrators */
 	put_text(values, nulls, STATE_ERROR,
-			 prism_topic_allows(topic, PRISM_ADMIN) ? status.error : NULL);
+			 !prism_topic_allows(topic, PRISM_ADMIN) ? NULL : status.error[0] != '\0' ? status.error : damage);
 	put_time(values, nulls, STATE_ERROR_AT, status.error_at);
 	put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
 	for (int i = 0; i < PRISM_SINK_COUNTERS; i++)

@@ -25,6 +25,7 @@
 #define TOPICS_MAX 1024
 #define OWNERS_MAX 64
 #define QUEUE_MESSAGES_DEFAULT 10000
+#define QUEUE_MESSAGES_MAX 1000000
 #define MEMORY_REJECTED_CODE 10 /* what Kafka calls MSG_SIZE_TOO_LARGE */
 
 /* How it can be asked to fail: whole numbers, 0 or absent: never. */
@@ -215,7 +216,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 		return NULL;
 	}
 	memory->sent_max = memory->options[MEMORY_QUEUE_MESSAGES] > 0 ?
-		memory->options[MEMORY_QUEUE_MESSAGES] : QUEUE_MESSAGES_DEFAULT;
+		(int) Min(memory->options[MEMORY_QUEUE_MESSAGES], QUEUE_MESSAGES_MAX) : QUEUE_MESSAGES_DEFAULT;
 	memory->sent = MemoryContextAllocHuge(mcxt, memory->sent_max * sizeof(MemorySent));
 	return &memory->conn;
 }

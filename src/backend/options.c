@@ -438,6 +438,11 @@ prism_backend_server_options(const PrismBackendInfo *info, Oid server_oid)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("server with OID %u does not exist", server_oid),
 				errhint("Apply the namespace again, with a foreign server that is there."));
+	if (info->wrapper == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("back end \"%s\" has no servers, but a sink names server \"%s\"", info->name, server->servername),
+				errhint("Apply the namespace again."));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, info->wrapper) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

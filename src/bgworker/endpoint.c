@@ -88,16 +88,21 @@ static List *
 inline_options(const PrismSink *sink)
 {
 	List	   *options = NIL;
-	char	   *failures;
 	char	   *rest;
+	char	   *value;
 
 	if (sink->brokers != NULL)
 		options = add_option(options, "bootstrap.servers", pstrdup(sink->brokers));
 	if (sink->failures == NULL)
 		return options;
-	failures = pstrdup(sink->failures);
-	for (char *name = strtok_r(failures, "=", &rest); name != NULL; name = strtok_r(NULL, "=", &rest))
-		options = add_option(options, name, strtok_r(NULL, ",", &rest));
+	rest = pstrdup(sink->failures);
+	while ((value = strsep(&rest, ",")) != NULL)
+	{
+		const char *name = strsep(&value, "=");
+
+		if (value != NULL)		/* somebody may have written the row by hand */
+			options = add_option(options, name, value);
+	}
 	return options;
 }
 

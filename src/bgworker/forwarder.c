@@ -73,6 +73,15 @@ no_backend(const PrismSink *sink)
 			errmsg("back end \"%s\" cannot be sent to", sink->backend));
 }
 
+/* A row that is damaged may name a back end which there is not, or one which has no servers. */
+static bool
+tells_backend(const PrismSink *sink)
+{
+	const PrismBackendInfo *info = prism_backend_info(sink->backend);
+
+	return info != NULL && (info->wrapper != NULL || !OidIsValid(sink->server_oid));
+}
+
 /* That of the first sink which has one; others are not of this server, whatever their rows say. */
 static void
 choose_backend(PrismForwarder *forwarder, List *sinks)
@@ -84,7 +93,7 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 	{
 		PrismSink  *sink = lfirst(cell);
 
-		if (forwarder->backend == NULL)
+		if (forwarder->backend == NULL && tells_backend(sink))
 			forwarder->backend = find_backend(sink->backend);
 		if (forwarder->backend == NULL || strcmp(forwarder->backend->name, sink->backend) != 0)
 			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.*s\" is not the back end of its server",
@@ -142,7 +151,7 @@ leading_sink(List *sinks)
 	{
 		const PrismSink *sink = lfirst(cell);
 
-		if (prism_backend_info(sink->backend) != NULL)
+		if (tells_backend(sink))
 			return sink;
 	}
 	no_backend(linitial(sinks));

@@ -201,7 +201,7 @@ read_wanted(void)
 	wanted.identities = MemoryContextAlloc(prism_step_mcxt(), wanted.room * sizeof(PrismWorkerIdentity));
 	(void) want(&wanted, PRISM_MAINTAINER);
 	prism_worker_begin("reading which workers are wanted");
-	delayed = !prism_look_without_waiting(ask_for_work, &has_work) || has_work;
+	delayed = !prism_look_without_waiting(ask_for_work, &has_work, NULL) || has_work;
 	prism_query_read(forwarders_query, 0, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

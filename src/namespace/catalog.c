@@ -247,9 +247,11 @@ prism_namespace_find(const char *name, MemoryContext mcxt)
 	Datum		values[] = {CStringGetTextDatum(name)};
 	PrismStoredNamespace *stored = NULL;
 
+	/* somebody may have written the row by hand: a topic and a table that are not told are NULL */
 	prism_query("SELECT namespace_id, name, config ->> 'topic',"
-				" (SELECT p ->> 'table' FROM jsonb_array_elements(config -> 'patterns') p"
-				"  WHERE p ->> 'type' = 'outbox'), config"
+				" (SELECT p ->> 'table' FROM jsonb_array_elements(CASE jsonb_typeof(config -> 'patterns')"
+				"   WHEN 'array' THEN config -> 'patterns' END) p"
+				"  WHERE p ->> 'type' = 'outbox' LIMIT 1), config"
 				" FROM prism.namespace WHERE name = $1",
 				1, types, values, NULL);
 	if (SPI_processed > 0)
@@ -316,7 +318,7 @@ prism_namespace_difference(const char *old_config, const char *new_config)
 
 	prism_query("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
 				"   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
-				" FROM pg_catalog.jsonb_each($1::jsonb) o"
+				" FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb END) o"
 				" FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
 				" WHERE o.value IS DISTINCT FROM n.value",
 				lengthof(types), types, values, NULL);

@@ -559,8 +559,12 @@ prism_doctor(PG_FUNCTION_ARGS)
 	for (int i = 0; i < (int) lengthof(checks); i++)
 	{
 		Check		check = {checks[i], &report};
+		const char *damage;
 
-		complete &= prism_look_without_waiting(run_check, &check);
+		complete &= prism_look_without_waiting(run_check, &check, &damage) || damage != NULL;
+		if (damage != NULL)
+			put(&report, "damage", "error",
+				"A check could not be made, as something it reads is damaged: %s.", damage);
 	}
 	if (!complete)
 		put(&report, "locks", "warning",

@@ -112,9 +112,10 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	TimestampTz next_due;
 	bool		known;
 	Look		look = {.topic = topic};
-	bool		looked = prism_look_without_waiting(look_at_log, &look);
+	const char *damage;
+	bool		looked = prism_look_without_waiting(look_at_log, &look, &damage);
 
-	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), true);
+	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), damage == NULL);
 	put(values, nulls, STATE_LACKING, BoolGetDatum(look.is_lacking), looked);
 	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
 	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
@@ -190,7 +191,10 @@ add_up(void *arg)
 
 	/* what is locked is counted all the same */
 	while ((number = prism_segment_next(size->topic->topic_id, number + 1)) >= 0)
+	{
+		CHECK_FOR_INTERRUPTS();
 		size->segments++;
+	}
 	number = -1;
 	while ((number = prism_segment_next(size->topic->topic_id, number + 1)) >= 0)
 	{
@@ -208,6 +212,7 @@ prism_topic_size(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 	bool		busy;
+	const char *damage;
 
 	InitMaterializedSRF(fcinfo, 0);
 	size.topic = prism_topic_try_id(PG_GETARG_INT32(0), &busy);
@@ -215,7 +220,7 @@ prism_topic_size(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	if (prism_topic_is_visible(size.topic))
 	{
-		nulls[1] = !prism_look_without_waiting(add_up, &size);
+		nulls[1] = !prism_look_without_waiting(add_up, &size, &damage);
 		values[0] = Int64GetDatum(size.segments);
 		values[1] = Int64GetDatum(size.bytes);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -57,7 +57,7 @@ count_unread(UnreadLook *look)
 {
 	look->from = Max(look->from, look->topic->dropped_end);
 	return prism_counter_recent_distance(look->topic->counter, look->from, look->to, &look->messages) ||
-		prism_look_without_waiting(look_at_unread, look);
+		prism_look_without_waiting(look_at_unread, look, NULL);
 }
 
 /* What only the entries tell: which sessions have some, and since when the oldest of them is there. */
@@ -143,7 +143,7 @@ prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status)
 	{
 		FirstLook	look = {.topic = ref->topic, .from = status->read_end};
 
-		status->oldest_unknown = !prism_look_without_waiting(look_at_first, &look);
+		status->oldest_unknown = !prism_look_without_waiting(look_at_first, &look, NULL);
 		status->oldest = look.created_at;
 	}
 	return true;

@@ -69,8 +69,16 @@ prism_is_refusal(const ErrorData *error)
 		error->column_name != NULL && strcmp(error->column_name, REFUSED_COLUMN) == 0;
 }
 
+/* By a checksum, a file that is not there, a disk, an index: what one table cannot be read by says nothing of others. */
+static bool
+is_damage(const ErrorData *error)
+{
+	return ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_TO_CATEGORY(ERRCODE_DATA_CORRUPTED) ||
+		error->sqlerrcode == ERRCODE_IO_ERROR || error->sqlerrcode == ERRCODE_UNDEFINED_FILE;
+}
+
 bool
-prism_look_without_waiting(void (*look) (void *arg), void *arg)
+prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **damage)
 {
 	MemoryContext caller_cxt = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
@@ -96,6 +104,17 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg)
 	MemoryContextSwitchTo(caller_cxt);
 	CurrentResourceOwner = caller_owner;
 
+	if (damage != NULL)
+		*damage = NULL;
+	if (error != NULL && damage != NULL && is_damage(error))
+	{
+		*damage = error->message;
+		ereport(WARNING,
+				errcode(error->sqlerrcode),
+				errmsg("something of prism cannot be read: %s", error->message),
+				error->detail != NULL ? errdetail_internal("%s", error->detail) : 0);
+		return false;
+	}
 	/* only now: an error that left the subtransaction open would leave the session in it */
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);

@@ -43,9 +43,11 @@ extern bool prism_is_refusal(const ErrorData *error);
 /*
  * Look at something without waiting for locks.  It happens in a subtransaction
  * that is rolled back in any case, so that no lock outlives the look.  False: a
- * lock was in the way (55P03 of any origin).
+ * lock was in the way (55P03 of any origin), or, if 'damage' is not NULL, what is
+ * looked at cannot be read: it is told by a warning, and by '*damage', which is
+ * NULL otherwise.
  */
-extern bool prism_look_without_waiting(void (*look) (void *arg), void *arg);
+extern bool prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **damage);
 
 /* LockRelationOid() for those who wait; for the others 55P03 when it cannot be had at once. */
 static inline void

@@ -168,7 +168,8 @@ scan_segments(int32 topic_id, int64 from, ScanDirection direction)
 int64
 prism_segment_next(int32 topic_id, int64 from)
 {
-	return scan_segments(topic_id, from, ForwardScanDirection).number;
+	/* behind the greatest number there is none, also when somebody has written that one into a row */
+	return from < 0 ? -1 : scan_segments(topic_id, from, ForwardScanDirection).number;
 }
 
 int64

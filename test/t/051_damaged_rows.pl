@@ -183,6 +183,71 @@ for my $change (q{payload = substring(payload FOR 9)}, q{payload = ''}, q{payloa
 }
 views_answer('with a damaged progress log');
 
+# ---------- sinks that name what is not theirs ----------
+
+# options of no use: all sinks that share the process have them
+for my $failures ('{"queue_messages": "4294967297", "again": ""}', '{"again": ""}')
+{
+	sql(qq{UPDATE prism.sink SET config = config || '{"failures": $failures}'});
+	$node->restart;
+	sql(q{SELECT prism.publish('good', 'x')});
+	wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'good'});
+	pass("they do no harm: $failures");
+}
+sql(q{UPDATE prism.sink SET config = config - 'failures'});
+
+# a server, and a back end that has none: alone, and beside a sink whose row is whole
+sql(q{CREATE SERVER elsewhere FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
+	SELECT prism.apply('namespaces: [{name: astray, backend: {type: kafka, server: elsewhere}}, {name: straight, backend: {type: kafka, server: elsewhere}}]');
+	UPDATE prism.sink SET backend = 'memory' WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'astray'); SELECT prism.wake_workers()});
+wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'is not the back end of its server' FROM prism.sinks WHERE topic = 'astray'});
+pass('a back end that is not that of the server stops its sink');
+sql(q{UPDATE prism.sink SET backend = 'memory' WHERE server IS NOT NULL});
+$node->restart;
+wait_for_value($node, q{SELECT count(*) > 0 FROM prism.workers WHERE kind = 'forwarder' AND error ~ 'cannot be sent to'});
+pass('when no sink tells the back end, the forwarder says so');
+sql(q{UPDATE prism.sink SET backend = 'kafka' WHERE server IS NOT NULL; SELECT prism.drop_namespace(name, true) FROM unnest('{astray,straight}'::text[]) name});
+is(log_count($node, 'was terminated by signal'), 0, 'and no process crashed');
+
+# ---------- namespaces that say nothing of use ----------
+
+apply('whole');
+sql(q{SELECT prism.publish('whole', 'kept')});
+for my $config (q{[]}, q{"x"}, q{null}, q{{}}, q{{"patterns": 1}}, q{{"patterns": [{"type": "outbox"}, {"type": "outbox"}, 3]}})
+{
+	sql(qq{UPDATE prism.namespace SET config = '$config' WHERE name = 'whole'});
+	is(sql(q{SELECT p.action FROM prism.plan('{name: whole, backend: memory}') p LIMIT 1}), 'changed', "plan() answers: $config");
+	is(sql(q{SELECT p.action FROM prism.apply('{name: whole, backend: memory}') p LIMIT 1}), 'changed', 'apply() puts it right');
+}
+is(sql(q{SELECT p.action FROM prism.plan('{name: whole, backend: memory}') p LIMIT 1}), 'unchanged', 'then nothing is left to do');
+is(sql(q{SELECT convert_from(payload, 'UTF8') FROM prism.read('whole')}), 'kept', 'and the topic has what it had');
+sql(q{UPDATE prism.namespace SET config = 'null' WHERE name = 'whole'; SELECT prism.drop_namespace('whole', true)});
+is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'whole'}), 0, 'one can be dropped');
+
+# the greatest number of a segment: behind it there is none
+sql(q{INSERT INTO prism.segment SELECT topic_id, 9223372036854775807, now() FROM prism.topic WHERE name = 'good'});
+is(sql(q{SET statement_timeout = '30 s'; SELECT segments > 1 FROM prism.topics WHERE topic = 'good'}), 't', 'a segment of the greatest number is counted once');
+sql(q{DELETE FROM prism.segment WHERE segment_number = 9223372036854775807});
+
+# ---------- a page that cannot be read ----------
+
+apply('unread');
+sql(q{SELECT prism.pause('unread'), prism.create_group('unread', 'g')});
+sql(q{SELECT prism.publish('unread', 'x')});
+wait_for_value($node, q{SELECT state = 'paused' FROM prism.sinks WHERE topic = 'unread'});
+my $file = $node->data_dir . '/' . sql(sprintf q{SELECT pg_relation_filepath('%s')}, segment('unread'));
+$node->stop;
+open(my $page, '+<', $file) or die "$file: $!";
+print $page 'x' x 8192;
+close($page);
+$node->start;
+views_answer('with a page that cannot be read');
+like(sql(q{SELECT error FROM prism.sinks WHERE topic = 'unread'}), qr/^invalid page/, 'prism.sinks says so of that topic');
+like(error_of(q{SELECT * FROM prism.sinks}), qr/WARNING:  XX001: something of prism cannot be read: invalid page/, 'with a warning');
+is(sql(q{SELECT lag_messages FROM prism.sinks WHERE topic = 'good'}), 0, 'and how the others stand');
+is(sql(q{SELECT count(*) FROM prism.outbox WHERE topic = 'unread'}), 0, 'prism.outbox leaves out what nobody can read');
+sql(q{SELECT prism.drop_namespace('unread', true)});
+
 # ---------- anything, anywhere ----------
 
 my $seed = $ENV{PRISM_SEED} // int rand 1_000_000;
@@ -216,7 +281,8 @@ sub any_catalog_change
 {
 	my $number = any(-9223372036854775807, -1, 0, 1, 77, 9223372036854775807);
 	my $json = any(map { "'$_'" } '[]', '"x"', '1', 'null', '{}', '{"topic": 7, "patterns": 3, "max_message_size": "x"}', '{"max_backlog": "x"}', '{"max_backlog": -5}',
-		'{"retention_ms": 1e300}', '{"lease_us": 1e40, "max_attempts": -3, "backoff_us": ["x", 1e99]}', '{"batch_size": "many", "failures": [1]}', '{"partitions": -1, "brokers": [{"a": 1}]}');
+		'{"retention_ms": 1e300}', '{"lease_us": 1e40, "max_attempts": -3, "backoff_us": ["x", 1e99]}', '{"batch_size": "many", "failures": [1]}', '{"failures": {"again": ""}}',
+		'{"failures": {"queue_messages": "4294967296"}}', '{"partitions": -1, "brokers": [{"a": 1}]}');
 	my $id = "SELECT topic_id FROM prism.topic WHERE name LIKE 'bad%' ORDER BY random() LIMIT 1";
 	return any(
 		"UPDATE prism.topic SET segment_messages = $number WHERE topic_id = ($id)",
