@@ -77,6 +77,22 @@ SELECT peak_mb() - :before < 60 AS small;
 DROP FUNCTION peak_mb();
 SELECT prism.drop_namespace('redrive-large', true) IS NOT NULL AS dropped;
 
+-- A letter that is damaged is told when those that are wanted lie behind it, again and again; what lies before it goes first.
+SELECT action FROM prism.apply('name: redrive-damage');
+SELECT count(prism.publish('redrive-damage', 'x'::text)) FROM generate_series(1, 3);
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-damage', 'g', 1) AS m;
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-damage', 'g', 1) AS m;
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-damage', 'g', 1) AS m;
+SELECT format('prism_log.topic_%s_0', topic_id) AS segment FROM prism.topic WHERE name = 'redrive-damage.dlq' \gset
+UPDATE :segment SET messages = 0 WHERE "offset" = 1;
+\set VERBOSITY sqlstate
+SELECT prism.redrive('redrive-damage', '{2}');
+SELECT prism.redrive('redrive-damage', '{2}');
+SELECT prism.redrive('redrive-damage', '{0,2}');
+SELECT prism.redrive('redrive-damage', '{0,2}');
+\set VERBOSITY default
+SELECT prism.drop_namespace('redrive-damage', true) IS NOT NULL AS dropped;
+
 -- For administrators.
 CREATE ROLE redrive_test_role;
 SELECT prism.grant('redrive-test', 'consume', 'redrive_test_role');
