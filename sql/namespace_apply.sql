@@ -198,6 +198,18 @@ SELECT prism.consume('apply_restored', 'g');
 ROLLBACK TO before;
 SELECT count(prism.publish('apply_restored', 'x'::bytea)) FROM generate_series(1, 2);
 COMMIT;
+-- Who has looked while it was not there finds it when it is.
+CREATE FUNCTION apply_make_index() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE UNIQUE INDEX topic_%1$s_0_offset ON prism_log.topic_%1$s_0 ("offset")', (SELECT topic_id FROM prism.topic WHERE name = 'apply_restored'));
+END
+$$;
+SELECT apply_lose_index();
+SELECT count(*) FROM prism.read('apply_restored');
+SELECT prism.publish('apply_restored', 'x'::bytea) IS NOT NULL AS published;
+SELECT apply_make_index();
+SELECT prism.publish('apply_restored', 'x'::bytea) IS NOT NULL AS published;
+DROP FUNCTION apply_make_index();
 \set VERBOSITY default
 SELECT count(*) FROM prism.read('apply_restored');
 SELECT count(*) FROM prism.consume('apply_restored', 'g', 10);

@@ -4,7 +4,7 @@
 use PrismTest;
 
 my $kafka = prism_kafka();
-my $node = prism_node('main');
+my $node = prism_node('main', conf => "log_lock_waits = on\ndeadlock_timeout = 100ms\nlog_line_prefix = '%m [%p] %b '\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
@@ -119,5 +119,6 @@ wait_for_value($node, "SELECT count(*) FROM prism.read('rolled', $end)", 2);
 pass('then he goes on');
 $publisher->quit;
 
+is(log_count($node, ' prism \w+ .*still waiting for \w+ on relation'), 0, 'no worker has waited for a lock on a table');
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 done_testing();
