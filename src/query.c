@@ -80,3 +80,18 @@ prism_query_generated(const char *query, int parameters, Oid *types, Datum *valu
 	SPI_freetuptable(statements);
 	CommandCounterIncrement();
 }
+
+int
+prism_query_begin_without_triggers(void)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+void
+prism_query_end_without_triggers(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
+}

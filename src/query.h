@@ -39,4 +39,12 @@ extern void prism_query_latest(const char *statement, int parameters, Oid *types
 /* Run the statements that a query returns, one a row; it sees what is there now, what this transaction has done included. */
 extern void prism_query_generated(const char *query, int parameters, Oid *types, Datum *values);
 
+/*
+ * What prism makes by itself, in a session of whoever happened to need it, is no
+ * command of his: event triggers, and other triggers that do not fire ALWAYS,
+ * have no part in it.  Returns what ends it; so does an error.
+ */
+extern int	prism_query_begin_without_triggers(void);
+extern void prism_query_end_without_triggers(int nest_level);
+
 #endif							/* PRISM_QUERY_H */

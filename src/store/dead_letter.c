@@ -9,6 +9,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "query.h"
 #include "store/dead_letter.h"
 #include "store/log.h"
 
@@ -79,10 +80,15 @@ dead_letter_topic(PrismTopic *origin)
 	origin = prism_topic_lookup_id(origin->topic_id, false);
 	topic = prism_dead_letter_topic(origin);
 	if (topic == NULL)
+	{
+		int			nest_level = prism_query_begin_without_triggers();
+
 		topic = prism_topic_lookup_id(prism_topic_create(prism_dead_letter_topic_name(origin->name),
 														 origin->namespace_id, origin->message_bytes_max,
 														 prism_topic_policy_of_dead_letters(&origin->policy),
 														 origin->topic_id), false);
+		prism_query_end_without_triggers(nest_level);
+	}
 	return topic;
 }
 

@@ -6,11 +6,19 @@ use PrismTest;
 my $node = prism_node('main');
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+sub error_of { return ($node->psql('postgres', $_[0]))[2]; }
 
 # An audit that works for sessions need not work for a worker: segments are made all the same.
 sql(q{
 	SET prism.segment_messages = 1024;
-	SELECT prism.apply('name: audited');
+	SELECT prism.apply('namespaces: [{name: audited}, {name: handled, consumers: [{group: handler, max_attempts: 1}]}]');
+	CREATE FUNCTION fails(m prism.message) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'handler fails'; END $$;
+	CREATE ROLE worker LOGIN;
+	GRANT CREATE ON SCHEMA public TO worker;
+	SELECT prism.grant('handled', 'consume', 'worker');
+	SET ROLE worker;
+	SELECT prism.on('handled', 'handler', 'fails(prism.message)');
+	RESET ROLE;
 	CREATE TABLE audit (tag text);
 	CREATE FUNCTION audit() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (tg_tag); END $$;
 	CREATE EVENT TRIGGER audit ON ddl_command_end EXECUTE FUNCTION audit();
@@ -21,6 +29,19 @@ is(sql(q{SELECT count(prism.publish_batch('audited', array_fill('x'::bytea, ARRA
 sql(q{SELECT prism.publish('audited', 'later', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'audited'}, 1);
 is(sql(q{SELECT state FROM prism.status WHERE namespace = 'audited'}), 'ok', 'and the status is ok');
+
+# Nor for a consumer's session, in which the first dead letter of a topic makes a topic, or a handler's.
+sql(q{
+	CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no % here', tg_tag; END $$;
+	CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
+});
+like(error_of('CREATE TABLE refused ()'), qr/no CREATE TABLE here/, 'one refuses what sessions make');
+sql(q{SELECT prism.create_group('audited', 'consumer', 'earliest'); SELECT prism.reject(m) FROM prism.consume('audited', 'consumer', 1) m});
+is(sql(q{SELECT count(*) FROM prism.read('audited.dlq')}), 1, 'a message is rejected all the same');
+sql(q{SELECT prism.publish('handled', 'x')});
+wait_for_value($node, q{SELECT dead_letters FROM prism.status WHERE namespace = 'handled'}, 1);
+pass('and so is one that a handler cannot process');
+sql('DROP EVENT TRIGGER refuse');
 
 # One that fires always stops the maintainer: then the status says so.
 sql('ALTER EVENT TRIGGER audit ENABLE ALWAYS');
