@@ -125,6 +125,17 @@ COMMENT ON COLUMN prism.handler.takes_batch IS 'its argument is prism.message[];
 COMMENT ON COLUMN prism.handler.role IS 'how the role was called as which it runs, for people; NULL: the owner of the extension';
 COMMENT ON COLUMN prism.handler.registered_by IS 'how the role was called that registered it, for people; NULL: the owner of the extension';
 
+-- What counts are the privileges on the view prism_log.namespace_<namespace_id>; a restore adds default privileges to them.
+CREATE TABLE prism.granted (
+    namespace_id integer NOT NULL,
+    role         name NOT NULL,
+    privilege    text NOT NULL,
+    PRIMARY KEY (namespace_id, role, privilege)
+);
+COMMENT ON TABLE prism.granted IS 'What prism.grant() has given, so that a restore can be told from it; what counts are the privileges on prism_log.namespace_<namespace_id>';
+COMMENT ON COLUMN prism.granted.role IS 'how the role was called when rights on the namespace were changed last';
+COMMENT ON COLUMN prism.granted.privilege IS 'as on that view: INSERT is publish, UPDATE consume, SELECT read, REFERENCES admin';
+
 SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.namespace', '');
@@ -134,3 +145,4 @@ SELECT pg_catalog.pg_extension_config_dump('prism.jump', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.sink', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.consumer_group', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.handler', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.granted', '');

@@ -307,6 +307,8 @@ prism_namespace_delete(int32 namespace_id)
 
 	prism_query("DELETE FROM prism.namespace WHERE namespace_id = $1",
 				lengthof(types), types, values, NULL);
+	prism_query("DELETE FROM prism.granted WHERE namespace_id = $1",
+				lengthof(types), types, values, NULL);
 }
 
 char *

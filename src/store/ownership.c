@@ -62,6 +62,23 @@ static const char rights_query[] =
 "   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
 " FROM object, aclexplode(acl) a WHERE a.grantee <> owner";
 
+/*
+ * Of a view whose privileges say what roles may do: those that default
+ * privileges give, and of which prism's tables do not say that it gave them.
+ */
+static const char restored_query[] =
+"SELECT format('REVOKE %s ON %s FROM %s CASCADE', a.privilege_type, c.oid::regclass,"
+"   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
+" FROM pg_class c, aclexplode(c.relacl) a"
+" WHERE c.oid = $1 AND c.relnamespace = 'prism_log'::regnamespace AND a.grantee <> c.relowner"
+"  AND EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) x"
+"    WHERE d.defaclobjtype = 'r' AND d.defaclnamespace IN (0, c.relnamespace)"
+"      AND x.grantee = a.grantee AND x.privilege_type = a.privilege_type)"
+"  AND NOT EXISTS (SELECT FROM prism.granted g WHERE c.relname = 'namespace_' || g.namespace_id"
+"    AND g.role = pg_get_userbyid(a.grantee) AND g.privilege = a.privilege_type)"
+"  AND NOT EXISTS (SELECT FROM prism.handler h WHERE c.relname = 'handler_' || h.group_id"
+"    AND pg_get_userbyid(a.grantee) = CASE a.privilege_type WHEN 'SELECT' THEN h.role WHEN 'INSERT' THEN h.registered_by END)";
+
 /* ALWAYS: session_replication_role does not open the tables. */
 static const char guard_query[] =
 "SELECT format(s.statement, c.oid::regclass)"
@@ -116,7 +133,10 @@ prism_own_relation(Oid relid)
 	CommandCounterIncrement();
 }
 
-/* Its triggers and, if it is a rights view, its rights come from the dump. */
+/*
+ * Its triggers and, if it is a view, its rights come from the dump, which grants
+ * at its end: what is there before, and not in the dump, is taken back.
+ */
 void
 prism_own_restored(Oid relid)
 {
@@ -124,10 +144,10 @@ prism_own_restored(Oid relid)
 	Datum		value = ObjectIdGetDatum(relid);
 
 	depend_on_extension(relid);
-	if (get_rel_relkind(relid) != RELKIND_VIEW && has_rights_entry(relid))
+	if (has_rights_entry(relid))
 	{
 		SPI_connect();
-		prism_query_generated(rights_query, 1, &type, &value);
+		prism_query_generated(get_rel_relkind(relid) == RELKIND_VIEW ? restored_query : rights_query, 1, &type, &value);
 		SPI_finish();
 	}
 }

@@ -112,7 +112,26 @@ sql('GRANT pg_read_all_data TO database_owner');
 $node->command_ok(\@owner_dumps, 'and works with what README says');
 $node->command_ok([ 'pg_dump', '-U', 'dump', '-Fc', '-f', $node->basedir . '/dump', 'postgres' ], 'pg_dump by a member of pg_read_all_data');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->safe_psql('restored', 'ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, stranger, load');
+my $held = q{SELECT n.name || ': ' || g.role || ' ' || string_agg(DISTINCT a.privilege_type, ',' ORDER BY a.privilege_type)
+	FROM prism.namespace n JOIN pg_class c ON c.relname = 'namespace_' || n.namespace_id, aclexplode(c.relacl) a, LATERAL (SELECT coalesce((SELECT rolname FROM pg_roles WHERE oid = a.grantee), 'public') AS role) g
+	WHERE a.grantee <> c.relowner GROUP BY n.name, g.role ORDER BY 1};
+my $granted = sql($held);
+like($granted, qr/^mine: load INSERT,SELECT,UPDATE$/m, 'what was granted');
+# the worker comes when all is there, what the dump grants too
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'prism m%'}, 0);
 $node->command_ok([ 'pg_restore', '-d', 'restored', '--exit-on-error', $node->basedir . '/dump' ], 'pg_restore');
+isnt($node->safe_psql('restored', $held), $granted, 'default privileges give more than was granted');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, $held, $granted, 'restored');
+pass('a restore under default privileges gives nobody a right on a namespace, and takes none');
+my $handlers = q{SELECT string_agg(c.relname || ' ' || a.grantee::regrole || ' ' || a.privilege_type, ', ' ORDER BY c.relname, a.privilege_type, a.grantee) FROM pg_class c, aclexplode(c.relacl) a WHERE c.relname ~ '^handler_' AND c.relnamespace = 'prism_log'::regnamespace AND a.grantee <> c.relowner};
+isnt(sql($handlers), '', 'there is a handler');
+wait_for_value($node, $handlers, sql($handlers), 'restored');
+pass('nor takes anybody for whose rights a handler uses');
 wait_for_value($node, q{SELECT count(*) FROM prism.read('other')}, 1, 'restored');
 like(error_of('SET ROLE load; DELETE FROM prism.handler; DELETE FROM ' . (grep { /prism_log\.topic/ } @tables)[0], 'restored'),
 	qr/^.*permission denied for table handler.*permission denied for table topic_/s, 'restored tables are guarded as well');
