@@ -228,11 +228,18 @@ prism_group_wake(PrismCounter *counter)
 static void
 sweep_databases(void)
 {
+	Oid			there = MyDatabaseId;
+
+	/* nearly all of one are side by side */
 	for (int i = 0; i < table->size; i++)
 	{
 		Oid			database = table->slots[i].database;
 
-		if (OidIsValid(database) && !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database)))
+		if (!OidIsValid(database) || database == there)
+			continue;
+		if (SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database)))
+			there = database;
+		else
 			prism_group_forget(database, 0);
 	}
 }
