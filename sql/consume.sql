@@ -123,6 +123,15 @@ CLOSE c;
 SELECT * FROM group_state WHERE consumer_group = 'limit';
 COMMIT;
 
+-- What a cursor has not returned was not handed out: a rollback is no attempt of it.
+SELECT prism.create_group('consume-test', 'cursor');
+BEGIN;
+DECLARE c CURSOR FOR SELECT (m).position, (m).attempt FROM (SELECT prism.consume('consume-test', 'cursor', 3) AS m OFFSET 0) AS s;
+FETCH 1 FROM c;
+ROLLBACK;
+SELECT "position", attempt FROM prism.consume('consume-test', 'cursor', 3);
+SELECT prism.drop_group('consume-test', 'cursor');
+
 -- At every isolation level.
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT prism.ack(m) FROM prism.consume('consume-test', 'limit', 1) AS m;

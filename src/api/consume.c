@@ -110,7 +110,10 @@ hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, R
 		return handed;
 	prism_delivery_return_rest(delivery);
 	if (*passed_over > 0)
+	{
 		(void) prism_group_ack(arguments->group, unwanted, NULL, *passed_over);
+		prism_group_pass_over(arguments->group, unwanted, *passed_over, prism_delivery_lease(delivery));
+	}
 	pfree(unwanted);
 	return handed;
 }
@@ -130,6 +133,7 @@ warn_starved(const ConsumeArguments *arguments)
 typedef struct Round
 {
 	int			handed;
+	int64		lease_id;
 	bool		starved;		/* messages wait, and the window has no room for them */
 	bool		limited;		/* as many are in flight as the group allows */
 	bool		cut;			/* a damaged message comes next: the next call is told */
@@ -166,6 +170,7 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 		if (round.handed > 0 || round.passed_over_at != 0)
 			prism_delivery_continue(delivery);
 		taken = prism_delivery_count(delivery);
+		round.lease_id = prism_delivery_lease(delivery);
 		round.starved = prism_delivery_starved(delivery);
 		round.limited = prism_delivery_limited(delivery);
 		round.buried = round.buried || prism_delivery_buried(delivery);
@@ -188,7 +193,8 @@ is_at_its_bound(const Round *round)
 	return (round->starved || round->limited) && round->passed_over_at != 0;
 }
 
-static void
+/* Returns the lease of what was taken, for who hands it over. */
+static int64
 consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 {
 	Round		round = {0};
@@ -211,6 +217,7 @@ consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 	}
 	if (round.starved && round.handed == 0 && !is_at_its_bound(&round))
 		warn_starved(arguments);
+	return round.lease_id;
 }
 
 typedef struct StoreReceiver
@@ -234,7 +241,7 @@ consume_at_once(FunctionCallInfo fcinfo)
 	ConsumeArguments arguments = consume_arguments(fcinfo);
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	consume(&arguments, &receiver.receiver);
+	prism_group_hand_over(consume(&arguments, &receiver.receiver), PRISM_ALL_OF_LEASE);
 	return (Datum) 0;
 }
 
@@ -265,7 +272,6 @@ put_into_array(RowReceiver *receiver, PrismMessageRow *row)
 		state->rows = repalloc_huge(state->rows, state->room * sizeof(Datum));
 		state->positions = repalloc_huge(state->positions, state->room * sizeof(int64));
 	}
-	state->lease_id = DatumGetInt64(row->values[PRISM_MESSAGE_LEASE_ID - 1]);
 	state->positions[state->count] = DatumGetInt64(row->values[PRISM_MESSAGE_POSITION - 1]);
 	state->rows[state->count] = HeapTupleGetDatum(heap_form_tuple(state->descriptor, row->values, row->nulls));
 	state->count++;
@@ -296,7 +302,7 @@ begin_one_by_one(FunctionCallInfo fcinfo, TupleDesc descriptor)
 	state->room = 64;
 	state->rows = palloc(state->room * sizeof(Datum));
 	state->positions = palloc(state->room * sizeof(int64));
-	consume(&arguments, &state->receiver);
+	state->lease_id = consume(&arguments, &state->receiver);
 	return state;
 }
 
@@ -323,7 +329,12 @@ consume_one_by_one(FunctionCallInfo fcinfo)
 	context = SRF_PERCALL_SETUP();
 	state = context->user_fctx;
 	if (state->returned < state->count)
+	{
+		/* those behind it may never be asked for */
+		prism_group_hand_over(state->lease_id, state->positions[state->returned]);
 		SRF_RETURN_NEXT(context, state->rows[state->returned++]);
+	}
+	prism_group_hand_over(state->lease_id, PRISM_ALL_OF_LEASE);
 	UnregisterExprContextCallback(result->econtext, return_rest, PointerGetDatum(state));
 	SRF_RETURN_DONE(context);
 }

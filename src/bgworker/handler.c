@@ -195,10 +195,10 @@ init_handler(Handler *handler, PrismHandler *row)
 	handler->row = row;
 	handler->due = 0;
 	handler->backoff.retry_at = 0;
-	if (former != NULL)
-		return true;
-
+	/* also one that was there before: another role's process may have had it in between */
 	handler->slot = prism_handler_attach(row->group_id);
+	if (handler->slot != NULL && former != NULL)
+		return true;
 	if (handler->slot == NULL)
 	{
 		ereport(LOG,
@@ -359,26 +359,12 @@ back_off(Handler *handler, PrismHandlerState state, const char *error)
 	prism_handler_change(handler->slot, state, prism_backoff_fail(&handler->backoff), error);
 }
 
-/*
- * No message is to blame: the server had no room, was being stopped, or others
- * were in the way.  So says the error; a function can raise any.
- */
-static bool
-is_passing(int sqlstate)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
-		category == ERRCODE_TRANSACTION_ROLLBACK || sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
-		(category == ERRCODE_OPERATOR_INTERVENTION && sqlstate != ERRCODE_QUERY_CANCELED);
-}
-
 /* A call failed and is undone; the transaction is as it was before. */
 static void
 call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *batch, const ErrorData *error)
 {
 	bool		single = batch->count == 1;
-	bool		passing = is_passing(error->sqlerrcode) && !(single && ++handler->faults >= PASSING_FAULTS_MAX);
+	bool		passing = prism_handler_passes(error->sqlerrcode) && !(single && ++handler->faults >= PASSING_FAULTS_MAX);
 
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
 	report_failure(handler, error, single ? "a single message" : "a batch, whose messages are tried one by one");
@@ -443,6 +429,7 @@ handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *
 	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, NULL);
 	prism_handler_begin_call(handler->slot, turn->last);
 	worker.calling = true;
+	prism_group_hand_over(batch->lease_id, PRISM_ALL_OF_LEASE);
 	error = prism_handler_call(handler->row, function, batch);
 	prism_handler_count(handler->slot, PRISM_HANDLER_CALLS, 1);
 	if (error == NULL)
@@ -458,11 +445,10 @@ handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *
 	}
 }
 
-/* Everything of a turn that can be undone, in one transaction. */
+/* Everything of a turn that can be undone. */
 static void
-turn_transaction(void *arg)
+turn_steps(Turn *turn)
 {
-	Turn	   *turn = arg;
 	Handler    *handler = turn->handler;
 	PrismHandler *row = handler->row;
 	const PrismHandlerFault *fault;
@@ -504,6 +490,24 @@ turn_transaction(void *arg)
 		prism_delivery_close(delivery);
 	}
 	prism_worker_commit();
+}
+
+/* In one transaction. */
+static void
+turn_transaction(void *arg)
+{
+	PG_TRY();
+	{
+		turn_steps(arg);
+	}
+	PG_CATCH();
+	{
+		/* a failed call was caught already, so this is what comes after it: a topic that is full, say */
+		if (prism_handler_passes(geterrcode()))
+			prism_group_excuse();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 /* A session that cannot be cleared of what a call has left is not for the next one. */

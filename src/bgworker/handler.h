@@ -41,6 +41,9 @@ extern void prism_handler_read(const PrismHandler *handler, PrismDelivery *deliv
  */
 extern ErrorData *prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandlerBatch *batch);
 
+/* What went wrong passes, and no message is to blame. */
+extern bool prism_handler_passes(int sqlstate);
+
 /*
  * What a function may have left in the session that transactions do not take
  * back.  Between transactions, for prism_worker_attempt(); after an error the

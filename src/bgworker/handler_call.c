@@ -218,6 +218,20 @@ prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandler
 	return error;
 }
 
+/*
+ * No message is to blame: the server had no room, was being stopped, or others
+ * were in the way.  So says the error; a function can raise any.
+ */
+bool
+prism_handler_passes(int sqlstate)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR ||
+		category == ERRCODE_TRANSACTION_ROLLBACK || sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
+		(category == ERRCODE_OPERATOR_INTERVENTION && sqlstate != ERRCODE_QUERY_CANCELED);
+}
+
 /* ---------- afterwards ---------- */
 
 /* Also what triggers have set in the commit, which the call's nest level has not seen. */

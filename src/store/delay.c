@@ -177,8 +177,14 @@ is_waiting(PrismTopic *journal, int32 topic_id)
 	PrismDelayState *state = prism_delay_state_load(journal);
 	bool		waits;
 
+	if (state == NULL && topic_id != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("it is not known which messages wait for the time of their delivery"),
+				errdetail("The journal of delayed messages, topic %d, has no state that can be read.", journal->topic_id),
+				errhint("prism.drop_namespace(name, force => true) drops a namespace with what waits for it."));
 	if (state == NULL)
-		return topic_id == 0;	/* the scheduler says what is missing */
+		return true;			/* the scheduler says what is missing */
 	waits = prism_delay_state_waiting(state, topic_id) || is_unsorted(journal, state, topic_id);
 	prism_delay_state_free(state);
 	return waits;

@@ -156,6 +156,21 @@ extern void prism_delivery_close(PrismDelivery *delivery);
 /* The same for single messages of a lease, whose delivery may be closed. Cannot throw. */
 extern void prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id);
 
+/* These, which the lease keeps, are not handed over under it: that costs them no attempt. */
+extern void prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id);
+
+#define PRISM_ALL_OF_LEASE PG_INT64_MAX
+
+/*
+ * What was taken under the lease so far is in the caller's hands now, up to a
+ * position or all of it.  Until then a rollback takes it back as if it had not
+ * been taken; from then on it was an attempt.
+ */
+extern void prism_group_hand_over(int64 lease_id, int64 up_to);
+
+/* This transaction fails for no fault of the messages that it has: none of them is to lose an attempt by that. */
+extern void prism_group_excuse(void);
+
 /* How many messages could be taken now; reads ahead to find one. */
 extern int	prism_group_available(PrismGroupRef *ref);
 

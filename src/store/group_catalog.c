@@ -326,6 +326,8 @@ bool
 prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 {
 	uint64		generation = prism_catalog_generation();
+	PrismGroup *group;
+	uint32		slot_generation;
 	PrismGroupRow row;
 	LOCKMODE	held;
 
@@ -336,16 +338,19 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 			return false;
 		no_such_group(ref);
 	}
-	ref->group = prism_group_attach(&row, missing == PRISM_GROUP_LOOK, &ref->generation);
+	group = prism_group_attach(&row, missing == PRISM_GROUP_LOOK, &slot_generation);
 	/* NoLock: we have made the group, and keep its name's lock */
 	if (held != NoLock)
 		unlock_name(ref->topic_id, ref->name, held);
-	if (ref->group == NULL)
+	if (group == NULL)
 	{
+		/* the ref stays as it was: others of this session hold it, and give back by it what they were handed out */
 		if (missing == PRISM_GROUP_LOOK)
 			return false;
 		prism_group_no_place(ref->name);
 	}
+	ref->group = group;
+	ref->generation = slot_generation;
 	ref->group_id = row.group_id;
 	ref->catalog_generation = generation;
 	if (held == NoLock)

@@ -23,6 +23,19 @@
 /* So many at a time: there are few, or something is very wrong. */
 #define BURY_MAX 100
 
+/* False: nobody can read it; who takes it next is told, and those before it come first. */
+static bool
+is_readable(PrismTopic *topic, int64 offset)
+{
+	PrismReader *reader = prism_reader_open(topic, offset);
+	PrismMessage message;
+	bool		readable = !prism_reader_look(reader, &message) || message.offset != offset ||
+		prism_reader_damage(reader) == NULL;
+
+	prism_reader_close(reader);
+	return readable;
+}
+
 static bool
 read_message(PrismTopic *topic, int64 offset, PrismReader **reader, PrismMessage *message)
 {
@@ -72,12 +85,32 @@ prism_group_write_dead_letters(PrismGroupRef *ref, const PrismDead *dead, int co
 	}
 }
 
+/* False: it was acknowledged, or it comes back. */
+static bool
+bury(PrismGroupRef *ref, int64 lease_id, PrismDead *dead)
+{
+	bool		stays = prism_dead_letter_stays(ref->topic);
+
+	CHECK_FOR_INTERRUPTS();
+	if (!stays && !is_readable(ref->topic, dead->offset))
+	{
+		prism_group_untake(ref, &dead->offset, 1, lease_id);
+		return false;
+	}
+	if (prism_group_finish_dead(ref, lease_id, dead, 1) == 0)
+		return false;
+	if (!stays)
+		write_dead_letter(ref, dead, psprintf("not acknowledged, and attempt %d was the last", dead->attempts));
+	return true;
+}
+
 int
 prism_group_bury_exhausted(PrismGroupRef *ref)
 {
 	PrismHolder holder = prism_group_holder(ref);
 	PrismDead	dead[BURY_MAX];
 	int			count;
+	int			buried = 0;
 
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	count = prism_window_take_exhausted(ref->group->window, BURY_MAX, holder,
@@ -86,8 +119,7 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 		prism_group_note_taken(ref, &holder, dead[0].offset, dead[count - 1].offset, 0);
 	prism_group_unlock(ref->group);
 
-	count = prism_group_finish_dead(ref, holder.lease_id, dead, count);
-	for (int i = 0; i < count && !prism_dead_letter_stays(ref->topic); i++)
-		write_dead_letter(ref, &dead[i], psprintf("not acknowledged, and attempt %d was the last", dead[i].attempts));
-	return count;
+	for (int i = 0; i < count; i++)
+		buried += bury(ref, holder.lease_id, &dead[i]);
+	return buried;
 }

@@ -9,6 +9,11 @@
  * server does not do so for ever.  First attempts are not written down, except
  * soon after a start, when nobody knows whether they are the first.
  *
+ * An attempt counts once the message has been handed over: what is given back
+ * before that, as it could not be read, or nobody called the function with it,
+ * is as if it had not been taken.  (But a lease that ends by its time counts:
+ * nobody knows any more what became of it.)
+ *
  * src/store/group_lease.c
  *
  *-------------------------------------------------------------------------
@@ -30,6 +35,8 @@ typedef struct Taking
 	uint32		generation;
 	PrismCounter *counter;		/* whose sleepers hear of what goes back */
 	int64		lease_id;
+	bool		open;			/* some were not handed over yet: */
+	PrismUnseen unseen;
 	int			nest_level;
 	uint32		since;			/* the window's look that took the first of them */
 	int64		first;			/* offsets under this lease lie in first .. last */
@@ -125,10 +132,41 @@ prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, int64 first, int
 
 	if (taking->last < 0)
 		taking->since = ref->group->window->look;
+	if (!taking->open)
+	{
+		taking->open = true;
+		taking->unseen = (PrismUnseen) {.since = ref->group->window->look,.behind = -1};
+	}
 	taking->first = Min(taking->first, first);
 	taking->last = Max(taking->last, last);
 	taking->repeated += repeated;
 	*holder = holder_of(taking);
+}
+
+/* ---------- handing over ---------- */
+
+void
+prism_group_hand_over(int64 lease_id, int64 up_to)
+{
+	for (Taking *taking = takings; taking != NULL; taking = taking->next)
+	{
+		if (taking->lease_id != lease_id || !taking->open)
+			continue;
+		if (up_to == PRISM_ALL_OF_LEASE)
+			taking->open = false;
+		else
+			taking->unseen.behind = Max(taking->unseen.behind, up_to);
+	}
+}
+
+void
+prism_group_excuse(void)
+{
+	for (Taking *taking = takings; taking != NULL; taking = taking->next)
+	{
+		taking->open = true;
+		taking->unseen = (PrismUnseen) {.since = taking->since,.behind = -1};
+	}
 }
 
 /* ---------- extending ---------- */
@@ -230,7 +268,7 @@ give_back(Taking *taking)
 	if (taking->last < taking->first || !prism_group_lock_if(taking->group, taking->generation))
 		return;
 	count = prism_window_give_back(taking->group->window, taking->first, taking->last, taking->lease_id,
-								   prism_instant());
+								   taking->open ? &taking->unseen : NULL, prism_instant());
 	prism_group_unlock(taking->group);
 	if (count > 0)
 		prism_counter_wake(taking->counter);

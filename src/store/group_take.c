@@ -323,8 +323,8 @@ prism_group_take(PrismGroupRef *ref, int max, int64 lease_us)
 	fill_delivery(delivery, max, lease_us);
 	if (delivery->exhausted)
 		delivery->buried = prism_group_bury_exhausted(ref) > 0;
-	/* what waited for them may come along */
-	if (delivery->buried && delivery->taken_count == 0)
+	/* what waited for them may come along, or one of them that is damaged, and says so */
+	if (delivery->exhausted && delivery->taken_count == 0)
 	{
 		delivery->holder = prism_group_holder(ref);
 		fill_delivery(delivery, max, lease_us);
@@ -583,4 +583,14 @@ prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 
 		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
 	prism_group_unlock(ref->group);
 	prism_counter_wake(ref->topic->counter);
+}
+
+void
+prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (!prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		prism_window_uncount(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
 }

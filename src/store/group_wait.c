@@ -34,6 +34,7 @@ static struct
 {
 	PrismCounter *counter;
 	PrismGroup *group;			/* NULL: any message of the topic */
+	uint32		generation;		/* of the slot: another group may have it by now, which nobody finds for us */
 }			awaited;
 
 static ConditionVariable *
@@ -56,13 +57,15 @@ prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref)
 {
 	PrismGroup *group = ref != NULL ? ref->group : NULL;
 
-	if (awaited.counter == topic->counter && awaited.group == group)
+	if (awaited.counter == topic->counter && awaited.group == group &&
+		(group == NULL || awaited.generation == ref->generation))
 		return;
 	prism_group_cancel_sleep();
 	if (ref != NULL)
 		announce(ref, topic->counter);
 	awaited.counter = topic->counter;
 	awaited.group = group;
+	awaited.generation = group != NULL ? ref->generation : 0;
 	pg_atomic_fetch_add_u32(&topic->counter->sleepers, 1);
 	ConditionVariablePrepareToSleep(awaited_variable());
 }

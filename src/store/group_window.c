@@ -61,12 +61,6 @@ release(PrismWindow *window, PrismEntry *entry)
 		set_state(window, entry, PRISM_ENTRY_WAITING);
 }
 
-uint32
-prism_window_failure_time(PrismInstant at)
-{
-	return (uint32) Max(at / USECS_PER_SEC, 1);
-}
-
 /* Its lease has ended without an acknowledgement. */
 static void
 fail(PrismEntry *entry, PrismInstant now)
@@ -149,18 +143,6 @@ prism_window_base(const PrismWindow *window)
 {
 	/* the head is never a tombstone: see trim() */
 	return window->used > 0 ? window->entries[window->head].offset : window->read_end;
-}
-
-int32
-prism_window_unfinished(const PrismWindow *window)
-{
-	return window->used - window->counts[PRISM_ENTRY_FINISHED];
-}
-
-int32
-prism_window_room(const PrismWindow *window)
-{
-	return window->size - prism_window_unfinished(window);
 }
 
 PrismEntry *
@@ -364,7 +346,7 @@ lease(PrismWindow *window, PrismEntry *entry, PrismHolder holder, PrismInstant d
 	entry->session = holder.session;
 	entry->deadline = deadline;
 	entry->look = window->look;
-	entry->flags &= ~PRISM_ENTRY_NACKED;
+	entry->flags &= ~(PRISM_ENTRY_NACKED | PRISM_ENTRY_UNCOUNTED);
 	window->next_deadline = Min(window->next_deadline, deadline);
 	return (PrismTaken)
 	{
@@ -432,6 +414,7 @@ prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
 			.last_failure = entry->deadline
 		};
 		(void) lease(window, entry, holder, deadline);
+		entry->flags |= PRISM_ENTRY_UNCOUNTED;
 	}
 	return count;
 }
@@ -451,8 +434,27 @@ give_back(PrismWindow *window, PrismEntry *entry, int64 lease_id)
 	return true;
 }
 
+/* Likewise, of what nobody has seen: before it is released, as the last attempt that there may be was not used up. */
+static bool
+untake(PrismWindow *window, PrismEntry *entry, int64 lease_id)
+{
+	entry->attempt--;
+	if (give_back(window, entry, lease_id))
+		return true;
+	entry->attempt++;
+	return false;
+}
+
+static bool
+is_unseen(const PrismEntry *entry, const PrismUnseen *unseen)
+{
+	return unseen != NULL && (int32) (entry->look - unseen->since) >= 0 && entry->offset > unseen->behind &&
+		(entry->flags & PRISM_ENTRY_UNCOUNTED) == 0;
+}
+
 int
-prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id, PrismInstant now)
+prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id, const PrismUnseen *unseen,
+					   PrismInstant now)
 {
 	int			count = 0;
 
@@ -462,10 +464,16 @@ prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease
 
 		if (entry->offset > last)
 			break;
-		if (entry->lease_id == lease_id && entry->state == PRISM_ENTRY_LEASED)
+		if (entry->lease_id != lease_id)
+			continue;
+		if (is_unseen(entry, unseen))
+		{
+			count += untake(window, entry, lease_id);
+			continue;
+		}
+		if (entry->state == PRISM_ENTRY_LEASED)
 			fail(entry, now);
-		if (give_back(window, entry, lease_id))
-			count++;
+		count += give_back(window, entry, lease_id);
 	}
 	return count;
 }
@@ -475,14 +483,18 @@ prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id)
 {
 	PrismEntry *entry = prism_window_find(window, offset);
 
-	if (entry == NULL || entry->lease_id != lease_id)
-		return false;
-	/* before it is released: the last attempt that there may be was not used up */
+	return entry != NULL && entry->lease_id == lease_id && untake(window, entry, lease_id);
+}
+
+void
+prism_window_uncount(PrismWindow *window, int64 offset, int64 lease_id)
+{
+	PrismEntry *entry = prism_window_find(window, offset);
+
+	if (entry == NULL || entry->lease_id != lease_id || entry->state != PRISM_ENTRY_LEASED)
+		return;
 	entry->attempt--;
-	if (give_back(window, entry, lease_id))
-		return true;
-	entry->attempt++;
-	return false;
+	entry->flags |= PRISM_ENTRY_UNCOUNTED;
 }
 
 static bool
@@ -571,24 +583,6 @@ prism_window_nack(PrismWindow *window, PrismEntry *entry, PrismInstant due, Pris
 	fail(entry, now);
 	entry->flags |= PRISM_ENTRY_NACKED;
 	prism_window_restore(window, entry, entry->attempt, due, entry->first_failed, now);
-}
-
-PrismAttempt
-prism_window_attempt(const PrismEntry *entry)
-{
-	return (PrismAttempt)
-	{
-		.offset = entry->offset,
-		.due = entry->state == PRISM_ENTRY_DELAYED ? entry->deadline : 0,
-		.first_failed = entry->first_failed,
-		.attempt = entry->attempt
-	};
-}
-
-PrismInstant
-prism_window_first_failure(const PrismEntry *entry)
-{
-	return entry->first_failed * USECS_PER_SEC;
 }
 
 int64

@@ -46,6 +46,7 @@ typedef enum PrismEntryState
 #define PRISM_ENTRY_FIRST 0x01	/* no unfinished one comes before it in its order */
 #define PRISM_ENTRY_NACKED 0x02	/* its last holder gave it up */
 #define PRISM_ENTRY_DOUBTFUL 0x04	/* was perhaps handed out before the server started */
+#define PRISM_ENTRY_UNCOUNTED 0x08	/* its lease is no attempt: it was taken to become a dead letter, or passed over */
 
 typedef struct PrismEntry
 {
@@ -60,7 +61,7 @@ typedef struct PrismEntry
 	int32		order_prev;		/* slots in its order: the one before, of the first one the last */
 	int32		order_next;		/* -1: none */
 	int32		bucket_next;	/* first ones of other orders in the same bucket; -1: none */
-	uint16		attempt;		/* how often it was handed out */
+	uint16		attempt;		/* how often it was handed out; of one that is leased, the lease included */
 	uint8		state;			/* PrismEntryState */
 	uint8		flags;
 } PrismEntry;
@@ -114,6 +115,13 @@ typedef struct PrismTaken
 	bool		repeated;		/* handed out before, perhaps */
 } PrismTaken;
 
+/* What a lease took and nobody was handed over yet: by this look or a later one, behind this offset. */
+typedef struct PrismUnseen
+{
+	uint32		since;
+	int64		behind;
+} PrismUnseen;
+
 /* An entry whose attempts are used up. */
 typedef struct PrismDead
 {
@@ -136,8 +144,17 @@ extern void prism_window_reset(PrismWindow *window, int64 position);
 extern int64 prism_window_base(const PrismWindow *window);
 
 /* Entries that are not finished, and how many more the window can hold. */
-extern int32 prism_window_unfinished(const PrismWindow *window);
-extern int32 prism_window_room(const PrismWindow *window);
+static inline int32
+prism_window_unfinished(const PrismWindow *window)
+{
+	return window->used - window->counts[PRISM_ENTRY_FINISHED];
+}
+
+static inline int32
+prism_window_room(const PrismWindow *window)
+{
+	return window->size - prism_window_unfinished(window);
+}
 
 /* The first unfinished entry from an offset on, or NULL. */
 extern PrismEntry *prism_window_from(PrismWindow *window, int64 offset);
@@ -177,12 +194,18 @@ extern int	prism_window_take(PrismWindow *window, int max, PrismHolder holder,
 extern int	prism_window_take_exhausted(PrismWindow *window, int max, PrismHolder holder,
 										PrismInstant deadline, PrismDead *dead);
 
-/* Take back what this lease still holds of the offsets first .. last; returns how many. */
+/*
+ * Take back what this lease still holds of the offsets first .. last; returns
+ * how many.  'unseen' (may be NULL): what of it was not handed over.
+ */
 extern int	prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease_id,
-								   PrismInstant now);
+								   const PrismUnseen *unseen, PrismInstant now);
 
 /* The same for one offset that was not delivered after all: the attempt does not count. */
 extern bool prism_window_untake(PrismWindow *window, int64 offset, int64 lease_id);
+
+/* The lease keeps it, but nobody is handed it under that: the attempt does not count. */
+extern void prism_window_uncount(PrismWindow *window, int64 offset, int64 lease_id);
 
 extern PrismLease prism_window_lease(PrismWindow *window, int64 offset, PrismHolder holder);
 
@@ -196,13 +219,31 @@ extern void prism_window_finish(PrismWindow *window, PrismEntry *entry);
 extern void prism_window_nack(PrismWindow *window, PrismEntry *entry, PrismInstant due, PrismInstant now);
 
 /* What is to be known of the entry after a restart; its times are instants still: prism_attempts_shift(). */
-extern PrismAttempt prism_window_attempt(const PrismEntry *entry);
+static inline PrismAttempt
+prism_window_attempt(const PrismEntry *entry)
+{
+	return (PrismAttempt)
+	{
+		.offset = entry->offset,
+		.due = entry->state == PRISM_ENTRY_DELAYED ? entry->deadline : 0,
+		.first_failed = entry->first_failed,
+		.attempt = entry->attempt
+	};
+}
 
 /* An instant as entries keep it: in seconds, never 0. */
-extern uint32 prism_window_failure_time(PrismInstant at);
+static inline uint32
+prism_window_failure_time(PrismInstant at)
+{
+	return (uint32) Max(at / USECS_PER_SEC, 1);
+}
 
 /* When the entry first failed; 0: never. */
-extern PrismInstant prism_window_first_failure(const PrismEntry *entry);
+static inline PrismInstant
+prism_window_first_failure(const PrismEntry *entry)
+{
+	return entry->first_failed * USECS_PER_SEC;
+}
 
 /*
  * The first offset that is certain to be finished once this entry is: what

@@ -29,7 +29,7 @@ struct PrismHandlerSlot
 	/* under the table's lock */
 	Oid			database;		/* InvalidOid: free */
 	int32		group_id;
-	int			pid;			/* who serves it; 0: nobody does */
+	int			pid;			/* who serves it; 0: nobody does. Set under the mutex as well */
 	Oid			role;			/* whose session that is or was */
 
 	/* likewise, how its last process left it */
@@ -43,7 +43,7 @@ struct PrismHandlerSlot
 	double		use_us;
 	PrismInstant use_at;
 
-	slock_t		mutex;			/* for what follows */
+	slock_t		mutex;			/* for what follows, which only who serves it may change */
 	int64		call_last;		/* position up to which a call is under way; -1: none is */
 	PrismHandlerStatus status;
 };
@@ -95,6 +95,17 @@ find_slot(Oid database, int32 group_id)
 	return NULL;
 }
 
+/* A call that another process had begun is over, or still under way in that one: its role has lost the handler. */
+static void
+serve_slot(PrismHandlerSlot *slot, int pid)
+{
+	SpinLockAcquire(&slot->mutex);
+	if (pid != 0 && slot->pid != 0 && slot->pid != pid)
+		slot->call_last = -1;
+	slot->pid = pid;
+	SpinLockRelease(&slot->mutex);
+}
+
 static PrismHandlerSlot *
 find_or_take_slot(int32 group_id)
 {
@@ -111,7 +122,7 @@ find_or_take_slot(int32 group_id)
 	}
 	if (slot != NULL)
 	{
-		slot->pid = MyProcPid;
+		serve_slot(slot, MyProcPid);
 		slot->role = GetSessionUserId();
 		slot->rests_on = NULL;
 	}
@@ -162,10 +173,11 @@ prism_handler_detach(int32 group_id, bool gone)
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
 	slot = find_slot(MyDatabaseId, group_id);
-	if (slot != NULL)
+	/* its handler was given to another role, whose process has it already */
+	if (slot != NULL && slot->pid == MyProcPid)
 	{
-		slot->pid = 0;
 		prism_handler_change(slot, slot->rests_on != NULL ? PRISM_HANDLER_WAITING : PRISM_HANDLER_STARTING, 0, NULL);
+		serve_slot(slot, 0);
 		if (gone)
 			slot->database = InvalidOid;
 	}
@@ -196,6 +208,11 @@ prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state, PrismInsta
 		: pg_mbcliplen(error, strlen(error), sizeof(status->error) - 1);
 
 	SpinLockAcquire(&slot->mutex);
+	if (slot->pid != MyProcPid)
+	{
+		SpinLockRelease(&slot->mutex);
+		return;
+	}
 	if (status->state != state)
 		status->since = now;
 	status->state = state;
@@ -213,7 +230,8 @@ prism_handler_count(PrismHandlerSlot *slot, PrismHandlerCounter counter, int64 m
 {
 	Assert(counter < PRISM_HANDLER_COUNTERS);
 	SpinLockAcquire(&slot->mutex);
-	slot->status.counters[counter] += more;
+	if (slot->pid == MyProcPid)
+		slot->status.counters[counter] += more;
 	SpinLockRelease(&slot->mutex);
 }
 
@@ -223,8 +241,9 @@ exchange_call(PrismHandlerSlot *slot, int64 last)
 	int64		former;
 
 	SpinLockAcquire(&slot->mutex);
-	former = slot->call_last;
-	slot->call_last = last;
+	former = slot->pid == MyProcPid ? slot->call_last : -1;
+	if (slot->pid == MyProcPid)
+		slot->call_last = last;
 	SpinLockRelease(&slot->mutex);
 	return former;
 }
@@ -256,11 +275,14 @@ void
 prism_handler_rest(PrismHandlerSlot *slot, PrismCounter *counter, uint64 wakes, PrismInstant due, uint64 epoch)
 {
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot->rests_on = counter;
-	slot->wakes = wakes;
-	slot->epoch = epoch;
-	slot->due = due;
-	slot->rests_since = prism_instant();
+	if (slot->pid == MyProcPid)
+	{
+		slot->rests_on = counter;
+		slot->wakes = wakes;
+		slot->epoch = epoch;
+		slot->due = due;
+		slot->rests_since = prism_instant();
+	}
 	LWLockRelease(table->lock);
 }
 
@@ -321,8 +343,11 @@ prism_handler_use(PrismHandlerSlot *slot, int64 call_us)
 	PrismInstant now = prism_instant();
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot->use_us = use_now(slot, now) + call_us;
-	slot->use_at = now;
+	if (slot->pid == MyProcPid)
+	{
+		slot->use_us = use_now(slot, now) + call_us;
+		slot->use_at = now;
+	}
 	LWLockRelease(table->lock);
 }
 

@@ -147,6 +147,17 @@ is(sql(q{SELECT count(*), count("position") FROM prism.groups}), '7|4', 'prism.g
 sql(q{SELECT prism.drop_group('full', 'h')});
 like(take('restart', 'other'), qr/^0:1 /, 'dropping a group frees its place');
 
+# Who holds messages of a group that was made anew meanwhile, and has no place now, gives back nothing.
+sql(q{SELECT prism.drop_group('full', 'i'); SELECT prism.create_group('full', 'i')});
+my $cursor = $node->background_psql('postgres', on_error_stop => 0);
+$cursor->query_safe(q{BEGIN; DECLARE k CURSOR FOR SELECT prism.consume('full', 'i', 5); FETCH 1 FROM k});
+sql(q{SELECT prism.drop_group('full', 'i'); SELECT prism.create_group('full', 'i', 'latest')});
+take('restart', 'fifth');
+is($cursor->query_safe(q{SELECT count("position") FROM prism.groups WHERE consumer_group = 'i'}), 0, 'a group finds no place');
+is($cursor->query("SAVEPOINT s;\nSELECT count(*) FROM prism.consume('full', 'i');\nROLLBACK TO s;\nCLOSE k;\nSELECT 'well';\nCOMMIT;"), 'well', 'and whose cursor has messages of the former one can close it');
+$cursor->quit;
+sql(q{SELECT prism.drop_group('restart', 'fifth')});
+
 # ... and so do DROP EXTENSION and DROP DATABASE.
 sql('CREATE DATABASE second');
 sql('DROP EXTENSION prism');

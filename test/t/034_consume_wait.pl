@@ -118,6 +118,17 @@ $first->query_safe(q{SELECT prism.publish('idler', 'x')});
 $first->query_safe(q{SELECT count(*) FROM prism.consume('idler', 'g', 1, lease => '1 s')});
 sleeper_gets('SELECT 1', '3|2', 'and what a lease has ended of');
 
+# A group that was dropped and made again in one transaction is another one, in the same place: who waits is found there.
+$second->query_until(qr/begun/, qq{\\echo begun\nCALL prism.wait('idler', 'g', '1 min');\n});
+await_sleeper($second_pid);
+sql(q{BEGIN; SELECT prism.drop_group('idler', 'g'); SELECT prism.create_group('idler', 'g', 'latest'); COMMIT});
+await_sleeper($second_pid);
+wait_for_value($node, q{SELECT "position" = read_end FROM (SELECT "position", (SELECT next_position FROM prism.topics WHERE topic = 'idler') AS read_end FROM prism.groups WHERE topic = 'idler') AS g}, 't');
+$since = now();
+sql(q{SELECT prism.publish('idler', 'for the new one')});
+is($second->query('SELECT 1'), 1, 'a group made again wakes those who waited for the former one');
+prompt($since, 'promptly');
+
 # No wake-up is lost when sessions are cancelled as they are woken: one message at a time, one of eight left to take it.
 sql(q{CREATE TABLE got (message int, waited interval); SELECT prism.apply('name: storm')});
 sql(q{SELECT prism.create_group('storm', 'g')});

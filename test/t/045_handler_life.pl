@@ -109,6 +109,35 @@ sql(q{SELECT prism.on('t', 'g', 'work(prism.message[])', role => 'app', batch_si
 handler_is('lag_messages = 0');
 is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '37|37', 'the next handler goes on there');
 
+# The handler is given to another role while a call is under way: the first one's process leaves it to the other's.
+sql(q{
+	CREATE ROLE one LOGIN; CREATE ROLE two LOGIN;
+	SELECT prism.apply('name: given');
+	SELECT prism.grant('given', 'consume', role) FROM unnest('{one,two}'::text[]) role;
+	CREATE FUNCTION stay(messages prism.message[]) RETURNS void LANGUAGE sql AS 'SELECT pg_advisory_xact_lock_shared(43)';
+	CREATE FUNCTION pass(messages prism.message[]) RETURNS void LANGUAGE sql AS '';
+	SELECT prism.on('given', 'h', 'stay(prism.message[])', role => 'one', batch_size => 2);
+});
+my $given = q{FROM prism.handlers WHERE topic = 'given'};
+$holder = $node->background_psql('postgres', on_error_stop => 0);
+$holder->query_safe('SELECT pg_advisory_lock(43)');
+sql(q{SELECT count(prism.publish('given', 'x')) FROM generate_series(1, 4)});
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handler' AND usename = 'one' AND wait_event_type = 'Lock'}, 1);
+sql(q{BEGIN; SELECT prism.off('given', 'h'); SELECT prism.on('given', 'h', 'pass(prism.message[])', role => 'two', batch_size => 2); COMMIT});
+wait_for_value($node, "SELECT state, messages_total, failures_total, error IS NULL $given", 'waiting|2|0|t');
+pass('a call of another process is not taken for one that broke');
+$holder->quit;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handler' AND usename = 'one'}, 0);
+is(sql("SELECT state, messages_total, failures_total, error IS NULL $given"), 'waiting|2|0|t', 'who had it before changes nothing when he leaves');
+sql(q{SELECT prism.publish('given', 'x')});
+wait_for_value($node, "SELECT lag_messages, messages_total, state $given", '0|3|waiting');
+pass('its calls are counted');
+sql(q{BEGIN; SELECT prism.off('given', 'h'); SELECT prism.on('given', 'h', 'pass(prism.message[])', role => 'one'); COMMIT});
+sql(q{SELECT prism.publish('given', 'x')});
+wait_for_value($node, "SELECT lag_messages, state $given", '0|waiting');
+pass('and it comes back');
+sql(q{SELECT prism.drop_namespace('given', true); DROP FUNCTION stay(prism.message[]), pass(prism.message[]); DROP ROLE one; DROP ROLE two});
+
 # The group goes while a call is under way: nothing of that call stays.
 $holder = hold_calls();
 sql(q{SELECT prism.drop_group('t', 'g')});

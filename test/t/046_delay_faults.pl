@@ -77,4 +77,19 @@ $node->restart;
 publish('alive', 7, 7);
 is(come('alive', 7, 6), '7', 'and nothing comes twice');
 
+# A namespace is not dropped with what waits because nobody can tell any more that something does.
+sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
+wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);
+sql(q{DO $$ DECLARE segment regclass; BEGIN
+	FOR segment IN SELECT c.oid FROM pg_class c, prism.topic t WHERE t.name = '__prism_delayed' AND c.relname ~ format('^topic_%s_\d+$', topic_id) LOOP
+		EXECUTE format($f$UPDATE %s SET payload = '\x00' WHERE key = 's'$f$, segment);
+	END LOOP; END $$});
+for (1 .. 2)
+{
+	my (undef, undef, $error) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT prism.drop_namespace('kept')");
+	like($error, qr/ERROR:  XX001: it is not known which messages wait.*\n.*\nHINT:.*force => true/, 'a namespace is not dropped while it is not known what waits');
+	$node->restart if $_ == 1;
+}
+sql(q{SELECT prism.drop_namespace('kept', force => true)});
+
 done_testing();

@@ -167,4 +167,40 @@ wait_for_handler('resources', q{failures_total > 2 AND state = 'backoff' AND err
 sql(q{DELETE FROM effect WHERE consumer_group = 'full'});
 wait_for_handler('resources', 'lag_messages = 0');
 is(effects('resources'), 'one1 two1', 'the handler waits, its messages are as new');
+sql(q{SELECT prism.drop_group('t', 'resources')});
+
+# ... nor when it comes only with the commit, as a topic that is full does.
+sql(q{
+	SELECT prism.apply('{name: full, needs: {retain: consumers, max_backlog: 1, on_full: reject}}');
+	SELECT prism.create_group('full', 'down');
+	SELECT prism.grant('full', 'publish', 'app');
+	SELECT prism.publish('full', 'x');
+});
+handler('forward', qq{
+	BEGIN
+		PERFORM prism.publish('full', m.payload) FROM unnest(messages) AS m;
+		INSERT INTO effect (consumer_group, word) SELECT m.consumer_group, $payload || m.attempt FROM unnest(messages) AS m;
+	END}, ', max_attempts => 1', '');
+publish('a:one', 'b:two');
+wait_for_handler('forward', q{failures_total > 2 AND state = 'backoff' AND error LIKE 'topic "full" is full'});
+sql(q{SELECT prism.drop_group('full', 'down')});
+wait_for_handler('forward', 'lag_messages = 0');
+is(effects('forward'), 'one1 two1', 'back pressure costs no attempt');
+sql(q{SELECT prism.drop_group('t', 'forward')});
+
+# ... and when the messages cannot be read, the handler was not even called with them.
+my $segment = sql(q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.topic WHERE name = 't'});
+handler('locked', qq{BEGIN INSERT INTO effect (consumer_group, word) SELECT m.consumer_group, $payload || m.attempt FROM unnest(messages) AS m; END}, ', max_attempts => 1', '');
+sql(q{SELECT prism.off('t', 'locked')});
+publish('a:one', 'b:two');
+sql(q{CALL prism.wait('t', 'locked', '1 min')});
+my $locker = $node->background_psql('postgres');
+$locker->query_safe("BEGIN; LOCK TABLE $segment IN ACCESS EXCLUSIVE MODE");
+sql(q{SET ROLE app; SELECT prism.on('t', 'locked', 'locked(prism.message[])')});
+wait_for_handler('locked', q{state = 'backoff' AND error ~ 'is locked by another session'});
+$locker->query_safe('COMMIT');
+$locker->quit;
+wait_for_handler('locked', 'lag_messages = 0');
+is(effects('locked'), 'one1 two1', 'a locked segment costs no attempt');
+is(sql(q{SELECT failures_total FROM prism.handlers WHERE consumer_group = 'locked'}), 0, 'nor is it a failure');
 done_testing();

@@ -133,6 +133,22 @@ is(sql(q{SELECT string_agg(headers ->> 'dead_letter_headers', ' ' ORDER BY "posi
 	join(' ', map { $headers{$_} } sort keys %headers), 'their dead letters tell what they had');
 is(sql(q{SELECT prism.redrive('shapes')}) > 0, 1, 'and can be published again');
 
+# ---------- messages that are to become dead letters ----------
+
+# One whose attempts are used up cannot be read any more: the others are handed out, and the next call says so.
+apply('worn');
+sql(q{SELECT prism.publish('worn', 'x')}) for 0 .. 2;
+sql(q{SELECT prism.create_group('worn', 'g', max_attempts => 1)});
+sql(q{SELECT count(*) FROM prism.consume('worn', 'g', 1, lease => '1 h'); BEGIN; SELECT count(*) FROM prism.consume('worn', 'g', 1); ROLLBACK});
+my $remaining = sql(sprintf q{SELECT remaining FROM %s WHERE "offset" = 1}, segment('worn'));
+damage(segment('worn'), 'remaining = -5', '"offset" = 1');
+is(sql(q{SELECT "position" FROM prism.consume('worn', 'g')}), 2, 'a damaged message that is to become a dead letter keeps nobody from the others');
+like(error_of(q{SELECT * FROM prism.consume('worn', 'g')}), qr/XX001: message 1 of topic "worn" is damaged/, 'the next call tells of it') for 1 .. 2;
+damage(segment('worn'), "remaining = $remaining", '"offset" = 1');
+is(sql(q{SELECT "position", attempt FROM prism.consume('worn', 'g')}), '1|1', 'being damaged costs no attempt');
+is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'worn.dlq'}), 0, 'nor was it given up');
+sql(q{SELECT prism.drop_namespace('worn', true)});
+
 # ---------- the progress log ----------
 
 sub progress_record

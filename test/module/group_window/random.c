@@ -204,10 +204,21 @@ random_give_back(PrismWindow *window)
 {
 	int64		lease_id = 1 + rand() % 4;
 
-	prism_window_give_back(window, 0, MODEL_OFFSETS, lease_id, model_clock);
+	/* what it took by the last looks, and lies behind some offset, was not handed over */
+	PrismUnseen unseen = {.since = window->look - rand() % 10,.behind = model_begin + rand() % 50};
+
 	for (int i = model_begin; i < model_end; i++)
-		if (model[i].lease_id == lease_id && model[i].state == MODEL_LEASED)
-			model[i].state = MODEL_FREE;
+	{
+		const PrismEntry *entry = prism_window_find(window, i);
+
+		/* free: its lease ended, and nobody had it since */
+		if (entry == NULL || entry->lease_id != lease_id || (model[i].state != MODEL_LEASED && model[i].state != MODEL_FREE))
+			continue;
+		if ((int32) (entry->look - unseen.since) >= 0 && i > unseen.behind)
+			model[i].attempt--;
+		model[i].state = MODEL_FREE;
+	}
+	prism_window_give_back(window, 0, MODEL_OFFSETS, lease_id, &unseen, model_clock);
 }
 
 /* Dead letters are written, and finished. */

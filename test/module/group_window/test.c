@@ -159,7 +159,7 @@ test_leases(void)
 	prism_window_read_to(window, 9);
 	ok(prism_window_lease(window, 5, alice) == PRISM_LEASE_LOST, "nor is there a lease of what never was");
 
-	ok(prism_window_give_back(window, 0, 1, alice.lease_id, 100) == 1, "a rollback gives back a lease that ended, too");
+	ok(prism_window_give_back(window, 0, 1, alice.lease_id, NULL, 100) == 1, "a rollback gives back a lease that ended, too");
 	ok(prism_window_lease(window, 1, alice) == PRISM_LEASE_LOST, "and takes the right to acknowledge");
 	ok(prism_window_take(window, 2, bob, 200, taken) == 1 && taken[0].attempt == 2, "it counts as an attempt");
 	prism_window_untake(window, 1, bob.lease_id);
@@ -323,7 +323,7 @@ test_order_of_transactions(void)
 	next.first = 0;
 	next.since = window->look;
 	ok(takes(window, next, 9, ""), "... whatever else it has by then");
-	prism_window_give_back(window, 0, 0, alice.lease_id, 5);
+	prism_window_give_back(window, 0, 0, alice.lease_id, NULL, 5);
 	ok(takes(window, bob, 9, "0"), "what goes back goes to others alone");
 	free(window);
 }
@@ -357,7 +357,7 @@ test_order_strict(void)
 	ok(takes(window, bob, 9, ""), "in order");
 	prism_window_configure(window, PRISM_ORDERING_NONE, 0);
 	ok(takes(window, bob, 9, "2"), "without an order nothing waits");
-	prism_window_give_back(window, 2, 2, bob.lease_id, 5);
+	prism_window_give_back(window, 2, 2, bob.lease_id, NULL, 5);
 	prism_window_configure(window, PRISM_ORDERING_STRICT, 0);
 	ok(takes(window, bob, 9, ""), "until there is one again");
 	free(window);
@@ -384,7 +384,7 @@ test_attempts(void)
 	ok(prism_window_take_exhausted(window, 9, alice, 99 * USECS_PER_SEC, &dead) == 1 && dead.offset == 0 && dead.attempts == 2
 	   && dead.first_failure == 3 * USECS_PER_SEC && dead.last_failure == 9 * USECS_PER_SEC,
 	   "but to become a dead letter, of which it is known when it failed first and last");
-	prism_window_give_back(window, 0, 0, alice.lease_id, 10 * USECS_PER_SEC);
+	prism_window_give_back(window, 0, 0, alice.lease_id, NULL, 10 * USECS_PER_SEC);
 	ok(window->counts[PRISM_ENTRY_EXHAUSTED] == 1, "and if not, it is to become one later");
 	prism_window_configure(window, PRISM_ORDERING_KEY, 3);
 	ok(takes(window, bob, 9, "0 1"), "more attempts allowed, it is handed out again");
@@ -392,6 +392,40 @@ test_attempts(void)
 	prism_window_expire(window, 99 * USECS_PER_SEC);
 	ok(prism_window_find(window, 0)->state == PRISM_ENTRY_LEASED && prism_window_find(window, 1)->state == PRISM_ENTRY_WAITING,
 	   "a lease that was extended ends later");
+	free(window);
+}
+
+/* What was taken and not handed over is as if it had not been taken. */
+static void
+test_unseen(void)
+{
+	static const uint32 keys[] = {0, 0, 0, 0};
+	PrismWindow *window = new_ordered_window(PRISM_ORDERING_NONE, 2, keys, lengthof(keys));
+	PrismUnseen unseen = {.behind = -1};
+	PrismTaken	taken[4];
+	PrismDead	dead;
+
+	ok(takes(window, alice, 2, "0 1"), "two are handed over");
+	unseen.since = window->look + 1;
+	ok(takes(window, alice, 2, "2 3"), "two more are not");
+	ok(prism_window_give_back(window, 0, 3, alice.lease_id, &unseen, 5) == 4, "all go back");
+	ok(prism_window_take(window, 4, bob, 1000, taken) == 4 && taken[1].attempt == 2 && taken[2].attempt == 1 && taken[2].offset == 2,
+	   "an attempt counts for those that were handed over");
+	unseen = (PrismUnseen) {.since = window->look,.behind = 2};
+	prism_window_uncount(window, 0, bob.lease_id);
+	prism_window_give_back(window, 0, 3, bob.lease_id, &unseen, 6);
+	ok(prism_window_find(window, 0)->attempt == 1 && prism_window_find(window, 1)->state == PRISM_ENTRY_EXHAUSTED &&
+	   prism_window_find(window, 2)->attempt == 1 && prism_window_find(window, 3)->attempt == 0,
+	   "... up to where it came, but not for what was passed over");
+	unseen = (PrismUnseen) {.since = window->look,.behind = -1};
+	prism_window_uncount(window, 1, bob.lease_id);
+	ok(takes(window, alice, 1, "0"), "what was passed over");
+	prism_window_uncount(window, 0, alice.lease_id);
+	prism_window_give_back(window, 0, 0, alice.lease_id, &unseen, 7);
+	ok(prism_window_find(window, 0)->attempt == 1, "... does not count once, not twice");
+	ok(prism_window_take_exhausted(window, 9, alice, 1000, &dead) == 1, "what is to become a dead letter");
+	prism_window_give_back(window, 0, 3, alice.lease_id, &unseen, 8);
+	ok(prism_window_find(window, 1)->state == PRISM_ENTRY_EXHAUSTED, "... still is after a rollback");
 	free(window);
 }
 
@@ -430,6 +464,7 @@ main(void)
 	test_order_of_late_ones();
 	test_order_strict();
 	test_attempts();
+	test_unseen();
 	test_restored();
 	test_ranges_of_a_window();
 	test_sets();
