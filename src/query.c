@@ -20,6 +20,13 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+typedef enum RunMode
+{
+	RUN_NOW,					/* may write, on what there is now */
+	RUN_SEEN,					/* may write, on what the transaction sees */
+	RUN_READ					/* under the active snapshot */
+} RunMode;
+
 /* Settings of the caller that would decide what a statement means or where it puts things. */
 static void
 pin(const char *name, const char *wanted)
@@ -28,10 +35,30 @@ pin(const char *name, const char *wanted)
 		(void) set_config_option(name, wanted, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * What prism's tables hold decides about things that are as they are now.  Under
+ * REPEATABLE READ a statement sees them as they were when the transaction began,
+ * and passes over what was made since, without a word.  So it gets a snapshot of
+ * now, as the statements by which PostgreSQL keeps foreign keys; a row that
+ * changes under its hands is a serialization failure, as in all others.
+ */
+static int
+run_now(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
+{
+	SPIPlanPtr	plan = SPI_prepare(statement, parameters, types);
+	int			result;
+
+	if (plan == NULL)
+		return SPI_result;
+	result = SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+	SPI_freeplan(plan);
+	return result;
+}
+
 /* An error puts identity and settings back by itself, as it ends the (sub)transaction. */
 static void
 run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
-	bool read_only, uint64 rows_max)
+	RunMode mode, uint64 rows_max)
 {
 	PrismIdentity identity = prism_enter_owner();
 	int			nest_level = NewGUCNestLevel();
@@ -40,7 +67,10 @@ run(const char *statement, int parameters, Oid *types, Datum *values, const char
 	pin("search_path", PRISM_SEARCH_PATH);
 	pin("default_tablespace", "");
 	pin("default_table_access_method", DEFAULT_TABLE_ACCESS_METHOD);
-	result = SPI_execute_with_args(statement, parameters, types, values, nulls, read_only, (long) rows_max);
+	if (mode == RUN_NOW && IsolationUsesXactSnapshot())
+		result = run_now(statement, parameters, types, values, nulls);
+	else
+		result = SPI_execute_with_args(statement, parameters, types, values, nulls, mode == RUN_READ, (long) rows_max);
 	AtEOXact_GUC(true, nest_level);
 	prism_leave_owner(identity);
 	if (result < 0)
@@ -50,20 +80,26 @@ run(const char *statement, int parameters, Oid *types, Datum *values, const char
 void
 prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
 {
-	run(statement, parameters, types, values, nulls, false, 0);
+	run(statement, parameters, types, values, nulls, RUN_NOW, 0);
+}
+
+void
+prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values)
+{
+	run(statement, parameters, types, values, NULL, RUN_SEEN, 0);
 }
 
 void
 prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
-	run(statement, parameters, types, values, NULL, true, rows_max);
+	run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
 }
 
 void
 prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
 	PushActiveSnapshot(GetLatestSnapshot());
-	run(statement, parameters, types, values, NULL, true, rows_max);
+	run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
 	PopActiveSnapshot();
 }
 

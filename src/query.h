@@ -23,8 +23,11 @@
 /* What prism's workers set for good, so that nothing is left to do for each statement. */
 #define PRISM_SEARCH_PATH "pg_catalog, pg_temp"
 
-/* Run a statement that may write.  nulls: as of SPI_execute_with_args(). */
+/* Run a statement that may write, on what there is now.  nulls: as of SPI_execute_with_args(). */
 extern void prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
+
+/* Likewise, on what the transaction sees: rows that are newer are not found, rows that were changed since are a 40001. */
+extern void prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values);
 
 /* Run a query under the active snapshot; rows_max 0: all rows. */
 extern void prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);

@@ -43,7 +43,6 @@ static char *consumers_difference(const PrismNamespaceWork *work);
 static void make_consumers(PrismNamespaceWork *work);
 static char *table_difference(const PrismNamespaceWork *work);
 static void make_table(PrismNamespaceWork *work);
-static int32 find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max, char **policy);
 static bool same_text(const char *a, const char *b);
 static char *table_state(const char *table, const char *topic);
 
@@ -79,38 +78,29 @@ make_rights(PrismNamespaceWork *work)
 
 /* ---------- topic ---------- */
 
-/* The namespace's topic has the name of its stored configuration; others of its topics hold dead letters. */
+/* Whatever its stored configuration calls it, which somebody may have edited: others of a namespace's topics hold dead letters. */
 void
 prism_namespace_find_topic(PrismNamespaceWork *work)
 {
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(work->namespace_id)};
+	bool		isnull;
+
 	work->topic_id = 0;
 	if (work->stored == NULL)
 		return;
-	/* a configuration that somebody damaged does not tell the name: it is the wanted one, as at most times */
-	work->topic_name = work->stored->topic != NULL ? work->stored->topic : work->wanted->topic;
-	work->topic_id = find_topic(work->namespace_id, work->topic_name, &work->message_bytes_max, &work->policy);
-}
-
-static int32
-find_topic(int32 namespace_id, const char *name, int64 *message_bytes_max, char **policy)
-{
-	Oid			types[] = {INT4OID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(namespace_id), CStringGetTextDatum(name)};
-	int32		topic_id = 0;
-	bool		isnull;
-
-	prism_query("SELECT topic_id, message_bytes_max, policy FROM prism.topic"
-				" WHERE namespace_id = $1 AND name = $2", lengthof(types), types, values, NULL);
+	prism_query("SELECT topic_id, message_bytes_max, policy, name FROM prism.topic"
+				" WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
 	if (SPI_processed > 0)
 	{
 		HeapTuple	row = SPI_tuptable->vals[0];
 
-		topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		*message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-		*policy = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
+		work->topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		work->message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		work->policy = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
+		work->topic_name = SPI_getvalue(row, SPI_tuptable->tupdesc, 4);
 	}
 	SPI_freetuptable(SPI_tuptable);
-	return topic_id;
 }
 
 static char *
@@ -154,6 +144,8 @@ make_topic(PrismNamespaceWork *work)
 											wanted->message_bytes_max, policy, 0);
 	else
 	{
+		/* one that somebody is making has the former name, and is not there to be altered */
+		prism_dead_letter_lock(work->topic_id);
 		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
 		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy));
 	}

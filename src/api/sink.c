@@ -289,7 +289,7 @@ set_paused(const SinkRow *row, bool paused)
 	Datum		values[] = {Int32GetDatum(row->sink_id), BoolGetDatum(paused)};
 
 	SPI_connect();
-	prism_query("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values, NULL);
+	prism_query_seen("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values);
 	if (SPI_processed == 0)
 		prism_sink_unseen();
 	SPI_finish();
@@ -328,7 +328,7 @@ lock_sink(SinkRow *row)
 	TransactionId changed_by;
 
 	SPI_connect();
-	prism_query("SELECT paused, xmin FROM prism.sink WHERE sink_id = $1 FOR UPDATE", 1, &type, &value, NULL);
+	prism_query_seen("SELECT paused, xmin FROM prism.sink WHERE sink_id = $1 FOR UPDATE", 1, &type, &value);
 	if (SPI_processed == 0)
 		prism_sink_unseen();
 	row->paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

@@ -63,6 +63,13 @@ prism_dead_letter_stays(const PrismTopic *origin)
 	return origin->dead_letter_of != 0;
 }
 
+void
+prism_dead_letter_lock(int32 topic_id)
+{
+	LockDatabaseObject(get_relname_relid("topic", get_namespace_oid("prism", false)),
+					   (Oid) topic_id, 0, AccessExclusiveLock);
+}
+
 /*
  * The first one makes the topic; others who need it then wait until that has
  * committed.  Its name says whose it is to people; whose it is stands in its
@@ -75,8 +82,7 @@ dead_letter_topic(PrismTopic *origin)
 
 	if (topic != NULL)
 		return topic;
-	LockDatabaseObject(get_relname_relid("topic", get_namespace_oid("prism", false)),
-					   (Oid) origin->topic_id, 0, AccessExclusiveLock);
+	prism_dead_letter_lock(origin->topic_id);
 	origin = prism_topic_lookup_id(origin->topic_id, false);
 	topic = prism_dead_letter_topic(origin);
 	if (topic == NULL)
