@@ -216,6 +216,15 @@ SELECT prism.grant('rights_mine', 'publish', (SELECT pg_get_userbyid(extowner) F
 SELECT prism.revoke('rights_none', 'publish', 'regress_prism_nobody');
 SELECT prism.revoke('rights_mine', 'publish', 'regress_prism_nobody');
 
+-- The owner may also say on the rights view itself that all have a privilege; grants go on, and the outbox view follows.
+SELECT format('prism_log.namespace_%s', namespace_id) AS rights_view FROM prism.namespace WHERE name = 'rights_mine' \gset
+GRANT SELECT ON :rights_view TO PUBLIC;
+SELECT prism.grant('rights_mine', 'read', 'regress_prism_nobody');
+SELECT a.privilege_type FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'prism.rights_mine_outbox'::regclass AND a.grantee = 0;
+REVOKE SELECT ON :rights_view FROM PUBLIC;
+SELECT prism.revoke('rights_mine', 'read', 'regress_prism_nobody');
+SELECT a.privilege_type FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'prism.rights_mine_outbox'::regclass AND a.grantee = 0;
+
 -- The last privilege takes along what came with the first; an earlier one does not.
 CREATE VIEW pg_temp.held AS
 SELECT r.rolname, count(*) AS objects FROM pg_roles r,

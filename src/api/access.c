@@ -46,6 +46,7 @@ static const Verb verbs[] = {
 };
 
 static void change_right(FunctionCallInfo fcinfo, bool grant);
+static void sync_role(Oid role);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
 static void query_latest(const char *query, int parameters, Oid *types, Datum *values);
@@ -217,7 +218,7 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 				errmsg("role \"%s\" was renamed meanwhile", role_name),
 				errhint("Run the transaction again."));
 	note_granted(namespace->namespace_id);
-	prism_access_sync_role(role);
+	sync_role(role);
 	if (namespace->table != NULL)
 		prism_access_sync_outbox(namespace->namespace_id, namespace->table);
 	SPI_finish();
@@ -260,8 +261,9 @@ find_role(const char *name)
 	return role;
 }
 
-List *
-prism_access_holders(int32 namespace_id)
+/* The roles (list of Oid, in their order) that hold something on the namespace. */
+static List *
+holders(int32 namespace_id)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
@@ -320,9 +322,12 @@ static const char role_statements[] =
 "   WHERE i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = 0"
 "     AND a.grantee = $1 AND a.privilege_type = o.needs))";
 
-/* The role's lock is held: nobody takes away what we count on. */
-void
-prism_access_sync_role(Oid role)
+/*
+ * Give the role what its privileges need in schema prism, and take the rest away.
+ * Its lock is held: nobody takes away what we count on.
+ */
+static void
+sync_role(Oid role)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(role)};
@@ -340,10 +345,32 @@ prism_access_sync_role(Oid role)
 	prism_query_generated(role_statements, 1, types, values);
 }
 
+/* What was granted on the rights view ($1), with all that was passed on from there. */
+static const char take_statements[] =
+"SELECT DISTINCT format('REVOKE ALL ON %s FROM %s CASCADE', c.oid::regclass,"
+"   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
+" FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner";
+
+void
+prism_access_take_all(int32 namespace_id)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
+	List	   *roles = holders(namespace_id);
+	ListCell   *cell;
+
+	foreach(cell, roles)
+		prism_access_lock_role(lfirst_oid(cell), false);
+	prism_query_generated(take_statements, 1, types, values);
+	foreach(cell, roles)
+		sync_role(lfirst_oid(cell));
+}
+
 /*
  * publish is INSERT and read is SELECT, on the outbox view as on the rights
  * view.  INSERT ... RETURNING asks for SELECT as well; what that shows is up to
- * prism.outbox_messages(), which asks for the right to read.
+ * prism.outbox_messages(), which asks for the right to read.  A view that is lost
+ * gets its rights when apply() makes it again.
  */
 static const char outbox_statements[] =
 "WITH view AS (SELECT oid, relowner, relacl FROM pg_class"
@@ -353,8 +380,9 @@ static const char outbox_statements[] =
 "   WHERE c.oid = $1 AND a.grantee <> c.relowner),"
 " has AS (SELECT a.grantee, a.privilege_type FROM view v, aclexplode(v.relacl) a"
 "   WHERE a.grantee <> v.relowner)"
-" SELECT format('GRANT %s ON prism.%I TO %I', privilege_type, $2, pg_get_userbyid(grantee))"
-"   FROM (SELECT * FROM wanted EXCEPT SELECT * FROM has) missing"
+" SELECT format('GRANT %s ON prism.%I TO %s', privilege_type, $2,"
+"     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)"
+"   FROM (SELECT * FROM wanted EXCEPT SELECT * FROM has) missing, view"
 " UNION ALL"
 " SELECT format('REVOKE %s ON prism.%I FROM %s', privilege_type, $2,"
 "     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)"

@@ -28,13 +28,28 @@
 /* The argument as a C string; 22004 with its name when it is NULL. */
 extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
 
+/* What has names that are locked. */
+typedef enum PrismNameKind
+{
+	PRISM_NAME_NAMESPACE,
+	PRISM_NAME_TOPIC,
+	PRISM_NAME_TABLE			/* an outbox view */
+} PrismNameKind;
+
+typedef struct PrismAccessName
+{
+	PrismNameKind kind;
+	const char *text;
+	uint64		number;			/* by which it is locked */
+} PrismAccessName;
+
 /*
  * Locks until the end of the transaction (access_lock.c); 55P03 with the process
  * that has it when that keeps us waiting, 40001 when the transaction's snapshot
  * does not see what namespaces there are by then.  Publishers and readers do not
  * wait for them.  SPI must be connected.
  */
-/* Of namespaces, topics and outbox views (list of char *): AccessExclusiveLock to change them, AccessShareLock to look. */
+/* Of namespaces, topics and outbox views (list of PrismAccessName): AccessExclusiveLock to change them, AccessShareLock to look. */
 extern void prism_access_lock_names(List *names, LOCKMODE mode);
 /* A role that is given something, or from whom something is taken; several in the order of their oids. */
 extern void prism_access_lock_role(Oid role, bool gives);
@@ -43,6 +58,8 @@ extern void prism_access_lock_shared_objects(void);
 
 /* The names of a namespace to lock; 'stored' is NULL when there is none yet. */
 extern List *prism_access_names(const char *namespace_name, const PrismStoredNamespace *stored);
+/* And one more; NULL: there is none. */
+extern List *prism_access_add_name(List *names, PrismNameKind kind, const char *text);
 
 /* 40001 when the transaction sees other namespaces than there are. */
 extern void prism_access_refuse_old_snapshot(void);
@@ -68,11 +85,8 @@ extern bool prism_access_sees(int32 namespace_id);
 /* 42501 for a namespace the caller may not administer, whether or not it exists. */
 pg_noreturn extern void prism_access_refuse(const char *namespace_name);
 
-/* The roles (list of Oid, in their order) that hold something on the namespace. */
-extern List *prism_access_holders(int32 namespace_id);
-
-/* Give the role what its privileges need in schema prism, and take the rest away. SPI must be connected, the role locked. */
-extern void prism_access_sync_role(Oid role);
+/* Take from all roles what they hold on the namespace, and what they have in schema prism for it. SPI must be connected. */
+extern void prism_access_take_all(int32 namespace_id);
 
 /* Likewise the privileges on the namespace's outbox view. */
 extern void prism_access_sync_outbox(int32 namespace_id, const char *table);

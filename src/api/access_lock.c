@@ -6,7 +6,8 @@
  * Three locks, taken in this order and kept to the end of the transaction:
  *	names	of namespaces, topics and outbox views that are made, changed or
  *		dropped, or on which rights change; shared by those who only look.
- *		Administrators of different ones do not meet.
+ *		Each kind has names of its own: what one namespace calls its outbox view
+ *		may be another's name, and administrators of different ones do not meet.
  *	roles	what a role may use of schema prism follows from all that it holds:
  *		who takes something away must see what others give, so that they wait
  *		for each other; those who give do not.
@@ -32,6 +33,8 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -48,13 +51,11 @@
 /* Whoever has left a transaction open is not waited for any longer. */
 #define PATIENCE_MS 5000
 
-/* The last part of a lock's tag. */
-enum
-{
-	LOCK_SHARED_OBJECTS = 1,
-	LOCK_ROLE,
-	LOCK_NAME
-};
+/* The last part of the tag of a lock that is no name's; PostgreSQL's own locks on these objects have 0. */
+#define LOCK_OF_PRISM 1
+
+/* Of a name's hash, what the last two parts of a tag hold. */
+#define NAME_NUMBER_MASK UINT64CONST(0xFFFFFFFFFFFF)
 
 /* A row of the table is visible to one of the snapshots and not to the other. */
 static bool
@@ -72,9 +73,9 @@ snapshots_differ(Relation table, Snapshot scanned, Snapshot other)
 }
 
 /*
- * Under REPEATABLE READ statements see namespaces as they were when the
- * transaction began, but act on what there is: that is refused as PostgreSQL
- * refuses an update of a row that was updated meanwhile.
+ * Under REPEATABLE READ the caller sees namespaces as they were when the
+ * transaction began, but what he asks for is done to those that there are: that
+ * is refused as PostgreSQL refuses an update of a row that was updated meanwhile.
  */
 void
 prism_access_refuse_old_snapshot(void)
@@ -98,26 +99,27 @@ prism_access_refuse_old_snapshot(void)
 	table_close(table, NoLock);
 }
 
-/* Who has the lock, for people. */
+/* Who has the lock, for people: a prepared transaction has no process. */
 static char *
 holders(const LOCKTAG *tag)
 {
-	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT4OID};
+	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT2OID};
 	Datum		values[] = {
 		ObjectIdGetDatum(tag->locktag_field1), ObjectIdGetDatum(tag->locktag_field2),
-		ObjectIdGetDatum(tag->locktag_field3), Int32GetDatum(tag->locktag_field4)
+		ObjectIdGetDatum(tag->locktag_field3), Int16GetDatum((int16) tag->locktag_field4)
 	};
-	char	   *pids;
+	char	   *names;
 
-	prism_query("SELECT pg_catalog.string_agg(DISTINCT l.pid::pg_catalog.text, ', ') FROM pg_catalog.pg_locks l"
-				" WHERE l.locktype OPERATOR(pg_catalog.=) 'object' AND l.database OPERATOR(pg_catalog.=) $1"
-				" AND l.classid OPERATOR(pg_catalog.=) $2 AND l.objid OPERATOR(pg_catalog.=) $3"
-				" AND l.objsubid OPERATOR(pg_catalog.=) $4 AND l.granted"
-				" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()",
+	prism_query("SELECT string_agg(DISTINCT coalesce('process ' || l.pid, 'prepared transaction ' || quote_literal(x.gid)), ', ')"
+				" FROM pg_locks l LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'"
+				"  AND t.virtualtransaction = l.virtualtransaction"
+				" LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
+				" WHERE l.locktype = 'object' AND l.database = $1 AND l.classid = $2 AND l.objid = $3"
+				" AND l.objsubid = $4 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()",
 				lengthof(types), types, values, NULL);
-	pids = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	SPI_freetuptable(SPI_tuptable);
-	return pids != NULL ? pids : "that has just ended";
+	return names != NULL ? names : "one that has just ended";
 }
 
 /* False: not within our patience. */
@@ -149,67 +151,92 @@ wait_for_lock(const LOCKTAG *tag, LOCKMODE mode)
 
 /* An error follows when it fails, so nothing is left of the wait that was given up. */
 static void
-lock(uint32 number, uint16 part, LOCKMODE mode, const char *what)
+lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
 {
 	LOCKTAG		tag;
 
 	if (mode != AccessShareLock)
 		PreventCommandDuringRecovery("changes of namespaces and rights");
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("namespace", get_namespace_oid("prism", false)),
-					   number, part);
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, number, part);
 	if (LockAcquire(&tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
-		char	   *pids = holders(&tag);
+		char	   *names = holders(&tag);
 
 		if (!wait_for_lock(&tag, mode))
 			ereport(ERROR,
 					errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					errmsg("another transaction is at work on %s", what),
-					errdetail("It is that of process %s.", pids),
-					errhint("Try again when it has ended; pg_stat_activity tells what it does, SELECT pg_terminate_backend(pid) ends it."));
+					errdetail("It is that of %s.", names),
+					errhint("Try again when it has ended; pg_stat_activity tells what a process does, SELECT pg_terminate_backend(pid) ends it, ROLLBACK PREPARED a prepared transaction."));
 	}
 	AcceptInvalidationMessages();
 }
 
-static uint32
-name_number(const char *name)
+/* What a kind's names are locked as: things of this class, which nothing else locks by such numbers. */
+static Oid
+class_of(PrismNameKind kind)
 {
-	return hash_bytes((const unsigned char *) name, (int) strlen(name));
+	static const char *const relations[] = {
+		[PRISM_NAME_NAMESPACE] = "namespace",
+		[PRISM_NAME_TOPIC] = "topic",
+		[PRISM_NAME_TABLE] = "outbox"
+	};
+
+	return get_relname_relid(relations[kind], get_namespace_oid("prism", false));
+}
+
+List *
+prism_access_add_name(List *names, PrismNameKind kind, const char *text)
+{
+	PrismAccessName *name = palloc_object(PrismAccessName);
+
+	if (text == NULL)
+		return names;
+	/* as many bits as a tag has room for: another name is not met by chance */
+	*name = (PrismAccessName) {kind, text, hash_bytes_extended((const unsigned char *) text, (int) strlen(text), 0) & NAME_NUMBER_MASK};
+	return lappend(names, name);
 }
 
 static int
-compare_numbers(const ListCell *left, const ListCell *right)
+compare_names(const ListCell *left, const ListCell *right)
 {
-	uint32		a = name_number(lfirst(left));
-	uint32		b = name_number(lfirst(right));
+	const PrismAccessName *a = lfirst(left);
+	const PrismAccessName *b = lfirst(right);
 
-	return a < b ? -1 : a > b;
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return a->number < b->number ? -1 : a->number > b->number;
 }
 
 List *
 prism_access_names(const char *namespace_name, const PrismStoredNamespace *stored)
 {
-	List	   *names = list_make1(pstrdup(namespace_name));
+	List	   *names = prism_access_add_name(NIL, PRISM_NAME_NAMESPACE, pstrdup(namespace_name));
 
-	if (stored != NULL && stored->topic != NULL)
-		names = lappend(names, stored->topic);
-	if (stored != NULL && stored->table != NULL)
-		names = lappend(names, stored->table);
-	return names;
+	if (stored == NULL)
+		return names;
+	names = prism_access_add_name(names, PRISM_NAME_TOPIC, stored->topic);
+	return prism_access_add_name(names, PRISM_NAME_TABLE, stored->table);
 }
 
-/* In the order of their numbers; two names of one number wait for each other, no more. */
+/* In the order of kinds and numbers, which is everybody's. */
 void
 prism_access_lock_names(List *names, LOCKMODE mode)
 {
+	static const char *const kinds[] = {
+		[PRISM_NAME_NAMESPACE] = "namespace",
+		[PRISM_NAME_TOPIC] = "topic",
+		[PRISM_NAME_TABLE] = "outbox view"
+	};
 	ListCell   *cell;
 
-	list_sort(names, compare_numbers);
+	list_sort(names, compare_names);
 	foreach(cell, names)
 	{
-		const char *name = lfirst(cell);
+		const PrismAccessName *name = lfirst(cell);
 
-		lock(name_number(name), LOCK_NAME, mode, psprintf("namespace or topic \"%s\"", prism_yaml_show(name)));
+		lock(class_of(name->kind), (uint32) name->number, (uint16) (name->number >> 32), mode,
+			 psprintf("%s \"%s\"", kinds[name->kind], prism_yaml_show(name->text)));
 	}
 	prism_access_refuse_old_snapshot();
 }
@@ -217,13 +244,13 @@ prism_access_lock_names(List *names, LOCKMODE mode)
 void
 prism_access_lock_role(Oid role, bool gives)
 {
-	lock(role, LOCK_ROLE, gives ? AccessShareLock : AccessExclusiveLock,
+	lock(AuthIdRelationId, role, LOCK_OF_PRISM, gives ? AccessShareLock : AccessExclusiveLock,
 		 psprintf("privileges of role \"%s\"", GetUserNameFromId(role, false)));
 }
 
 void
 prism_access_lock_shared_objects(void)
 {
-	lock(0, LOCK_SHARED_OBJECTS, AccessExclusiveLock, "what all namespaces share");
+	lock(ExtensionRelationId, prism_extension_oid(), LOCK_OF_PRISM, AccessExclusiveLock, "what all namespaces share");
 	prism_access_refuse_old_snapshot();
 }

@@ -102,8 +102,8 @@ names_of(const PrismNamespace *wanted)
 	error_context_stack = &context;
 	names = prism_access_names(wanted->name, prism_access_find(wanted->name));
 	error_context_stack = context.previous;
-	names = lappend(names, wanted->topic);
-	return wanted->table != NULL ? lappend(names, wanted->table) : names;
+	names = prism_access_add_name(names, PRISM_NAME_TOPIC, wanted->topic);
+	return prism_access_add_name(names, PRISM_NAME_TABLE, wanted->table);
 }
 
 /* At the first apply() in a database. */
@@ -327,24 +327,19 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	char	   *name = prism_text_argument(fcinfo, 0, "name");
 	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	PrismStoredNamespace *namespace;
-	List	   *holders;
-	ListCell   *cell;
 
 	prism_require_preload();
 	prism_check_version();
 	SPI_connect();
 	namespace = prism_access_find_and_lock(name);
-	holders = prism_access_holders(namespace->namespace_id);
+	prism_access_take_all(namespace->namespace_id);
 	if (namespace->table != NULL)
 		prism_namespace_drop_table(namespace->table, force);
+	/* last: its publishers and readers wait from then on for all that we wait for */
 	drop_topics(namespace->namespace_id, force);
 	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
 				0, NULL, NULL, NULL);
 	prism_namespace_delete(namespace->namespace_id);
-	foreach(cell, holders)
-		prism_access_lock_role(lfirst_oid(cell), false);
-	foreach(cell, holders)
-		prism_access_sync_role(lfirst_oid(cell));
 	prism_catalog_changed();
 	prism_wake_at_commit();
 	SPI_finish();

@@ -129,6 +129,12 @@ is(doctor('prism.max_groups'), 'warning', 'all consumer groups are in use');
 take_line('prism.max_groups', 'prism.max_groups = 2');
 is(doctor('prism.max_groups'), 'ok', 'with that line there is room');
 
+# ---------- who holds a lock ----------
+$node->safe_psql('postgres', q{BEGIN; SELECT * FROM prism.plan('name: watched'); PREPARE TRANSACTION 'forgotten'});
+(undef, undef, $err) = $node->psql('postgres', q{SET lock_timeout = '100ms'; SELECT prism.drop_namespace('watched', true)});
+like($err, qr/It is that of prepared transaction 'forgotten'/, 'a prepared transaction that holds a namespace is named');
+$node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
+
 # ---------- labels ----------
 $node->safe_psql('postgres', qq{CREATE DATABASE "odd ""\\\nname"});
 $node->safe_psql(qq{odd "\\\nname}, 'CREATE EXTENSION prism');
