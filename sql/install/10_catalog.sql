@@ -2,7 +2,12 @@
 -- src/store, which tells the other sessions. No foreign keys and no triggers: a data-only restore must work.
 
 CREATE SEQUENCE prism.object_id AS integer;
-COMMENT ON SEQUENCE prism.object_id IS 'Numbers of namespaces, topics, sinks and groups';
+COMMENT ON SEQUENCE prism.object_id IS 'Numbers of namespaces, topics and sinks';
+
+-- Apart, as whoever may consume can use up any number of these (a savepoint that is rolled back takes one along): the
+-- number of a group is the remainder, and begins anew (src/store/group_catalog.c).
+CREATE SEQUENCE prism.group_number;
+COMMENT ON SEQUENCE prism.group_number IS 'Consumer groups that were ever made: what their numbers are taken from';
 
 -- Who this log is (DESIGN: identity). One row, made at first use, so that a restore brings the dumped one.
 CREATE TABLE prism.installation (
@@ -137,6 +142,7 @@ COMMENT ON COLUMN prism.granted.role IS 'how the role was called when rights on 
 COMMENT ON COLUMN prism.granted.privilege IS 'as on that view: INSERT is publish, UPDATE consume, SELECT read, REFERENCES admin';
 
 SELECT pg_catalog.pg_extension_config_dump('prism.object_id', '');
+SELECT pg_catalog.pg_extension_config_dump('prism.group_number', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.installation', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.namespace', '');
 SELECT pg_catalog.pg_extension_config_dump('prism.topic', '');

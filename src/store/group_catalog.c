@@ -39,6 +39,10 @@
 /* Of one topic. */
 #define PRISM_GROUPS_MAX 1000
 
+/* Epochs of a group, before another one gets its number; and how often that is told apart. */
+#define EPOCHS_A_ROUND (1 << 20)
+#define ROUNDS_MAX 4095
+
 /* Columns of prism.consumer_group. */
 enum
 {
@@ -111,13 +115,13 @@ fill_row(PrismGroupRow *row, HeapTuple tuple, TupleDesc descriptor)
 }
 
 /*
- * The index on topic and name, or InvalidOid: when it is not valid all rows are
- * looked at.  By its name, which stays with what serves it when it is rebuilt.
+ * An index of the table, or InvalidOid: when it is not valid all rows are looked
+ * at.  By its name, which stays with what serves it when it is rebuilt.
  */
 static Oid
-name_index(void)
+valid_index(const char *name)
 {
-	Oid			index = get_relname_relid("consumer_group_topic_id_name_key", get_namespace_oid("prism", false));
+	Oid			index = get_relname_relid(name, get_namespace_oid("prism", false));
 
 	return OidIsValid(index) && get_index_isvalid(index) ? index : InvalidOid;
 }
@@ -127,7 +131,7 @@ static void
 scan_rows(int32 topic_id, const char *name, bool (*visit) (Relation catalog, HeapTuple tuple, void *arg), void *arg)
 {
 	Relation	catalog = table_open(catalog_relid(), AccessShareLock);
-	Oid			index = topic_id != 0 ? name_index() : InvalidOid;
+	Oid			index = topic_id != 0 ? valid_index("consumer_group_topic_id_name_key") : InvalidOid;
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	int			key_count = topic_id == 0 ? 0 : name == NULL ? 1 : 2;
@@ -244,6 +248,51 @@ check_room(int32 topic_id)
 				errhint("Drop those that nobody uses any more: SELECT prism.drop_group(topic, consumer_group)."));
 }
 
+/* ---------- the number ---------- */
+
+/* Another group has it, or a restore brought what one has. */
+static bool
+is_taken(Relation catalog, int32 group_id)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Oid			index = valid_index("consumer_group_pkey");
+	char		agreement[NAMEDATALEN];
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		taken;
+
+	ScanKeyInit(&key, GROUP_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(group_id));
+	scan = systable_beginscan(catalog, index, OidIsValid(index), snapshot, 1, &key);
+	taken = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	snprintf(agreement, sizeof(agreement), "handler_%d", group_id);
+	return taken || OidIsValid(get_relname_relid(agreement, get_namespace_oid("prism_log", false)));
+}
+
+/*
+ * Numbers come round again, as what is rolled back takes them along.  Records of
+ * a group that had the number before may still lie in the progress log: the
+ * epochs of the later one are greater than any that seeks have begun for the
+ * former.
+ */
+static void
+take_number(Relation catalog, PrismGroupRow *row)
+{
+	Oid			sequence = get_relname_relid("group_number", get_namespace_oid("prism", false));
+	PrismIdentity identity = prism_enter_owner();
+
+	do
+	{
+		int64		made = DatumGetInt64(DirectFunctionCall1(nextval_oid, ObjectIdGetDatum(sequence))) - 1;
+
+		row->group_id = (int32) (made % PG_INT32_MAX) + 1;
+		row->first_epoch = (uint32) Min(made / PG_INT32_MAX, ROUNDS_MAX) * EPOCHS_A_ROUND;
+		CHECK_FOR_INTERRUPTS();
+	} while (is_taken(catalog, row->group_id));
+	prism_leave_owner(identity);
+}
+
 static void
 insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOptions *options, PrismGroupRow *row)
 {
@@ -253,7 +302,7 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 	HeapTuple	tuple;
 
 	check_room(topic_id);
-	row->group_id = prism_next_object_id();
+	take_number(catalog, row);
 	row->topic_id = topic_id;
 	row->start_from = start;
 	row->name = pstrdup(name);
@@ -269,7 +318,7 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 	prism_group_note_created(row->group_id);
-	prism_group_append_start(row->group_id, 0, start);
+	prism_group_append_start(row->group_id, row->first_epoch, start);
 }
 
 /* ---------- making, finding, dropping ---------- */
@@ -354,7 +403,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	ref->group_id = row.group_id;
 	ref->catalog_generation = generation;
 	if (held == NoLock)
-		prism_group_start(ref);
+		prism_group_start(ref, row.first_epoch);
 	return true;
 }
 

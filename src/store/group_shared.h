@@ -75,6 +75,7 @@ typedef struct PrismGroupRow
 	int64		start_from;
 	char	   *name;
 	PrismGroupOptions options;
+	uint32		first_epoch;	/* of a group that was just made */
 } PrismGroupRow;
 
 /* ---------- group.c ---------- */
@@ -139,7 +140,7 @@ extern void prism_group_lock_name(const PrismGroupRef *ref);
 /* The first record of a group, or of its next epoch: everything below 'start' is finished, nothing above. */
 extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
 /* The window of a new group, of which the log has nothing yet. */
-extern void prism_group_start(PrismGroupRef *ref);
+extern void prism_group_start(PrismGroupRef *ref, uint32 epoch);
 /*
  * Rebuild the window from the progress log unless somebody did; damaged_at may
  * be set then.  False: it would hold too many messages, which is an error

@@ -418,12 +418,13 @@ replay_into_window(PrismGroupRef *ref, bool look)
 }
 
 void
-prism_group_start(PrismGroupRef *ref)
+prism_group_start(PrismGroupRef *ref, uint32 epoch)
 {
 	PrismGroup *group = ref->group;
 
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	prism_window_reset(group->window, group->start_from);
+	group->epoch = epoch;
 	group->ready = true;
 	prism_group_unlock(group);
 }

@@ -48,9 +48,6 @@ is_taken(int32 id)
 	snprintf(name, sizeof(name), "delayed_%d", id);
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
-	snprintf(name, sizeof(name), "handler_%d", id);
-	if (OidIsValid(get_relname_relid(name, schema)))
-		return true;
 	snprintf(name, sizeof(name), "sink_%d", id);
 	if (OidIsValid(get_relname_relid(name, schema)))
 		return true;
@@ -129,6 +126,8 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 	SPI_connect();
 	prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id = $1",
 				lengthof(types), types, values, NULL);
+	if (SPI_processed != 1)
+		elog(ERROR, "topic %d has no row", topic_id);
 	SPI_finish();
 	prism_catalog_changed();
 }
