@@ -18,6 +18,7 @@
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"
+#include "store/message_row.h"
 #include "store/patience.h"
 #include "store/sink.h"
 #include "store/topic.h"
@@ -55,17 +56,30 @@ enum
 PG_FUNCTION_INFO_V1(prism_outbox_messages);
 PG_FUNCTION_INFO_V1(prism_outbox_insert);
 
-static void put_delayed(ReturnSetInfo *result, PrismTopic *topic);
+/* Where the rows of a topic go. */
+typedef struct Outbox
+{
+	ReturnSetInfo *result;
+	PrismTopic *topic;
+	MemoryContext row_cxt;
+} Outbox;
+
+static void put_delayed(const Outbox *outbox);
 
 /* ---------- looking ---------- */
 
 static void
-put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, bool pending, TimestampTz deliver_at)
+put_row(const Outbox *outbox, PrismMessage *message, bool pending, TimestampTz deliver_at)
 {
+	MemoryContext caller;
+	PrismTopic *topic = outbox->topic;
 	Datum		values[OUTBOX_COLUMNS];
 	bool		nulls[OUTBOX_COLUMNS];
 	TimestampTz published_at = 0;
+	bool		is_out = !pending && prism_sink_published_at(topic->topic_id, message->offset, &published_at);
 
+	caller = MemoryContextSwitchTo(outbox->row_cxt);
+	prism_message_fetch(message);
 	values[OUTBOX_ID - 1] = UUIDPGetDatum(&message->id);
 	values[OUTBOX_TOPIC - 1] = CStringGetTextDatum(topic->name);
 	values[OUTBOX_KEY - 1] = message->key;
@@ -79,15 +93,15 @@ put_row(ReturnSetInfo *result, PrismTopic *topic, const PrismMessage *message, b
 	nulls[OUTBOX_PAYLOAD - 1] = !message->has_payload;
 	nulls[OUTBOX_POSITION - 1] = pending;
 
-	nulls[OUTBOX_PUBLISHED_AT - 1] = pending ||
-		!prism_sink_published_at(topic->topic_id, message->offset, &published_at);
+	nulls[OUTBOX_PUBLISHED_AT - 1] = !is_out;
 	/* without sinks a message is out with its commit */
 	values[OUTBOX_PUBLISHED_AT - 1] =
 		TimestampTzGetDatum(published_at != 0 ? published_at : message->created_at);
 	values[OUTBOX_DELIVER_AT - 1] = TimestampTzGetDatum(deliver_at);
 	nulls[OUTBOX_DELIVER_AT - 1] = deliver_at == PRISM_DELIVER_AT_ONCE;
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	pfree(DatumGetPointer(values[OUTBOX_TOPIC - 1]));
+	tuplestore_putvalues(outbox->result->setResult, outbox->result->setDesc, values, nulls);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(outbox->row_cxt);
 }
 
 /* The largest offset with OUTBOX_RECENT messages up to the position: a restart leaves gaps that are far larger. */
@@ -110,8 +124,9 @@ recent_start(PrismTopic *topic, int64 position)
 }
 
 static void
-put_topic(ReturnSetInfo *result, PrismTopic *topic)
+put_topic(const Outbox *outbox)
 {
+	PrismTopic *topic = outbox->topic;
 	PrismPendingScan *scan;
 	PrismReader *reader;
 	PrismMessage message;
@@ -124,7 +139,7 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 		CHECK_FOR_INTERRUPTS();
 		if (prism_reader_damage(reader) != NULL)
 			prism_reader_warn(reader, "It is shown without what it holds.");
-		put_row(result, topic, &message, false, PRISM_DELIVER_AT_ONCE);
+		put_row(outbox, &message, false, PRISM_DELIVER_AT_ONCE);
 	}
 	prism_reader_close(reader);
 
@@ -132,14 +147,14 @@ put_topic(ReturnSetInfo *result, PrismTopic *topic)
 	while (prism_pending_next(scan, &message))
 	{
 		CHECK_FOR_INTERRUPTS();
-		put_row(result, topic, &message, true, PRISM_DELIVER_AT_ONCE);
+		put_row(outbox, &message, true, PRISM_DELIVER_AT_ONCE);
 	}
-	put_delayed(result, topic);
+	put_delayed(outbox);
 }
 
 /* What this transaction has published for later. */
 static void
-put_delayed(ReturnSetInfo *result, PrismTopic *topic)
+put_delayed(const Outbox *outbox)
 {
 	PrismTopic *journal = prism_topic_lookup(PRISM_DELAY_TOPIC, true);
 	PrismPendingScan *scan = journal != NULL ? prism_pending_scan(journal) : NULL;
@@ -150,38 +165,30 @@ put_delayed(ReturnSetInfo *result, PrismTopic *topic)
 		PrismDelayEntry entry;
 
 		CHECK_FOR_INTERRUPTS();
-		if (prism_delay_peek(&message, &entry) != PRISM_DELAY_PUBLISH || entry.topic_id != topic->topic_id)
+		if (prism_delay_peek(&message, &entry) != PRISM_DELAY_PUBLISH || entry.topic_id != outbox->topic->topic_id)
 			continue;
 		prism_delay_unseal(&message);
-		put_row(result, topic, &message, true, entry.due_at);
+		put_row(outbox, &message, true, entry.due_at);
 	}
 }
-
-typedef struct OutboxLook
-{
-	ReturnSetInfo *result;
-	PrismTopic *topic;
-} OutboxLook;
 
 static void
 look_at_topic(void *arg)
 {
-	OutboxLook *look = arg;
-
-	put_topic(look->result, look->topic);
+	put_topic(arg);
 }
 
 /* Argument: topic, or NULL for all that the caller may read. */
 Datum
 prism_outbox_messages(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Outbox		outbox = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 
 	prism_require_preload();
 	InitMaterializedSRF(fcinfo, 0);
+	outbox.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism outbox", ALLOCSET_DEFAULT_SIZES);
 	if (PG_ARGISNULL(0))
 	{
-		OutboxLook	look = {.result = result};
 		ListCell   *cell;
 
 		foreach(cell, prism_topic_names())
@@ -192,8 +199,8 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 
 			if (topic == NULL)
 				continue;
-			look.topic = topic;
-			if (prism_topic_allows(topic, PRISM_READ) && !prism_look_without_waiting(look_at_topic, &look, &damage))
+			outbox.topic = topic;
+			if (prism_topic_allows(topic, PRISM_READ) && !prism_look_without_waiting(look_at_topic, &outbox, &damage))
 				ereport(WARNING,
 						errcode(damage != NULL ? ERRCODE_DATA_CORRUPTED : ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("messages of topic \"%s\" are left out", topic->name),
@@ -203,7 +210,10 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 		}
 	}
 	else
-		put_topic(result, prism_topic_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRISM_READ));
+	{
+		outbox.topic = prism_topic_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRISM_READ);
+		put_topic(&outbox);
+	}
 	return (Datum) 0;
 }
 

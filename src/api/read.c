@@ -11,7 +11,6 @@
 #include "api/message.h"
 #include "store/log.h"
 
-#include "access/detoast.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -19,15 +18,6 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(prism_read);
-
-/* What lies out of line goes into the result whole: its segment may be dropped before the client asks for it. */
-static Datum
-fetch_external(Datum value)
-{
-	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
-
-	return VARATT_IS_EXTERNAL(stored) ? PointerGetDatum(detoast_external_attr(stored)) : value;
-}
 
 static void
 read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *result)
@@ -43,12 +33,7 @@ read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *re
 		MemoryContext caller = MemoryContextSwitchTo(row_cxt);
 
 		CHECK_FOR_INTERRUPTS();
-		if (message.has_key)
-			message.key = fetch_external(message.key);
-		if (message.has_headers)
-			message.headers = fetch_external(message.headers);
-		if (message.has_payload)
-			message.payload = fetch_external(message.payload);
+		prism_message_fetch(&message);
 		prism_message_row_fill(&row, &message, 0);
 		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 		MemoryContextSwitchTo(caller);

@@ -14,10 +14,10 @@
 #include "prism.h"
 #include "store/group_shared.h"
 #include "store/log.h"
+#include "store/message_row.h"
 #include "store/row_cache.h"
 #include "store/segment.h"
 
-#include "access/detoast.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -465,14 +465,6 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 			errdetail("Its segment does not have it."));
 }
 
-static Datum
-fetch_external(Datum value)
-{
-	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
-
-	return VARATT_IS_EXTERNAL(stored) ? PointerGetDatum(detoast_external_attr(stored)) : value;
-}
-
 void
 prism_delivery_continue(PrismDelivery *delivery)
 {
@@ -525,12 +517,7 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 		delivery->next++;
 		*attempt = taken->attempt;
 		caller = MemoryContextSwitchTo(delivery->row_cxt);
-		if (message->has_key)
-			message->key = fetch_external(message->key);
-		if (message->has_headers)
-			message->headers = fetch_external(message->headers);
-		if (message->has_payload)
-			message->payload = fetch_external(message->payload);
+		prism_message_fetch(message);
 		MemoryContextSwitchTo(caller);
 		return true;
 	}
