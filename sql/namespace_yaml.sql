@@ -92,6 +92,9 @@ SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: "k:9092"}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: []}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: [{host: k}]}}');
 SELECT pg_temp.refused('{name: a, patterns: outbox}');
+-- Twice is twice, also with another one in between.
+SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
+SELECT pg_temp.refused('{name: a, patterns: [outbox, wal, outbox]}');
 SELECT pg_temp.refused('{name: a, patterns: [{enabled: true}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: maybe}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: "true"}]}');

@@ -169,10 +169,9 @@ prism_require_writable(const char *function)
 PrismTopic *
 prism_topic_argument(text *name, PrismPrivilege privilege, const char *function)
 {
-	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
+	char		buffer[PRISM_TOPIC_NAME_GIVEN];
 
 	prism_require_primary(function);
-	/* what is cut here is still longer than any topic's name */
 	text_to_cstring_buffer(name, buffer, sizeof(buffer));
 	return prism_topic_for(buffer, privilege);
 }

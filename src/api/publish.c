@@ -135,14 +135,13 @@ PrismTopic *
 prism_publish_topic(text *topic_name, text *namespace_name)
 {
 	PrismTopic *topic;
-	char		buffer[PRISM_TOPIC_NAME_MAX + 2];
+	char		buffer[PRISM_TOPIC_NAME_GIVEN];
 
 	prism_require_preload();
 	if (topic_name == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				errmsg("topic must not be null"));
-	/* what is cut here is still longer than any topic's name */
 	text_to_cstring_buffer(topic_name, buffer, sizeof(buffer));
 	topic = prism_topic_for(buffer, PRISM_PUBLISH);
 	if (topic->namespace_id == 0)

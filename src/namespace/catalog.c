@@ -247,11 +247,9 @@ prism_namespace_find(const char *name, MemoryContext mcxt)
 	Datum		values[] = {CStringGetTextDatum(name)};
 	PrismStoredNamespace *stored = NULL;
 
-	/* somebody may have written the row by hand: a topic and a table that are not told are NULL */
+	/* the first of several, none of what is no list: a row that was edited can still be applied anew, or dropped */
 	prism_query("SELECT namespace_id, name, config ->> 'topic',"
-				" (SELECT p ->> 'table' FROM jsonb_array_elements(CASE jsonb_typeof(config -> 'patterns')"
-				"   WHEN 'array' THEN config -> 'patterns' END) p"
-				"  WHERE p ->> 'type' = 'outbox' LIMIT 1), config"
+				" jsonb_path_query_first(config, '$.patterns[*] ? (@.type == \"outbox\").table') #>> '{}', config"
 				" FROM prism.namespace WHERE name = $1",
 				1, types, values, NULL);
 	if (SPI_processed > 0)
@@ -271,13 +269,20 @@ prism_namespace_find(const char *name, MemoryContext mcxt)
 	return stored;
 }
 
+/* A value of type name has its full length, whatever stands in it. */
+static Datum
+user_name(void)
+{
+	return DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
+}
+
 void
 prism_namespace_insert(int32 namespace_id, const char *name, const char *config)
 {
 	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, NAMEOID};
 	Datum		values[] = {
 		Int32GetDatum(namespace_id), CStringGetTextDatum(name), CStringGetTextDatum(config),
-		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
+		user_name()
 	};
 
 	prism_query("INSERT INTO prism.namespace (namespace_id, name, config, applied_at, applied_by)"
@@ -291,7 +296,7 @@ prism_namespace_update(int32 namespace_id, const char *config)
 	Oid			types[] = {INT4OID, TEXTOID, NAMEOID};
 	Datum		values[] = {
 		Int32GetDatum(namespace_id), CStringGetTextDatum(config),
-		CStringGetDatum(GetUserNameFromId(GetUserId(), false))
+		user_name()
 	};
 
 	prism_query("UPDATE prism.namespace SET config = $2::jsonb, applied_at = pg_catalog.now(), applied_by = $3"

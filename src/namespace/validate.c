@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 
 static void check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen);
+static void check_once(const PrismNamespace *namespace, const ListCell *place);
 static void check_order(const PrismChosenPattern *first, const PrismChosenPattern *second);
 static void check_backend(const PrismNamespace *namespace);
 static char *backends_with(uint32 roles, bool transactional);
@@ -31,6 +32,7 @@ prism_namespace_validate(const PrismNamespace *namespace)
 		const PrismChosenPattern *chosen = lfirst(cell);
 
 		check_api(namespace, chosen);
+		check_once(namespace, cell);
 		if (previous != NULL)
 			check_order(previous, chosen);
 		previous = chosen;
@@ -57,18 +59,26 @@ check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
 			errhint("It works with: %s.", serves.data));
 }
 
+/* Also when others stand in between. */
+static void
+check_once(const PrismNamespace *namespace, const ListCell *place)
+{
+	const PrismChosenPattern *chosen = lfirst(place);
+
+	for (const ListCell *other = list_head(namespace->patterns); other != place; other = lnext(namespace->patterns, other))
+		if (strcmp(((const PrismChosenPattern *) lfirst(other))->pattern->name, chosen->pattern->name) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("pattern \"%s\" is given twice " PRISM_AT,
+						   chosen->pattern->name, prism_at(chosen->place)),
+					errhint("Remove one of the two."));
+}
+
 static void
 check_order(const PrismChosenPattern *first, const PrismChosenPattern *second)
 {
 	StringInfoData follows;
 	const char *const *after = second->pattern->after;
-
-	if (strcmp(first->pattern->name, second->pattern->name) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("pattern \"%s\" is given twice " PRISM_AT,
-					   second->pattern->name, prism_at(second->place)),
-				errhint("Remove one of the two."));
 
 	initStringInfo(&follows);
 	for (; after != NULL && *after != NULL; after++)

@@ -23,6 +23,7 @@
 #include "store/segment.h"
 #include "store/topic.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -408,9 +409,11 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 {
 	bool		isnull;
 	bool		policy_is_sound;
+	Size		name_bytes;
 	Datum		value;
 
 	value = heap_getattr(tuple, TOPIC_NAME, descriptor, &isnull);
+	name_bytes = toast_raw_datum_size(value) - VARHDRSZ;
 	text_to_cstring_buffer(DatumGetTextPP(value), topic->name, sizeof(topic->name));
 	topic->topic_id = DatumGetInt32(heap_getattr(tuple, TOPIC_ID, descriptor, &isnull));
 	value = heap_getattr(tuple, TOPIC_NAMESPACE_ID, descriptor, &isnull);
@@ -427,7 +430,8 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 	value = heap_getattr(tuple, TOPIC_DEAD_LETTER_OF, descriptor, &isnull);
 	topic->dead_letter_of = isnull ? 0 : DatumGetInt32(value);
 
-	topic->damage = topic->segment_messages < SEGMENT_MESSAGES_MIN || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
+	topic->damage = name_bytes > PRISM_TOPIC_NAME_MAX ? "name is longer than a topic's"
+		: topic->segment_messages < SEGMENT_MESSAGES_MIN || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
 		: topic->message_bytes_max <= 0 ? "message_bytes_max is out of range"
 		: topic->dropped_end < 0 ? "dropped_end is out of range"
 		: !policy_is_sound ? "policy holds what prism has not written"

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "store/topic_policy.h"
 
+#include "mb/pg_wchar.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
@@ -60,6 +61,9 @@ typedef enum PrismPrivilege
 	PRISM_READ,					/* SELECT */
 	PRISM_ADMIN					/* REFERENCES */
 } PrismPrivilege;
+
+/* Room for a name that somebody gives: what is cut off at a character still leaves more than any topic's name has. */
+#define PRISM_TOPIC_NAME_GIVEN (PRISM_TOPIC_NAME_MAX + MAX_MULTIBYTE_CHAR_LEN + 1)
 
 /* The progress log of a database: positions of groups and sinks. */
 #define PRISM_PROGRESS_TOPIC "__prism_progress"
@@ -141,7 +145,7 @@ extern void prism_topic_shut(int32 topic_id);
 /* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
 extern void prism_topic_drop(int32 topic_id);
 
-/* The next number for a namespace, sink or group. */
+/* The next number for a namespace, topic, sink or delay bucket. */
 extern int32 prism_next_object_id(void);
 
 /* Tell all sessions (at commit) that prism's catalogue changed. Call after each write of it. */
