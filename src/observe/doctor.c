@@ -47,6 +47,7 @@ typedef struct Report
 	bool		has_shared;		/* preloaded, and not a standby */
 	bool		is_owner;		/* who asks */
 	int			misplaced;		/* topics with rows in another segment than their own */
+	int			unseen;			/* topics of which something could not be looked at */
 } Report;
 
 static void put(Report *report, const char *item, const char *state, const char *format,...) pg_attribute_printf(4, 5);
@@ -400,7 +401,7 @@ check_committing(Report *report)
 							 " WHERE s.committing_since < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %d)"
 							 " ORDER BY s.committing_since", COMMIT_SECONDS_USUAL),
 					put_committing);
-	if (slow == 0)
+	if (slow == 0 && report->unseen == 0)
 		put(report, "commits", "ok", NULL);
 }
 
@@ -426,34 +427,42 @@ check_segments(Report *report)
 					   " LATERAL (SELECT pg_catalog.max(segment_number) AS last FROM prism.segment WHERE topic_id = t.topic_id) g"
 					   " WHERE g.last IS NULL OR s.next_position / t.segment_messages > g.last ORDER BY t.name",
 					   put_segments);
-	if (lacking == 0)
+	if (lacking == 0 && report->unseen == 0)
 		put(report, "segments", "ok", NULL);
 }
 
-/* Column: number of the topic. */
+/* Columns: number of the topic, its name. */
 static void
 put_misplaced(Report *report, HeapTuple row, TupleDesc columns)
 {
+	const char *name = SPI_getvalue(row, columns, 2);
 	bool		busy;
+	bool		complete = true;
 	PrismTopic *topic = prism_topic_try_id(atoi(SPI_getvalue(row, columns, 1)), &busy);
 
-	if (topic == NULL)
-		return;
-	if (prism_segments_misplaced(topic))
+	if (topic != NULL)
 	{
-		report->misplaced++;
-		put(report, psprintf("topic %s", topic->name), "error",
-			"Messages lie in another segment than that of their position, where no reader finds them. Run as the owner of the extension: SELECT * FROM prism.repair(%s)",
-			quote_literal_cstr(topic->name));
+		if (prism_segments_misplaced(topic, &complete))
+		{
+			report->misplaced++;
+			put(report, psprintf("topic %s", name), "error",
+				"Messages lie in another segment than that of their position, where no reader finds them. Run as the owner of the extension: SELECT * FROM prism.repair(%s)",
+				quote_literal_cstr(name));
+		}
+		prism_topic_release(topic);
 	}
-	prism_topic_release(topic);
+	if (complete && !busy)
+		return;
+	report->unseen++;
+	put(report, psprintf("topic %s", name), "warning",
+		"Not all of it could be looked at: another session drops it or has its tables locked, see SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted; or it found no place in shared memory, or lacks a table.");
 }
 
 static void
 check_misplaced(Report *report)
 {
-	for_each(report, "SELECT topic_id FROM prism.topic ORDER BY name", put_misplaced);
-	if (report->misplaced == 0)
+	for_each(report, "SELECT topic_id, name FROM prism.topic ORDER BY name", put_misplaced);
+	if (report->misplaced == 0 && report->unseen == 0)
 		put(report, "rows", "ok", NULL);
 }
 
@@ -514,8 +523,8 @@ static void (*const checks[]) (Report *report) = {
 	check_group_slots,
 	check_workers,
 	check_publications,
+	check_misplaced,			/* finds out which topics cannot be looked at */
 	check_segments,
-	check_misplaced,
 	check_disks,
 	check_committing,
 	check_namespaces

@@ -105,18 +105,22 @@ note_one(Relation segment, HeapTuple row, void *arg)
 }
 
 bool
-prism_segments_misplaced(PrismTopic *topic)
+prism_segments_misplaced(PrismTopic *topic, bool *complete)
 {
 	bool		found = false;
 	int64		number = -1;
 
+	*complete = true;
 	while (!found && (number = prism_segment_next(topic->topic_id, number + 1)) >= 0)
 	{
 		Relation	segment = open_if_free(topic, number);
 
 		CHECK_FOR_INTERRUPTS();
 		if (segment == NULL)
+		{
+			*complete = false;
 			continue;
+		}
 		(void) walk_segment(topic, number, segment, note_one, &found);
 		relation_close(segment, AccessShareLock);
 	}

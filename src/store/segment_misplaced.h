@@ -19,8 +19,11 @@ typedef struct PrismMisplaced
 	int32		messages;
 } PrismMisplaced;
 
-/* A segment of the topic has such rows.  Looks at the ends of each index; passes over what it would have to wait for. */
-extern bool prism_segments_misplaced(PrismTopic *topic);
+/*
+ * A segment of the topic has such rows.  Looks at the ends of each index; passes
+ * over what it would have to wait for, and then sets *complete to false.
+ */
+extern bool prism_segments_misplaced(PrismTopic *topic, bool *complete);
 
 /*
  * Move such rows to their segments, in the caller's transaction: list of
