@@ -107,6 +107,11 @@ $do$;
 \set VERBOSITY default
 SELECT prism.transaction(NULL);
 
+-- As many elements as one piece of memory does not hold.
+\set VERBOSITY sqlstate
+SELECT prism.transaction('[{"execute": "SELECT array_agg(0) FROM generate_series(1, 17000000)"}]') IS NULL AS too_large;
+\set VERBOSITY default
+
 -- A domain refuses NULL although the statement does not ask for a value.
 CREATE DOMAIN tx_name AS text NOT NULL;
 SELECT prism.transaction('[{"execute": "SELECT $1::tx_name", "params": [null]}]');

@@ -200,6 +200,33 @@ run_operation(JsonbValue *value, Operation *here, StringInfo result)
 		run_publish(operation, publish, result);
 }
 
+/* One piece of memory holds the elements of an array: PostgreSQL calls it an internal error when they do not fit. */
+static Datum
+result_datum(char *json)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_INTERNAL_ERROR)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("result of prism.transaction() is too large"),
+				errdetail("An array or object in it has more elements than jsonb can hold."),
+				errhint("Return less, or read it with a statement of its own."));
+	}
+	PG_END_TRY();
+	return result;
+}
+
 Datum
 prism_transaction(PG_FUNCTION_ARGS)
 {
@@ -239,5 +266,5 @@ prism_transaction(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(operation_cxt);
 	appendStringInfoChar(&result, ']');
-	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(result.data)));
+	PG_RETURN_DATUM(result_datum(result.data));
 }
