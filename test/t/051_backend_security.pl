@@ -79,8 +79,9 @@ for my $topic ('orders', 'payments')
 wait_for_error('certificate verify failed', q('waiting', 'backoff', 'stopped'), 'an authority that did not sign the broker is not believed');
 is_deeply([ $kafka->topics ], [], 'and nothing was sent');
 
-set_authority('SET', "$keys/ca.pem");
+# in this order: with the right authority the right password would be enough at once
 user('prism', 'canary-wrong');
+set_authority('SET', "$keys/ca.pem");
 wait_for_error('authentication', q('waiting', 'backoff', 'stopped'), 'a wrong password is told');
 
 user('stranger', $password{stranger});

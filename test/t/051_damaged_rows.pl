@@ -51,7 +51,8 @@ sub views_answer
 
 # Each kind of damage to a record batch of five, which lies between two good rows.
 my %batch = (
-	cut       => q{payload = substring(payload FOR 40)},
+	cut       => q{payload = substring(payload FOR 30)},
+	short     => q{payload = substring(payload FOR 40)},
 	empty     => q{payload = ''},
 	gone      => q{payload = NULL},
 	longer    => q{payload = payload || '\x00'},
@@ -59,12 +60,13 @@ my %batch = (
 	too_many  => q{messages = 2147483647},
 	none      => q{messages = 0},
 	version   => q{payload = set_byte(payload, 0, 77)},
-	length    => q{payload = set_byte(payload, 20, 255)},
+	length    => q{payload = overlay(payload PLACING '\xff7f' FROM position('\x6b31'::bytea IN payload) - 1)},
 	key       => q{payload = overlay(payload PLACING '\xff' FROM position('\x6b31'::bytea IN payload))},
 	header    => q{payload = overlay(payload PLACING '\xff' FROM position('\x6e616d65'::bytea IN payload))},
 	time      => q{created_at = 'infinity'},
 	remaining => q{remaining = -1},
 	);
+my %says = (cut => 'record batch is cut off', length => 'record batch is cut off', short => 'fewer messages', longer => 'more messages');
 apply('good', sort keys %batch);
 for my $topic ('good', sort keys %batch)
 {
@@ -89,6 +91,7 @@ for my $topic (sort keys %batch)
 {
 	my $error = error_of("SELECT * FROM prism.read('$topic')");
 	like($error, qr/^psql:<stdin>:2: ERROR:  XX001: message \d+ of topic "$topic" is damaged\nDETAIL:  In prism_log.topic_\d+_0: .*\nHINT:  What comes behind it begins at \d+:/, "$topic: is told");
+	like($error, qr/^DETAIL:  .*$says{$topic}/m, "$topic: and why") if $says{$topic};
 	my ($past) = $error =~ /begins at (\d+)/;
 	cmp_ok($past, '>', $at, "$topic: the way past leads on");
 	cmp_ok($past, '<=', $behind, "$topic: and takes no good row along");
