@@ -16,6 +16,7 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -87,6 +88,15 @@ void
 prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values)
 {
 	run(statement, parameters, types, values, NULL, RUN_SEEN, 0);
+}
+
+void
+prism_query_one(const char *statement, int32 number)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(number);
+
+	prism_query(statement, 1, &type, &value, NULL);
 }
 
 void

@@ -29,6 +29,9 @@ extern void prism_query(const char *statement, int parameters, Oid *types, Datum
 /* Likewise, on what the transaction sees: rows that are newer are not found, rows that were changed since are a 40001. */
 extern void prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values);
 
+/* prism_query() with one number, $1, and no other argument. */
+extern void prism_query_one(const char *statement, int32 number);
+
 /* Run a query under the active snapshot; rows_max 0: all rows. */
 extern void prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
 

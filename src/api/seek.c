@@ -103,36 +103,38 @@ prism_position_argument(PrismTopic *topic, const char *text, const char *name)
 
 /* ---------- prism.seek() ---------- */
 
+/* The group that is to move; its target must be given. */
 static PrismGroupRef *
 seek_arguments(FunctionCallInfo fcinfo, PrismTopic **topic)
 {
 	text	   *topic_name = prism_required_text(fcinfo, 0, "topic");
-	text	   *group = prism_required_text(fcinfo, 1, "consumer_group");
+	text	   *group_name = prism_required_text(fcinfo, 1, "consumer_group");
+	PrismGroupRef *group;
 
 	prism_require_writable("prism.seek()");
-	return prism_group_argument(topic_name, group, PRISM_GROUP_MOVE, "prism.seek()", topic);
+	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_MOVE, "prism.seek()", topic);
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("target must not be null"));
+	return group;
+}
+
+static Datum
+seek(PrismGroupRef *group, int64 position)
+{
+	prism_group_seek(group, position);
+	return Int64GetDatum(position);
 }
 
 /* Arguments: topic, consumer_group, target text. */
 Datum
 prism_seek(PG_FUNCTION_ARGS)
 {
-	char	   *target = text_to_cstring(prism_required_text(fcinfo, 2, "target"));
 	PrismTopic *topic;
 	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
-	int64		position = prism_position_argument(topic, target, "target");
 
-	prism_group_seek(group, position);
-	PG_RETURN_INT64(position);
-}
-
-static void
-require_target(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("target must not be null"));
+	return seek(group, prism_position_argument(topic, text_to_cstring(PG_GETARG_TEXT_PP(2)), "target"));
 }
 
 /* Arguments: topic, consumer_group, target bigint. */
@@ -140,14 +142,9 @@ Datum
 prism_seek_position(PG_FUNCTION_ARGS)
 {
 	PrismTopic *topic;
-	PrismGroupRef *group;
-	int64		position;
+	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
 
-	group = seek_arguments(fcinfo, &topic);
-	require_target(fcinfo);
-	position = checked_position(topic, PG_GETARG_INT64(2), "target");
-	prism_group_seek(group, position);
-	PG_RETURN_INT64(position);
+	return seek(group, checked_position(topic, PG_GETARG_INT64(2), "target"));
 }
 
 /* Arguments: topic, consumer_group, target timestamptz. */
@@ -155,12 +152,7 @@ Datum
 prism_seek_time(PG_FUNCTION_ARGS)
 {
 	PrismTopic *topic;
-	PrismGroupRef *group;
-	int64		position;
+	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
 
-	group = seek_arguments(fcinfo, &topic);
-	require_target(fcinfo);
-	position = position_of_time(topic, PG_GETARG_TIMESTAMPTZ(2), "target");
-	prism_group_seek(group, position);
-	PG_RETURN_INT64(position);
+	return seek(group, position_of_time(topic, PG_GETARG_TIMESTAMPTZ(2), "target"));
 }

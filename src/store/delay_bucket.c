@@ -167,22 +167,12 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	return bucket_id;
 }
 
-/* Run a statement of the catalogue on one bucket. */
-static void
-run_for(const char *statement, int32 bucket_id)
-{
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(bucket_id);
-
-	prism_query(statement, 1, &type, &value, NULL);
-}
-
 /* One update for a whole table. */
 void
 prism_delay_bucket_retire(int32 bucket_id)
 {
 	SPI_connect();
-	run_for("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id = $1", bucket_id);
+	prism_query_one("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id = $1", bucket_id);
 	SPI_finish();
 }
 
@@ -201,7 +191,7 @@ drop_bucket(int32 bucket_id)
 			return false;
 		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
 	}
-	run_for("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
+	prism_query_one("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
 	return true;
 }
 

@@ -55,14 +55,12 @@ prism_segment_drop(int32 topic_id, int64 segment_number)
 void
 prism_segments_drop_all(int32 topic_id)
 {
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(topic_id);
 	int64		number = -1;
 
 	for (int i = 0; i < SEGMENTS_A_TRANSACTION && (number = prism_segment_next(topic_id, number + 1)) >= 0; i++)
 		prism_segment_drop(topic_id, number);
 	SPI_connect();
-	prism_query("UPDATE prism.segment SET dropped = true WHERE topic_id = $1", 1, &type, &value, NULL);
+	prism_query_one("UPDATE prism.segment SET dropped = true WHERE topic_id = $1", topic_id);
 	SPI_finish();
 }
 

@@ -135,13 +135,10 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 bool
 prism_topic_try_row(int32 topic_id)
 {
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(topic_id);
 	bool		locked;
 
 	SPI_connect();
-	prism_query("SELECT FROM prism.topic WHERE topic_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
-				1, &type, &value, NULL);
+	prism_query_one("SELECT FROM prism.topic WHERE topic_id = $1 FOR NO KEY UPDATE SKIP LOCKED", topic_id);
 	locked = SPI_processed > 0;
 	SPI_finish();
 	return locked;
@@ -176,14 +173,11 @@ static void
 delete_rows(int32 topic_id)
 {
 	static const char *const tables[] = {"handler", "consumer_group", "jump", "topic"};
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(topic_id);
 
 	forget_agreements(topic_id);
 	prism_sink_drop(topic_id);
 	for (int i = 0; i < (int) lengthof(tables); i++)
-		prism_query(psprintf("DELETE FROM prism.%s WHERE topic_id = $1", tables[i]),
-					1, &type, &value, NULL);
+		prism_query_one(psprintf("DELETE FROM prism.%s WHERE topic_id = $1", tables[i]), topic_id);
 }
 
 void
