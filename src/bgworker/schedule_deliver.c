@@ -46,12 +46,14 @@ typedef struct Source
 } Source;
 
 static binaryheap *open_sources(PrismTurn *turn, List **sources);
-static bool is_for_turn(const PrismTurn *turn, PrismDelayLine *line);
+static bool is_for_turn(PrismTurn *turn, PrismDelayLine *line);
+static void begin_topic(PrismTurn *turn, const PrismTarget *target);
 static void add_source(List **sources, PrismDelayLine *line);
 static void add_ready_sources(PrismTurn *turn, List **sources);
 static int	choose_topics(PrismTurn *turn, const List *sources);
 static bool has_had_its_share(PrismTurn *turn, const Source *source, int topics);
 static bool advance(PrismTurn *turn, Source *source);
+static void end_line(PrismTurn *turn, PrismDelayLine *line);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
 static bool begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source);
 static bool set_aside(PrismTurn *turn, Source *source, List **left);
@@ -167,17 +169,40 @@ open_sources(PrismTurn *turn, List **sources)
 }
 
 static bool
-is_for_turn(const PrismTurn *turn, PrismDelayLine *line)
+is_for_turn(PrismTurn *turn, PrismDelayLine *line)
 {
+	const PrismTarget *target;
+
 	if (line->next_due > turn->now || line->held_until > turn->instant)
 		return false;
 	if (turn->kind == PRISM_TURN_ALONE ? line->topic_id != turn->alone_id : prism_trouble_has(line->topic_id))
 		return false;
-	if (prism_delay_bucket_is_free(line->bucket_id))
-		return true;
-	/* somebody has it locked: the other buckets need not wait for that */
-	line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
-	return false;
+	target = prism_turn_target(turn, line->topic_id);
+	if (target->state == PRISM_TARGET_GONE)
+	{
+		/* what it still has goes with the bucket */
+		line->waiting = 0;
+		line->next_due = DT_NOEND;
+		line->changed = turn->changed = true;
+		return false;
+	}
+	if (target->state == PRISM_TARGET_BUSY || !prism_delay_bucket_is_free(line->bucket_id, AccessShareLock))
+	{
+		/* the others, and other buckets, need not wait for that */
+		line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
+		return false;
+	}
+	begin_topic(turn, target);
+	return true;
+}
+
+/* From here on, where its rows are read, a failure may be that of this topic. */
+static void
+begin_topic(PrismTurn *turn, const PrismTarget *target)
+{
+	turn->publishing = true;
+	if (turn->kind == PRISM_TURN_ALONE && turn->alone_name == NULL)
+		turn->alone_name = pstrdup(target->topic->name);
 }
 
 static void
@@ -265,12 +290,39 @@ advance(PrismTurn *turn, Source *source)
 	}
 	if (!prism_delay_scan_next(source->scan, &source->place, &source->message))
 	{
-		Assert(source->line->waiting == 0);
-		source->line->next_due = DT_NOEND;
+		end_line(turn, source->line);
 		return false;
 	}
 	source->line->next_due = source->place.due_at;
 	return source->place.due_at <= turn->now;
+}
+
+/* What somebody has deleted does not come, which nobody would know otherwise; what is left does. */
+static void
+end_line(PrismTurn *turn, PrismDelayLine *line)
+{
+	line->next_due = DT_NOEND;
+	if (line->waiting == 0)
+		return;
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg(INT64_FORMAT " delayed messages of topic \"%s\" were lost",
+				   line->waiting, prism_turn_target(turn, line->topic_id)->topic->name),
+			errdetail("prism_log.delayed_%d does not have them.", line->bucket_id));
+	line->waiting = 0;
+	line->changed = turn->changed = true;
+}
+
+void
+prism_turn_find_first(void *arg)
+{
+	PrismDelayLine *line = arg;
+	PrismDelayScan *scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
+	PrismDelayPlace place;
+	PrismMessage message;
+
+	line->next_due = prism_delay_scan_next(scan, &place, &message) ? place.due_at : DT_NOBEGIN;
+	prism_delay_scan_close(scan);
 }
 
 static void
@@ -311,14 +363,6 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 	}
 
 	turn->changed = true;
-	if (target->state == PRISM_TARGET_GONE && source->line != NULL)
-	{
-		/* what it still has goes with the bucket */
-		source->line->waiting = 0;
-		source->line->next_due = DT_NOEND;
-		source->line->changed = true;
-		return false;
-	}
 	if (target->state == PRISM_TARGET_HERE)
 		publish(turn, target, &source->message);
 	if (source->line != NULL)
@@ -344,9 +388,7 @@ begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source)
 		turn->more = true;
 		return false;
 	}
-	turn->publishing = true;
-	if (turn->kind == PRISM_TURN_ALONE)
-		turn->alone_name = pstrdup(target->topic->name);
+	begin_topic(turn, target);
 	if (!prism_segment_ready(target->topic, Min(messages, DELIVER_MESSAGES_MAX)))
 		target->state = PRISM_TARGET_BUSY;
 	return true;

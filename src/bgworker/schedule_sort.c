@@ -56,6 +56,7 @@ static void make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const Pris
 static Datum inlined(Datum value);
 static PrismDelayBucket *choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span);
 static PrismDelayBucket *make_bucket(PrismTurn *turn, PrismDelaySpan span);
+static bool can_fill(const PrismTurn *turn, int32 bucket_id);
 static PrismDelayWriter *writer_for(PrismTurn *turn, int32 bucket_id);
 
 /*
@@ -288,7 +289,8 @@ prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, const P
 
 /*
  * A bucket of the span in which the topic's line has not passed the place.  It
- * has where the clock was set back: then the span gets another bucket.
+ * has where the clock was set back: then the span gets another bucket, as it
+ * does while somebody has this one locked.
  */
 static PrismDelayBucket *
 choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span)
@@ -303,10 +305,22 @@ choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelay
 		if (bucket->span.from != span.from || bucket->span.to != span.to)
 			continue;
 		line = prism_delay_state_find(turn->state, bucket->bucket_id, topic_id);
-		if (line == NULL || prism_delay_is_before(line->done, place))
+		if ((line == NULL || prism_delay_is_before(line->done, place)) && can_fill(turn, bucket->bucket_id))
 			return bucket;
 	}
 	return NULL;
+}
+
+/* What is being filled is locked by this turn. */
+static bool
+can_fill(const PrismTurn *turn, int32 bucket_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, turn->writers)
+		if (((OpenWriter *) lfirst(cell))->bucket_id == bucket_id)
+			return true;
+	return prism_delay_bucket_is_free(bucket_id, RowExclusiveLock);
 }
 
 static PrismDelayBucket *

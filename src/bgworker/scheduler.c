@@ -84,8 +84,8 @@ static bool fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error);
 static void move_messages(Scheduler *scheduler, PrismTurn *turn);
 static void load(Scheduler *scheduler, PrismTurn *turn);
 static void forget(Scheduler *scheduler);
-static void check_lines(Scheduler *scheduler);
-static void find_first(PrismDelayLine *line);
+static void check_lines(Scheduler *scheduler, const PrismTurn *turn);
+static void look_for_first(PrismDelayLine *line, TimestampTz now);
 static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
 static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
 static bool must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
@@ -298,7 +298,7 @@ load(Scheduler *scheduler, PrismTurn *turn)
 	caller_cxt = MemoryContextSwitchTo(state->mcxt);
 	scheduler->buckets = prism_delay_buckets();
 	MemoryContextSwitchTo(caller_cxt);
-	check_lines(scheduler);
+	check_lines(scheduler, turn);
 	show_all(scheduler, turn);
 
 	/* nobody told us what is in the journal already */
@@ -308,7 +308,7 @@ load(Scheduler *scheduler, PrismTurn *turn)
 
 /* The state, the catalogue and the buckets belong together; a restore brings them one after the other. */
 static void
-check_lines(Scheduler *scheduler)
+check_lines(Scheduler *scheduler, const PrismTurn *turn)
 {
 	HASH_SEQ_STATUS status;
 	PrismDelayLine *line;
@@ -317,7 +317,7 @@ check_lines(Scheduler *scheduler)
 	while ((line = hash_seq_search(&status)) != NULL)
 	{
 		if (has_bucket(scheduler, line->bucket_id))
-			find_first(line);
+			look_for_first(line, turn->now);
 		else if (line->waiting == 0)
 			hash_search(scheduler->state->lines, line, HASH_REMOVE, NULL);
 		else
@@ -328,23 +328,16 @@ check_lines(Scheduler *scheduler)
 	}
 }
 
+/* What stands in the way is said by a turn for this topic alone, at once: others do not wait for that. */
 static void
-find_first(PrismDelayLine *line)
+look_for_first(PrismDelayLine *line, TimestampTz now)
 {
-	PrismDelayScan *scan;
-	PrismDelayPlace place;
-	PrismMessage message;
+	ErrorData  *error = line->waiting > 0 ? prism_worker_try(prism_turn_find_first, line) : NULL;
 
-	if (line->waiting == 0)
+	if (error == NULL)
 		return;
-	scan = prism_delay_scan_open(line->bucket_id, line->topic_id, line->done);
-	if (!prism_delay_scan_next(scan, &place, &message))
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("bucket %d of delayed messages lacks " INT64_FORMAT " messages of topic %d",
-					   line->bucket_id, line->waiting, line->topic_id));
-	line->next_due = place.due_at;
-	prism_delay_scan_close(scan);
+	line->next_due = now;
+	FreeErrorData(error);
 }
 
 static bool

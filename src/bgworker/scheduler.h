@@ -73,7 +73,7 @@ typedef struct PrismTurn
 	List	   *targets;		/* of PrismTarget */
 	int			publishes;		/* how many of them do */
 	int32		served;			/* when not all could: the last topic, by number, of the turn before, and then of this one */
-	bool		publishing;		/* a failure may be that of one of them */
+	bool		publishing;		/* a failure may be that of one of the topics */
 	List	   *writers;		/* open buckets */
 	PrismReadyMessage *ready;
 	int			ready_count;
@@ -94,6 +94,9 @@ extern void prism_turn_sort(PrismTurn *turn);
 
 /* Publish what is due, of buckets and of the journal together, in the order of time. */
 extern void prism_turn_deliver(PrismTurn *turn);
+
+/* When the first message of a line is due that should have some; at once, if it has none. The argument is a PrismDelayLine. */
+extern void prism_turn_find_first(void *line);
 
 /* A topic of this turn, looked up once. */
 extern PrismTarget *prism_turn_target(PrismTurn *turn, int32 topic_id);

@@ -255,17 +255,37 @@ open_bucket(int32 bucket_id, LOCKMODE mode)
 	return table;
 }
 
-bool
-prism_delay_bucket_is_free(int32 bucket_id)
+/* A table and its indexes. What is not there is said by who opens it. */
+static bool
+lock_table(Oid relid, LOCKMODE mode)
 {
-	Oid			schema = get_namespace_oid("prism_log", false);
-	char		name[NAMEDATALEN];
-	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
-	Oid			index_relid = get_relname_relid(index_name(name, bucket_id), schema);
+	Relation	table;
+	List	   *indexes;
+	ListCell   *cell;
+	bool		locked = true;
 
-	/* what is not there is said by who opens it */
-	return !OidIsValid(relid) || !OidIsValid(index_relid) ||
-		(ConditionalLockRelationOid(relid, AccessShareLock) && ConditionalLockRelationOid(index_relid, AccessShareLock));
+	if (!ConditionalLockRelationOid(relid, mode))
+		return false;
+	table = try_relation_open(relid, NoLock);
+	if (table == NULL)
+		return true;
+	indexes = RelationGetIndexList(table);
+	foreach(cell, indexes)
+		locked = locked && ConditionalLockRelationOid(lfirst_oid(cell), mode);
+	if (locked && OidIsValid(table->rd_rel->reltoastrelid))
+		locked = lock_table(table->rd_rel->reltoastrelid, mode);
+	relation_close(table, NoLock);
+	list_free(indexes);
+	return locked;
+}
+
+bool
+prism_delay_bucket_is_free(int32 bucket_id, LOCKMODE mode)
+{
+	char		name[NAMEDATALEN];
+	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), get_namespace_oid("prism_log", false));
+
+	return !OidIsValid(relid) || lock_table(relid, mode);
 }
 
 /* ---------- filling ---------- */
@@ -400,7 +420,8 @@ prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage
 			ereport(ERROR,
 					errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("a row of \"%s\" is damaged", RelationGetRelationName(scan->table)),
-					errdetail("A column that every delayed message has is null."));
+					errdetail("A column that every delayed message has is null."),
+					errhint("When it cannot be mended, delete it there: those behind it come then."));
 	}
 	place->due_at = DatumGetTimestampTz(values[BUCKET_DUE_AT - 1]);
 	place->sequence = DatumGetInt64(values[BUCKET_SEQUENCE - 1]);

@@ -59,8 +59,8 @@ extern void prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, Pri
 								   const PrismMessage *message);
 extern void prism_delay_writer_close(PrismDelayWriter *writer);
 
-/* Lock a bucket as who reads it does; false: somebody else has it locked. */
-extern bool prism_delay_bucket_is_free(int32 bucket_id);
+/* Lock a bucket, and what belongs to it, as who reads or fills it does; false: somebody else has some of it locked. */
+extern bool prism_delay_bucket_is_free(int32 bucket_id, LOCKMODE mode);
 
 /*
  * A topic's messages in a bucket behind a place, in order, those put by this

@@ -77,6 +77,44 @@ $node->restart;
 publish('alive', 7, 7);
 is(come('alive', 7, 6), '7', 'and nothing comes twice');
 
+# Damage at the head of one topic's line, as a process meets it that begins anew, or goes on.
+sub due_in_an_hour
+{
+	my ($topic, $from, $to) = @_;
+	sql("SELECT count(prism.publish('$topic', i::text, deliver_at => now() + interval '1 hour')) FROM generate_series($from, $to) i");
+	wait_for_value($node, "SELECT delayed FROM prism.topics WHERE topic = '$topic'", $to - $from + 1);
+	return;
+}
+
+due_in_an_hour('dead', 10, 12);
+due_in_an_hour('alive', 8, 8);
+my ($bucket) = sql(q{SELECT max(bucket_id) FROM prism.delay_bucket});
+wait_for_value($node, "SELECT count(*) FROM prism_log.delayed_$bucket", 4);
+sql(qq{ALTER TABLE prism_log.delayed_$bucket ALTER id DROP NOT NULL;
+	UPDATE prism_log.delayed_$bucket SET due_at = now() - interval '1 min';
+	UPDATE prism_log.delayed_$bucket SET id = NULL WHERE topic_id = $dead AND payload = '10'});
+$node->restart;
+is(come('alive', 8, 7), '8', 'while a row of one topic is damaged, messages of others come');
+wait_for_value($node, q{SELECT error ~ '^topic "dead": a row of "delayed_\d+" is damaged' FROM prism.workers WHERE kind = 'scheduler'}, 't');
+publish('alive', 9, 9);
+is(come('alive', 9, 8), '9', 'those that are published later, too');
+sql(qq{DELETE FROM prism_log.delayed_$bucket WHERE id IS NULL; SELECT prism.wake_workers()});
+is(come('dead', 2059, 2057), '11 12', 'when it is deleted, those behind it come');
+cmp_ok(log_count($node, qr/WARNING:  1 delayed messages of topic "dead" were lost/), '>=', 1, 'and that one is told to be lost');
+wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
+
+# Somebody has the bucket locked into which messages belong, and in which others are due.
+my $locker = $node->background_psql('postgres');
+$locker->query_safe("BEGIN; REINDEX TABLE prism_log.delayed_$bucket");
+sql(q{SELECT prism.publish('late', '5', deliver_at => due_to - interval '1 s') FROM prism.delay_bucket WHERE bucket_id = } . $bucket);
+publish('alive', 10, 10);
+is(come('alive', 10, 9), '10', 'while somebody has a bucket locked, messages of others come');
+wait_for_value($node, "SELECT count(*) FROM prism.delay_bucket JOIN prism.delay_bucket o USING (due_from, due_to) WHERE o.bucket_id = $bucket", 2);
+is(sql(q{SELECT count(*) FROM prism.workers WHERE kind = 'scheduler' AND error IS NOT NULL}), 0, 'and what belongs there goes to another one');
+$locker->query_safe('COMMIT');
+$locker->quit;
+is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
+
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);
