@@ -178,6 +178,10 @@ CALL prism.wait('consume-test', 'limit', '1 day');
 CALL prism.wait('consume-test', 'not made yet', '1 day');
 CALL prism.wait('consume-test', 'new', '10 ms');
 SELECT count(*) FROM prism.consume('consume-test', 'new', wait => '10 ms');
+-- The longest interval there is: it waits.
+SET statement_timeout = '200 ms';
+SELECT count(*) FROM prism.consume('consume-test', 'new', wait => '2562047788:00:54.775807');
+RESET statement_timeout;
 SELECT count(*) FROM prism.groups WHERE consumer_group = 'not made yet';
 
 -- prism.read(): what is kept, in order, without a trace; what this transaction publishes is not there yet.

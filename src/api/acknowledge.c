@@ -47,7 +47,7 @@ group_of(text *topic, text *group, const char *function)
 	PrismTopic *found;
 
 	prism_require_writable(function);
-	return prism_group_argument(topic, group, PRISM_GROUP_REFUSE, function, &found);
+	return prism_group_argument(topic, group, PRISM_GROUP_REFUSE, PRISM_NEVER, function, &found);
 }
 
 /* Argument: a prism.message. */

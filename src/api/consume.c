@@ -68,8 +68,10 @@ consume_arguments(FunctionCallInfo fcinfo)
 		arguments.wait_until = prism_instant() + Min(wait_us, WAIT_US_MAX);
 	if (!PG_ARGISNULL(6))
 		arguments.filter = prism_filter_new(PG_GETARG_JSONPATH_P(6));
-	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE, "prism.consume()", &arguments.topic);
-	if (PG_ARGISNULL(3))
+	arguments.group = prism_group_argument(topic, group, PRISM_GROUP_MAKE,
+										   arguments.wait_until != 0 ? arguments.wait_until : PRISM_NEVER,
+										   "prism.consume()", &arguments.topic);
+	if (PG_ARGISNULL(3) && arguments.group != NULL)
 		arguments.lease_us = prism_group_lease_us(arguments.group);
 	if (!PG_ARGISNULL(5))
 		prism_topic_check_namespace(arguments.topic, text_to_cstring(PG_GETARG_TEXT_PP(5)));
@@ -199,6 +201,8 @@ consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 {
 	Round		round = {0};
 
+	if (arguments->group == NULL)
+		return 0;				/* it had to wait for that all the time that it was given */
 	if (arguments->wait_until == 0)
 		round = take_round(arguments, 0, receiver);
 	else

@@ -161,7 +161,7 @@ called(PrismTopic *topic, PrismGroupRef *group, PrismInstant *look_at)
  * longer than that: who sleeps for a day must not hold up who drops the topic.
  */
 static bool
-look(text *topic_name, const char *group_name, PrismInstant *look_at)
+look(text *topic_name, const char *group_name, PrismInstant until, PrismInstant *look_at)
 {
 	bool		push = !ActiveSnapshotSet();
 	PrismTopic *topic;
@@ -171,7 +171,7 @@ look(text *topic_name, const char *group_name, PrismInstant *look_at)
 	if (push)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, "prism.wait()");
-	group = prism_group_open(topic, group_name, PRISM_GROUP_IGNORE);
+	group = prism_group_open_until(topic, group_name, PRISM_GROUP_IGNORE, until);
 	prism_group_prepare_sleep(topic, group);
 	found = called(topic, group, look_at);
 	prism_topic_release(topic);
@@ -199,7 +199,7 @@ prism_wait(PG_FUNCTION_ARGS)
 
 	if (!atomic)
 		ForgetPortalSnapshots();
-	while (!look(topic, group, &look_at) && prism_group_sleep(look_at, until))
+	while (!look(topic, group, until, &look_at) && prism_group_sleep(look_at, until))
 		CHECK_FOR_INTERRUPTS();
 	prism_group_cancel_sleep();
 	if (!atomic)

@@ -116,7 +116,7 @@ prism_on(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				errmsg("handler must not be null"));
 	prism_require_writable("prism.on()");
-	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_MAKE, "prism.on()", &topic);
+	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_MAKE, PRISM_NEVER, "prism.on()", &topic);
 	handler.topic_id = topic->topic_id;
 	handler.group_id = prism_group_number(group);
 	handler.group_name = prism_group_name(group);
@@ -148,7 +148,7 @@ prism_off(PG_FUNCTION_ARGS)
 	PrismGroupRef *group;
 
 	prism_require_writable("prism.off()");
-	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_REFUSE, "prism.off()", &topic);
+	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_REFUSE, PRISM_NEVER, "prism.off()", &topic);
 	if (!prism_handler_remove(group))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -90,7 +90,8 @@ prism_interval_us(const Interval *interval, const char *name, int64 min_us, int6
 				errdetail("It is %.6g seconds; the range is %.6g to %.6g seconds.",
 						  microseconds / USECS_PER_SEC,
 						  (double) min_us / USECS_PER_SEC, (double) max_us / USECS_PER_SEC));
-	return (int64) microseconds;
+	/* the largest of all is no double: it is rounded to what is no int64 */
+	return microseconds >= (double) PG_INT64_MAX ? PG_INT64_MAX : (int64) microseconds;
 }
 
 int64
@@ -224,7 +225,7 @@ remember_answer(PrismGroupRef *ref, PrismTopic *topic)
 }
 
 PrismGroupRef *
-prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missing,
+prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missing, PrismInstant until,
 					 const char *function, PrismTopic **found_topic)
 {
 	char		buffer[PRISM_GROUP_NAME_MAX + 2];
@@ -242,7 +243,7 @@ prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missi
 	if (unlikely(VARSIZE_ANY_EXHDR(group_name) > PRISM_GROUP_NAME_MAX))
 		prism_group_check_name(text_to_cstring(group_name));
 	text_to_cstring_buffer(group_name, buffer, sizeof(buffer));
-	ref = prism_group_open(topic, buffer, missing);
+	ref = prism_group_open_until(topic, buffer, missing, until);
 	if (ref != NULL && missing != PRISM_GROUP_MOVE)
 		remember_answer(ref, topic);
 	*found_topic = topic;

@@ -71,9 +71,11 @@ extern PrismTopic *prism_topic_argument(text *name, PrismPrivilege privilege, co
 
 /*
  * Topic and group, for the right to consume.  Asked for again and again within
- * a transaction, the answer is remembered.
+ * a transaction, the answer is remembered.  NULL: another transaction makes,
+ * alters or drops the group and has not ended by 'until' (PRISM_NEVER: it is
+ * waited for).
  */
-extern PrismGroupRef *prism_group_argument(text *topic, text *group, PrismGroupMissing missing,
+extern PrismGroupRef *prism_group_argument(text *topic, text *group, PrismGroupMissing missing, PrismInstant until,
 										   const char *function, PrismTopic **found_topic);
 
 #endif							/* PRISM_API_MESSAGE_H */

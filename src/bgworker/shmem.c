@@ -465,7 +465,8 @@ nudge(bool all_kinds, PrismWorkerKind kind, Oid database)
 		if (slot->state == PRISM_WORKER_FREE || (!all_kinds && slot->identity.kind != kind) ||
 			(OidIsValid(database) && slot->identity.database != database))
 			continue;
-		slot->retry_at = 0;
+		/* who has waited since long ago would be forgotten (places.c) */
+		slot->retry_at = slot->state == PRISM_WORKER_NO_SLOT ? prism_instant() : 0;
 		slot->try_at_once = true;
 		wake_slot(slot);
 	}

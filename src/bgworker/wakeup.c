@@ -145,8 +145,8 @@ prism_wake_databases_changed(void)
 void
 prism_wake_hold_off(Oid database, bool to_drop)
 {
-	if (OidIsValid(held_database) && held_database != database)
-		prism_database_release(held_database);
+	if (OidIsValid(held_database))
+		prism_database_release(held_database);	/* also the same: one release is to let them come back */
 	held_database = database;
 	held_is_dropped = to_drop;
 	(void) prism_database_hold_off(database, LEAVE_TIMEOUT_MS);

@@ -482,6 +482,12 @@ tell_of_damage(const PrismGroupRef *ref, int level)
 PrismGroupRef *
 prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
 {
+	return prism_group_open_until(topic, name, missing, PRISM_NEVER);
+}
+
+PrismGroupRef *
+prism_group_open_until(PrismTopic *topic, const char *name, PrismGroupMissing missing, PrismInstant until)
+{
 	PrismGroupRef *ref;
 	bool		looked_at;
 
@@ -489,7 +495,7 @@ prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing)
 	ref = find_ref(topic, name);
 	/* in this order: a slot that is in use stays, so what was current then is so still */
 	looked_at = ref->group != NULL && ref->group->looked_at && missing != PRISM_GROUP_LOOK;
-	if ((looked_at || !prism_group_is_current(ref)) && !prism_group_resolve(ref, missing))
+	if ((looked_at || !prism_group_is_current(ref)) && !prism_group_resolve(ref, missing, until))
 		return NULL;
 	if (!ref->group->ready && !prism_group_rebuild(ref, missing == PRISM_GROUP_LOOK))
 		return NULL;

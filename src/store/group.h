@@ -86,6 +86,10 @@ typedef enum PrismGroupMissing
  * group gives it another.
  */
 extern PrismGroupRef *prism_group_open(PrismTopic *topic, const char *name, PrismGroupMissing missing);
+
+/* Likewise; NULL, too, when another transaction makes, alters or drops the group and has not ended by 'until'. */
+extern PrismGroupRef *prism_group_open_until(PrismTopic *topic, const char *name, PrismGroupMissing missing,
+											 PrismInstant until);
 /* The group has not been dropped since it was opened. */
 extern bool prism_group_is_current(const PrismGroupRef *ref);
 extern const char *prism_group_name(const PrismGroupRef *ref);

@@ -18,6 +18,7 @@
 #include "store/group_shared.h"
 #include "store/handler.h"
 #include "store/log.h"
+#include "wait_event.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -27,9 +28,11 @@
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -38,6 +41,8 @@
 
 /* Of one topic. */
 #define PRISM_GROUPS_MAX 1000
+/* How often who waits only until some time looks whether a name's lock is free. */
+#define NAME_LOOK_MS 20
 
 /* Epochs of a group, before another one gets its number; and how often that is told apart. */
 #define EPOCHS_A_ROUND (1 << 20)
@@ -78,12 +83,40 @@ lock_name(int32 topic_id, const char *name, LOCKMODE mode)
 
 /* Without waiting. */
 static bool
-try_lock_name(int32 topic_id, const char *name)
+try_lock_name(int32 topic_id, const char *name, LOCKMODE mode)
 {
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, catalog_relid(), (Oid) topic_id, lock_number(name));
-	return LockAcquire(&tag, AccessShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * False: not by then.  In steps, as a wait for a lock ends by an error, and whoever
+ * has given a time for how long to wait wants none.
+ */
+static bool
+lock_name_until(int32 topic_id, const char *name, LOCKMODE mode, PrismInstant until)
+{
+	if (until == PRISM_NEVER)
+	{
+		lock_name(topic_id, name, mode);
+		return true;
+	}
+	while (!try_lock_name(topic_id, name, mode))
+	{
+		PrismInstant now = prism_instant();
+
+		if (now >= until)
+			return false;
+		prism_group_cancel_sleep();	/* what wakes us here is lost there */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(prism_ms_until(until, now), NAME_LOOK_MS), prism_wait_event(PRISM_WAIT_MESSAGE));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	AcceptInvalidationMessages();
+	return true;
 }
 
 void
@@ -325,17 +358,17 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 
 /*
  * Find the row with the name's lock held in share mode, or make it and keep
- * the lock exclusively.  False: there is none, or who only looks would wait.
+ * the lock exclusively.  False: there is none, or who only looks would wait,
+ * or others for longer than 'until'.
  */
 static bool
-find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, PrismGroupRow *row,
-			 LOCKMODE *held)
+find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, PrismInstant until,
+			 PrismGroupRow *row, LOCKMODE *held)
 {
 	for (;;)
 	{
-		if (missing != PRISM_GROUP_LOOK)
-			lock_name(topic->topic_id, name, AccessShareLock);
-		else if (!try_lock_name(topic->topic_id, name))
+		if (!(missing == PRISM_GROUP_LOOK ? try_lock_name(topic->topic_id, name, AccessShareLock)
+			  : lock_name_until(topic->topic_id, name, AccessShareLock, until)))
 			return false;
 		*held = AccessShareLock;
 		if (prism_group_find_row(topic->topic_id, name, row))
@@ -346,7 +379,8 @@ find_or_make(PrismTopic *topic, const char *name, PrismGroupMissing missing, Pri
 			return false;
 
 		/* waits for whoever is making it */
-		lock_name(topic->topic_id, name, AccessExclusiveLock);
+		if (!lock_name_until(topic->topic_id, name, AccessExclusiveLock, until))
+			return false;
 		if (!prism_group_find_row(topic->topic_id, name, row))
 		{
 			PrismGroupOptions options = prism_group_options_of(&topic->policy);
@@ -372,7 +406,7 @@ no_such_group(const PrismGroupRef *ref)
  * the row is gone, or after, and frees the slot.
  */
 bool
-prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
+prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing, PrismInstant until)
 {
 	uint64		generation = prism_catalog_generation();
 	PrismGroup *group;
@@ -381,7 +415,7 @@ prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing)
 	LOCKMODE	held;
 
 	ref->catalog_generation = 0;
-	if (!find_or_make(ref->topic, ref->name, missing, &row, &held))
+	if (!find_or_make(ref->topic, ref->name, missing, until, &row, &held))
 	{
 		if (missing != PRISM_GROUP_REFUSE && missing != PRISM_GROUP_MOVE)
 			return false;

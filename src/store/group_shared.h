@@ -130,7 +130,7 @@ extern bool prism_group_find_row(int32 topic_id, const char *name, PrismGroupRow
 extern List *prism_group_rows(void);
 
 /* Look the group up or make it, and attach its slot. False: as 'missing' allows. */
-extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing);
+extern bool prism_group_resolve(PrismGroupRef *ref, PrismGroupMissing missing, PrismInstant until);
 
 /* Keep out others who would move, make or drop the group, until the transaction ends; not those who look it up. */
 extern void prism_group_lock_name(const PrismGroupRef *ref);

@@ -507,10 +507,11 @@ checkpoint_window(int32 group_id, int64 covers, bool *damaged)
 	int64		read_end;
 	int			count = 0;
 
-	if (group == NULL)
-		return false;
-	if (group->damaged_at >= 0)
+	if (group == NULL || group->damaged_at >= 0)
 	{
+		pfree(attempts);
+		if (group == NULL)
+			return false;
 		/* a checkpoint would make the damage good */
 		prism_group_unlock(group);
 		*damaged = true;

@@ -191,7 +191,7 @@ prism_topic_check_name(const char *name)
 	if (length == 0)
 		reason = "A topic needs a name.";
 	else if (length > PRISM_TOPIC_NAME_MAX)
-		reason = "A topic's name has at most 249 characters.";
+		reason = "A topic's name has at most 249 characters, and so has that of its dead letters, which ends with \".dlq\".";
 	else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		reason = "A topic cannot be called \".\" or \"..\".";
 	else if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)

@@ -101,5 +101,13 @@ $node->safe_psql('postgres', "BEGIN; SAVEPOINT s; $anew ROLLBACK TO s; SELECT co
 $node->safe_psql('postgres', $publish);
 is($node->safe_psql('postgres', $take), '100', 'and at the second try');
 
+# Workers stay away while somebody drops the extension, at most for ten seconds, and come back when he has not.
+my $managers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism manager'};
+wait_for_value($node, $managers, 1);
+$node->safe_psql('postgres', 'BEGIN; SAVEPOINT s; DROP EXTENSION prism; ROLLBACK TO s; DROP EXTENSION prism; ROLLBACK');
+my $began = time;
+wait_for_value($node, $managers, 1);
+cmp_ok(time - $began, '<', 8, 'when he has begun twice they come back as soon');
+
 $_->quit for $dropper, $watcher;
 done_testing();

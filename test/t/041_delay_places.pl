@@ -106,14 +106,14 @@ publish($node, '1, 10', q{interval '300 ms'});
 wait_for_value($node, q{SELECT count(*) = 10 FROM prism.read('due', 0, 100000)});
 is(log_of($node), '10 of 10, 0 too early', 'an extension made anew delivers its own messages, not the former ones');
 
-# A table that somebody has dropped is named, and the others are not overlooked for it: nothing goes on without it.
+# A table that somebody has dropped is named, with the topic that does not go on without it.
 publish($node, '11, 11', q{interval '1 hour'});
 wait_for_value($node, waits(1));
 my $bucket = $node->safe_psql('postgres', q{SELECT 'delayed_' || bucket_id FROM prism.delay_bucket ORDER BY due_to DESC LIMIT 1});
 $node->safe_psql('postgres', "DROP TABLE prism_log.$bucket");
 $node->restart;
 wait_for_value($node, q{SELECT error FROM prism.workers WHERE kind = 'scheduler' AND database = 'postgres'},
-	"a table of delayed messages is missing or has no index: prism_log.$bucket");
+	"topic \"due\": a table of delayed messages is missing or has no index: prism_log.$bucket");
 pass('prism.workers names a table that is missing');
 
 done_testing();
