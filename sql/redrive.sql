@@ -93,6 +93,19 @@ SELECT prism.redrive('redrive-damage', '{0,2}');
 \set VERBOSITY default
 SELECT prism.drop_namespace('redrive-damage', true) IS NOT NULL AS dropped;
 
+-- What the topic takes no more stays, and is in nobody's way; nor is the way in which somebody made the group.
+SELECT action FROM prism.apply('{name: redrive-small, client_api: queue}');
+SELECT count(prism.publish('redrive-small', repeat('x', n)::bytea)) FROM unnest('{1,2000,3}'::int[]) AS n;
+SELECT count(prism.reject(m)) FROM prism.consume('redrive-small', 'g') AS m;
+SELECT prism.create_group('redrive-small.dlq', 'prism.redrive', 'earliest', ordering => 'strict', max_attempts => 1);
+SELECT action FROM prism.apply('{name: redrive-small, client_api: queue, needs: {max_message_size: 1000}}');
+SELECT prism.redrive('redrive-small');
+SELECT ordering, lag_messages FROM prism.groups WHERE consumer_group = 'prism.redrive' AND topic = 'redrive-small.dlq';
+SELECT action FROM prism.apply('{name: redrive-small, client_api: queue, needs: {max_message_size: 2000}}');
+SELECT prism.redrive('redrive-small');
+SELECT length(payload) FROM prism.read('redrive-small', 3);
+SELECT prism.drop_namespace('redrive-small', true) IS NOT NULL AS dropped;
+
 -- For administrators.
 CREATE ROLE redrive_test_role;
 SELECT prism.grant('redrive-test', 'consume', 'redrive_test_role');

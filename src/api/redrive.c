@@ -17,6 +17,7 @@
 #include "api/publish.h"
 #include "store/dead_letter.h"
 
+#include "access/detoast.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -35,8 +36,10 @@ typedef struct Redrive
 	int			wanted_count;
 	int64	   *done;
 	int			done_count;
-	int64	   *passed;			/* taken, but not wanted */
+	int64	   *passed;			/* taken, but not wanted, or refused */
 	int			passed_count;
+	int			refused_count;
+	int64		refused_first;
 } Redrive;
 
 /* NULL: the topic has no dead letters. */
@@ -67,7 +70,9 @@ redrive_group(PrismTopic *letters)
 
 	options.ordering = PRISM_ORDERING_NONE;
 	options.max_attempts = 0;
-	if (!prism_group_find_options(letters->topic_id, REDRIVE_GROUP, &found))
+	/* who consumes by that name may have made it */
+	if (!prism_group_find_options(letters->topic_id, REDRIVE_GROUP, &found) ||
+		found.ordering != options.ordering || found.max_attempts != options.max_attempts)
 		prism_group_set_options(letters, REDRIVE_GROUP, &options);
 	return prism_group_open(letters, REDRIVE_GROUP, PRISM_GROUP_REFUSE);
 }
@@ -86,6 +91,18 @@ is_wanted(const Redrive *redrive, int64 position)
 {
 	return redrive->wanted == NULL ||
 		bsearch(&position, redrive->wanted, redrive->wanted_count, sizeof(int64), compare_positions) != NULL;
+}
+
+/* Nor are those in the way of others that the topic takes no more. */
+static bool
+is_too_large(Redrive *redrive, const PrismMessage *letter)
+{
+	if (!letter->has_payload ||
+		(int64) toast_raw_datum_size(letter->payload) - VARHDRSZ <= redrive->origin->message_bytes_max)
+		return false;
+	if (redrive->refused_count++ == 0)
+		redrive->refused_first = letter->offset;
+	return true;
 }
 
 static void
@@ -116,7 +133,7 @@ take_and_publish(Redrive *redrive)
 	redrive->passed = palloc((count + 1) * sizeof(int64));
 	while (prism_delivery_next(delivery, &letter, &attempt))
 	{
-		if (!is_wanted(redrive, letter.offset))
+		if (!is_wanted(redrive, letter.offset) || is_too_large(redrive, &letter))
 		{
 			redrive->passed[redrive->passed_count++] = letter.offset;
 			continue;
@@ -130,6 +147,19 @@ take_and_publish(Redrive *redrive)
 	prism_delivery_close(delivery);
 	prism_group_untake(redrive->group, redrive->passed, redrive->passed_count, lease_id);
 	(void) prism_group_ack(redrive->group, redrive->done, NULL, redrive->done_count);
+}
+
+static void
+tell_of_refused(const Redrive *redrive)
+{
+	if (redrive->refused_count == 0)
+		return;
+	ereport(NOTICE,
+			errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			errmsg("dead letters stay that are too large for topic \"%s\" by now: %d, the first at position " INT64_FORMAT,
+				   redrive->origin->name, redrive->refused_count, redrive->refused_first),
+			errdetail("The limit is " INT64_FORMAT " bytes.", redrive->origin->message_bytes_max),
+			errhint("Raise needs.max_message_size in the namespace, and redrive them then."));
 }
 
 /* The window holds so many unfinished dead letters, and shows none behind them. */
@@ -173,6 +203,7 @@ prism_redrive(PG_FUNCTION_ARGS)
 		qsort(redrive.wanted, redrive.wanted_count, sizeof(int64), compare_positions);
 	redrive.group = redrive_group(letters);
 	take_and_publish(&redrive);
+	tell_of_refused(&redrive);
 	tell_of_rest(&redrive);
 	PG_RETURN_INT64(redrive.done_count);
 }

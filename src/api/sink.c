@@ -181,7 +181,9 @@ read_status(const SinkRow *row, PrismSinkStatus *status)
 	}
 	if (row->server_dropped)
 	{
-		status->state = PRISM_SINK_STOPPED;
+		/* a process that still has it may move it: it is not to be led past anything */
+		if (!prism_sink_is_served(row->sink_id))
+			status->state = PRISM_SINK_STOPPED;
 		status->retry_at = 0;
 		snprintf(status->error, sizeof(status->error),
 				 "its foreign server, called \"%s\" when it was applied, was dropped: apply the namespace again, with a server that is there",

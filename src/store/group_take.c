@@ -542,6 +542,7 @@ read_spare_rows(PrismDelivery *delivery)
 {
 	PrismMessage message;
 
+	prism_reader_stay(delivery->reader);
 	while (prism_rows_spare() > 0 && prism_reader_position(delivery->reader) < delivery->read_end &&
 		   prism_reader_look(delivery->reader, &message))
 	{

@@ -88,6 +88,9 @@ extern void prism_reader_warn(const PrismReader *reader, const char *consequence
 extern char *prism_reader_tell_damage(const PrismReader *reader);	/* as what stops a sink */
 extern void prism_reader_close(PrismReader *reader);
 
+/* From now on it ends with the segment that it has open: what lies behind is not worth waiting for. */
+extern void prism_reader_stay(PrismReader *reader);
+
 /* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */
 extern int64 prism_reader_position(const PrismReader *reader);
 extern int64 prism_reader_stable(const PrismReader *reader);

@@ -359,6 +359,12 @@ prism_reader_close(PrismReader *reader)
 	pfree(reader);
 }
 
+void
+prism_reader_stay(PrismReader *reader)
+{
+	reader->stable = Min(reader->stable, reader->scan != NULL ? reader->segment_end : reader->position);
+}
+
 int64
 prism_reader_position(const PrismReader *reader)
 {

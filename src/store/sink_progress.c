@@ -22,10 +22,14 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* On disk: fields are only ever added, at the end, with a new version. */
+/*
+ * On disk: fields are only ever added, at the end, with a new version.  In
+ * network byte order, as pg_dump carries them to other machines.
+ */
 typedef struct SinkRecord
 {
 	uint16		version;
@@ -42,9 +46,9 @@ void
 prism_sink_record(int32 sink_id, PrismSinkRecordKind kind, int64 position)
 {
 	SinkRecord	record = {
-		.version = SINK_RECORD_VERSION,
-		.kind = kind,
-		.position = position
+		.version = pg_hton16(SINK_RECORD_VERSION),
+		.kind = pg_hton16(kind),
+		.position = pg_hton64(position)
 	};
 
 	Assert(position >= 0);
@@ -101,6 +105,9 @@ read_record(const void *data, Size bytes, SinkRecord *record)
 	if (bytes != sizeof(*record))
 		return false;
 	memcpy(record, data, sizeof(*record));
+	record->version = pg_ntoh16(record->version);
+	record->kind = pg_ntoh16(record->kind);
+	record->position = pg_ntoh64(record->position);
 	return record->version == SINK_RECORD_VERSION && record->position >= 0 &&
 		record->kind >= PRISM_SINK_POSITION && record->kind <= PRISM_SINK_CHECKPOINT_SHARED;
 }

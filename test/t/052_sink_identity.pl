@@ -53,6 +53,10 @@ wait_for_value($node, q{SELECT count(*) FROM pg_class c JOIN pg_depend d ON d.ob
 pass('and their tables go with the extension');
 sql('DROP DATABASE copy');
 
+# While its process still has it, nobody leads the sink elsewhere: the process would write where it was.
+($code, $out, $error) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nBEGIN; DROP SERVER former CASCADE; SELECT prism.skip('a', to_position => 0)");
+like($error, qr/ERROR:  55000/, 'a sink whose server is being dropped is not skipped');
+
 # Dropped all the same.
 sql('DROP SERVER former CASCADE');
 wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE kind = 'forwarder'}, 0);
