@@ -172,6 +172,9 @@ typedef struct PrismQueueOps
 	 */
 	int			(*collect) (PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 
+	/* What the code of a receipt for this target means, in PRISM_ERROR_BYTES: conn->error may be about a later one. */
+	void		(*explain) (PrismConn *conn, const PrismTarget *target, int code, char *text);
+
 	/*
 	 * Drop what is queued and not yet on the wire; receipts (RETRY) come for
 	 * each.  Outside of a transaction the connection is in doubt from then on:

@@ -47,6 +47,7 @@ static const PrismQueueOps kafka_queue = {
 	.begin = begin,
 	.send = kafka_send,
 	.collect = kafka_collect,
+	.explain = kafka_explain,
 	.purge = purge,
 	.commit = commit,
 	.abort = abort_transaction,

@@ -23,6 +23,7 @@
 #include "prism.h"
 
 #include "backend.h"
+#include "clock.h"
 #include "handle.h"
 
 #include "port/atomics.h"
@@ -34,6 +35,7 @@
 #define KAFKA_METADATA_BYTES 4096	/* the broker's limit for the metadata of an offset */
 #define KAFKA_CLOSING_MAX 16	/* connections whose threads have not ended yet */
 #define KAFKA_ADDRESS_BYTES 320	/* a host and a port, however odd */
+#define KAFKA_UNCLAIMED_MS 1000 /* how long an answer waits for who asked */
 #define KAFKA_CALL_MS 5000		/* how long a caller stays in one call of librdkafka */
 
 typedef enum KafkaOperation
@@ -82,6 +84,7 @@ typedef struct KafkaCaller
 	pthread_cond_t wake;
 	KafkaCallerState state;
 	bool		quit;
+	PrismInstant passed_over_at;	/* when the answer was first found by somebody it is not for; 0: not yet */
 	KafkaJob	job;
 } KafkaCaller;
 
@@ -167,6 +170,7 @@ extern const char *kafka_advice(rd_kafka_resp_err_t code);	/* NULL: its text say
 /* kafka_event.c */
 extern void kafka_clean(char *text);
 extern void kafka_serve(KafkaConn *kafka);
+extern void kafka_explain(PrismConn *conn, const PrismTarget *target, int code, char *text);
 extern int	kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 extern PrismOutcome kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format, ...) pg_attribute_printf(3, 4);
 extern void kafka_wake(KafkaClient *client);

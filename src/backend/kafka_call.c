@@ -130,10 +130,22 @@ same_job(const KafkaJob *a, const KafkaJob *b)
 }
 
 /*
- * Have the job done: PRISM_AGAIN until it is, then its outcome, with the answer
- * in *job.  An answer nobody came back for is dropped when another job is asked
- * for (a topic that was dropped while it was being prepared).
+ * The answer is there and somebody else's.  Who wants it asks again within
+ * PRISM_POLL_MS or so; one that nobody comes back for is dropped (of a topic that
+ * was dropped or paused while it was being prepared).  The lock is held.
  */
+static void
+pass_over(KafkaCaller *caller)
+{
+	PrismInstant now = prism_instant();
+
+	if (caller->passed_over_at == 0)
+		caller->passed_over_at = now;
+	else if (prism_has_passed(caller->passed_over_at, now, KAFKA_UNCLAIMED_MS))
+		caller->state = KAFKA_CALLER_IDLE;
+}
+
+/* Have the job done: PRISM_AGAIN until it is, then its outcome, with the answer in *job. */
 PrismOutcome
 kafka_call(KafkaConn *kafka, KafkaCaller *caller, KafkaJob *job)
 {
@@ -141,16 +153,18 @@ kafka_call(KafkaConn *kafka, KafkaCaller *caller, KafkaJob *job)
 
 	kafka_serve(kafka);
 	pthread_mutex_lock(&caller->lock);
-	if (caller->state == KAFKA_CALLER_DONE)
-	{
-		caller->state = KAFKA_CALLER_IDLE;
-		answered = same_job(&caller->job, job);
-	}
+	answered = caller->state == KAFKA_CALLER_DONE && same_job(&caller->job, job);
+	if (caller->state == KAFKA_CALLER_DONE && !answered)
+		pass_over(caller);
 	if (answered)
+	{
 		memcpy(job, &caller->job, sizeof(KafkaJob));
+		caller->state = KAFKA_CALLER_IDLE;
+	}
 	else if (caller->state == KAFKA_CALLER_IDLE)
 	{
 		memcpy(&caller->job, job, sizeof(KafkaJob));
+		caller->passed_over_at = 0;
 		caller->state = KAFKA_CALLER_BUSY;
 		pthread_cond_signal(&caller->wake);
 	}

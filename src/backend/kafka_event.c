@@ -201,6 +201,15 @@ kafka_serve(KafkaConn *kafka)
 							kafka->last_event[0] != '\0' ? kafka->last_event : "reason not told");
 }
 
+static void
+explain(const char *topic, rd_kafka_resp_err_t code, char *text)
+{
+	const char *advice = kafka_advice(code);
+
+	snprintf(text, PRISM_ERROR_BYTES, "topic \"%s\": %s%s%s", topic, rd_kafka_err2str(code),
+			 advice != NULL ? "; " : "", advice != NULL ? advice : "");
+}
+
 /* A receipt for one message: what the whole producer suffers from is RETRY for the message. */
 static void
 fill_receipt(KafkaConn *kafka, const rd_kafka_message_t *message, PrismReceipt *receipt)
@@ -217,13 +226,19 @@ fill_receipt(KafkaConn *kafka, const rd_kafka_message_t *message, PrismReceipt *
 	}
 	else if (outcome != PRISM_OK)
 	{
-		const char *advice = kafka_advice(message->err);
+		char		text[PRISM_ERROR_BYTES];
 
-		(void) kafka_answer(kafka, outcome, "topic \"%s\": %s%s%s",
-							rd_kafka_topic_name(message->rkt), rd_kafka_err2str(message->err),
-							advice != NULL ? "; " : "", advice != NULL ? advice : "");
+		explain(rd_kafka_topic_name(message->rkt), message->err, text);
+		(void) kafka_answer(kafka, outcome, "%s", text);
 	}
 	receipt->outcome = outcome;
+}
+
+void
+kafka_explain(PrismConn *conn, const PrismTarget *target, int code, char *text)
+{
+	explain(target->name, code, text);
+	kafka_clean(text);
 }
 
 int

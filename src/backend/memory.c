@@ -26,7 +26,10 @@
 #define OWNERS_MAX 64
 #define QUEUE_MESSAGES_DEFAULT 10000
 #define QUEUE_MESSAGES_MAX 1000000
+#define MEMORY_OTHER_CODE 1
 #define MEMORY_REJECTED_CODE 10 /* what Kafka calls MSG_SIZE_TOO_LARGE */
+
+#define REJECTED_TEXT "a message of this batch is too large"
 
 /* How it can be asked to fail: whole numbers, 0 or absent: never. */
 typedef enum MemoryOption
@@ -69,6 +72,7 @@ typedef struct MemoryOwner
 {
 	char		transactional_id[NAMEDATALEN * 4];
 	int64		epoch;
+	int64		fencing;		/* the connection whose fence() was answered with RETRY; 0: none */
 } MemoryOwner;
 
 /* A message without receipt. */
@@ -84,6 +88,7 @@ typedef struct MemorySent
 typedef struct MemoryConn
 {
 	PrismConn	conn;			/* must be first */
+	int64		number;
 	int64		options[MEMORY_OPTIONS];
 	MemoryOwner *owner;			/* NULL: no transactions */
 	int64		epoch;			/* 0: not fenced yet */
@@ -103,6 +108,7 @@ static MemoryOwner owners[OWNERS_MAX];
 static int	owner_count = 0;
 
 /* Counted over all connections, so that each n-th fails however often one opens anew. */
+static int64 connections = 0;
 static int64 away_answers = 0;
 static int64 messages = 0;
 static int64 begins = 0;
@@ -208,6 +214,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 
 	memory->conn.backend = &prism_memory_backend;
 	memory->conn.mcxt = mcxt;
+	memory->number = ++connections;
 	if (!read_options(memory, server->options, error))
 		return NULL;
 	if (transactional_id != NULL && (memory->owner = find_owner(transactional_id)) == NULL)
@@ -258,8 +265,14 @@ fence(PrismConn *conn)
 	Assert(memory->owner != NULL);
 	if (again(memory))
 		return PRISM_AGAIN;
+	if (memory->owner->fencing != 0 && memory->owner->fencing != memory->number)
+		return answer(memory, PRISM_STOP, "another connection has begun to fence, and may come through later");
 	if (away(memory))
+	{
+		memory->owner->fencing = memory->number;
 		return answer(memory, PRISM_RETRY, "away on request");
+	}
+	memory->owner->fencing = 0;
 	memory->epoch = ++memory->owner->epoch;
 	return PRISM_OK;
 }
@@ -397,17 +410,24 @@ collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 	{
 		memory->broken = true;
 		(void) answer(memory, memory->owner != NULL ? PRISM_REJECT : PRISM_DOUBT,
-					  "a message of this batch is too large");
+					  REJECTED_TEXT);
 	}
 	for (int i = 0; i < count; i++)
 	{
 		receipts[i].tag = memory->sent[i].tag;
 		receipts[i].outcome = reject && !memory->sent[i].purged ? PRISM_REJECT : take(memory, &memory->sent[i]);
-		receipts[i].code = receipts[i].outcome == PRISM_OK ? 0 : MEMORY_REJECTED_CODE;
+		receipts[i].code = receipts[i].outcome == PRISM_OK ? 0 :
+			receipts[i].outcome == PRISM_REJECT ? MEMORY_REJECTED_CODE : MEMORY_OTHER_CODE;
 	}
 	memory->sent_count -= count;
 	memmove(memory->sent, memory->sent + count, memory->sent_count * sizeof(MemorySent));
 	return count;
+}
+
+static void
+explain(PrismConn *conn, const PrismTarget *target, int code, char *text)
+{
+	strlcpy(text, code == MEMORY_REJECTED_CODE ? REJECTED_TEXT : conn->error, PRISM_ERROR_BYTES);
 }
 
 static void
@@ -469,6 +489,7 @@ static const PrismQueueOps memory_queue = {
 	.begin = begin,
 	.send = send,
 	.collect = collect,
+	.explain = explain,
 	.purge = purge,
 	.commit = commit,
 	.abort = abort_transaction,

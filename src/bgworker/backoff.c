@@ -16,6 +16,7 @@
 
 static void refill(PrismReportLimit *limit, PrismInstant now);
 static PrismReportCause *find_cause(PrismReportLimit *limit, uint32 cause);
+static bool somebody_waits(const PrismReportLimit *limit);
 
 /*
  * One more failure.  The delay doubles up to the maximum; its upper half is
@@ -64,21 +65,23 @@ prism_report_decide(PrismReportLimit *limit, uint32 cause, int64 *times)
 {
 	PrismInstant now = limit->clock->now();
 	PrismReportCause *known = find_cause(limit, cause);
-	bool		is_new = known->reported_at == 0;
-	int			lines = is_new ? PRISM_REPORT_FULL_LINES : 1;
+	bool		in_full;
 
 	refill(limit, now);
 	known->unreported++;
 	*times = known->unreported;
-	if (!is_new && now - known->reported_at < MS_TO_US(PRISM_REPORT_INTERVAL_MS))
+	if (known->reported_at != 0 && now - known->reported_at < MS_TO_US(PRISM_REPORT_INTERVAL_MS))
 		return PRISM_REPORT_NOTHING;
-	if (limit->lines_left < lines)
+	if (limit->lines_left < (known->reported_at != 0 && somebody_waits(limit) ? 2 : 1))
 		return PRISM_REPORT_NOTHING;
 
-	limit->lines_left -= lines;
+	/* a new cause that finds few lines left is written in one, and in full when there are more */
+	in_full = !known->written_in_full && limit->lines_left >= PRISM_REPORT_FULL_LINES;
+	limit->lines_left -= in_full ? PRISM_REPORT_FULL_LINES : 1;
+	known->written_in_full |= in_full;
 	known->reported_at = now;
 	known->unreported = 0;
-	return is_new ? PRISM_REPORT_FULL : PRISM_REPORT_SUMMARY;
+	return in_full ? PRISM_REPORT_FULL : PRISM_REPORT_SUMMARY;
 }
 
 static void
@@ -115,6 +118,17 @@ find_cause(PrismReportLimit *limit, uint32 cause)
 	}
 	oldest->cause = cause;
 	oldest->reported_at = 0;
+	oldest->written_in_full = false;
 	oldest->unreported = 0;
 	return oldest;
+}
+
+/* There is a cause that was never written.  Old ones leave the last line to it: they would take them all. */
+static bool
+somebody_waits(const PrismReportLimit *limit)
+{
+	for (int i = 0; i < PRISM_REPORT_CAUSES; i++)
+		if (limit->causes[i].reported_at == 0 && limit->causes[i].unreported > 0)
+			return true;
+	return false;
 }

@@ -63,7 +63,7 @@ extern long prism_backoff_remaining_ms(const PrismBackoff *backoff);
 /* What to write about a failure. */
 typedef enum PrismReport
 {
-	PRISM_REPORT_FULL,			/* a new cause: write all there is */
+	PRISM_REPORT_FULL,			/* the first time that there is room for it: write all there is */
 	PRISM_REPORT_SUMMARY,		/* one line that says how often it happened since the last one */
 	PRISM_REPORT_NOTHING
 } PrismReport;
@@ -72,6 +72,7 @@ typedef struct PrismReportCause
 {
 	uint32		cause;
 	PrismInstant reported_at;	/* 0: not yet */
+	bool		written_in_full;
 	int64		unreported;		/* failures since then */
 } PrismReportCause;
 

@@ -279,9 +279,9 @@ block_route(PrismRoute *route, const char *damage)
 		prism_route_park(route, PRISM_SINK_STOPPED, damage);
 }
 
-/* It could be read again, after somebody had the topic's tables locked. */
+/* It could be read again, after an error that has passed, or somebody had the topic's tables locked. */
 static void
-end_lock(PrismRoute *route)
+end_backoff(PrismRoute *route)
 {
 	if (route->backoff.retry_at == 0)
 		return;
@@ -302,7 +302,13 @@ try_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 		prism_route_await_lock(route, error->message);
 		return false;
 	}
-	end_lock(route);
+	if (error != NULL && prism_worker_error_passes(error))
+	{
+		drop_reading(route->lane->forwarder);
+		prism_route_back_off(route, error->message);
+		return false;
+	}
+	end_backoff(route);
 	if (error != NULL)
 		block_route(route, error->message);
 	else if (reading.damage != NULL)
@@ -368,11 +374,22 @@ prism_batch_settle(PrismBatch *batch, int i, PrismFate fate)
 	batch->settled++;
 }
 
-/* Its dead letter is written later, as nothing may throw here. */
+/* Keep why a message is refused, until it is known whether it becomes a dead letter. */
+void
+prism_batch_blame(PrismBatch *batch, int i, const char *reason)
+{
+	if (batch->reasons == NULL)
+		batch->reasons = MemoryContextAllocZero(batch->mcxt, batch->count * sizeof(char *));
+	if (batch->last_reason == NULL || strcmp(batch->last_reason, reason) != 0)
+		batch->last_reason = MemoryContextStrdup(batch->mcxt, reason);
+	batch->reasons[i] = batch->last_reason;
+}
+
+/* One that was blamed becomes a dead letter, which is written later. */
 void
 prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i)
 {
-	Assert(batch->fates[i] == FATE_PENDING);
+	Assert(batch->fates[i] == FATE_PENDING && batch->reasons != NULL && batch->reasons[i] != NULL);
 	batch->fates[i] = FATE_CONDEMNED;
 	route->condemned++;
 }

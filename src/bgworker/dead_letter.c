@@ -21,6 +21,7 @@ typedef struct Burial
 {
 	PrismRoute *route;
 	const PrismMessage *message;
+	const char *reason;
 } Burial;
 
 static void
@@ -28,7 +29,7 @@ write_letter(void *arg)
 {
 	const Burial *burial = arg;
 	PrismRoute *route = burial->route;
-	PrismDeadLetter about = {.sink = route->sink.backend,.reason = route->lane->reject_error,.attempts = 1};
+	PrismDeadLetter about = {.sink = route->sink.backend,.reason = burial->reason,.attempts = 1};
 	PrismTopic *origin;
 
 	prism_worker_begin("writes a dead letter");
@@ -48,7 +49,7 @@ static bool
 bury(PrismRoute *route, PrismBatch *batch, int i)
 {
 	const PrismMessage *message = &batch->messages[i];
-	Burial		burial = {route, message};
+	Burial		burial = {route, message, batch->reasons[i]};
 	ErrorData  *error = prism_worker_attempt(write_letter, &burial);
 
 	if (error != NULL)
@@ -63,7 +64,7 @@ bury(PrismRoute *route, PrismBatch *batch, int i)
 	route->condemned--;
 	prism_sink_count(route->slot, PRISM_SINK_DEAD_LETTERS, 1);
 	prism_lane_report(route->lane, psprintf("topic \"%s\": a message was refused", route->sink.topic_name),
-					  route->lane->reject_error,
+					  batch->reasons[i],
 					  psprintf("Message " INT64_FORMAT " is now a dead letter in topic \"%s\".",
 							   message->offset, prism_dead_letter_topic_name(route->sink.topic_name)));
 	return true;

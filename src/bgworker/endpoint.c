@@ -11,12 +11,15 @@
 #include "guc.h"
 #include "bgworker/forwarder.h"
 
-#include "common/hashfn.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+
+#define INLINE_ID_BYTES 16
 
 static uint64 endpoint_generation = 1;
 
@@ -49,14 +52,31 @@ prism_endpoint_generation(void)
 	return endpoint_generation;
 }
 
-/* What an inline endpoint is called in ids: the same brokers, the same name. */
+/*
+ * What an inline endpoint is called in ids: the same brokers, the same name.
+ * Nobody can find other brokers of the same name, whose forwarder would fence
+ * this one's.
+ */
 static const char *
 inline_id(const char *brokers)
 {
+	pg_cryptohash_ctx *hash;
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	StringInfoData id;
+
 	if (brokers == NULL)
 		return "inline";
-	return psprintf("inline-%08x",
-					hash_bytes((const unsigned char *) brokers, (int) strlen(brokers)));
+	hash = pg_cryptohash_create(PG_SHA256);
+	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
+		pg_cryptohash_update(hash, (const uint8 *) brokers, strlen(brokers)) < 0 ||
+		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not hash the addresses of brokers");
+	pg_cryptohash_free(hash);
+	initStringInfo(&id);
+	appendStringInfoString(&id, "inline-");
+	for (int i = 0; i < INLINE_ID_BYTES; i++)
+		appendStringInfo(&id, "%02x", digest[i]);
+	return id.data;
 }
 
 static List *

@@ -184,56 +184,6 @@ read_catalog(PrismForwarder *forwarder)
 	return sinks;
 }
 
-typedef struct RouteMaking
-{
-	PrismRoute *route;
-	PrismForwarder *forwarder;
-	const PrismSink *sink;
-} RouteMaking;
-
-static void
-init_route(void *arg)
-{
-	RouteMaking *making = arg;
-
-	prism_route_init(making->route, making->forwarder, making->sink);
-}
-
-/* What is wrong with one sink is no reason not to serve the others. */
-static void
-make_route(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
-{
-	RouteMaking making = {route, forwarder, sink};
-	ErrorData  *error;
-
-	prism_route_begin(route, forwarder, sink);
-	error = prism_worker_try(init_route, &making);
-	/* what is locked here is the log of all positions */
-	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		ReThrowError(error);
-	if (error != NULL)
-		prism_route_break(route, error->message);
-}
-
-static void
-make_routes(PrismForwarder *forwarder, List *sinks)
-{
-	MemoryContext caller_cxt = MemoryContextSwitchTo(forwarder->mcxt);
-	ListCell   *cell;
-
-	forwarder->route_count = 0;
-	forwarder->routes = palloc0(list_length(sinks) * sizeof(PrismRoute));
-	foreach(cell, sinks)
-	{
-		PrismRoute *route = &forwarder->routes[forwarder->route_count];
-
-		route->index = forwarder->route_count++;
-		make_route(route, forwarder, lfirst(cell));
-		MemoryContextSwitchTo(forwarder->mcxt);
-	}
-	MemoryContextSwitchTo(caller_cxt);
-}
-
 /* A copy must not so much as open a producer: that would fence the original. */
 static void
 park_copy(PrismForwarder *forwarder)
@@ -248,6 +198,9 @@ park_copy(PrismForwarder *forwarder)
 		PrismRoute *route = &forwarder->routes[i];
 
 		route->phase = ROUTE_PARKED;
+		if (route->unmade)		/* not to be made as if it were ours: all is loaded anew */
+			route->parked_until = prism_instant_after(prism_instant(), PRISM_REPAIR_MS);
+		route->unmade = false;
 		news |= route->slot != NULL && prism_sink_change(route->slot, state, 0, installation->reason);
 	}
 	if (news)
@@ -280,7 +233,7 @@ load(PrismForwarder *forwarder)
 		prism_worker_leave(0);
 	}
 	choose_backend(forwarder, sinks);
-	make_routes(forwarder, sinks);
+	prism_routes_make(forwarder, sinks);
 	prism_worker_commit();
 
 	if (forwarder->installation.state != PRISM_INSTALLATION_OWN)
@@ -377,7 +330,9 @@ mind_idle_routes(PrismForwarder *forwarder)
 			now = prism_instant();
 		if (now < route->parked_until)
 			continue;
-		if (route->broken)
+		if (route->unmade)
+			prism_route_make_again(route);
+		else if (route->broken)
 			forwarder->draining_since = now;
 		else
 			prism_route_restart(route);
@@ -476,8 +431,14 @@ timeout_ms(const PrismForwarder *forwarder)
 			timeout = Min(timeout, wish);
 	}
 	for (int i = 0; i < forwarder->route_count; i++)
-		if (forwarder->routes[i].moved_at != 0)
+	{
+		const PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at != 0)
 			timeout = Min(timeout, PRISM_RECORD_QUIET_MS);
+		if (route->phase == ROUTE_PARKED && route->parked_until != 0)
+			timeout = Min(timeout, prism_ms_until(route->parked_until, prism_instant()));
+	}
 	return timeout;
 }
 

@@ -8,7 +8,9 @@
  *
  *		forwarder	one process			forwarder.c		what to serve, when to sleep
  *		  lane		one connection		lane.c			open, fence, doubt, back-off
- *			route	one topic			route.c			start, position, progress record
+ *			route	one topic			route_make.c	from the catalogue
+ *								route.c			start, position
+ *								route_record.c	progress record
  *			  batch	messages read		batch.c
  *
  *		stream.c		at least once: batches pipelined, acknowledged prefix
@@ -105,6 +107,8 @@ typedef struct PrismBatch
 	PrismMessage *messages;
 	PrismMessage *outgoing;		/* the same in UTF-8; NULL: they are */
 	uint8	   *fates;
+	const char **reasons;		/* why a message was refused; NULL: none was */
+	const char *last_reason;	/* many are refused for the same one */
 } PrismBatch;
 
 /* A message as it is sent. */
@@ -153,9 +157,10 @@ typedef struct PrismRoute
 	PrismRoutePhase phase;
 	bool		paused;
 	bool		rests;			/* ... and nothing is under way any more */
-	PrismBackoff backoff;		/* while it starts, or its topic is locked */
+	PrismBackoff backoff;		/* while it is made or starts, or its topic cannot be read now */
 	PrismInstant parked_until;	/* 0: until something changes */
-	bool		broken;			/* could not be made: only loading anew makes it whole */
+	bool		broken;			/* could not be made: only loading anew makes it whole, ... */
+	bool		unmade;			/* ... or, as what was in the way may have passed, making it again at parked_until */
 	int64		blocked_at;		/* what could not be read begins here; -1: nothing. What lies before it goes out first */
 
 	PrismSinkProgress progress; /* as it was read at the start */
@@ -175,7 +180,8 @@ typedef struct PrismRoute
 	uint64		next_tag;
 	int			outstanding;	/* sent, no receipt yet */
 	int			condemned;		/* FATE_CONDEMNED */
-	bool		stopped;		/* a receipt says that no message can go there */
+	bool		stopped;		/* a receipt says that no message can go there, ... */
+	char		stop_error[PRISM_ERROR_BYTES];	/* ... and why */
 	PrismBisect bisect;
 } PrismRoute;
 
@@ -222,7 +228,6 @@ typedef struct PrismLane
 	PrismInstant recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
 	bool		rejected;		/* a receipt says so since that was asked last */
 	bool		retry;			/* likewise */
-	char		reject_error[PRISM_ERROR_BYTES];
 	PrismRound	round;
 	PrismInstant rest_until;		/* no transaction begins before; 0: none was committed */
 } PrismLane;
@@ -292,16 +297,20 @@ extern const char *prism_route_metadata(const PrismRoute *route, const char *las
 extern void prism_uuid_text(const pg_uuid_t *id, char *text);
 extern bool prism_position_name_parse(const char *metadata, PrismPositionName *name);
 
-/* route.c */
-extern void prism_route_begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink);
+/* route_make.c */
+extern void prism_routes_make(PrismForwarder *forwarder, List *sinks);
+extern void prism_route_make_again(PrismRoute *route);
 extern void prism_route_break(PrismRoute *route, const char *error);
-extern void prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink);
+extern void prism_route_read_progress(PrismRoute *route);
+
+/* route.c */
 extern bool prism_route_start_turn(PrismRoute *route);
 extern void prism_route_restart(PrismRoute *route);
 extern void prism_route_mend(PrismRoute *route);
 extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
 extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
 extern void prism_route_await_lock(PrismRoute *route, const char *why);
+extern void prism_route_back_off(PrismRoute *route, const char *error);
 extern void prism_route_pause(PrismRoute *route, bool paused);
 extern void prism_route_rest(PrismRoute *route);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
@@ -317,6 +326,7 @@ extern bool prism_routes_read(PrismForwarder *forwarder);
 extern void prism_batch_drop(PrismRoute *route, PrismBatch *batch);
 extern void prism_route_drop_batches(PrismRoute *route);
 extern void prism_batch_settle(PrismBatch *batch, int i, PrismFate fate);
+extern void prism_batch_blame(PrismBatch *batch, int i, const char *reason);
 extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);
 
 /* outgoing.c: in a transaction, in the current memory context */

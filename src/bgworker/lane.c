@@ -190,7 +190,7 @@ finish_recovery(PrismLane *lane)
 			prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
 		if (route->stopped)
 		{
-			prism_route_park(route, PRISM_SINK_STOPPED, lane->reject_error);
+			prism_route_park(route, PRISM_SINK_STOPPED, route->stop_error);
 			explained = true;
 		}
 	}
@@ -209,6 +209,7 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 	PrismForwarder *forwarder = lane->forwarder;
 	uint64		index = receipt->tag >> TAG_SEQUENCE_BITS;
 	uint64		sequence = receipt->tag & TAG_SEQUENCE_MASK;
+	char		reason[PRISM_ERROR_BYTES];
 	PrismRoute *route;
 	dlist_iter	iter;
 
@@ -230,7 +231,9 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 			prism_batch_settle(batch, i, FATE_OUT);
 		else if (receipt->outcome == PRISM_REJECT)
 		{
+			prism_lane_queue(lane)->explain(lane->conn, &route->target, receipt->code, reason);
 			batch->fates[i] = FATE_REJECTED;
+			prism_batch_blame(batch, i, reason);
 			prism_sink_count(route->slot, PRISM_SINK_REJECTED, 1);
 		}
 		else
@@ -238,19 +241,13 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 		break;
 	}
 	if (receipt->outcome == PRISM_REJECT)
-	{
-		if (!lane->rejected)
-			snprintf(lane->reject_error, sizeof(lane->reject_error), "%s",
-					 lane->conn->error[0] != '\0' ? lane->conn->error
-					 : psprintf("error %d", receipt->code));
 		lane->rejected = true;
-	}
 	else if (receipt->outcome != PRISM_OK)
 		lane->retry = true;
 	if (receipt->outcome == PRISM_STOP)
 	{
 		route->stopped = true;
-		strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+		prism_lane_queue(lane)->explain(lane->conn, &route->target, receipt->code, route->stop_error);
 	}
 	if (receipt->outcome != PRISM_OK && !is_transactional(lane))
 		prism_lane_recover(lane);
@@ -288,6 +285,13 @@ fence_turn(PrismLane *lane)
 	if (outcome == PRISM_AGAIN)
 		tell_routes(lane, PRISM_SINK_WAITING, 0,
 					lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+	else if (outcome == PRISM_RETRY && !lane->conn->doubt &&
+			 !prism_has_passed(lane->opened_at, prism_instant(), PRISM_BACKOFF_MAX_MS))
+	{
+		/* by the same connection, which another one could not know to be later than */
+		tell_routes(lane, PRISM_SINK_BACKOFF, prism_backoff_fail(&lane->backoff), lane->conn->error);
+		prism_lane_report(lane, "no success", lane->conn->error, PRISM_TRIED_AGAIN);
+	}
 	else
 		prism_lane_fail(lane, outcome);
 	return false;
@@ -302,6 +306,14 @@ anybody_to_serve(const PrismLane *lane)
 		if (route->phase != ROUTE_PARKED && !route->rests)
 			return true;
 	return false;
+}
+
+/* Open, and nothing is under way. */
+static bool
+is_idle(const PrismLane *lane)
+{
+	return lane->phase == LANE_OPEN && lane->outstanding == 0 && lane->recovering_since == 0 &&
+		lane->round.phase == ROUND_NONE;
 }
 
 /* Routes that are not ready, in turn, one at a time: a slow one does not keep the others. */
@@ -356,6 +368,8 @@ open_turn(PrismLane *lane)
 bool
 prism_lane_turn(PrismLane *lane)
 {
+	bool		more;
+
 	switch (lane->phase)
 	{
 		case LANE_CLOSED:
@@ -365,9 +379,12 @@ prism_lane_turn(PrismLane *lane)
 			return lane->phase != LANE_CLOSED;
 		case LANE_FENCING:
 			(void) prism_lane_collect(lane);
-			return fence_turn(lane);
+			return prism_backoff_remaining_ms(&lane->backoff) == 0 && fence_turn(lane);
 		case LANE_OPEN:
-			return open_turn(lane);
+			more = open_turn(lane);
+			if (is_idle(lane) && !anybody_to_serve(lane))
+				prism_lane_close(lane); /* nobody would mind it when something happens there */
+			return more;
 	}
 	pg_unreachable();
 }
@@ -390,10 +407,12 @@ prism_lane_timeout_ms(const PrismLane *lane)
 		case LANE_CLOSED:
 			return anybody_to_serve(lane) ? prism_backoff_remaining_ms(&lane->backoff) : -1;
 		case LANE_FENCING:
-			return PRISM_POLL_MS;
+			return Max(prism_backoff_remaining_ms(&lane->backoff), PRISM_POLL_MS);
 		case LANE_OPEN:
 			break;
 	}
+	if (is_idle(lane) && !anybody_to_serve(lane))
+		return 0;
 	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
 		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
 		return PRISM_POLL_MS;

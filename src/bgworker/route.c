@@ -26,71 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* ---------- made and made anew ---------- */
-
-static void
-read_progress(PrismRoute *route)
-{
-	MemoryContext caller_cxt = MemoryContextSwitchTo(route->lane->forwarder->mcxt);
-
-	prism_sink_replay(route->sink.sink_id, &route->progress, route->slot);
-	MemoryContextSwitchTo(caller_cxt);
-	route->position = -1;
-	route->recorded = route->progress.position;
-	route->moved_at = 0;
-	route->blocked_at = -1;
-}
-
-/* What a route has that cannot be made otherwise: enough for those who pass over it. */
-void
-prism_route_begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
-{
-	int			lane = sink->exactly_once ? (uint32) sink->topic_id % PRISM_TRANSACT_LANES : PRISM_STREAM_LANE;
-
-	route->sink = *sink;
-	route->lane = &forwarder->lanes[lane];
-	route->blocked_at = -1;
-	dlist_init(&route->window);
-}
-
-/*
- * It could not be made.  The process serves the others, and loads everything
- * anew after a while.
- */
-void
-prism_route_break(PrismRoute *route, const char *error)
-{
-	route->broken = true;
-	route->phase = ROUTE_PARKED;
-	route->parked_until = prism_instant_after(prism_instant(), PRISM_STOPPED_RETRY_MS);
-	if (route->slot == NULL)
-		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
-	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
-		ereport(WARNING,
-				errmsg("prism: sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
-				errdetail("%s", error));
-}
-
-/* In a transaction; strings of 'sink' live as long as the forwarder's context. */
-void
-prism_route_init(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
-{
-	if (sink->damage != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, sink->topic_name, sink->damage));
-	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
-	route->backoff.clock = &prism_real_clock;
-	route->target.name = sink->target_name;
-	route->target.position_id = psprintf("prism.%s.%d", forwarder->installation.id, sink->topic_id);
-	route->target.partitions = sink->partitions;
-	route->target.replication = sink->replication;
-	route->target.message_bytes_max = sink->message_bytes_max;
-	read_progress(route);
-	prism_route_pause(route, sink->paused);
-	if (!route->paused)
-		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
-}
+/* ---------- begun anew ---------- */
 
 /*
  * Begin anew with a new connection, or after something was mended.  What is
@@ -125,7 +61,7 @@ prism_route_mend(PrismRoute *route)
 		return;
 	}
 	route->claimed_generation = 0;	/* whoever has taken over since */
-	read_progress(route);
+	prism_route_read_progress(route);
 	prism_route_restart(route);
 	prism_backoff_reset(&route->backoff);
 	prism_backoff_reset(&route->lane->backoff);
@@ -347,6 +283,14 @@ prism_route_await_lock(PrismRoute *route, const char *why)
 	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, route->backoff.retry_at, why);
 }
 
+/* This topic alone is in trouble, which may pass: the lane's others go on. */
+void
+prism_route_back_off(PrismRoute *route, const char *error)
+{
+	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF, prism_backoff_fail(&route->backoff), error);
+	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
+}
+
 /* False: not now. */
 static bool
 find_start(PrismRoute *route, int64 kept, StartPoint *start)
@@ -358,9 +302,18 @@ find_start(PrismRoute *route, int64 kept, StartPoint *start)
 		return true;
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		prism_route_await_lock(route, error->message);
+	else if (prism_worker_error_passes(error))
+		prism_route_back_off(route, error->message);
 	else
 		prism_route_break(route, error->message);
 	return false;
+}
+
+/* The name says which message comes before the position. */
+static bool
+tells_message(const PrismPositionName *name)
+{
+	return name->last_id[0] != '\0' && strcmp(name->last_id, "-") != 0;
 }
 
 /*
@@ -371,7 +324,8 @@ find_start(PrismRoute *route, int64 kept, StartPoint *start)
  * lost.  After a promotion new ones never get their offsets, so going on is
  * safe, but must be told.  On the same timeline, or when another message has
  * that offset, a copy of this database went on in our place: nobody but the
- * operator knows which of the two histories shall be sent.
+ * operator knows which of the two histories shall be sent.  Nor does anybody
+ * else know what a position means that has no name of ours beside it.
  */
 static bool
 choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
@@ -381,7 +335,15 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 
 	if (!find_start(route, kept, &start))
 		return false;
-	if (kept >= 0 && start.position == kept && name->last_id[0] != '\0' && strcmp(name->last_id, "-") != 0)
+	if (kept >= 0 && start.position == kept && kept != route->progress.position && !tells_message(name) &&
+		(kept > start.stable || name->last_id[0] == '\0'))
+	{
+		prism_route_park(route, PRISM_SINK_DIVERGED, kept > start.stable
+						 ? psprintf("its position " INT64_FORMAT " is behind the end of this log, " INT64_FORMAT, kept, start.stable)
+						 : psprintf("its position " INT64_FORMAT " was not written by prism", kept));
+		return false;
+	}
+	if (kept >= 0 && start.position == kept && tells_message(name))
 	{
 		bool		lost = start.before == BEFORE_NOTHING;
 		bool		other = start.before == BEFORE_MESSAGE && strcmp(route->last_id, name->last_id) != 0;
@@ -538,9 +500,7 @@ prism_route_start_turn(PrismRoute *route)
 									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
 			break;
 		case PRISM_RETRY:
-			(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
-									 prism_backoff_fail(&route->backoff), lane->conn->error);
-			prism_lane_report(lane, route->sink.topic_name, lane->conn->error, PRISM_TRIED_AGAIN);
+			prism_route_back_off(route, lane->conn->error);
 			lane->conn->error[0] = '\0';	/* it is this topic's, not that of the next one which waits for an answer */
 			break;
 		case PRISM_STOP:

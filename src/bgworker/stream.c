@@ -107,7 +107,7 @@ send_message(PrismRoute *route, PrismBatch *batch, int i)
 		case PRISM_AGAIN:
 			return false;
 		case PRISM_REJECT:
-			strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+			prism_batch_blame(batch, i, lane->conn->error);
 			prism_sink_count(route->slot, PRISM_SINK_REJECTED, 1);
 			prism_batch_condemn(route, batch, i);
 			return true;
@@ -159,7 +159,7 @@ send_range(PrismRoute *route)
 
 		for (int i = range.lo; i < range.hi; i++)
 			if (!send_message(route, batch, i))
-				return true;
+				return progress || route->outstanding > 0;	/* others may have filled the queue */
 		if (route->outstanding > 0 || route->condemned > 0)
 			return true;
 		prism_bisect_passed(&route->bisect);

@@ -123,15 +123,12 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 	else if (failure == PRISM_STOP || route->stopped)
 	{
 		prism_route_park(route, PRISM_SINK_STOPPED,
-						 route->stopped ? lane->reject_error : lane->conn->error);
+						 route->stopped ? route->stop_error : lane->conn->error);
 		prism_lane_close(lane);
 	}
 	else if (failure == PRISM_RETRY)
 	{
-		/* perhaps this topic alone is in trouble: the lane's others go on */
-		(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF,
-								 prism_backoff_fail(&route->backoff), lane->conn->error);
-		prism_lane_report(lane, route->sink.topic_name, lane->conn->error, PRISM_TRIED_AGAIN);
+		prism_route_back_off(route, lane->conn->error);
 		prism_lane_close(lane);
 	}
 	else
@@ -165,7 +162,7 @@ send_message(PrismLane *lane, int i)
 		case PRISM_AGAIN:
 			return false;
 		case PRISM_REJECT:
-			strlcpy(lane->reject_error, lane->conn->error, sizeof(lane->reject_error));
+			prism_batch_blame(batch, i, lane->conn->error);
 			prism_sink_count(round->route->slot, PRISM_SINK_REJECTED, 1);
 			prism_batch_condemn(round->route, batch, i);
 			return true;

@@ -323,6 +323,17 @@ prism_worker_try(void (*part) (void *arg), void *arg)
 	return error;
 }
 
+bool
+prism_worker_error_passes(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+		error->sqlerrcode == ERRCODE_OBJECT_IN_USE || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
 /* The cause of an error is its code and its message before numbers and names were put in. */
 static void
 report(ErrorData *error)

@@ -101,6 +101,9 @@ extern void prism_worker_session_settings(void);
 extern ErrorData *prism_worker_attempt(void (*attempt) (void *arg), void *arg);
 extern ErrorData *prism_worker_try(void (*part) (void *arg), void *arg);
 
+/* The same may succeed in a moment: a cancel, a deadlock, no memory, something that others use just now. */
+extern bool prism_worker_error_passes(const ErrorData *error);
+
 /* The memory context of this step: current outside of transactions; what outlives a commit is made in it. */
 extern MemoryContext prism_step_mcxt(void);
 

@@ -21,6 +21,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
+#include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -93,14 +94,33 @@ find_slot(Oid database, int32 sink_id)
 	return NULL;
 }
 
-PrismSinkSlot *
-prism_sink_try_attach(int32 sink_id, int32 topic_id)
+/*
+ * A process that serves the sink, and is not this one; 0: none does.  The caller
+ * holds the lock.
+ */
+static int
+served_by(const PrismSinkSlot *slot)
+{
+	if (slot->pid == 0 || slot->pid == MyProcPid || BackendPidGetProc(slot->pid) == NULL)
+		return 0;
+	return slot->pid;
+}
+
+/*
+ * NULL: there is none left, or another process (*pid) still serves the sink: what
+ * it has sent is not recorded yet, and would be sent twice.
+ */
+static PrismSinkSlot *
+attach(int32 sink_id, int32 topic_id, int *pid)
 {
 	PrismSinkSlot *slot;
 
+	*pid = 0;
 	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
 	slot = find_slot(MyDatabaseId, sink_id);
-	if (slot == NULL)
+	if (slot != NULL && (*pid = served_by(slot)) != 0)
+		slot = NULL;
+	else if (slot == NULL)
 	{
 		slot = find_slot(InvalidOid, 0);
 		if (slot != NULL)
@@ -126,10 +146,23 @@ prism_sink_try_attach(int32 sink_id, int32 topic_id)
 }
 
 PrismSinkSlot *
+prism_sink_try_attach(int32 sink_id, int32 topic_id)
+{
+	int			pid;
+
+	return attach(sink_id, topic_id, &pid);
+}
+
+PrismSinkSlot *
 prism_sink_attach(int32 sink_id, int32 topic_id)
 {
-	PrismSinkSlot *slot = prism_sink_try_attach(sink_id, topic_id);
+	int			pid;
+	PrismSinkSlot *slot = attach(sink_id, topic_id, &pid);
 
+	if (pid != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_IN_USE),
+				errmsg("process %d still serves the sink", pid));
 	if (slot == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -139,7 +172,7 @@ prism_sink_attach(int32 sink_id, int32 topic_id)
 	return slot;
 }
 
-/* Who has taken a sink over in the meantime keeps it. */
+/* Others may take them over now. */
 void
 prism_sink_detach_all(void)
 {

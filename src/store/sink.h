@@ -97,9 +97,12 @@ typedef struct PrismSinkSlot PrismSinkSlot;
 extern Size prism_sink_shmem_size(void);
 extern void prism_sink_shmem_init(void);
 
-/* Find or take the slot of a sink of this database. 53400 when there is none left. */
+/*
+ * Find or take the slot of a sink of this database.  53400 when there is none
+ * left, 55006 while another process serves the sink.
+ */
 extern PrismSinkSlot *prism_sink_attach(int32 sink_id, int32 topic_id);
-/* NULL when there is none left. */
+/* NULL instead of these errors. */
 extern PrismSinkSlot *prism_sink_try_attach(int32 sink_id, int32 topic_id);
 
 /* This process serves none of the sinks any more that it had, until it attaches again. Cannot throw. */

@@ -57,6 +57,53 @@ SQL
 	}
 }
 
+# Two messages refused at about the same time, each for a reason of its own: before it is sent, and by a receipt.
+for my $guarantee (qw(at_least_once exactly_once))
+{
+	my $topic = "reasons_$guarantee";
+	apply($topic, $guarantee, '{"reject_bytes": 1000}');
+	$node->safe_psql('postgres', "SELECT prism.pause('$topic')");
+	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$topic'", 'paused');
+	$node->safe_psql('postgres', <<"SQL");
+SELECT prism.publish('$topic', 'first');
+SELECT prism.publish('$topic', 'headers', headers => '{"a": "b"}');
+SELECT prism.publish('$topic', repeat('x', 2000));
+SELECT prism.publish('$topic', 'last');
+SQL
+	my $segment = 'prism_log.topic_' . $node->safe_psql('postgres', "SELECT topic_id FROM prism.topic WHERE name = '$topic'") . '_0';
+	$node->safe_psql('postgres', "UPDATE $segment SET headers = '[1]' WHERE payload = 'headers'");
+	$node->safe_psql('postgres', "SELECT prism.resume('$topic')");
+	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$topic'");
+	is($node->safe_psql('postgres', "SELECT string_agg(left(convert_from(payload, 'UTF8'), 7) || ': ' || (headers ->> 'dead_letter_reason'), E'\n' ORDER BY payload) FROM prism.read('$topic.dlq')"),
+		"headers: its headers are no JSON object\nxxxxxxx: a message of this batch is too large", "$topic: each dead letter has the reason of its own message");
+	$node->safe_psql('postgres', "SELECT prism.drop_namespace('$topic', true)");
+	wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+}
+
+# A process that still serves a sink is not overtaken by the next one: here it is the one of the first sink of an endpoint,
+# which the second one's takes the place of when the first is dropped.
+apply($_, 'at_least_once', '{"again": 0}') for qw(one two);
+my $two = $node->safe_psql('postgres', q{SELECT sink_id FROM prism.sink JOIN prism.topic USING (topic_id) WHERE name = 'two'});
+wait_for_value($node, "SELECT bool_and(state = 'running') FROM prism.sinks WHERE topic IN ('one', 'two')");
+my $first = worker_pid($node, 'prism forwarder');
+# where it sleeps, and holds nothing that others need
+for (1 .. 1000)
+{
+	kill 'STOP', $first;
+	last if $node->safe_psql('postgres', "SELECT state = 'idle' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $first") eq 't';
+	kill 'CONT', $first;
+}
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('one', true)});
+$node->safe_psql('postgres', q{SELECT count(prism.publish('two', i::text)) FROM generate_series(1, 10) i});
+wait_for_value($node, qq{SELECT EXISTS (SELECT FROM prism.workers WHERE kind = 'forwarder' AND sink_id = $two AND pid <> $first)
+	AND (EXISTS (SELECT FROM pg_stat_activity WHERE query = 'takes over a sink') OR EXISTS (SELECT FROM prism.sinks WHERE topic = 'two' AND lag_messages = 0))});
+is($node->safe_psql('postgres', q{SELECT lag_messages FROM prism.sinks WHERE topic = 'two'}), 10, 'as long as the former process serves a sink the next one waits');
+kill 'CONT', $first;
+wait_for_value($node, q{SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = 'two'});
+is(worker_pid($node, 'prism forwarder') != $first, 1, 'then it takes over');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('two', true)});
+wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+
 # Wrong settings at the other side: the sink says so and waits, also after a resume.
 apply('stopped', 'at_least_once', '{"stop": 1}');
 wait_for_value($node, "SELECT state = 'stopped' AND retry_at IS NOT NULL FROM prism.sinks WHERE topic = 'stopped'");

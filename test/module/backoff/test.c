@@ -207,6 +207,33 @@ test_deaths(void)
 	ok(one_second < SECOND, "yet the first new process comes within a second");
 }
 
+/* Old causes take what lines there are; a new one is told all the same, and in full once they are gone. */
+static void
+test_new_among_old(void)
+{
+	PrismReportLimit limit = {.clock = &test_clock};
+	TimestampTz start;
+	TimestampTz told_after = 0;
+	bool		in_full = false;
+	int64		times;
+
+	for (start = clock_now; clock_now < start + 30 * MINUTE; clock_now += SECOND)
+		for (int cause = 1; cause <= 4; cause++)
+			(void) prism_report_decide(&limit, cause, &times);
+	for (start = clock_now; clock_now < start + 10 * MINUTE; clock_now += SECOND)
+	{
+		for (int cause = 1; cause <= 4; cause++)
+			(void) prism_report_decide(&limit, cause, &times);
+		if (prism_report_decide(&limit, 5, &times) != PRISM_REPORT_NOTHING && told_after == 0)
+			told_after = clock_now - start;
+	}
+	printf("# among old causes told after %d s\n", (int) (told_after / SECOND));
+	ok(told_after > 0 && told_after <= 2 * MINUTE, "a new cause among old ones is told within two minutes");
+	for (start = clock_now; clock_now < start + 10 * MINUTE; clock_now += SECOND)
+		in_full |= prism_report_decide(&limit, 5, &times) == PRISM_REPORT_FULL;
+	ok(in_full, "and in full when it is alone");
+}
+
 static void
 test_many_causes(void)
 {
@@ -224,7 +251,7 @@ test_many_causes(void)
 	ok(played.full > 0 && played.lines < 50, "a new cause each time makes fewer than 50 lines as well");
 
 	limit = (PrismReportLimit) {.clock = &test_clock};
-	for (int cause = 0; prism_report_decide(&limit, 5000 + cause, &times) == PRISM_REPORT_FULL; cause++)
+	for (int cause = 0; prism_report_decide(&limit, 5000 + cause, &times) != PRISM_REPORT_NOTHING; cause++)
 		;
 	ok(prism_report_decide(&limit, 6000, &times) == PRISM_REPORT_NOTHING, "a new cause beyond the bound is counted");
 	clock_now += 5 * MINUTE;
@@ -238,6 +265,7 @@ main(void)
 	test_delays();
 	test_one_cause();
 	test_no_back_off();
+	test_new_among_old();
 	test_many_causes();
 	test_deaths();
 	printf("1..%d\n", tests);

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * route_make.c
+ *	  Routes from the catalogue's rows, and those that cannot be made.
+ *
+ * What is wrong with one sink is no reason not to serve the others.  Where it
+ * stays, such as a damaged row, everything is loaded anew after a while; where
+ * it may pass, such as another process that still serves the sink, the route
+ * alone is made again.
+ *
+ * src/bgworker/route_make.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "prism.h"
+#include "bgworker/forwarder.h"
+
+#include "utils/memutils.h"
+
+/* What a route has that cannot be made otherwise: enough for those who pass over it. */
+static void
+begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
+{
+	int			lane = sink->exactly_once ? (uint32) sink->topic_id % PRISM_TRANSACT_LANES : PRISM_STREAM_LANE;
+
+	route->sink = *sink;
+	route->lane = &forwarder->lanes[lane];
+	route->backoff.clock = &prism_real_clock;
+	route->blocked_at = -1;
+	dlist_init(&route->window);
+}
+
+void
+prism_route_read_progress(PrismRoute *route)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(route->lane->forwarder->mcxt);
+
+	prism_sink_replay(route->sink.sink_id, &route->progress, route->slot);
+	MemoryContextSwitchTo(caller_cxt);
+	route->position = -1;
+	route->recorded = route->progress.position;
+	route->moved_at = 0;
+	route->blocked_at = -1;
+}
+
+/* In a transaction and the forwarder's context, where strings of the sink live as well. */
+static void
+init(void *arg)
+{
+	PrismRoute *route = arg;
+	const PrismSink *sink = &route->sink;
+	const PrismForwarder *forwarder = route->lane->forwarder;
+
+	if (sink->damage != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, sink->topic_name, sink->damage));
+	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
+	route->target.name = sink->target_name;
+	route->target.position_id = psprintf("prism.%s.%d", forwarder->installation.id, sink->topic_id);
+	route->target.partitions = sink->partitions;
+	route->target.replication = sink->replication;
+	route->target.message_bytes_max = sink->message_bytes_max;
+	prism_route_read_progress(route);
+	prism_route_pause(route, sink->paused);
+	if (!route->paused)
+		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
+}
+
+/* It cannot be served.  The process serves the others, and loads everything anew after a while. */
+void
+prism_route_break(PrismRoute *route, const char *error)
+{
+	route->broken = true;
+	route->unmade = false;
+	route->phase = ROUTE_PARKED;
+	route->parked_until = prism_instant_after(prism_instant(), PRISM_STOPPED_RETRY_MS);
+	if (route->slot == NULL)
+		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
+	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
+		ereport(WARNING,
+				errmsg("prism: sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
+				errdetail("%s", error));
+}
+
+/*
+ * It could not be made now.  Without a slot nothing is told: whoever still
+ * serves the sink tells how it stands.
+ */
+static void
+put_off(PrismRoute *route, const char *error)
+{
+	route->broken = route->unmade = true;
+	route->phase = ROUTE_PARKED;
+	if (route->slot != NULL)
+		prism_route_back_off(route, error);
+	else
+		(void) prism_backoff_fail(&route->backoff);
+	route->parked_until = route->backoff.retry_at;
+}
+
+static void
+give_up(PrismRoute *route, const ErrorData *error)
+{
+	if (prism_worker_error_passes(error))
+		put_off(route, error->message);
+	else
+		prism_route_break(route, error->message);
+}
+
+void
+prism_routes_make(PrismForwarder *forwarder, List *sinks)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(forwarder->mcxt);
+	ListCell   *cell;
+
+	forwarder->route_count = 0;
+	forwarder->routes = palloc0(list_length(sinks) * sizeof(PrismRoute));
+	foreach(cell, sinks)
+	{
+		PrismRoute *route = &forwarder->routes[forwarder->route_count];
+		ErrorData  *error;
+
+		route->index = forwarder->route_count++;
+		begin(route, forwarder, lfirst(cell));
+		error = prism_worker_try(init, route);
+		/* what is locked here is the log of all positions */
+		if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		if (error != NULL)
+			give_up(route, error);
+		MemoryContextSwitchTo(forwarder->mcxt);
+	}
+	MemoryContextSwitchTo(caller_cxt);
+}
+
+static void
+init_again(void *arg)
+{
+	PrismRoute *route = arg;
+
+	prism_worker_begin("takes over a sink");
+	MemoryContextSwitchTo(route->lane->forwarder->mcxt);
+	init(route);
+	prism_worker_commit();
+}
+
+/* What was in the way of this one may have passed. */
+void
+prism_route_make_again(PrismRoute *route)
+{
+	ErrorData  *error = prism_worker_attempt(init_again, route);
+
+	if (error != NULL)
+	{
+		give_up(route, error);
+		return;
+	}
+	route->broken = route->unmade = false;
+	route->phase = ROUTE_PREPARE;
+	route->parked_until = 0;
+	prism_backoff_reset(&route->backoff);
+}

@@ -1,0 +1,107 @@
+# How a sink comes to its position, and what becomes of connections that nobody needs.
+use PrismTest;
+
+my $kafka = prism_kafka();
+my $node = prism_node('main');
+my $topics = 12;
+my $describe_configs = 32;		# Kafka's number of the request
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+sub state_of { my ($topic) = @_; return "SELECT state FROM prism.sinks WHERE topic = '$topic'"; }
+sub is_sent { return wait_for_value($node, "SELECT bool_and(lag_messages = 0 AND state = 'running') FROM prism.sinks WHERE topic ~ '^($_[0])\$'"); }
+sub yaml { my ($name, $guarantee, $backend) = @_; return "{name: $name, client_api: queue, backend: $backend, needs: {delivery_guarantee: $guarantee}}"; }
+
+use_kafka($node, $kafka->proxied_address);
+
+# ---------- many topics of a connection ----------
+sql("SELECT prism.apply('namespaces: [" . join(', ', map { yaml("many$_", 'exactly_once', 'kafka') } 1 .. $topics) . "]')");
+is_sent('many\d+');
+is($kafka->proxy->seen($describe_configs), $topics, "each of $topics topics is asked for once");
+
+# ---------- a connection of which nobody has any use ----------
+cmp_ok($kafka->proxy->connections, '>', 0, 'there is a connection');
+sql("SELECT prism.pause(topic) FROM prism.sinks");
+wait_for_value($node, q{SELECT bool_and(state = 'paused') FROM prism.sinks});
+my $left;
+for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+{
+	$left = $kafka->proxy->connections;
+	last if $left == 0;
+	select(undef, undef, undef, 0.1);
+}
+is($left, 0, 'when all its topics are paused it is closed');
+sql(q{SELECT prism.publish('many1', 'x'), prism.resume('many1')});
+is_sent('many1');
+pass('and opened again for one of them');
+
+# ---------- a position that is not of prism ----------
+my $group;
+sub reset_offset
+{
+	my ($to) = @_;
+	sql(q{SELECT prism.pause('once')});
+	wait_for_value($node, state_of('once'), 'paused');
+	$kafka->tool('org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+		'--reset-offsets', '--group', $group, '--topic', 'once:0', '--to-offset', $to, '--execute');
+	sql(q{SELECT prism.resume('once')});
+	return;
+}
+
+sql("SELECT prism.apply('" . yaml('once', 'exactly_once', 'kafka') . "')");
+sql(q{SELECT prism.publish('once', i::text) FROM generate_series(1, 10) i});
+is_sent('once');
+$group = sql(q{SELECT 'prism.' || installation_id || '.' || topic_id FROM prism.installation, prism.topic WHERE name = 'once'});
+my $position = sql(q{SELECT "position" FROM prism.sinks WHERE topic = 'once'});
+
+# The tool takes no offset beyond what the partition holds, which is more than messages: each transaction has its end there.
+sql(q{SELECT prism.pause('once')});
+wait_for_value($node, state_of('once'), 'paused');
+sql(qq{SELECT prism.skip('once', to_position => 3)});
+reset_offset(5);
+is_sent('once');
+is(sql(qq{SELECT "position" = $position FROM prism.sinks WHERE topic = 'once'}), 't', 'a position that prism.skip() gave is taken whatever stands there');
+my $twice = scalar $kafka->lines('once');
+is($twice, 17, 'and what was skipped back to goes out again');
+
+sql(q{SELECT prism.publish('once', i::text) FROM generate_series(11, 15) i});
+is_sent('once');
+$position = sql(q{SELECT "position" FROM prism.sinks WHERE topic = 'once'});
+my $error = q{SELECT state || ': ' || error FROM prism.sinks WHERE topic = 'once'};
+reset_offset($position + 2);
+wait_for_value($node, $error, 'diverged: its position ' . ($position + 2) . " is behind the end of this log, $position");
+sql(q{SELECT prism.publish('once', i::text) FROM generate_series(16, 25) i});
+sql(q{SELECT prism.resume('once')});
+wait_for_value($node, $error, 'diverged: its position ' . ($position + 2) . ' was not written by prism');
+sql(qq{SELECT prism.skip('once', to_position => $position), prism.resume('once')});
+is_sent('once');
+is(scalar $kafka->lines('once'), $twice + 15, 'a position ahead that prism did not write is not believed, and nothing is lost');
+
+# One that stands where prism is does no harm.
+$position = sql(q{SELECT "position" FROM prism.sinks WHERE topic = 'once'});
+reset_offset($position);
+sql(q{SELECT prism.publish('once', 'last')});
+is_sent('once');
+is(scalar $kafka->lines('once'), $twice + 16, 'one that says the same is');
+
+# ---------- two lists of addresses ----------
+# Whose 32-bit hashes are the same.
+my ($port) = $kafka->address =~ /:(\d+)$/;
+my @lists = split /\n/, sql(qq{
+	WITH letter AS (SELECT i, (SELECT string_agg(CASE WHEN i >> (n - 1) & 1 = 1 THEN upper(substr('localhost', n, 1)) ELSE substr('localhost', n, 1) END, '' ORDER BY n)
+			FROM generate_series(1, 9) n) || ':$port' AS address FROM generate_series(0, 511) i),
+		list AS (SELECT '127.0.0.1:$port,' || a.address || ',' || b.address AS brokers FROM letter a, letter b)
+	SELECT unnest((array_agg(brokers))[1:2]) FROM list GROUP BY hashtext(brokers) HAVING count(*) > 1 LIMIT 2});
+is(scalar @lists, 2, 'there are two such lists');
+my $number = 0;
+for my $list (@lists)
+{
+	$number++;
+	my $brokers = join ', ', map { qq("$_") } split /,/, $list;
+	sql("SELECT prism.apply('" . yaml("inline$number", 'exactly_once', "{type: kafka, brokers: [$brokers]}") . "')");
+	sql("SELECT prism.publish('inline$number', 'x')");
+}
+is_sent('inline\d');
+my %endpoint = map { $_ => 1 } $kafka->tool('org.apache.kafka.tools.TransactionsCommand', 'list') =~ /prism\.[-0-9a-f]{36}\.(inline\S*)\.\d/g;
+is(scalar keys %endpoint, 2, 'their producers have different names: ' . join ', ', sort keys %endpoint);
+
+done_testing();
