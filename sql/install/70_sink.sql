@@ -42,4 +42,4 @@ COMMENT ON FUNCTION prism.adopt() IS
 CREATE FUNCTION prism.rebase() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_rebase';
 COMMENT ON FUNCTION prism.rebase() IS
-'This database is an installation of its own from now on, beside the one it was copied from: it gets a new identity, and its sinks go on where the copy was made. For the owner of the extension (42501).';
+'This database is an installation of its own from now on, beside the one it was copied from: it gets a new identity, and its sinks go on where the copy was made; those that run have to be paused first (55000). For the owner of the extension (42501).';

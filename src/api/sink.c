@@ -461,9 +461,14 @@ prism_rebase(PG_FUNCTION_ARGS)
 	take_identity(true);
 	foreach(cell, read_sinks(0))
 	{
-		const SinkRow *row = lfirst(cell);
-		int64		position = prism_sink_position(row->sink_id);
+		SinkRow    *row = lfirst(cell);
+		int64		position;
 
+		/* who does not serve it yet cannot begin to before this ends */
+		lock_sink(row);
+		if (prism_sink_is_served(row->sink_id))
+			require_stillness(row);
+		position = prism_sink_position(row->sink_id);
 		if (position >= 0)
 			prism_sink_record(row->sink_id, PRISM_SINK_POSITION, position);
 	}

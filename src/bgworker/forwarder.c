@@ -255,15 +255,17 @@ find_route(PrismForwarder *forwarder, int32 sink_id)
 
 /*
  * Something was changed, perhaps only so that we try again.  A sink that was
- * fenced or has regressed needs prism.resume().
+ * fenced or has regressed needs prism.resume().  False: prism.skip() is at work
+ * on one of them.
  */
-static void
+static bool
 mend_routes(PrismForwarder *forwarder, List *sinks)
 {
+	bool		all = true;
 	ListCell   *cell;
 
 	if (forwarder->installation.state != PRISM_INSTALLATION_OWN)
-		return;
+		return true;
 	foreach(cell, sinks)
 	{
 		const PrismSink *sink = lfirst(cell);
@@ -277,12 +279,18 @@ mend_routes(PrismForwarder *forwarder, List *sinks)
 			prism_route_mend(route);
 			continue;
 		}
+		if (route->phase == ROUTE_PARKED && !prism_sink_lock(sink->sink_id))
+		{
+			all = false;
+			continue;
+		}
 		if (prism_sink_take_resume(route->slot) ||
 			(route->phase == ROUTE_PARKED && prism_sink_status(sink->sink_id, &status) &&
 			 status.state == PRISM_SINK_STOPPED))
 			prism_route_mend(route);
 		prism_route_pause(route, sink->paused);
 	}
+	return all;
 }
 
 /* Look at the catalogue if it has changed; in a transaction of its own. */
@@ -291,6 +299,7 @@ check_catalog(PrismForwarder *forwarder)
 {
 	PrismForwarder fresh = {0};
 	List	   *sinks;
+	bool		all = true;
 
 	forwarder->checked_at = prism_instant();
 	forwarder->check_wanted = false;
@@ -306,8 +315,8 @@ check_catalog(PrismForwarder *forwarder)
 		if (fresh.fingerprint == NULL || strcmp(fresh.fingerprint, forwarder->fingerprint) != 0)
 			forwarder->draining_since = forwarder->checked_at;
 		else
-			mend_routes(forwarder, sinks);
-		forwarder->generation = fresh.generation;
+			all = mend_routes(forwarder, sinks);
+		forwarder->generation = all ? fresh.generation : 0;
 		forwarder->endpoint_generation = fresh.endpoint_generation;
 	}
 	prism_worker_commit();
@@ -335,7 +344,7 @@ mind_idle_routes(PrismForwarder *forwarder)
 		else if (route->broken)
 			forwarder->draining_since = now;
 		else
-			prism_route_restart(route);
+			prism_route_retry(route);
 	}
 }
 

@@ -300,6 +300,7 @@ extern bool prism_position_name_parse(const char *metadata, PrismPositionName *n
 /* route_make.c */
 extern void prism_routes_make(PrismForwarder *forwarder, List *sinks);
 extern void prism_route_make_again(PrismRoute *route);
+extern void prism_route_retry(PrismRoute *route);
 extern void prism_route_break(PrismRoute *route, const char *error);
 extern void prism_route_read_progress(PrismRoute *route);
 

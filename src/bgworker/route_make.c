@@ -56,6 +56,10 @@ init(void *arg)
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("sink %d of topic \"%s\" is damaged: %s", sink->sink_id, sink->topic_name, sink->damage));
 	route->slot = prism_sink_attach(sink->sink_id, sink->topic_id);
+	if (!prism_sink_lock(sink->sink_id))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_IN_USE),
+				errmsg("prism.skip() of another session has not ended yet"));
 	route->target.name = sink->target_name;
 	route->target.position_id = psprintf("prism.%s.%d", forwarder->installation.id, sink->topic_id);
 	route->target.partitions = sink->partitions;
@@ -160,4 +164,29 @@ prism_route_make_again(PrismRoute *route)
 	route->phase = ROUTE_PREPARE;
 	route->parked_until = 0;
 	prism_backoff_reset(&route->backoff);
+}
+
+static void
+mend(void *arg)
+{
+	PrismRoute *route = arg;
+
+	prism_worker_begin("tries a stopped sink again");
+	if (prism_sink_lock(route->sink.sink_id))
+		prism_route_mend(route);
+	else
+		route->parked_until = prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS);
+	prism_worker_commit();
+}
+
+/* Nobody has said that it shall be tried again; perhaps the other side has been mended. */
+void
+prism_route_retry(PrismRoute *route)
+{
+	ErrorData  *error = prism_worker_attempt(mend, route);
+
+	if (error == NULL)
+		return;
+	prism_route_back_off(route, error->message);
+	route->parked_until = route->backoff.retry_at;
 }

@@ -53,6 +53,12 @@ typedef struct PrismSink
  */
 extern List *prism_sink_list(Oid server, int32 sink_id);
 
+/*
+ * Keep prism.skip() away until the end of the transaction, before the position is
+ * read.  False: one has not ended yet (or the sink is gone).  Needs SPI.
+ */
+extern bool prism_sink_lock(int32 sink_id);
+
 typedef enum PrismSinkState
 {
 	PRISM_SINK_STARTING,		/* no forwarder has reached it yet */

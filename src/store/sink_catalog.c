@@ -149,3 +149,14 @@ prism_sink_list(Oid server, int32 sink_id)
 	SPI_freetuptable(SPI_tuptable);
 	return list;
 }
+
+/* Weak enough for pause, resume and apply, which change the row but not where it stands. */
+bool
+prism_sink_lock(int32 sink_id)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(sink_id);
+
+	prism_query("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", 1, &type, &value, NULL);
+	return SPI_processed > 0;
+}

@@ -104,6 +104,38 @@ is(worker_pid($node, 'prism forwarder') != $first, 1, 'then it takes over');
 $node->safe_psql('postgres', q{SELECT prism.drop_namespace('two', true)});
 wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
 
+# Between prism.skip() and the end of its transaction nobody begins where it still was: neither a process that loads
+# everything anew nor one that tries again.
+my $topic = 'crossed';
+apply($topic, 'at_least_once', '{"again": 0}');
+wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$topic'", 'running');
+$node->safe_psql('postgres', "SELECT prism.pause('$topic')");
+wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$topic'", 'paused');
+$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'x')") for 1 .. 5;
+my $segment = 'prism_log.topic_' . $node->safe_psql('postgres', "SELECT topic_id FROM prism.topic WHERE name = '$topic'") . '_0';
+my $first_row = qq{"offset" = (SELECT min("offset") FROM $segment)};
+$node->safe_psql('postgres', "UPDATE $segment SET messages = 0 WHERE $first_row; SELECT prism.resume('$topic')");
+wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$topic'", 'stopped');
+my $skipper = $node->background_psql('postgres');
+$skipper->query_safe("BEGIN; SELECT prism.skip('$topic', to_position => 4)");
+$node->safe_psql('postgres', "UPDATE $segment SET messages = 1 WHERE $first_row");
+apply('beside', 'at_least_once', '{"again": 0}');
+wait_for_value($node, "SELECT state = 'backoff' OR lag_messages = 0 FROM prism.sinks WHERE topic = '$topic'");
+is($node->safe_psql('postgres', "SELECT state, error FROM prism.sinks WHERE topic = '$topic'"), 'backoff|prism.skip() of another session has not ended yet', 'a sink is not loaded under a skip');
+$skipper->query_safe('COMMIT');
+$skipper->quit;
+wait_for_value($node, "SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = '$topic'");
+is($node->safe_psql('postgres', "SELECT messages_total FROM prism.sinks WHERE topic = '$topic'"), 1, 'it goes on where the skip says');
+
+# A new identity is for sinks that stand still: what goes out meanwhile would go out again under it.
+my (undef, undef, $refusal) = $node->psql('postgres', 'SELECT prism.rebase()');
+like($refusal, qr/ERROR:  sink "memory" is running\nHINT:  Run prism.pause/, 'prism.rebase() is refused while a sink runs');
+$node->safe_psql('postgres', 'SELECT prism.pause(topic) FROM prism.sinks');
+wait_for_value($node, q{SELECT bool_and(state = 'paused') FROM prism.sinks});
+$node->safe_psql('postgres', 'SELECT prism.rebase()');
+$node->safe_psql('postgres', "SELECT prism.drop_namespace('$_', true)") for 'beside', $topic;
+wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+
 # Wrong settings at the other side: the sink says so and waits, also after a resume.
 apply('stopped', 'at_least_once', '{"stop": 1}');
 wait_for_value($node, "SELECT state = 'stopped' AND retry_at IS NOT NULL FROM prism.sinks WHERE topic = 'stopped'");
