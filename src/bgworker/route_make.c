@@ -92,22 +92,23 @@ prism_route_break(PrismRoute *route, const char *error)
  * serves the sink tells how it stands.
  */
 static void
-put_off(PrismRoute *route, const char *error)
+put_off(PrismRoute *route, const ErrorData *error)
 {
 	route->broken = route->unmade = true;
 	route->phase = ROUTE_PARKED;
 	if (route->slot != NULL)
-		prism_route_back_off(route, error);
+		prism_route_back_off(route, error->message);
 	else
 		(void) prism_backoff_fail(&route->backoff);
-	route->parked_until = route->backoff.retry_at;
+	route->parked_until = error->sqlerrcode == ERRCODE_OBJECT_IN_USE
+		? prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS) : route->backoff.retry_at;
 }
 
 static void
 give_up(PrismRoute *route, const ErrorData *error)
 {
 	if (prism_worker_error_passes(error))
-		put_off(route, error->message);
+		put_off(route, error);
 	else
 		prism_route_break(route, error->message);
 }

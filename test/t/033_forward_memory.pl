@@ -96,7 +96,7 @@ for (1 .. 1000)
 $node->safe_psql('postgres', q{SELECT prism.drop_namespace('one', true)});
 $node->safe_psql('postgres', q{SELECT count(prism.publish('two', i::text)) FROM generate_series(1, 10) i});
 wait_for_value($node, qq{SELECT EXISTS (SELECT FROM prism.workers WHERE kind = 'forwarder' AND sink_id = $two AND pid <> $first)
-	AND (EXISTS (SELECT FROM pg_stat_activity WHERE query = 'takes over a sink') OR EXISTS (SELECT FROM prism.sinks WHERE topic = 'two' AND lag_messages = 0))});
+	AND (EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'prism forwarder' AND pid <> $first AND query IN ('takes over a sink', 'looks at the catalogue')) OR EXISTS (SELECT FROM prism.sinks WHERE topic = 'two' AND lag_messages = 0))});
 is($node->safe_psql('postgres', q{SELECT lag_messages FROM prism.sinks WHERE topic = 'two'}), 10, 'as long as the former process serves a sink the next one waits');
 kill 'CONT', $first;
 wait_for_value($node, q{SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = 'two'});
