@@ -11,6 +11,7 @@
 #define PRISM_MESSAGE_ROW_H
 
 #include "prism.h"
+#include "compat.h"
 
 #include "access/detoast.h"
 
