@@ -27,6 +27,10 @@
  */
 #define PRISM_MESSAGE_BYTES_LIMIT INT64CONST(512000000)
 
+/* How long messages may be kept: a second to a hundred years. */
+#define PRISM_RETENTION_MS_MIN 1000
+#define PRISM_RETENTION_MS_MAX (INT64CONST(36500) * 24 * 60 * 60 * 1000)
+
 /*
  * A message as it is read from a log.
  *

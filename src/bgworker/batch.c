@@ -72,16 +72,16 @@ prism_route_wants(const PrismRoute *route)
 
 /* ---------- copying ---------- */
 
-/* A varlena as it lies in the log, copied; only what is compressed or out of line is opened. */
-static Datum
-copy_packed(Datum value, Size *bytes)
+/* A varlena as it lies in the log, copied; only what is compressed or out of line is opened. False: it is damaged. */
+static bool
+copy_packed(Datum *value, Size *bytes)
 {
-	struct varlena *original = (struct varlena *) DatumGetPointer(value);
-	struct varlena *copy;
+	struct varlena *original = (struct varlena *) DatumGetPointer(*value);
+	struct varlena *copy = prism_log_value(*value);
 
-	if (VARATT_IS_EXTERNAL(original) || VARATT_IS_COMPRESSED(original))
-		copy = detoast_attr(original);
-	else
+	if (copy == NULL)
+		return false;
+	if (copy == original)
 	{
 		Size		size = VARSIZE_ANY(original);
 
@@ -89,32 +89,34 @@ copy_packed(Datum value, Size *bytes)
 		memcpy(copy, original, size);
 	}
 	*bytes += VARSIZE_ANY(copy);
-	return PointerGetDatum(copy);
+	*value = PointerGetDatum(copy);
+	return true;
 }
 
 /* Headers are jsonb, whose readers want it aligned and with a full header. */
-static Datum
-copy_aligned(Datum value, Size *bytes)
+static bool
+copy_aligned(Datum *value, Size *bytes)
 {
-	struct varlena *copy = PG_DETOAST_DATUM_COPY(value);
+	struct varlena *copy = prism_log_value(*value);
 
+	if (copy == NULL)
+		return false;
+	if (PointerGetDatum(copy) == *value)
+		copy = PG_DETOAST_DATUM_COPY(*value);
 	*bytes += VARSIZE(copy);
-	return PointerGetDatum(copy);
+	*value = PointerGetDatum(copy);
+	return true;
 }
 
-static Size
-copy_message(PrismMessage *copy, const PrismMessage *message)
+/* False: a part of it is damaged. */
+static bool
+copy_message(PrismMessage *copy, const PrismMessage *message, Size *bytes)
 {
-	Size		bytes = MESSAGE_OVERHEAD_BYTES;
-
+	*bytes += MESSAGE_OVERHEAD_BYTES;
 	*copy = *message;
-	if (message->has_key)
-		copy->key = copy_packed(message->key, &bytes);
-	if (message->has_headers)
-		copy->headers = copy_aligned(message->headers, &bytes);
-	if (message->has_payload)
-		copy->payload = copy_packed(message->payload, &bytes);
-	return bytes;
+	return (!message->has_key || copy_packed(&copy->key, bytes)) &&
+		(!message->has_headers || copy_aligned(&copy->headers, bytes)) &&
+		(!message->has_payload || copy_packed(&copy->payload, bytes));
 }
 
 /* ---------- one batch ---------- */
@@ -163,11 +165,7 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 	while (prism_reader_look(reader, &message))
 	{
 		if (prism_reader_damage(reader) != NULL)
-		{
-			if (batch->count == 0)
-				*damage = prism_reader_tell_damage(reader);
 			break;
-		}
 		if (batch->count > 0 && at_boundary &&
 			(batch->bytes >= bytes_max || batch->count + (int64) message.remaining >= messages_max))
 		{
@@ -181,12 +179,18 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 			break;
 		}
 		make_room(batch, &room, messages_max);
-		batch->bytes += copy_message(&batch->messages[batch->count], &message);
+		if (!copy_message(&batch->messages[batch->count], &message, &batch->bytes))
+		{
+			prism_reader_set_damage(reader, &message, "a part of it cannot be read");
+			break;
+		}
 		if (batch->outgoing != NULL)
 			prism_message_to_utf8(&batch->messages[batch->count], &batch->outgoing[batch->count], &batch->bytes);
 		batch->count++;
 		at_boundary = message.remaining == 0;
 	}
+	if (batch->count == 0 && prism_reader_damage(reader) != NULL)
+		*damage = prism_reader_tell_damage(reader);
 	if (batch->end < 0)
 		batch->end = prism_reader_position(reader);
 	if (batch->count > 0)

@@ -135,7 +135,7 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, 
 	}
 	if (slot->state != state || state == PRISM_WORKER_STARTING)
 	{
-		slot->since_time = prism_instant();
+		slot->since_time = GetCurrentTimestamp();
 		slot->since = prism_instant();
 	}
 	slot->state = state;

@@ -52,8 +52,6 @@ static const Unit interval_units[] = {
 	{NULL, 0}
 };
 
-#define RETENTION_MS_MIN SECOND
-#define RETENTION_MS_MAX (36500 * DAY)
 /* A segment takes some pages even with a single message. */
 #define RETENTION_BYTES_MIN (KB * KB)
 
@@ -107,7 +105,7 @@ prism_parse_retention_time(const char *text, int64 *ms)
 		*ms = -1;
 		return true;
 	}
-	return prism_parse_interval(text, ms) && *ms >= RETENTION_MS_MIN && *ms <= RETENTION_MS_MAX;
+	return prism_parse_interval(text, ms) && *ms >= PRISM_RETENTION_MS_MIN && *ms <= PRISM_RETENTION_MS_MAX;
 }
 
 bool

@@ -97,10 +97,12 @@ open_segment(const PrismPending *pending, int64 number, PrismSegmentIndex **inde
 		topic->segment_number = -1;
 		return NULL;
 	}
+	if (!prism_is_segment(segment))
+		prism_segment_refuse(segment);
 	*index = prism_segment_index_open(segment);
 	/* what the insert would lock only then, with the block in flight */
 	if (pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD)
-		prism_lock_toast(segment, RowExclusiveLock);
+		list_free(prism_lock_toast(segment, RowExclusiveLock));
 	return segment;
 }
 

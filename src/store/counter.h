@@ -83,7 +83,10 @@ typedef struct PrismCounterBacklog
 {
 	int64		behind;			/* no group had more unfinished messages ... */
 	int64		end;			/* ... before this offset ... */
-	PrismInstant seen;			/* ... then */
+	int32		slowest;		/* ... and this one had so many (its group_id) ... */
+	PrismInstant seen;			/* ... then; 0: nobody has looked */
+	int64		look_us;		/* so long the look took */
+	PrismInstant looking;		/* when somebody last began to look */
 	PrismInstant warned;			/* when a publisher was told of one that is far behind */
 } PrismCounterBacklog;
 

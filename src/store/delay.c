@@ -121,7 +121,9 @@ prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry)
 
 	if (!record->has_key)
 		return PRISM_DELAY_DAMAGED;
-	key = DatumGetTextPP(record->key);
+	key = prism_log_value(record->key);
+	if (key == NULL)
+		return PRISM_DELAY_DAMAGED;
 	if (VARSIZE_ANY_EXHDR(key) == 1 && *VARDATA_ANY(key) == PRISM_DELAY_STATE && record->has_payload)
 		kind = PRISM_DELAY_STATE;
 	else

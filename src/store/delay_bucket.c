@@ -305,7 +305,7 @@ prism_delay_writer_open(int32 bucket_id)
 
 	writer->table = open_bucket(bucket_id, RowExclusiveLock);
 	if (prism_never_waits)
-		prism_lock_indexes(writer->table, RowExclusiveLock);
+		list_free(prism_lock_indexes(writer->table, RowExclusiveLock));
 	writer->estate = CreateExecutorState();
 	writer->slot = MakeSingleTupleTableSlot(RelationGetDescr(writer->table), &TTSOpsHeapTuple);
 	writer->target = makeNode(ResultRelInfo);
@@ -367,6 +367,7 @@ struct PrismDelayScan
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	List	   *locked;			/* beside them */
 	ScanKeyData keys[2];
 	ScanKeyData place[2];		/* members of the second key */
 };
@@ -396,8 +397,7 @@ prism_delay_scan_open(int32 bucket_id, int32 topic_id, PrismDelayPlace behind)
 
 	scan->table = open_bucket(bucket_id, AccessShareLock);
 	scan->index = prism_index_open(prism_index_choose(scan->table, INDEX_SEQUENCE), AccessShareLock);
-	if (prism_never_waits)
-		prism_lock_toast(scan->table, AccessShareLock);
+	scan->locked = prism_never_waits ? prism_lock_toast(scan->table, AccessShareLock) : NIL;
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = prism_index_beginscan(scan->table, scan->index, SnapshotSelf, lengthof(scan->keys));
 	set_keys(scan, topic_id, behind);
@@ -443,5 +443,6 @@ prism_delay_scan_close(PrismDelayScan *scan)
 	ExecDropSingleTupleTableSlot(scan->slot);
 	index_close(scan->index, AccessShareLock);
 	table_close(scan->table, AccessShareLock);
+	prism_unlock(scan->locked, AccessShareLock);
 	pfree(scan);
 }

@@ -417,11 +417,13 @@ prism_delay_state_load(PrismTopic *journal)
 	while (prism_reader_look(reader, &message))
 	{
 		PrismDelayEntry entry;
+		bytea	   *record;
 
 		CHECK_FOR_INTERRUPTS();
 		if (prism_reader_damage(reader) != NULL || prism_delay_peek(&message, &entry) != PRISM_DELAY_STATE)
 			continue;			/* who sorts it says what is wrong with it */
-		if (!read_record(state, message.offset, DatumGetByteaPP(message.payload)))
+		record = prism_log_value(message.payload);
+		if (record == NULL || !read_record(state, message.offset, record))
 			damaged_at = message.offset;
 		else if (state->full_at == message.offset)
 			damaged_at = -1;	/* a full one says it all again */

@@ -124,10 +124,10 @@ extern void prism_group_set_options(PrismTopic *topic, const char *name, const P
 extern int64 prism_group_lease_us(const PrismGroupRef *ref);
 
 /*
- * The position of the topic's slowest group, and its name unless NULL;
- * PG_INT64_MAX: there are no groups.  May load groups, or read the progress log.
+ * The position of the topic's slowest group; PG_INT64_MAX: there are no groups.
+ * May load groups, or read the progress log.
  */
-extern int64 prism_group_slowest(PrismTopic *topic, char **name);
+extern int64 prism_group_slowest(PrismTopic *topic);
 
 /* ---------- handing out ---------- */
 

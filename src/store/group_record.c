@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * group_record.c
- *	  Whether a record of a consumer group is one that prism has written.
+ *	  Records of consumer groups: writing one, and whether one is what prism has written.
  *
  * It lies in a table, where anybody may have changed it: it is looked at as a
  * whole before any of it counts.
@@ -12,6 +12,8 @@
  */
 #include "prism.h"
 #include "store/group_record.h"
+#include "store/group_shared.h"
+#include "store/progress.h"
 
 #include "libpq/pqformat.h"
 #include "utils/timestamp.h"
@@ -126,4 +128,70 @@ prism_group_record_is_sound(const void *bytes, Size length, int32 group_id)
 			return attempts_are_sound(&record);
 	}
 	return false;
+}
+
+/* ---------- writing ---------- */
+
+static void
+begin_record(StringInfo record, RecordType type, int32 group_id, uint32 epoch)
+{
+	initStringInfo(record);
+	pq_sendbyte(record, RECORD_VERSION);
+	pq_sendbyte(record, type);
+	pq_sendint32(record, group_id);
+	pq_sendint32(record, epoch);
+}
+
+void
+prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_FINISHED, group_id, epoch);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, ranges[i].from);
+		pq_sendint64(&record, ranges[i].to);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
+}
+
+void
+prism_group_append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
+							  const PrismAttempt *attempts, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_CHECKPOINT, group_id, epoch);
+	pq_sendint64(&record, covers);
+	pq_sendint64(&record, base);
+	pq_sendint64(&record, read_end);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, attempts[i].offset);
+		pq_sendint16(&record, attempts[i].attempt);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
+}
+
+void
+prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count)
+{
+	StringInfoData record;
+
+	begin_record(&record, RECORD_ATTEMPTS, group_id, epoch);
+	pq_sendint32(&record, count);
+	for (int i = 0; i < count; i++)
+	{
+		pq_sendint64(&record, attempts[i].offset);
+		pq_sendint16(&record, attempts[i].attempt);
+		pq_sendint64(&record, attempts[i].due);
+		pq_sendint32(&record, attempts[i].first_failed);
+	}
+	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
+	pfree(record.data);
 }

@@ -147,10 +147,16 @@ extern void prism_group_start(PrismGroupRef *ref, uint32 epoch);
  * (53400) for all but those who only look.
  */
 extern bool prism_group_rebuild(PrismGroupRef *ref, bool look);
-/* The position of a group that is not loaded, out of the progress log. */
-extern int64 prism_group_replay_position(const PrismGroupRow *row);
+/* The slowest of groups that are not loaded and its position, out of the progress log, which is read once. */
+extern int64 prism_group_replay_slowest(const List *rows, PrismGroupRow **slowest);
 /* A full record of a loaded group, in this transaction. */
 extern void prism_group_checkpoint(int32 group_id);
+
+/* ---------- group_record.c ---------- */
+
+/* Everything below 'base', and up to 'read_end' all but these, is finished; so says the progress log below 'covers'. */
+extern void prism_group_append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
+										  const PrismAttempt *attempts, int count);
 /* What is to be known of unfinished messages after a restart. */
 extern void prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count);
 extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);

@@ -50,72 +50,6 @@ typedef struct ReplayedState
 	PrismAttempts attempts;
 } ReplayedState;
 
-/* ---------- writing ---------- */
-
-static void
-begin_record(StringInfo record, RecordType type, int32 group_id, uint32 epoch)
-{
-	initStringInfo(record);
-	pq_sendbyte(record, RECORD_VERSION);
-	pq_sendbyte(record, type);
-	pq_sendint32(record, group_id);
-	pq_sendint32(record, epoch);
-}
-
-void
-prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count)
-{
-	StringInfoData record;
-
-	begin_record(&record, RECORD_FINISHED, group_id, epoch);
-	pq_sendint32(&record, count);
-	for (int i = 0; i < count; i++)
-	{
-		pq_sendint64(&record, ranges[i].from);
-		pq_sendint64(&record, ranges[i].to);
-	}
-	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
-	pfree(record.data);
-}
-
-static void
-append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
-				  const PrismAttempt *attempts, int count)
-{
-	StringInfoData record;
-
-	begin_record(&record, RECORD_CHECKPOINT, group_id, epoch);
-	pq_sendint64(&record, covers);
-	pq_sendint64(&record, base);
-	pq_sendint64(&record, read_end);
-	pq_sendint32(&record, count);
-	for (int i = 0; i < count; i++)
-	{
-		pq_sendint64(&record, attempts[i].offset);
-		pq_sendint16(&record, attempts[i].attempt);
-	}
-	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
-	pfree(record.data);
-}
-
-void
-prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count)
-{
-	StringInfoData record;
-
-	begin_record(&record, RECORD_ATTEMPTS, group_id, epoch);
-	pq_sendint32(&record, count);
-	for (int i = 0; i < count; i++)
-	{
-		pq_sendint64(&record, attempts[i].offset);
-		pq_sendint16(&record, attempts[i].attempt);
-		pq_sendint64(&record, attempts[i].due);
-		pq_sendint32(&record, attempts[i].first_failed);
-	}
-	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
-	pfree(record.data);
-}
-
 /* ---------- reading ---------- */
 
 static void
@@ -462,15 +396,55 @@ prism_group_rebuild(PrismGroupRef *ref, bool look)
 	return rebuilt;
 }
 
-int64
-prism_group_replay_position(const PrismGroupRow *row)
+/* States of groups without a window, by number. */
+static HTAB *
+make_states(void)
 {
-	ReplayedState state;
-	ReplayTarget target = {.one = &state,.mcxt = CurrentMemoryContext};
+	HASHCTL		control = {.keysize = sizeof(int32),.entrysize = sizeof(ReplayedState),.hcxt = CurrentMemoryContext};
 
-	init_state(&state, row->group_id, row->start_from);
-	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, row->group_id, 0, visit_record, &target);
-	return state.finished.floor;
+	return hash_create("prism idle groups", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static void
+replay_states(HTAB *states)
+{
+	ReplayTarget target = {.many = states,.mcxt = CurrentMemoryContext};
+
+	if (hash_get_num_entries(states) > 0)
+		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
+}
+
+int64
+prism_group_replay_slowest(const List *rows, PrismGroupRow **slowest)
+{
+	MemoryContext replay_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism group positions",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(replay_cxt);
+	HTAB	   *states = make_states();
+	int64		position = PG_INT64_MAX;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		PrismGroupRow *row = lfirst(cell);
+
+		init_state(hash_search(states, &row->group_id, HASH_ENTER, NULL), row->group_id, row->start_from);
+	}
+	replay_states(states);
+	foreach(cell, rows)
+	{
+		PrismGroupRow *row = lfirst(cell);
+		ReplayedState *state = hash_search(states, &row->group_id, HASH_FIND, NULL);
+
+		if (state->finished.floor < position)
+		{
+			position = state->finished.floor;
+			*slowest = row;
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(replay_cxt);
+	return position;
 }
 
 /* ---------- checkpoints ---------- */
@@ -526,7 +500,7 @@ checkpoint_window(int32 group_id, int64 covers, bool *damaged)
 	prism_group_unlock(group);
 
 	prism_attempts_shift(attempts, count, prism_clock_difference());
-	append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
+	prism_group_append_checkpoint(group_id, epoch, covers, base, read_end, attempts, count);
 	append_failures(group_id, epoch, attempts, count);
 	pfree(attempts);
 	return true;
@@ -535,15 +509,15 @@ checkpoint_window(int32 group_id, int64 covers, bool *damaged)
 void
 prism_group_append_start(int32 group_id, uint32 epoch, int64 start)
 {
-	append_checkpoint(group_id, epoch, prism_progress_stable(), start, start, NULL, 0);
+	prism_group_append_checkpoint(group_id, epoch, prism_progress_stable(), start, start, NULL, 0);
 }
 
 /* What is finished of a group that nobody has used since the server started. */
 static void
 checkpoint_replayed(ReplayedState *state, int64 covers)
 {
-	append_checkpoint(state->group_id, state->epoch, covers, state->finished.floor,
-					  state->finished.floor, NULL, 0);
+	prism_group_append_checkpoint(state->group_id, state->epoch, covers, state->finished.floor,
+								  state->finished.floor, NULL, 0);
 	if (state->finished.count > 0)
 		prism_group_append_finished(state->group_id, state->epoch,
 									state->finished.ranges, state->finished.count);
@@ -566,9 +540,7 @@ prism_group_checkpoint_all(void)
 {
 	/* before any state is copied */
 	int64		covers = prism_progress_stable();
-	HASHCTL		control = {.keysize = sizeof(int32),.entrysize = sizeof(ReplayedState),.hcxt = CurrentMemoryContext};
-	HTAB	   *idle = hash_create("prism idle groups", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ReplayTarget target = {.many = idle,.mcxt = CurrentMemoryContext};
+	HTAB	   *idle = make_states();
 	HASH_SEQ_STATUS status;
 	ReplayedState *state;
 	bool		damaged = false;
@@ -581,8 +553,7 @@ prism_group_checkpoint_all(void)
 		if (!checkpoint_window(row->group_id, covers, &damaged))
 			init_state(hash_search(idle, &row->group_id, HASH_ENTER, NULL), row->group_id, row->start_from);
 	}
-	if (hash_get_num_entries(idle) > 0)
-		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
+	replay_states(idle);
 	hash_seq_init(&status, idle);
 	while ((state = hash_seq_search(&status)) != NULL)
 	{

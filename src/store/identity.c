@@ -218,6 +218,14 @@ compare(const Surroundings *recorded, const Surroundings *here, char *reason, Si
 	return PRISM_INSTALLATION_OWN;
 }
 
+/* Set the installation's state.  True: it is our own, and the row is to learn of a promotion. */
+static bool
+is_promoted(PrismInstallation *installation, const Surroundings *recorded, const Surroundings *here)
+{
+	installation->state = compare(recorded, here, installation->reason, sizeof(installation->reason));
+	return installation->state == PRISM_INSTALLATION_OWN && recorded->timeline != here->timeline;
+}
+
 void
 prism_identity_check(PrismInstallation *installation)
 {
@@ -235,20 +243,21 @@ prism_identity_check(PrismInstallation *installation)
 			recorded = here;
 		}
 	}
-	installation->state = compare(&recorded, &here, installation->reason,
-								  sizeof(installation->reason));
+	if (is_promoted(installation, &recorded, &here))
+	{
+		lock_row();
+		/* prism.rebase() or another worker may have come first */
+		if (read_recorded(&recorded, &id) && is_promoted(installation, &recorded, &here))
+		{
+			update_row(&here, &id);
+			ereport(LOG,
+					errmsg("prism goes on after a promotion"),
+					errdetail("Timeline %u, before %u.", here.timeline, recorded.timeline));
+		}
+	}
 	installation->timeline = here.timeline;
 	strlcpy(installation->id, DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&id))),
 			sizeof(installation->id));
-
-	if (installation->state == PRISM_INSTALLATION_OWN && recorded.timeline != here.timeline)
-	{
-		lock_row();
-		update_row(&here, &id);
-		ereport(LOG,
-				errmsg("prism goes on after a promotion"),
-				errdetail("Timeline %u, before %u.", here.timeline, recorded.timeline));
-	}
 }
 
 void

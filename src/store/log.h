@@ -85,11 +85,16 @@ extern bool prism_reader_look(PrismReader *reader, PrismMessage *message);
 extern const char *prism_reader_damage(const PrismReader *reader);	/* a clause; NULL: the last message is good */
 extern void prism_reader_refuse(const PrismReader *reader);	/* the error of prism_reader_next() */
 extern void prism_reader_warn(const PrismReader *reader, const char *consequence);	/* as a warning, and a sentence more */
+/* The message that was returned last is damaged as well, as who opened its values found: a clause that lives on. */
+extern void prism_reader_set_damage(PrismReader *reader, const PrismMessage *message, const char *damage);
 extern char *prism_reader_tell_damage(const PrismReader *reader);	/* as what stops a sink */
 extern void prism_reader_close(PrismReader *reader);
 
 /* From now on it ends with the segment that it has open: what lies behind is not worth waiting for. */
 extern void prism_reader_stay(PrismReader *reader);
+
+/* A value of a row that is neither compressed nor out of line: itself, or palloc'd. NULL: it is damaged, where PostgreSQL would throw. */
+extern struct varlena *prism_log_value(Datum stored);
 
 /* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */
 extern int64 prism_reader_position(const PrismReader *reader);

@@ -123,7 +123,7 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **dam
 
 /* ---------- what belongs to a table ---------- */
 
-void
+List *
 prism_lock_indexes(Relation table, LOCKMODE mode)
 {
 	List	   *indexes = RelationGetIndexList(table);
@@ -131,21 +131,33 @@ prism_lock_indexes(Relation table, LOCKMODE mode)
 
 	foreach(cell, indexes)
 		prism_lock_relation(lfirst_oid(cell), mode);
-	list_free(indexes);
+	return indexes;
 }
 
-void
+List *
 prism_lock_toast(Relation table, LOCKMODE mode)
 {
 	Relation	toast;
+	List	   *locked;
 
 	if (!OidIsValid(table->rd_rel->reltoastrelid))
-		return;
+		return NIL;
 	toast = prism_try_relation_open(table->rd_rel->reltoastrelid, mode);
 	if (toast == NULL)
-		return;
-	prism_lock_indexes(toast, mode);
+		return NIL;
+	locked = lappend_oid(prism_lock_indexes(toast, mode), RelationGetRelid(toast));
 	relation_close(toast, NoLock);
+	return locked;
+}
+
+void
+prism_unlock(List *relids, LOCKMODE mode)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+		UnlockRelationOid(lfirst_oid(cell), mode);
+	list_free(relids);
 }
 
 /* ---------- all topics ---------- */

@@ -82,10 +82,12 @@ prism_index_open(Oid relid, LOCKMODE mode)
 	return index_open(relid, NoLock);
 }
 
-/* Lock all indexes of a table, until the end of the transaction. */
-extern void prism_lock_indexes(Relation table, LOCKMODE mode);
+/* Lock all indexes of a table, until the end of the transaction; what is locked. */
+extern List *prism_lock_indexes(Relation table, LOCKMODE mode);
 /* What holds its values out of line, likewise: who fetches or writes one would wait for it. */
-extern void prism_lock_toast(Relation table, LOCKMODE mode);
+extern List *prism_lock_toast(Relation table, LOCKMODE mode);
+/* Who goes through all tables of a topic lets go of one before the next: the server's lock table is not made for all of them. */
+extern void prism_unlock(List *relids, LOCKMODE mode);
 
 /* AccessExclusiveLock on the marks of all topics, for who takes the extension: see there for how no deadlock comes of it. */
 extern void prism_lock_all_topics(const List *marks);

@@ -84,9 +84,9 @@ prism_progress_append(PrismProgressKind kind, int32 owner, const void *record, S
 static int32
 owner_of(const PrismMessage *message, PrismProgressKind kind)
 {
-	text	   *key = DatumGetTextPP(message->key);
-	const char *at = VARDATA_ANY(key);
-	int			bytes = VARSIZE_ANY_EXHDR(key);
+	text	   *key = prism_log_value(message->key);
+	const char *at = key != NULL ? VARDATA_ANY(key) : "";
+	int			bytes = key != NULL ? VARSIZE_ANY_EXHDR(key) : 0;
 	int64		owner = 0;
 
 	if (bytes < 2 || bytes >= OWNER_KEY_BYTES || *at != (char) kind)
@@ -154,8 +154,15 @@ prism_progress_replay(PrismProgressKind kind, int32 owner, int64 from,
 			continue;
 		}
 		MemoryContextSwitchTo(record_cxt);
-		record = DatumGetByteaPP(message.payload);
+		record = prism_log_value(message.payload);
 		MemoryContextSwitchTo(caller_cxt);
+		if (record == NULL)
+		{
+			prism_reader_set_damage(reader, &message, "its payload cannot be read");
+			prism_reader_warn(reader, "What it says is done may be done again.");
+			MemoryContextReset(record_cxt);
+			continue;
+		}
 		visit(whose, message.offset, message.created_at,
 			  VARDATA_ANY(record), VARSIZE_ANY_EXHDR(record), arg);
 		MemoryContextReset(record_cxt);

@@ -51,6 +51,7 @@ struct PrismReader
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	List	   *locked;			/* beside them */
 	bool		at_start;		/* of the scan: the position may lie within the row before */
 	Ahead		ahead;
 	PrismRow	row;			/* whose messages are being returned */
@@ -86,6 +87,8 @@ close_segment(PrismReader *reader)
 	ExecDropSingleTupleTableSlot(reader->slot);
 	index_close(reader->index, AccessShareLock);
 	relation_close(reader->heap, AccessShareLock);
+	prism_unlock(reader->locked, AccessShareLock);
+	reader->locked = NIL;
 	reader->scan = NULL;
 }
 
@@ -99,23 +102,6 @@ start_scan(PrismReader *reader, int64 from)
 	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(reader->stable));
 	index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
 	reader->ahead = AHEAD_NOT;
-}
-
-/* Somebody may have altered the table; what is read is taken for what it should be. */
-static bool
-is_segment(Relation heap)
-{
-	TupleDesc	wanted = prism_segment_descriptor();
-	TupleDesc	found = RelationGetDescr(heap);
-
-	if (found->natts < wanted->natts)
-		return false;
-	for (int i = 0; i < wanted->natts; i++)
-	{
-		if (TupleDescAttr(found, i)->atttypid != TupleDescAttr(wanted, i)->atttypid)
-			return false;
-	}
-	return true;
 }
 
 /* Begin to scan the segment of the position, or the next one kept.  False: nothing is kept below the stable offset. */
@@ -146,7 +132,7 @@ open_segment(PrismReader *reader)
 			continue;
 		}
 		reader->segment_end = (number + 1) * topic->segment_messages;
-		if (!is_segment(reader->heap))
+		if (!prism_is_segment(reader->heap))
 		{
 			relation_close(reader->heap, AccessShareLock);
 			reader->damage = "its table has not the columns of a segment";
@@ -154,7 +140,7 @@ open_segment(PrismReader *reader)
 		}
 		reader->index = prism_index_open(prism_index_choose(reader->heap, 1), AccessShareLock);
 		if (prism_never_waits)
-			prism_lock_toast(reader->heap, AccessShareLock);
+			reader->locked = prism_lock_toast(reader->heap, AccessShareLock);
 		reader->slot = table_slot_create(reader->heap, NULL);
 		reader->scan = prism_index_beginscan(reader->heap, reader->index, SnapshotSelf, 2);
 		start_scan(reader, reader->position);
@@ -274,6 +260,14 @@ const char *
 prism_reader_damage(const PrismReader *reader)
 {
 	return reader->damage;
+}
+
+void
+prism_reader_set_damage(PrismReader *reader, const PrismMessage *message, const char *damage)
+{
+	reader->damage = damage;
+	reader->damaged_at = message->offset;
+	reader->damage_end = message->offset + 1;
 }
 
 /* Where the damaged message lies and what is wrong. */

@@ -14,6 +14,7 @@
  */
 #include "prism.h"
 #include "compat.h"
+#include "store/log.h"
 #include "store/record_batch.h"
 #include "store/record_format.h"
 #include "store/segment.h"
@@ -249,12 +250,16 @@ begin_batch(PrismRow *row, Datum payload)
 	MemoryContext caller;
 	struct varlena *batch;
 
+	if (VARATT_IS_EXTERNAL(stored) && !VARATT_IS_EXTERNAL_ONDISK(stored))
+		return damaged(row, "its record batch is not there");
 	/* the format allows for more, but nobody has ever written it */
 	if (toast_raw_datum_size(payload) - VARHDRSZ > PRISM_BATCH_READ_MAX)
 		return damaged(row, "its record batch is too long");
 	caller = MemoryContextSwitchTo(row->mcxt);
-	batch = pg_detoast_datum_packed(stored);
+	batch = prism_log_value(payload);
 	MemoryContextSwitchTo(caller);
+	if (batch == NULL)
+		return damaged(row, "its record batch cannot be decompressed");
 	row->detoasted = batch != stored ? batch : NULL;
 	return begin_bytes(row, VARDATA_ANY(batch), VARSIZE_ANY_EXHDR(batch));
 }

@@ -50,7 +50,8 @@ retention_ms(const PrismTopic *topic)
 static bool
 older_than(TimestampTz at, int64 ms)
 {
-	return GetCurrentTimestamp() - at > ms * 1000;
+	/* a time that no disk has damaged */
+	return IS_VALID_TIMESTAMP(at) && GetCurrentTimestamp() - at > ms * 1000;
 }
 
 static int64
@@ -83,14 +84,14 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 
 /* All that the server opens to learn the size. False: the table is gone. */
 static bool
-lock_all_of(Oid relid)
+lock_all_of(Oid relid, List **locked)
 {
 	Relation	segment = prism_try_relation_open(relid, AccessShareLock);
 
 	if (segment == NULL)
 		return false;
-	prism_lock_indexes(segment, AccessShareLock);
-	prism_lock_toast(segment, AccessShareLock);
+	*locked = lappend_oid(prism_lock_indexes(segment, AccessShareLock), relid);
+	*locked = list_concat(*locked, prism_lock_toast(segment, AccessShareLock));
 	relation_close(segment, NoLock);
 	return true;
 }
@@ -100,28 +101,35 @@ prism_segment_bytes(PrismTopic *topic, int64 number)
 {
 	Oid			relid = prism_segment_relid(topic, number, NULL);
 	LOCAL_FCINFO(fcinfo, 1);
+	List	   *locked = NIL;
 	Datum		bytes;
 
-	if (!OidIsValid(relid) || !lock_all_of(relid))
+	if (!OidIsValid(relid) || !lock_all_of(relid, &locked))
 		return 0;
 	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = ObjectIdGetDatum(relid);
 	fcinfo->args[0].isnull = false;
 	bytes = pg_total_relation_size(fcinfo);
+	prism_unlock(locked, AccessShareLock);
 	return fcinfo->isnull ? 0 : DatumGetInt64(bytes);
 }
 
+/* The newest segments are enough to tell: there may be thousands of those that are to go. */
 static bool
 is_too_large(PrismTopic *topic)
 {
+	int64		limit = topic->policy.retention_bytes;
 	int64		bytes = 0;
-	int64		number = -1;
 
-	if (topic->policy.retention_bytes == 0)
+	if (limit == 0)
 		return false;
-	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0)
+	for (int64 number = prism_segment_last(topic->topic_id); number >= 0 && bytes <= limit;
+		 number = prism_segment_before(topic->topic_id, number - 1))
+	{
+		CHECK_FOR_INTERRUPTS();
 		bytes += prism_segment_bytes(topic, number);
-	return bytes > topic->policy.retention_bytes;
+	}
+	return bytes > limit;
 }
 
 static bool
@@ -153,7 +161,7 @@ may_go(PrismTopic *topic, int64 number)
 	/* the state of its groups is made of its messages, too */
 	if (prism_segments_restoring(topic->topic_id))
 		return false;
-	slowest = prism_group_slowest(topic, NULL);
+	slowest = prism_group_slowest(topic);
 	if (is_awaited(topic, number, slowest))
 		return false;
 	/* without any reader nobody has finished it */
@@ -301,9 +309,11 @@ prism_retention_drop_below(PrismTopic *topic, int64 needed_from)
 {
 	int64		number = -1;
 
-	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0 &&
-		   segment_end(topic, number) <= needed_from)
+	for (int i = 0; i < PRISM_SEGMENTS_A_TRANSACTION; i++)
 	{
+		number = prism_segment_next(topic->topic_id, number + 1);
+		if (number < 0 || segment_end(topic, number) > needed_from)
+			break;
 		if (!lock_unless_read(topic, number))
 			break;
 		prism_segment_drop(topic->topic_id, number);

@@ -88,6 +88,44 @@ prism_segment_descriptor(void)
 	return descriptor;
 }
 
+bool
+prism_is_segment(Relation heap)
+{
+	TupleDesc	wanted = prism_segment_descriptor();
+	TupleDesc	found = RelationGetDescr(heap);
+
+	if (found->natts < wanted->natts)
+		return false;
+	for (int i = 0; i < wanted->natts; i++)
+	{
+		if (TupleDescAttr(found, i)->atttypid != TupleDescAttr(wanted, i)->atttypid)
+			return false;
+	}
+	return true;
+}
+
+void
+prism_segment_refuse(Relation heap)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("table \"prism_log.%s\" has not the columns of a segment", RelationGetRelationName(heap)),
+			errhint("Somebody has altered it: give its columns the types that those of other segments have."));
+}
+
+/* Its table, to be read; NULL: it is not there, or not a segment any more. */
+static Relation
+open_heap(PrismTopic *topic, int64 segment_number)
+{
+	Oid			relid = prism_segment_table(topic, segment_number);
+	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
+
+	if (heap == NULL || prism_is_segment(heap))
+		return heap;
+	relation_close(heap, AccessShareLock);
+	return NULL;
+}
+
 char *
 prism_segment_name(char *name, int32 topic_id, int64 segment_number)
 {
@@ -193,8 +231,7 @@ static bool
 read_end(PrismTopic *topic, int64 segment_number, Snapshot snapshot, ScanDirection direction, int64 below,
 		 int64 *end, TimestampTz *at)
 {
-	Oid			relid = prism_segment_table(topic, segment_number);
-	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
+	Relation	heap = open_heap(topic, segment_number);
 	Relation	index;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
@@ -252,8 +289,7 @@ prism_segment_end(PrismTopic *topic, int64 segment_number)
 int64
 prism_segment_count(PrismTopic *topic, int64 from, int64 to)
 {
-	Oid			relid = prism_segment_table(topic, from / topic->segment_messages);
-	Relation	heap = OidIsValid(relid) ? prism_try_relation_open(relid, AccessShareLock) : NULL;
+	Relation	heap = open_heap(topic, from / topic->segment_messages);
 	int64		count = 0;
 	Relation	index;
 	IndexScanDesc scan;

@@ -37,6 +37,11 @@ enum
 /* The row type of every segment; lives as long as the backend. */
 extern TupleDesc prism_segment_descriptor(void);
 
+/* Somebody may have altered the table: who writes or reads what it is not would do so beyond its rows' ends. */
+extern bool prism_is_segment(Relation heap);
+/* 55000: it has not the columns of a segment. */
+pg_noreturn extern void prism_segment_refuse(Relation heap);
+
 /* The table of a segment and its unique index on offset, or InvalidOid. */
 extern Oid	prism_segment_relid(PrismTopic *topic, int64 segment_number, Oid *index_relid);
 /* The table alone: a restore makes it long before its index. */
@@ -76,7 +81,10 @@ extern bool prism_segment_create(PrismTopic *topic, int64 segment_number);
 /* What its table is called: of schema prism_log, in a buffer of NAMEDATALEN. */
 extern char *prism_segment_name(char *name, int32 topic_id, int64 segment_number);
 
-/* Drop a segment; the caller has set lock_timeout. */
+/* Segments that one transaction drops: 256 locks of the 6,400 that a server has as it comes. */
+#define PRISM_SEGMENTS_A_TRANSACTION 64
+
+/* Drop a segment, or what is left of it; the caller has set lock_timeout. */
 extern void prism_segment_drop(int32 topic_id, int64 segment_number);
 
 /*

@@ -31,8 +31,6 @@
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 
-/* Segments that one transaction drops: 256 locks of the 6,400 that a server has as it comes. */
-#define SEGMENTS_A_TRANSACTION 64
 /* How long DROP EXTENSION waits for those that are left, and how often it looks. */
 #define AWAIT_MS 60000
 #define LOOK_MS 50
@@ -44,8 +42,11 @@ prism_segment_drop(int32 topic_id, int64 segment_number)
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
 
+	(void) prism_segment_name(name, topic_id, segment_number);
 	SPI_connect();
-	prism_query(psprintf("DROP TABLE prism_log.%s", prism_segment_name(name, topic_id, segment_number)), 0, NULL, NULL, NULL);
+	/* somebody may have dropped it: nothing else goes for want of it */
+	if (OidIsValid(get_relname_relid(name, get_namespace_oid("prism_log", false))))
+		prism_query(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL, NULL);
 	prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
 				lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
@@ -57,7 +58,7 @@ prism_segments_drop_all(int32 topic_id)
 {
 	int64		number = -1;
 
-	for (int i = 0; i < SEGMENTS_A_TRANSACTION && (number = prism_segment_next(topic_id, number + 1)) >= 0; i++)
+	for (int i = 0; i < PRISM_SEGMENTS_A_TRANSACTION && (number = prism_segment_next(topic_id, number + 1)) >= 0; i++)
 		prism_segment_drop(topic_id, number);
 	SPI_connect();
 	prism_query_one("UPDATE prism.segment SET dropped = true WHERE topic_id = $1", topic_id);
@@ -72,7 +73,7 @@ drop_left(int32 topic_id, int64 segment_number)
 	Oid			relid = get_relname_relid(prism_segment_name(name, topic_id, segment_number),
 										  get_namespace_oid("prism_log", false));
 
-	if (!OidIsValid(relid) || !ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid))
+	if (OidIsValid(relid) && (!ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid)))
 		return false;
 	prism_segment_drop(topic_id, segment_number);
 	return true;
@@ -89,7 +90,7 @@ prism_segments_drop_left(void)
 	prism_query("SELECT topic_id, segment_number FROM prism.segment WHERE dropped ORDER BY 1, 2", 0, NULL, NULL, NULL);
 	rows = SPI_tuptable;
 	count = SPI_processed;
-	for (uint64 i = 0; i < count && dropped < SEGMENTS_A_TRANSACTION; i++)
+	for (uint64 i = 0; i < count && dropped < PRISM_SEGMENTS_A_TRANSACTION; i++)
 	{
 		bool		isnull;
 		int32		topic_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));

@@ -62,7 +62,7 @@ prism_segment_index_open(Relation segment)
 	/* what has no entry there is found by no reader, and may be there twice */
 	(void) prism_index_choose(segment, 1);
 	if (prism_never_waits)
-		prism_lock_indexes(segment, RowExclusiveLock);
+		list_free(prism_lock_indexes(segment, RowExclusiveLock));
 	index->estate = CreateExecutorState();
 	index->slot = MakeSingleTupleTableSlot(RelationGetDescr(segment), &TTSOpsHeapTuple);
 	index->indexes = makeNode(ResultRelInfo);

@@ -92,9 +92,12 @@ open_if_free(PrismTopic *topic, int64 number)
 	if (!OidIsValid(relid) || !ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
 	segment = try_relation_open(relid, NoLock);
-	if (segment == NULL)
-		UnlockRelationOid(relid, AccessShareLock);
-	return segment;
+	if (segment != NULL && prism_is_segment(segment))
+		return segment;
+	if (segment != NULL)
+		relation_close(segment, NoLock);
+	UnlockRelationOid(relid, AccessShareLock);
+	return NULL;
 }
 
 static bool
@@ -170,6 +173,8 @@ open_target(Mover *mover, int64 offset)
 				errmsg("topic \"%s\" has no segment " INT64_FORMAT, topic->name, number),
 				errdetail("The message at position " INT64_FORMAT " belongs there.", offset),
 				errhint("Apply the topic's namespace anew with prism.apply(): it makes segments that are missing."));
+	if (!prism_is_segment(mover->target))
+		prism_segment_refuse(mover->target);
 	mover->number = number;
 	mover->index = prism_segment_index_open(mover->target);
 }
@@ -204,6 +209,7 @@ put_segments_right(Mover *mover)
 {
 	PrismTopic *topic = mover->topic;
 	int64		number = -1;
+	int			moved_before;
 
 	while ((number = prism_segment_next(topic->topic_id, number + 1)) >= 0)
 	{
@@ -213,8 +219,11 @@ put_segments_right(Mover *mover)
 		CHECK_FOR_INTERRUPTS();
 		if (segment == NULL)
 			continue;
+		if (!prism_is_segment(segment))
+			prism_segment_refuse(segment);
+		moved_before = list_length(mover->moved);
 		(void) walk_segment(topic, number, segment, move_row, mover);
-		relation_close(segment, NoLock);
+		relation_close(segment, list_length(mover->moved) > moved_before ? NoLock : RowExclusiveLock);
 	}
 	close_target(mover);
 }

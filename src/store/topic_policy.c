@@ -18,6 +18,9 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+/* The largest that a double holds: by such a one it is compared. */
+#define NUMBER_MAX (PG_INT64_MAX - 1023)
+
 /* ---------- reading ---------- */
 
 /* How often a value was found: whoever counts all finds what is nobody's. */
@@ -36,9 +39,9 @@ find(Reading *reading, const char *key, enum jbvType type, JsonbValue *value)
 	return true;
 }
 
-/* A number from 'min' on; what is not there is 'missing', what is wrong is not counted. */
+/* A number from 'min' to 'max'; what is not there is 'missing', what is wrong is not counted. */
 static int64
-integer(Reading *reading, const char *key, int64 min, int64 missing)
+integer(Reading *reading, const char *key, int64 min, int64 max, int64 missing)
 {
 	JsonbValue	value;
 	double		number;
@@ -46,7 +49,7 @@ integer(Reading *reading, const char *key, int64 min, int64 missing)
 	if (!find(reading, key, jbvNumeric, &value))
 		return missing;
 	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
-	if (number >= (double) min && number < (double) PG_INT64_MAX)
+	if (number >= (double) min && number <= (double) max)
 		return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value.val.numeric)));
 	reading->known--;
 	return missing;
@@ -73,11 +76,14 @@ prism_topic_policy_read(PrismTopicPolicy *policy, Jsonb *stored)
 	memset(policy, 0, sizeof(*policy));
 	if (!JB_ROOT_IS_OBJECT(stored))
 		return false;
-	policy->retention_ms = integer(&reading, "retention_ms", PRISM_RETENTION_DEFAULT, PRISM_RETENTION_DEFAULT);
-	policy->retention_bytes = integer(&reading, "retention_bytes", 0, 0);
+	policy->retention_ms = integer(&reading, "retention_ms", PRISM_RETENTION_DEFAULT, PRISM_RETENTION_MS_MAX, PRISM_RETENTION_DEFAULT);
+	/* nothing is dropped for what nobody can have written */
+	if (policy->retention_ms >= 0 && policy->retention_ms < PRISM_RETENTION_MS_MIN)
+		return false;
+	policy->retention_bytes = integer(&reading, "retention_bytes", 0, NUMBER_MAX, 0);
 	policy->for_consumers = is(&reading, "retain", "consumers");
 	policy->no_replay = is(&reading, "replay", "disabled");
-	policy->backlog_max = integer(&reading, "max_backlog", 0, 0);
+	policy->backlog_max = integer(&reading, "max_backlog", 0, NUMBER_MAX, 0);
 	policy->reject = is(&reading, "on_full", "reject");
 	policy->unordered = is(&reading, "ordered", "false");
 	policy->synchronous = is(&reading, "durability", "strong");

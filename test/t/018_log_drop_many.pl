@@ -32,6 +32,20 @@ wait_for_value($node, $tables, 0);
 ok(1, 'its tables go after it, also when the server has crashed meanwhile');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.segment WHERE dropped}), 0, 'with their rows');
 
+$node->safe_psql('postgres', q{INSERT INTO prism.segment (topic_id, segment_number, created_at, dropped) VALUES (12345, 0, now(), true); SELECT prism.wake_workers()});
+wait_for_value($node, q{SELECT count(*) FROM prism.segment WHERE dropped}, 0);
+ok(1, 'also one whose table somebody has dropped before');
+
+# Who adds up the size of them, or drops what is too large, does not hold them all.
+fill('large');
+is($node->safe_psql('postgres', q{SELECT segments > 300, disk_bytes > 8192 * 600 FROM prism.topics WHERE topic = 'large'}), 't|t', 'prism.topics tells their size');
+$node->safe_psql('postgres', q{SELECT prism.apply('{name: large, needs: {retention: 1MB}}')});
+$node->safe_psql('postgres', q{SELECT count(prism.publish('large', 'x'::text)) FROM generate_series(1, 2048)});
+wait_for_value($node, q{SELECT count(*) < 60 FROM prism.segment JOIN prism.topic USING (topic_id) WHERE name = 'large'});
+ok(1, 'those beyond a retention by size go');
+is(log_count($node, 'prism maintainer.*out of shared memory'), 0, 'nobody was short of locks');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('large', force => true)});
+
 fill('again');
 $node->safe_psql('postgres', q{SELECT prism.drop_namespace('again', force => true)});
 $node->safe_psql('postgres', q{DROP EXTENSION prism});

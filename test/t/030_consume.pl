@@ -137,6 +137,37 @@ my $progress = sql(q{SELECT format('prism_log.topic_%s_0', topic_id) FROM prism.
 cmp_ok(sql("SELECT count(*) FROM $progress WHERE key LIKE 'g%' AND get_byte(payload, 1) = ascii('C')"), '>=', 1,
 	'now and then the progress log has the whole state, from which a restart starts');
 
+# Publishers that must not run away from groups without a place: the progress log is read once for all of them, and not again
+# while what was seen counts, which is longer the longer it took to see.
+my $scans = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_all_tables WHERE relid = '$progress'::regclass";
+my $publish = q{SELECT prism.publish('bounded', 'x') IS NOT NULL};
+sql(q{SELECT prism.apply('{name: bounded, needs: {retain: consumers, max_backlog: 5, on_full: reject}}');
+	SELECT count(prism.create_group('bounded', 'g' || n)) FROM generate_series(1, 100) AS n; SELECT pg_stat_force_next_flush()});
+my $scans_before = sql($scans);
+sql("$publish; SELECT pg_stat_force_next_flush()");
+cmp_ok(sql($scans) - $scans_before, '<', 50, 'one look at a hundred groups');
+my $locker = $node->background_psql('postgres');
+sub publish_slowly		# its look takes more than a second
+{
+	$locker->query_safe("BEGIN; LOCK TABLE $progress");
+	my $run = { err => '' };
+	$run->{run} = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1',
+			'-c', "SET application_name = 'slow'", '-c', $publish ], '>', '/dev/null', '2>', \$run->{err});
+	wait_for_value($node, q{SELECT wait_event = 'relation' AND clock_timestamp() - query_start > '1.1 s' FROM pg_stat_activity WHERE application_name = 'slow'});
+	return $run;
+}
+wait_for_value($node, 'SELECT clock_timestamp() > ' . sql(q{SELECT quote_literal(clock_timestamp() + '1 s')}) . '::timestamptz');
+my $slow = publish_slowly();
+is(sql("SET statement_timeout = '20s'; $publish"), 't', 'while somebody looks, others go by what was seen before');
+$locker->query_safe('COMMIT');
+$slow->{run}->finish;
+is($slow->{err}, '', 'who has looked publishes');
+$locker->query_safe("BEGIN; LOCK TABLE $progress");
+is(sql("SET statement_timeout = '20s'; $publish; $publish"), "t\nt", 'what it has seen counts from then on');
+like(error_of($node, "SET statement_timeout = '20s'; $publish"), qr/53400: .*topic "bounded" is full\nDETAIL:  Consumer group "g\d+" has not finished 5 messages/, 'also for who is refused');
+$locker->quit;
+sql(q{SELECT prism.drop_namespace('bounded', force => true)});
+
 # No place for a fifth group; the error says what to set, the views go on.
 is(sql(q{SELECT count("position") FROM prism.groups}), 4, 'looking at groups loads them');
 take('full', $_) for 'h', 'i', 'j';

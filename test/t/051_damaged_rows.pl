@@ -267,6 +267,90 @@ is(sql(q{SELECT lag_messages FROM prism.sinks WHERE topic = 'good'}), 0, 'and ho
 is(sql(q{SELECT count(*) FROM prism.outbox WHERE topic = 'unread'}), 0, 'prism.outbox leaves out what nobody can read');
 sql(q{SELECT prism.drop_namespace('unread', true)});
 
+# ---------- compressed bytes ----------
+
+# They are damaged on disk: the last ones of the row.
+my @spoilt;
+
+sub find_row
+{
+	my ($table, $where) = @_;
+	push @spoilt, [ split /\|/, sql(qq{SELECT pg_relation_filepath('$table'), (ctid::text::point)[0], (ctid::text::point)[1], "offset" FROM $table
+		WHERE pg_column_compression(payload) IS NOT NULL AND ($where) ORDER BY "offset" DESC LIMIT 1}) ];
+	die "no compressed row in $table\n" if @{ $spoilt[-1] } != 4;
+	return $spoilt[-1][3];
+}
+
+sub spoil_rows
+{
+	sql('CHECKPOINT');
+	$node->stop;
+	for my $row (@spoilt)
+	{
+		my ($path, $block, $item) = @$row;
+		open my $file, '+<', $node->data_dir . "/$path" or die "$path: $!\n";
+		binmode $file;
+		sysseek $file, $block * 8192 + 24 + ($item - 1) * 4, 0;
+		sysread $file, my $pointer, 4;
+		$pointer = unpack 'L', $pointer;
+		sysseek $file, $block * 8192 + ($pointer & 0x7fff) + ($pointer >> 17) - 40, 0;
+		syswrite $file, "\xff" x 40;
+		close $file;
+	}
+	$node->append_conf('postgresql.conf', 'ignore_checksum_failure = on');
+	$node->start;
+	return;
+}
+
+apply('squeezed');
+sql(q{SELECT prism.pause('squeezed')});
+wait_for_value($node, q{SELECT state FROM prism.sinks WHERE topic = 'squeezed'}, 'paused');
+sql(q{SELECT count(prism.publish('squeezed', '{"n": "as others"}'::jsonb)) FROM generate_series(1, 100);
+	SELECT prism.publish('squeezed', repeat('large', 200000));
+	SELECT count(prism.create_group('squeezed', 'g' || i)) FROM generate_series(1, 45) i});
+sql(q{DO $$ BEGIN FOR i IN 1 .. 45 LOOP PERFORM prism.ack(m) FROM prism.consume('squeezed', 'g' || i, 10) m; END LOOP; END $$});
+my $spoilt_record = find_row('prism_log.topic_' . sql(q{SELECT topic_id FROM prism.topic WHERE name = '__prism_progress'}) . '_0', 'messages > 1');
+find_row(segment('squeezed'), 'messages > 1');
+find_row(segment('squeezed'), 'messages = 1');
+spoil_rows();
+like(error_of(q{SELECT "position" FROM prism.groups WHERE topic = 'good'}), qr/WARNING:  XX001: message $spoilt_record of topic "__prism_progress" is damaged\nDETAIL:  .*cannot be decompressed/,
+	'who reads the progress log is told');
+is(sql(q{SELECT count(*) FROM prism.consume('good', 'squeezed', 1)}), 1, 'and other groups go on');
+views_answer('with damaged compressed records');
+like(error_of(q{SELECT * FROM prism.consume('squeezed', 'g1')}), qr/XX001: message \d+ of topic "squeezed" is damaged\nDETAIL:  .*cannot be decompressed/, 'who reads the damaged batch is told its position');
+sql(q{SELECT prism.resume('squeezed')});
+my $stopped = q{SELECT substring(error FROM 'message (\d+) is damaged: prism.skip') FROM prism.sinks WHERE topic = 'squeezed' AND state = 'stopped'};
+wait_for_value($node, "$stopped", '0');
+sql(q{SELECT prism.skip('squeezed', to_position => 100), prism.resume('squeezed')});
+wait_for_value($node, "$stopped", '100');
+pass('its sink stops there, and behind it at a large message that cannot be decompressed');
+sql(q{SELECT prism.skip('squeezed', to_position => 101), prism.resume('squeezed')});
+wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'squeezed'});
+sql(q{SELECT prism.drop_namespace('squeezed', force => true)});
+
+# ---------- the installation ----------
+
+# A forwarder takes note of a promotion (there has been one, as the history says); prism.rebase() is quicker.
+append_to_file($node->data_dir . '/pg_wal/00000001.history', "0\t0/0\tno recovery target specified\n");
+my $edit = $node->background_psql('postgres');
+$edit->query_safe('BEGIN; UPDATE prism.installation SET timeline = 0');
+my $rebase = $node->background_psql('postgres');
+$rebase->query_until(qr/asked/, "\\echo asked\nBEGIN; LOCK TABLE prism.installation IN SHARE ROW EXCLUSIVE MODE;\n");
+my $waits = q{SELECT count(*) > 0 FROM pg_locks WHERE relation = 'prism.installation'::regclass AND NOT granted};
+wait_for_value($node, $waits);
+$edit->query_safe('COMMIT');
+$edit->quit;
+$rebase->query_safe('SELECT 1');
+sql(q{SELECT pg_terminate_backend(pid) FROM prism.workers WHERE kind = 'forwarder'});
+wait_for_value($node, $waits);
+$rebase->query_safe('SELECT prism.rebase()');
+my $rebased = $rebase->query_safe('SELECT installation_id FROM prism.installation');
+$rebase->query_safe('COMMIT');
+$rebase->quit;
+sql(q{SELECT prism.publish('good', 'after the rebase')});
+wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'good'});
+is(sql('SELECT installation_id FROM prism.installation'), $rebased, 'a promotion that is noted does not undo a rebase');
+
 # ---------- anything, anywhere ----------
 
 my $seed = $ENV{PRISM_SEED} // int rand 1_000_000;
