@@ -88,6 +88,8 @@ SELECT pg_temp.refused('{name: a, backend: kafak}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, queue: kafka}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, partitions: ten}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, partitions: 0}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, partitions: 100001}}');
+SELECT pg_temp.refused('{name: a, backend: {type: kafka, replication: 20000}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: "k:9092"}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: []}}');
 SELECT pg_temp.refused('{name: a, backend: {type: kafka, brokers: [{host: k}]}}');

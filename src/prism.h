@@ -19,6 +19,9 @@
 
 /* Kafka's own limit for the name of a topic; ours as well. */
 #define PRISM_TOPIC_NAME_MAX 249
+/* What librdkafka takes when it makes a topic; it gives no object for more. */
+#define PRISM_PARTITIONS_MAX 100000
+#define PRISM_REPLICATION_MAX 10000
 #define PRISM_KEY_BYTES_MAX 65536
 #define PRISM_HEADERS_BYTES_MAX (1024 * 1024)
 /*

@@ -17,8 +17,11 @@
 #define LEADER_WAIT_MS 50
 #define UNSTABLE_WAIT_MS 20
 
-/* Sends one request; its answer comes to the queue. */
-typedef void (*AdminRequest) (KafkaClient *client, const KafkaJob *job,
+/*
+ * Sends one request; its answer comes to the queue.  False: librdkafka refuses
+ * what it is asked for, and gives NULL instead of an object; the job says why.
+ */
+typedef bool (*AdminRequest) (KafkaClient *client, KafkaJob *job,
 							  const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
 
 static void
@@ -37,17 +40,21 @@ ask(KafkaClient *client, KafkaJob *job, rd_kafka_admin_op_t operation, AdminRequ
 {
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client->rk, operation);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
-	rd_kafka_event_t *event;
+	rd_kafka_event_t *event = NULL;
 	char		text[PRISM_ERROR_BYTES];
+	bool		asked;
 
 	rd_kafka_AdminOptions_set_request_timeout(options, KAFKA_CALL_MS, text, sizeof(text));
-	request(client, job, options, queue);
+	asked = request(client, job, options, queue);
 	/* librdkafka answers at the timeout at the latest. */
-	event = rd_kafka_queue_poll(queue, KAFKA_CALL_MS * 2);
+	if (asked)
+		event = rd_kafka_queue_poll(queue, KAFKA_CALL_MS * 2);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_queue_destroy(queue);
 
-	if (event == NULL)
+	if (!asked)
+		Assert(job->outcome != PRISM_OK);
+	else if (event == NULL)
 		kafka_job_error(job, PRISM_RETRY, RD_KAFKA_RESP_ERR__TIMED_OUT, "the broker did not answer");
 	else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
@@ -123,18 +130,28 @@ look_up_topic(KafkaClient *client, KafkaJob *job, bool *absent)
 	explain_rights(job, "Describe, Write and Create", "topic", job->topic);
 }
 
-static void
-request_create(KafkaClient *client, const KafkaJob *job,
+static bool
+refused(KafkaJob *job, const char *what, const char *name, const char *why)
+{
+	kafka_job_error(job, PRISM_STOP, RD_KAFKA_RESP_ERR__INVALID_ARG, "%s \"%s\" is refused by librdkafka: %s", what, name, why);
+	return false;
+}
+
+static bool
+request_create(KafkaClient *client, KafkaJob *job,
 			   const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-	char		text[PRISM_ERROR_BYTES];
+	char		text[PRISM_ERROR_BYTES] = "";
 	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(job->topic,
 													   job->partitions > 0 ? job->partitions : -1,
 													   job->replication > 0 ? job->replication : -1,
 													   text, sizeof(text));
 
+	if (topic == NULL)
+		return refused(job, "to create topic", job->topic, text);
 	rd_kafka_CreateTopics(client->rk, &topic, 1, options, queue);
 	rd_kafka_NewTopic_destroy(topic);
+	return true;
 }
 
 static void
@@ -159,14 +176,17 @@ create_topic(KafkaClient *client, KafkaJob *job)
 	explain_rights(job, "Create", "topic", job->topic);
 }
 
-static void
-request_limits(KafkaClient *client, const KafkaJob *job,
+static bool
+request_limits(KafkaClient *client, KafkaJob *job,
 			   const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
 	rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, job->topic);
 
+	if (resource == NULL)
+		return refused(job, "topic name", job->topic, "it has no settings");
 	rd_kafka_DescribeConfigs(client->rk, &resource, 1, options, queue);
 	rd_kafka_ConfigResource_destroy(resource);
+	return true;
 }
 
 /*
@@ -224,8 +244,8 @@ kafka_job_prepare(KafkaClient *client, KafkaJob *job)
 		read_limits(client, job);
 }
 
-static void
-request_position(KafkaClient *client, const KafkaJob *job,
+static bool
+request_position(KafkaClient *client, KafkaJob *job,
 				 const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
 	rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
@@ -241,6 +261,7 @@ request_position(KafkaClient *client, const KafkaJob *job,
 	rd_kafka_ListConsumerGroupOffsets(client->rk, &request, 1, options, queue);
 	rd_kafka_ListConsumerGroupOffsets_destroy(request);
 	rd_kafka_topic_partition_list_destroy(partitions);
+	return true;
 }
 
 /* The answer's only partition, or NULL and the job says why. */
@@ -340,8 +361,8 @@ kafka_job_position_read(KafkaClient *client, KafkaJob *job)
 	explain_rights(job, "Read", "group", job->group);
 }
 
-static void
-request_position_write(KafkaClient *client, const KafkaJob *job,
+static bool
+request_position_write(KafkaClient *client, KafkaJob *job,
 					   const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
 	rd_kafka_topic_partition_list_t *partitions = rd_kafka_topic_partition_list_new(1);
@@ -355,6 +376,7 @@ request_position_write(KafkaClient *client, const KafkaJob *job,
 	rd_kafka_AlterConsumerGroupOffsets(client->rk, &request, 1, options, queue);
 	rd_kafka_AlterConsumerGroupOffsets_destroy(request);
 	rd_kafka_topic_partition_list_destroy(partitions);
+	return true;
 }
 
 void

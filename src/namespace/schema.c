@@ -59,8 +59,8 @@ static const PrismKey keys[] = {
 	KEY("backend", "brokers", TEXT_LIST),
 	KEY("backend", "topic", TEXT),
 	KEY("backend", "topic_prefix", TEXT),
-	RANGE("backend", "partitions", INTEGER, 1, 100000),
-	RANGE("backend", "replication", INTEGER, 1, PG_INT16_MAX),
+	RANGE("backend", "partitions", INTEGER, 1, PRISM_PARTITIONS_MAX),
+	RANGE("backend", "replication", INTEGER, 1, PRISM_REPLICATION_MAX),
 	LATER("backend", "database", "cache"),
 
 	KEY_OF("needs", "consistency", WORD, "consistency"),

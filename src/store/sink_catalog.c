@@ -86,7 +86,7 @@ row_number(HeapTuple row, int column)
 
 /* An option, which is text: one that is wrong damages its sink, and no other. */
 static int
-row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_null)
+row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_null, int max)
 {
 	char	   *value = row_text(row, column);
 	char	   *end;
@@ -96,7 +96,7 @@ row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_
 		return if_null;
 	errno = 0;
 	number = strtol(value, &end, 10);
-	if (errno == 0 && end != value && *end == '\0' && number >= 0 && number <= PG_INT32_MAX)
+	if (errno == 0 && end != value && *end == '\0' && number >= 0 && number <= max)
 		return (int) number;
 	sink->damage = psprintf("its \"%s\" is \"%.*s\"", name, pg_mbcliplen(value, strlen(value), 32), value);
 	return if_null;
@@ -124,9 +124,9 @@ make_sink(HeapTuple row)
 	sink->target_name = row_text(row, SINK_TARGET);
 	sink->paused = row_flag(row, SINK_PAUSED);
 	sink->exactly_once = row_flag(row, SINK_EXACTLY_ONCE);
-	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT), BATCH_MESSAGES_MAX));
-	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0);
-	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0);
+	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT, PG_INT32_MAX), BATCH_MESSAGES_MAX));
+	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0, PRISM_PARTITIONS_MAX);
+	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0, PRISM_REPLICATION_MAX);
 	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
 	sink->failures = row_text(row, SINK_FAILURES);
 	sink->server_oid = (Oid) row_number(row, SINK_SERVER_OID);

@@ -91,6 +91,7 @@ holds('too_large', 'a record that is too large is refused alone, or its batch an
 holds('small_topic', 'batches fit a topic with a small limit');
 holds('purging', 'what is purged gets a receipt');
 holds('refused_options', 'options that are not allowed never reach librdkafka, nor do values reach a message');
+holds('refused_numbers', 'a topic with numbers that librdkafka takes for none is refused, and nothing crashes');
 
 # Transactions
 holds('transactions', 'transactions carry the position; aborted ones leave nothing');

@@ -152,6 +152,17 @@ is(sql(q{SELECT "position", attempt FROM prism.consume('worn', 'g')}), '1|1', 'b
 is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'worn.dlq'}), 0, 'nor was it given up');
 sql(q{SELECT prism.drop_namespace('worn', true)});
 
+# ---------- numbers of a sink that no back end takes ----------
+
+for my $number ('{"partitions": 2000000000}', '{"replication": 20000}')
+{
+	damage('prism.sink', "config = config || '$number'", q{topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'shapes')});
+	wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'its "(partitions|replication)" is "20+"' FROM prism.sinks WHERE topic = 'shapes'});
+	pass("a sink stops: $number");
+	damage('prism.sink', q{config = config - 'partitions' - 'replication'}, 'true');
+	wait_for_value($node, q{SELECT bool_and(state = 'running') FROM prism.sinks});
+}
+
 # ---------- the progress log ----------
 
 sub progress_record

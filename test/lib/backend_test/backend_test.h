@@ -117,6 +117,7 @@ extern void small_topic(StringInfo report);
 extern void purging(StringInfo report);
 extern void broker_away(StringInfo report);
 extern void refused_options(StringInfo report);
+extern void refused_numbers(StringInfo report);
 extern void latency(StringInfo report);
 extern void rate_idempotent(StringInfo report);
 extern void rate_transactional(StringInfo report);

@@ -34,6 +34,7 @@ static const NamedScenario scenarios[] = {
 	{"purging", purging},
 	{"broker_away", broker_away},
 	{"refused_options", refused_options},
+	{"refused_numbers", refused_numbers},
 	{"late_commit", late_commit},
 	{"late_commit_bare", late_commit_bare},
 	{"swallowed", swallowed},

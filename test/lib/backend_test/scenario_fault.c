@@ -87,6 +87,18 @@ refused_options(StringInfo report)
 	}
 }
 
+/* librdkafka gives no object for such a topic; the numbers may come from an edited row. */
+void
+refused_numbers(StringInfo report)
+{
+	Subject    *subject = open_kafka(NULL);
+
+	expect_outcome(subject, "prepare", subject_prepare(subject, new_name("numbers"), 2000000000), PRISM_STOP);
+	expect(strstr(subject->conn->error, "partitions") != NULL, "the reason is told, got: %s", subject->conn->error);
+	appendStringInfo(report, "%s", subject->conn->error);
+	subject_close(subject);
+}
+
 /* Begin, send the numbers, take their receipts. */
 static void
 fill_transaction(Subject *subject, int64 from, int64 to, Tally *tally)
