@@ -38,6 +38,8 @@
 #define REPAIR_MS 60000
 /* Topics looked at in one transaction, each locked against being dropped: with more, who drops several meets a deadlock. */
 #define TOPICS_A_LOOK 1
+/* What a restore has made, adopted in one transaction. */
+#define STRAYS_A_TURN 100
 /* Segments kept ready behind the current one. */
 #define SEGMENTS_AHEAD 1
 /* Segments made for one topic in a turn, should a transaction want many. */
@@ -74,6 +76,7 @@ typedef struct Round
 	Phase		resume;			/* housekeeping that was interrupted, by a failure or for publishers; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
+	Oid			stray;			/* of PHASE_RESTORED: likewise */
 	PrismInstant retention_at;	/* when the progress log and retention were looked at */
 } Round;
 
@@ -83,12 +86,13 @@ typedef struct Round
  */
 static const char strays_query[] =
 "SELECT c.oid FROM pg_catalog.pg_class c"
-" WHERE (c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S', 'v', 'f')"
+" WHERE c.oid OPERATOR(pg_catalog.>) $1 AND (c.relnamespace OPERATOR(pg_catalog.=) 'prism_log'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S', 'v', 'f')"
 " OR c.relnamespace OPERATOR(pg_catalog.=) 'prism'::pg_catalog.regnamespace AND c.relkind OPERATOR(pg_catalog.=) 'v')"
 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
 " WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid"
 " AND d.objsubid OPERATOR(pg_catalog.=) 0"
-" AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype IN ('a', 'e'))";
+" AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype IN ('a', 'e'))"
+" ORDER BY 1";
 
 static bool maintain(void *arg);
 static void take_turn(void *arg);
@@ -101,7 +105,7 @@ static void pass_over(Round *round);
 static void serve_publishers(Round *round, Phase resume);
 static void end_round(Round *round);
 static Phase first_housekeeping(Round *round);
-static void adopt_strays(void);
+static bool adopt_strays(Oid *last);
 static bool enforce_retention(Round *round);
 static void trim_progress(void);
 static bool drop_left(void);
@@ -192,7 +196,8 @@ take_turn(void *arg)
 			break;
 		case PHASE_RESTORED:
 			round->phase = PHASE_END;
-			adopt_strays();
+			if (adopt_strays(&round->stray))
+				serve_publishers(round, PHASE_RESTORED);	/* there may be more */
 			break;
 		case PHASE_END:
 			break;
@@ -440,18 +445,31 @@ tidy_delayed(void)
 
 /* ---------- after a restore ---------- */
 
-/* What is locked exclusively is being made or dropped: next time. */
-static void
-adopt_strays(void)
+/*
+ * Some of them a transaction, as each is locked to its end.  What is locked
+ * exclusively is being made or dropped: next time.  False: all have been looked
+ * at, and the next round begins with the first.
+ */
+static bool
+adopt_strays(Oid *last)
 {
+	Oid			type = OIDOID;
+	Datum		after = ObjectIdGetDatum(*last);
 	SPITupleTable *rows;
-	uint64		count;
+	int			count;
 
 	prism_worker_begin("looking for what a restore has made");
-	prism_query_read(strays_query, 0, NULL, NULL, 0);
+	prism_query_read(strays_query, 1, &type, &after, STRAYS_A_TURN);
 	rows = SPI_tuptable;
 	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
+	*last = InvalidOid;
+	if (count == STRAYS_A_TURN)
+	{
+		bool		isnull;
+
+		*last = DatumGetObjectId(SPI_getbinval(rows->vals[count - 1], rows->tupdesc, 1, &isnull));
+	}
+	for (int i = 0; i < count; i++)
 	{
 		bool		isnull;
 		Oid			relid = DatumGetObjectId(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
@@ -462,4 +480,5 @@ adopt_strays(void)
 			prism_own_restored(relid);
 	}
 	prism_worker_commit();
+	return OidIsValid(*last);
 }

@@ -98,5 +98,14 @@ sql('DROP EXTENSION prism', 'restored');
 is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'prism%')}, 'restored'), 0,
 	'so DROP EXTENSION takes them along');
 
+# However many there are: no transaction locks them all.
+my $small = prism_node('small', conf => "max_locks_per_transaction = 10\nmax_connections = 10\nmax_worker_processes = 8\nmax_wal_senders = 0\nwal_level = replica\nprism.max_topics = 8\nprism.enabled = off\n");
+$small->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1 .. 3000 LOOP EXECUTE format('CREATE TABLE prism_log.stray_%s (a int)', i); IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$});
+$small->append_conf('postgresql.conf', 'prism.enabled = on');
+$small->reload;
+wait_for_value($small, q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'prism_log'::regnamespace AND relkind = 'r'
+	AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'a')}, 0);
+is(log_count($small, 'out of shared memory'), 0, 'many of them are adopted without the locks of all');
+
 is(log_count($node, 'PANIC|TRAP|terminated by signal|prism maintainer ERROR'), 0, 'without an accident');
 done_testing();
