@@ -19,6 +19,9 @@ ALTER USER MAPPING FOR CURRENT_USER SERVER so_kafka OPTIONS (ADD colour 'red');
 
 -- The two spellings are one option.
 ALTER SERVER so_kafka OPTIONS (ADD "linger.ms" '5');
+-- Nor is the other name that librdkafka has for one another option.
+CREATE SERVER so_twice FOREIGN DATA WRAPPER prism_kafka OPTIONS (compression_codec 'lz4', compression_type 'none');
+CREATE SERVER so_twice FOREIGN DATA WRAPPER prism_kafka OPTIONS (sasl_mechanism 'PLAIN', sasl_mechanisms 'SCRAM-SHA-256');
 
 -- A secret is not taken where everybody can read it, and nothing else beside secrets.
 ALTER SERVER so_kafka OPTIONS (ADD sasl_password 'hidden');

@@ -31,6 +31,7 @@ typedef enum KafkaOptionKind
 typedef struct KafkaOption
 {
 	const char *name;			/* librdkafka's; SQL may write _ for . */
+	const char *same_as;		/* librdkafka's other name for it, which counts; NULL: this one does */
 	KafkaOptionKind kind;
 	int64		range_min;
 	int64		range_max;
@@ -53,7 +54,7 @@ static const KafkaOption kafka_option_table[] = {
 	{.name = "security.protocol",.kind = KAFKA_CHOICE,
 		.choices = "plaintext,ssl,sasl_plaintext,sasl_ssl",.superuser_choices = "sasl_plaintext"},
 	{.name = "sasl.mechanisms",.kind = KAFKA_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},
-	{.name = "sasl.mechanism",.kind = KAFKA_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},
+	{.name = "sasl.mechanism",.same_as = "sasl.mechanisms",.kind = KAFKA_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},
 	{.name = "sasl.username",.kind = KAFKA_TEXT,.flags = KAFKA_CREDENTIAL},
 	{.name = "sasl.password",.kind = KAFKA_TEXT,.flags = KAFKA_SECRET},
 	{.name = "ssl.ca.pem",.kind = KAFKA_PEM},
@@ -77,7 +78,7 @@ static const KafkaOption kafka_option_table[] = {
 	{.name = "queue.buffering.max.messages",.kind = KAFKA_INTEGER,.range_min = 100,.range_max = 100000},
 	{.name = "sticky.partitioning.linger.ms",.kind = KAFKA_INTEGER,.range_min = 0,.range_max = 1000},
 	{.name = "compression.type",.kind = KAFKA_CHOICE,.choices = "none,gzip,snappy,lz4,zstd"},
-	{.name = "compression.codec",.kind = KAFKA_CHOICE,.choices = "none,gzip,snappy,lz4,zstd"},
+	{.name = "compression.codec",.same_as = "compression.type",.kind = KAFKA_CHOICE,.choices = "none,gzip,snappy,lz4,zstd"},
 	{.name = "compression.level",.kind = KAFKA_INTEGER,.range_min = -1,.range_max = 12},
 
 	/* time */

@@ -347,10 +347,10 @@ check_option(OptionPlace place, const char *typed, const char *value, bool check
 	if (!fits_place(option, place))
 		refuse_place(option, place);
 	check_value(option, value, check_rights);
-	return option->name;
+	return option->same_as != NULL ? option->same_as : option->name;
 }
 
-/* Two spellings of one option would leave it open which one counts. */
+/* Two spellings or names of one option would leave it open which one counts. */
 static void
 refuse_repetition(List *seen, const char *name)
 {
@@ -361,7 +361,7 @@ refuse_repetition(List *seen, const char *name)
 			ereport(ERROR,
 					errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					errmsg("option \"%s\" is given twice", sql_name(name)),
-					errdetail("Underscores and dots in its name mean the same."));
+					errdetail("Underscores and dots in its name mean the same, and some options have two names."));
 }
 
 Datum
