@@ -43,12 +43,16 @@ prism_route_metadata(const PrismRoute *route, const char *last_id, char *buffer)
 	return buffer;
 }
 
+/*
+ * Anybody who may write to the group can have put it there, and what it says is
+ * shown and logged: only what prism writes itself is taken.
+ */
 bool
 prism_position_name_parse(const char *metadata, PrismPositionName *name)
 {
 	long long	generation;
 
-	if (sscanf(metadata, "prism timeline=%u generation=%lld incarnation=%16s last=%36s",
+	if (sscanf(metadata, "prism timeline=%u generation=%lld incarnation=%16[0-9a-f] last=%36[0-9a-f-]",
 			   &name->timeline, &generation, name->incarnation, name->last_id) != 4)
 		return false;
 	name->generation = generation;
