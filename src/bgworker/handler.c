@@ -53,6 +53,7 @@ typedef struct Handler
 	PrismBackoff backoff;
 	PrismReportLimit report;
 	int			faults;			/* passing ones that a single message met, in a row */
+	bool		hurried;		/* it tries before its back-off is over: a fault tells nothing new */
 	int64		singly_until;	/* a batch up to here failed: its messages come alone; 0: none did */
 	PrismInstant due;			/* look for messages then; PRISM_NEVER: when woken */
 } Handler;
@@ -126,8 +127,10 @@ wake_handlers(void)
 	for (int i = 0; i < worker.count; i++)
 	{
 		worker.handlers[i].due = 0;
-		if (nudged)
-			worker.handlers[i].backoff.retry_at = 0;
+		if (!nudged || worker.handlers[i].backoff.retry_at == 0)
+			continue;
+		worker.handlers[i].hurried |= prism_backoff_remaining_ms(&worker.handlers[i].backoff) > 0;
+		worker.handlers[i].backoff.retry_at = 0;
 	}
 }
 
@@ -364,7 +367,12 @@ static void
 call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *batch, const ErrorData *error)
 {
 	bool		single = batch->count == 1;
-	bool		passing = prism_handler_passes(error->sqlerrcode) && !(single && ++handler->faults >= PASSING_FAULTS_MAX);
+	bool		passing = prism_handler_passes(error->sqlerrcode);
+
+	/* once a back-off: any user can make workers try at once, and must not use up a message's attempts with that */
+	if (passing && single && !handler->hurried)
+		passing = ++handler->faults < PASSING_FAULTS_MAX;
+	handler->hurried = false;
 
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
 	report_failure(handler, error, single ? "a single message" : "a batch, whose messages are tried one by one");

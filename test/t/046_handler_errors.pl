@@ -203,4 +203,21 @@ $locker->quit;
 wait_for_handler('locked', 'lag_messages = 0');
 is(effects('locked'), 'one1 two1', 'a locked segment costs no attempt');
 is(sql(q{SELECT failures_total FROM prism.handlers WHERE consumer_group = 'locked'}), 0, 'nor is it a failure');
+
+# Whoever makes a function has handlers try at once; that uses up no attempts of a message that waits for a fault to pass.
+sql('CREATE TABLE opened (); GRANT SELECT ON opened TO app');
+handler('hurried', qq{BEGIN
+	IF NOT EXISTS (SELECT FROM opened) THEN RAISE EXCEPTION 'not yet' USING ERRCODE = 'lock_not_available'; END IF;
+	INSERT INTO effect (consumer_group, word) SELECT m.consumer_group, $payload || m.attempt FROM unnest(messages) AS m;
+END}, ', max_attempts => 1', '');
+publish('a:one');
+for my $calls (1 .. 12)
+{
+	wait_for_handler('hurried', "failures_total >= $calls");
+	sql('CREATE FUNCTION pg_temp.anything() RETURNS void LANGUAGE sql AS $$ $$');
+}
+is(dead_letters('hurried'), '', 'twelve faults in a moment make no dead letter');
+sql('INSERT INTO opened DEFAULT VALUES; CREATE FUNCTION pg_temp.anything() RETURNS void LANGUAGE sql AS $$ $$');
+wait_for_handler('hurried', 'lag_messages = 0');
+is(effects('hurried'), 'one1', 'it is handled when the fault has passed');
 done_testing();
