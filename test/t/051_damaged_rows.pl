@@ -157,9 +157,11 @@ sql(q{SELECT prism.drop_namespace('worn', true)});
 for my $number ('{"partitions": 2000000000}', '{"replication": 20000}')
 {
 	damage('prism.sink', "config = config || '$number'", q{topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'shapes')});
+	sql(q{SELECT prism.resume('shapes')});
 	wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'its "(partitions|replication)" is "20+"' FROM prism.sinks WHERE topic = 'shapes'});
 	pass("a sink stops: $number");
 	damage('prism.sink', q{config = config - 'partitions' - 'replication'}, 'true');
+	sql(q{SELECT prism.resume('shapes')});
 	wait_for_value($node, q{SELECT bool_and(state = 'running') FROM prism.sinks});
 }
 
