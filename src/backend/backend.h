@@ -92,6 +92,8 @@ typedef struct PrismConn
 	const struct PrismBackend *backend;
 	MemoryContext mcxt;			/* resetting it closes the connection */
 	char		error[PRISM_ERROR_BYTES];	/* of the last outcome that was not PRISM_OK */
+	int64		queue_bytes;	/* bounds of what can be sent and without receipt at a time; 0: none is known */
+	int64		queue_messages;
 	bool		doubt;			/* results cannot be trusted from here on: close, open anew, fence */
 } PrismConn;
 

@@ -107,6 +107,8 @@ open_connection(const PrismServer *server, const char *transactional_id,
 		return NULL;
 	}
 	kafka->compresses = strcmp(setting(conf, "compression.type", text, sizeof(text)), "none") != 0;
+	kafka->conn.queue_bytes = strtoll(setting(conf, "queue.buffering.max.kbytes", text, sizeof(text)), NULL, 10) * 1024;
+	kafka->conn.queue_messages = strtoll(setting(conf, "queue.buffering.max.messages", text, sizeof(text)), NULL, 10);
 	kafka->batch_bytes = strtoll(setting(conf, "batch.size", text, sizeof(text)), NULL, 10);
 	kafka->client = kafka_client_new(conf, allowed, error);
 	if (kafka->client == NULL)

@@ -25,8 +25,8 @@ static const KafkaSetting defaults[] = {
 	{"client.id", "prism"},
 	{"linger.ms", "0"},
 	{"message.max.bytes", "16777216"},	/* the broker's limit decides; batches stay at batch.size */
-	{"queue.buffering.max.kbytes", "32768"},
-	{"queue.buffering.max.messages", "50000"},
+	{"queue.buffering.max.kbytes", "65536"},	/* one topic fills at most a third of it (stream.c) */
+	{"queue.buffering.max.messages", "100000"},
 	{"socket.timeout.ms", "30000"},
 	{"socket.keepalive.enable", "true"},
 	{"reconnect.backoff.max.ms", "5000"},

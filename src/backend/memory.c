@@ -224,6 +224,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 	}
 	memory->sent_max = memory->options[MEMORY_QUEUE_MESSAGES] > 0 ?
 		(int) Min(memory->options[MEMORY_QUEUE_MESSAGES], QUEUE_MESSAGES_MAX) : QUEUE_MESSAGES_DEFAULT;
+	memory->conn.queue_messages = memory->sent_max;
 	memory->sent = MemoryContextAllocHuge(mcxt, memory->sent_max * sizeof(MemorySent));
 	return &memory->conn;
 }

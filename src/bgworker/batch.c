@@ -5,7 +5,8 @@
  *
  * All routes that can take more are read in one short transaction.  A batch
  * is copied out of the log, so that no transaction is open while it is under
- * way; how much is held at a time is bounded by bytes.
+ * way; how much is held at a time is bounded by bytes, and each topic has its
+ * share of that.
  *
  * src/bgworker/batch.c
  *
@@ -54,8 +55,31 @@ has_more(const PrismRoute *route)
 		prism_counter_stable(route->counter, &flush_to) > route->seen_stable;
 }
 
+/* Nothing of it got through for a while: it is stuck, or waits for others. */
 bool
-prism_route_wants(const PrismRoute *route)
+prism_route_stalled(const PrismRoute *route, PrismInstant now)
+{
+	return route->window_batches > 0 && prism_has_passed(route->progress_at, now, PRISM_STALL_MS);
+}
+
+/* The bytes of a batch that the route may read now; 0: none. */
+static Size
+may_hold(const PrismRoute *route, PrismInstant now)
+{
+	const PrismForwarder *forwarder = route->lane->forwarder;
+	int			sharers = forwarder->moving_routes + (route->window_batches == 0);
+
+	if (prism_route_stalled(route, now))
+		return 0;
+	if (forwarder->moving_bytes < PRISM_HELD_BYTES)
+		return route->held_bytes < PRISM_HELD_BYTES / sharers ? PRISM_BATCH_BYTES : 0;
+	if (route->window_batches > 0)
+		return 0;
+	return Max(PRISM_SMALL_BATCH_BYTES, Min(PRISM_BATCH_BYTES, PRISM_HELD_BYTES / 4 / (forwarder->holding_routes + 1)));
+}
+
+static bool
+wants(const PrismRoute *route, PrismInstant now)
 {
 	const PrismLane *lane = route->lane;
 
@@ -65,7 +89,7 @@ prism_route_wants(const PrismRoute *route)
 		(route->blocked_at < 0 || route->window_batches == 0) &&
 		lane->forwarder->draining_since == 0 &&
 		route->window_batches < batches_max(route) &&
-		lane->forwarder->held_bytes < PRISM_HELD_BYTES &&
+		may_hold(route, now) > 0 &&
 		has_more(route) &&
 		prism_backoff_remaining_ms(&route->backoff) == 0;
 }
@@ -172,7 +196,7 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 			batch->end = message.offset;
 			break;
 		}
-		if (batch->count == messages_max || (!at_boundary && batch->bytes >= 2 * bytes_max))
+		if (batch->count == messages_max || (!at_boundary && batch->bytes >= 2 * PRISM_BATCH_BYTES))
 		{
 			batch->end = message.offset;
 			batch->split = true;
@@ -208,6 +232,7 @@ typedef struct RouteReading
 	PrismRoute *route;
 	PrismTopic *topic;
 	XLogRecPtr	flush_to;
+	Size		bytes_max;
 	char	   *damage;			/* what keeps it from being read; NULL: nothing does */
 	bool		found;
 } RouteReading;
@@ -223,7 +248,7 @@ read_route(void *arg)
 	PrismBatch *batch = forwarder->reading = new_batch(forwarder);
 	MemoryContext caller_cxt = MemoryContextSwitchTo(batch->mcxt);
 
-	fill_batch(batch, reader, route->sink.batch_messages, PRISM_BATCH_BYTES, &reading->damage);
+	fill_batch(batch, reader, route->sink.batch_messages, reading->bytes_max, &reading->damage);
 	MemoryContextSwitchTo(caller_cxt);
 	if (reading->damage != NULL)
 	{
@@ -249,15 +274,21 @@ read_route(void *arg)
 		return;
 	}
 	if (route->window_batches == 0)
+	{
 		route->progress_at = prism_instant();
+		forwarder->holding_routes++;
+		forwarder->moving_routes++;
+	}
 	if (batch->split)
 		prism_sink_count(route->slot, PRISM_SINK_SPLITS, 1);
+	batch->message_bytes = batch->bytes / batch->count;
 	batch->tag = route->next_tag;
 	route->next_tag += batch->count;
 	dlist_push_tail(&route->window, &batch->node);
 	route->window_batches++;
 	route->window_messages += batch->count;
-	forwarder->held_bytes += batch->bytes;
+	route->held_bytes += batch->bytes;
+	forwarder->moving_bytes += batch->bytes;
 	reading->found = true;
 }
 
@@ -295,9 +326,9 @@ end_backoff(PrismRoute *route)
 
 /* True: there is something new to send. */
 static bool
-try_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
+try_route(PrismRoute *route, PrismTopic *topic, Size bytes_max, XLogRecPtr *flush_to)
 {
-	RouteReading reading = {.route = route,.topic = topic,.flush_to = InvalidXLogRecPtr};
+	RouteReading reading = {.route = route,.topic = topic,.bytes_max = bytes_max,.flush_to = InvalidXLogRecPtr};
 	ErrorData  *error = prism_worker_try(read_route, &reading);
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
@@ -322,6 +353,60 @@ try_route(PrismRoute *route, PrismTopic *topic, XLogRecPtr *flush_to)
 	return reading.found;
 }
 
+/* Let go of the youngest batch: it is read again when it is its turn. */
+static void
+unread_batch(PrismRoute *route)
+{
+	PrismBatch *batch = dlist_tail_element(PrismBatch, node, &route->window);
+
+	Assert(dlist_has_prev(&route->window, &batch->node));
+	route->read_position = dlist_container(PrismBatch, node, dlist_prev_node(&route->window, &batch->node))->end;
+	route->blocked_at = -1;
+	prism_batch_drop(route, batch);
+}
+
+/* A route that does not get on keeps what it has sent, and its first batch. */
+static void
+shed(PrismRoute *route)
+{
+	while (route->window_batches > 1 && route->condemned == 0)
+	{
+		PrismBatch *batch = dlist_tail_element(PrismBatch, node, &route->window);
+
+		if (batch->next > 0 || batch->settled > 0 || batch == route->bisect.batch)
+			break;
+		unread_batch(route);
+	}
+}
+
+/* Who holds how much of what can be held? */
+static void
+take_stock(PrismForwarder *forwarder, PrismInstant now)
+{
+	Size		stalled_bytes = 0;
+
+	forwarder->holding_routes = forwarder->moving_routes = 0;
+	forwarder->moving_bytes = 0;
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->window_batches == 0)
+			continue;
+		forwarder->holding_routes++;
+		if (prism_route_stalled(route, now))
+		{
+			shed(route);
+			stalled_bytes += route->held_bytes;
+			continue;
+		}
+		forwarder->moving_routes++;
+		forwarder->moving_bytes += route->held_bytes;
+	}
+	if (stalled_bytes > PRISM_STALLED_BYTES)
+		forwarder->moving_bytes += stalled_bytes - PRISM_STALLED_BYTES;
+}
+
 /*
  * Read for all routes that can take more.  What is read leaves the server, so
  * its commits must be on disk first: with synchronous_commit off they may not be.
@@ -330,11 +415,13 @@ bool
 prism_routes_read(PrismForwarder *forwarder)
 {
 	XLogRecPtr	flush_to = InvalidXLogRecPtr;
+	PrismInstant now = prism_instant();
 	bool		wanted = false;
 	bool		found = false;
 
+	take_stock(forwarder, now);
 	for (int i = 0; i < forwarder->route_count && !wanted; i++)
-		wanted = prism_route_wants(&forwarder->routes[i]);
+		wanted = wants(&forwarder->routes[i], now);
 	if (!wanted)
 		return false;
 
@@ -345,7 +432,7 @@ prism_routes_read(PrismForwarder *forwarder)
 		PrismTopic *topic;
 		bool		busy;
 
-		if (!prism_route_wants(route))
+		if (!wants(route, now))
 			continue;
 		topic = prism_topic_try_id(route->sink.topic_id, &busy);
 		if (busy)
@@ -359,7 +446,7 @@ prism_routes_read(PrismForwarder *forwarder)
 			route->phase = ROUTE_PARKED;
 			continue;
 		}
-		found |= try_route(route, topic, &flush_to);
+		found |= try_route(route, topic, may_hold(route, now), &flush_to);
 	}
 	if (flush_to != InvalidXLogRecPtr)
 		XLogFlush(flush_to);
@@ -389,6 +476,16 @@ prism_batch_blame(PrismBatch *batch, int i, const char *reason)
 	batch->reasons[i] = batch->last_reason;
 }
 
+/* The connection has taken one of its messages. */
+void
+prism_batch_sent(PrismRoute *route, const PrismBatch *batch)
+{
+	route->outstanding++;
+	route->outstanding_bytes += batch->message_bytes;
+	route->lane->outstanding++;
+	route->lane->outstanding_bytes += batch->message_bytes;
+}
+
 /* One that was blamed becomes a dead letter, which is written later. */
 void
 prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i)
@@ -401,15 +498,13 @@ prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i)
 void
 prism_batch_drop(PrismRoute *route, PrismBatch *batch)
 {
-	PrismForwarder *forwarder = route->lane->forwarder;
-
 	if (route->bisect.batch == batch)
 		route->bisect.batch = NULL;
 	dlist_delete(&batch->node);
 	route->window_batches--;
 	route->window_messages -= batch->count;
-	Assert(forwarder->held_bytes >= batch->bytes);
-	forwarder->held_bytes -= batch->bytes;
+	Assert(route->held_bytes >= batch->bytes);
+	route->held_bytes -= batch->bytes;
 	MemoryContextDelete(batch->mcxt);
 }
 
@@ -419,6 +514,9 @@ prism_route_drop_batches(PrismRoute *route)
 	while (!dlist_is_empty(&route->window))
 		prism_batch_drop(route, dlist_container(PrismBatch, node,
 												dlist_head_node(&route->window)));
+	/* the receipts of what is dropped are counted no more */
 	route->outstanding = 0;
+	route->lane->outstanding_bytes -= Min(route->outstanding_bytes, route->lane->outstanding_bytes);
+	route->outstanding_bytes = 0;
 	route->condemned = 0;
 }

@@ -44,7 +44,10 @@ write_letter(void *arg)
 	prism_worker_commit();
 }
 
-/* False: somebody has the topic of the dead letters locked; other topics go on. */
+/*
+ * False: not now.  Somebody has the topic of the dead letters locked, or it
+ * cannot be written; either is this topic's trouble, and others go on.
+ */
 static bool
 bury(PrismRoute *route, PrismBatch *batch, int i)
 {
@@ -54,9 +57,10 @@ bury(PrismRoute *route, PrismBatch *batch, int i)
 
 	if (error != NULL)
 	{
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		prism_route_await_lock(route, error->message);
+		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			prism_route_await_lock(route, error->message);
+		else
+			prism_route_trouble(route, psprintf("a dead letter cannot be written: %s", error->message));
 		return false;
 	}
 	prism_route_remember_dead(route, message->offset);
@@ -78,7 +82,7 @@ prism_batches_bury(PrismRoute *route)
 
 	if (route->condemned == 0)
 		return true;
-	if (prism_backoff_remaining_ms(&route->backoff) > 0)
+	if (prism_backoff_remaining_ms(&route->backoff) > 0 || prism_backoff_remaining_ms(&route->trouble) > 0)
 		return false;
 	dlist_foreach(iter, &route->window)
 	{

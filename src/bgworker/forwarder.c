@@ -117,10 +117,11 @@ make_fingerprint(PrismForwarder *forwarder, List *sinks)
 	{
 		const PrismSink *sink = lfirst(cell);
 
-		appendStringInfo(&text, "%d %d %s %s %s %d %d %d %d " INT64_FORMAT "\n",
+		appendStringInfo(&text, "%d %d %s %s %s %d %d %d %d " INT64_FORMAT " %s\n",
 						 sink->sink_id, sink->topic_id, sink->topic_name, sink->backend,
 						 sink->target_name, sink->exactly_once, sink->batch_messages,
-						 sink->partitions, sink->replication, sink->message_bytes_max);
+						 sink->partitions, sink->replication, sink->message_bytes_max,
+						 sink->damage != NULL ? sink->damage : "");
 	}
 	return text.data;
 }
@@ -217,7 +218,6 @@ load(PrismForwarder *forwarder)
 
 	forwarder->loaded = false;
 	forwarder->draining_since = 0;
-	forwarder->held_bytes = 0;
 	forwarder->reading = NULL;
 	forwarder->route_count = 0;
 	init_lanes(forwarder);
@@ -351,11 +351,14 @@ mind_idle_routes(PrismForwarder *forwarder)
 static bool
 is_drained(const PrismForwarder *forwarder)
 {
+	PrismInstant now = prism_instant();
+
 	for (int i = 0; i < forwarder->route_count; i++)
 	{
 		const PrismRoute *route = &forwarder->routes[i];
 
-		if (route->window_batches > 0 || route->moved_at != 0)
+		/* who is stuck brings nothing to its end: what it holds is read again, and the others need not stand still for that */
+		if (route->moved_at != 0 || (route->window_batches > 0 && !prism_route_stalled(route, now)))
 			return false;
 	}
 	return true;

@@ -46,9 +46,17 @@
 #define PRISM_STREAM_LANE PRISM_TRANSACT_LANES
 #define PRISM_LANES (PRISM_TRANSACT_LANES + 1)
 
-/* Bounds of what a forwarder holds in memory, messages being read or under way. */
-#define PRISM_BATCH_BYTES (4 * 1024 * 1024)
-#define PRISM_HELD_BYTES (24 * 1024 * 1024)
+/*
+ * Bounds of what a forwarder holds in memory, messages being read or under way;
+ * once more as much for topics that do not get on, which the others shall not
+ * suffer from.  When that is used up as well, who holds nothing still gets a
+ * small batch, a part of its share: so nobody stands still because of others,
+ * and what all hold grows with the logarithm of how many are stuck.
+ */
+#define PRISM_BATCH_BYTES ((Size) 4 * 1024 * 1024)
+#define PRISM_HELD_BYTES ((Size) 24 * 1024 * 1024)
+#define PRISM_STALLED_BYTES ((Size) 24 * 1024 * 1024)
+#define PRISM_SMALL_BATCH_BYTES ((Size) 64 * 1024)
 /* Batches of a route under way: at least once; exactly once (one, and the next one read ahead). */
 #define PRISM_STREAM_BATCHES 16
 #define PRISM_STREAM_BATCHES_FULL 3
@@ -61,6 +69,13 @@
 #define PRISM_STALL_MS 2000
 /* How long what is under way may take to come back before the connection is closed. */
 #define PRISM_DRAIN_MS 10000
+/*
+ * How long a transaction waits for its next receipt before it makes room for the
+ * lane's other topics, and how often that doubles while its topic has no success:
+ * on a slow line one receipt may take that long.
+ */
+#define PRISM_ROUND_MS 10000L
+#define PRISM_ROUND_DOUBLINGS 2
 /* The other side forgets positions of idle topics after some days: write them again. */
 #define PRISM_CLAIM_AGAIN_MS (24 * 60 * 60 * INT64CONST(1000))
 /* Wrong settings may be mended at the other side without anybody telling us. */
@@ -102,6 +117,7 @@ typedef struct PrismBatch
 	int			next;			/* the first one not given to the connection in this round */
 	int			settled;		/* FATE_OUT or FATE_DEAD */
 	Size		bytes;
+	Size		message_bytes;	/* of one message, on average */
 	bool		split;			/* a transaction larger than a batch was cut at its end */
 	uint64		tag;			/* of the first message */
 	PrismMessage *messages;
@@ -158,6 +174,7 @@ typedef struct PrismRoute
 	bool		paused;
 	bool		rests;			/* ... and nothing is under way any more */
 	PrismBackoff backoff;		/* while it is made or starts, or its topic cannot be read now */
+	PrismBackoff trouble;		/* what it carries does not go through: outlasts a new start, and ends when the position moves */
 	PrismInstant parked_until;	/* 0: until something changes */
 	bool		broken;			/* could not be made: only loading anew makes it whole, ... */
 	bool		unmade;			/* ... or, as what was in the way may have passed, making it again at parked_until */
@@ -177,8 +194,10 @@ typedef struct PrismRoute
 	dlist_head	window;			/* PrismBatch, oldest first */
 	int			window_batches;
 	int			window_messages;
+	Size		held_bytes;		/* of the window */
 	uint64		next_tag;
 	int			outstanding;	/* sent, no receipt yet */
+	Size		outstanding_bytes;
 	int			condemned;		/* FATE_CONDEMNED */
 	bool		stopped;		/* a receipt says that no message can go there, ... */
 	char		stop_error[PRISM_ERROR_BYTES];	/* ... and why */
@@ -210,6 +229,7 @@ typedef struct PrismRound
 	PrismBatch *batch;
 	PrismRange	range;
 	bool		probe;			/* is never committed */
+	PrismInstant receipt_at;	/* of the last receipt, or when it began */
 } PrismRound;
 
 typedef struct PrismLane
@@ -225,7 +245,9 @@ typedef struct PrismLane
 	int64		generation;		/* of our name in the metadata of positions */
 	int			turn;			/* the route that comes next */
 	int			outstanding;
+	Size		outstanding_bytes;
 	PrismInstant recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
+	bool		reopens;		/* the connection itself wants another one: no fault */
 	bool		rejected;		/* a receipt says so since that was asked last */
 	bool		retry;			/* likewise */
 	PrismRound	round;
@@ -256,7 +278,10 @@ typedef struct PrismForwarder
 	int			route_count;
 	PrismRoute *routes;
 	PrismLane	lanes[PRISM_LANES];
-	Size		held_bytes;		/* of all batches */
+	/* what was found before reading, and is kept up while reading: */
+	int			holding_routes;
+	int			moving_routes;	/* of them, those that are not stalled */
+	Size		moving_bytes;	/* what they hold, and what the stalled ones hold too much */
 } PrismForwarder;
 
 /* forwarder.c */
@@ -312,6 +337,8 @@ extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char
 extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
 extern void prism_route_await_lock(PrismRoute *route, const char *why);
 extern void prism_route_back_off(PrismRoute *route, const char *error);
+extern void prism_route_trouble(PrismRoute *route, const char *error);
+extern void prism_route_show_waiting(PrismRoute *route, const char *error);
 extern void prism_route_pause(PrismRoute *route, bool paused);
 extern void prism_route_rest(PrismRoute *route);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
@@ -322,10 +349,11 @@ extern bool prism_route_record_due(const PrismRoute *route, PrismInstant now);
 extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
 
 /* batch.c */
-extern bool prism_route_wants(const PrismRoute *route);
+extern bool prism_route_stalled(const PrismRoute *route, PrismInstant now);
 extern bool prism_routes_read(PrismForwarder *forwarder);
 extern void prism_batch_drop(PrismRoute *route, PrismBatch *batch);
 extern void prism_route_drop_batches(PrismRoute *route);
+extern void prism_batch_sent(PrismRoute *route, const PrismBatch *batch);
 extern void prism_batch_settle(PrismBatch *batch, int i, PrismFate fate);
 extern void prism_batch_blame(PrismBatch *batch, int i, const char *reason);
 extern void prism_batch_condemn(PrismRoute *route, PrismBatch *batch, int i);

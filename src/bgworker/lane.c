@@ -125,7 +125,9 @@ prism_lane_close(PrismLane *lane)
 	lane->conn = NULL;
 	lane->phase = LANE_CLOSED;
 	lane->outstanding = 0;
+	lane->outstanding_bytes = 0;
 	lane->recovering_since = 0;
+	lane->reopens = false;
 	lane->rejected = false;
 	lane->retry = false;
 	lane->round.phase = ROUND_NONE;
@@ -179,7 +181,7 @@ prism_lane_recover(PrismLane *lane)
 static bool
 finish_recovery(PrismLane *lane)
 {
-	bool		explained = lane->rejected;
+	bool		explained = lane->rejected || lane->reopens;
 
 	if (lane->outstanding > 0 &&
 		!prism_has_passed(lane->recovering_since, prism_instant(), PRISM_DRAIN_MS))
@@ -227,6 +229,8 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 		i = (int) (sequence - batch->tag);
 		Assert(batch->fates[i] == FATE_SENT);
 		route->outstanding--;
+		route->outstanding_bytes -= batch->message_bytes;
+		lane->outstanding_bytes -= batch->message_bytes;
 		if (receipt->outcome == PRISM_OK)
 			prism_batch_settle(batch, i, FATE_OUT);
 		else if (receipt->outcome == PRISM_REJECT)
@@ -267,6 +271,8 @@ prism_lane_collect(PrismLane *lane)
 			take_receipt(lane, &receipts[i]);
 		some |= count > 0;
 	} while (count == PRISM_RECEIPTS_MAX);
+	if (some)
+		lane->round.receipt_at = prism_instant();
 	return some;
 }
 
@@ -283,8 +289,11 @@ fence_turn(PrismLane *lane)
 		return true;
 	}
 	if (outcome == PRISM_AGAIN)
-		tell_routes(lane, PRISM_SINK_WAITING, 0,
-					lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+	{
+		for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+			if (route->phase != ROUTE_PARKED && !route->paused)
+				prism_route_show_waiting(route, lane->conn->error);
+	}
 	else if (outcome == PRISM_RETRY && !lane->conn->doubt &&
 			 !prism_has_passed(lane->opened_at, prism_instant(), PRISM_BACKOFF_MAX_MS))
 	{
@@ -427,6 +436,8 @@ prism_lane_timeout_ms(const PrismLane *lane)
 
 		if (route->phase != ROUTE_PARKED && !route->rests)
 			wish = prism_backoff_remaining_ms(&route->backoff);
+		if (wish == 0 && route->phase == ROUTE_READY)
+			wish = prism_backoff_remaining_ms(&route->trouble);
 		if (wish == 0 && route->phase == ROUTE_READY)
 			wish = -1;
 		else if (wish == 0)

@@ -64,6 +64,7 @@ prism_route_mend(PrismRoute *route)
 	prism_route_read_progress(route);
 	prism_route_restart(route);
 	prism_backoff_reset(&route->backoff);
+	prism_backoff_reset(&route->trouble);
 	prism_backoff_reset(&route->lane->backoff);
 	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, NULL);
 }
@@ -168,6 +169,7 @@ prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 	prism_sink_count(route->slot, PRISM_SINK_BYTES, (int64) bytes);
 	if (!route->paused)
 		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
+	prism_backoff_reset(&route->trouble);
 	prism_backoff_reset(&route->lane->backoff);
 	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
 }
@@ -289,6 +291,25 @@ prism_route_back_off(PrismRoute *route, const char *error)
 {
 	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF, prism_backoff_fail(&route->backoff), error);
 	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
+}
+
+/*
+ * What it carries does not go through, though it starts well: a transaction, a
+ * dead letter.  Others go on, and it waits longer each time.
+ */
+void
+prism_route_trouble(PrismRoute *route, const char *error)
+{
+	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF, prism_backoff_fail(&route->trouble), error);
+	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
+}
+
+/* It waits for the other side.  Its own trouble, while it lasts, tells more. */
+void
+prism_route_show_waiting(PrismRoute *route, const char *error)
+{
+	if (prism_backoff_remaining_ms(&route->trouble) == 0)
+		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, error[0] != '\0' ? error : NULL);
 }
 
 /* False: not now. */
@@ -422,7 +443,7 @@ become_ready(PrismRoute *route)
 	prism_backoff_reset(&route->backoff);
 	if (route->position != route->recorded)
 		route->moved_at = prism_instant();
-	if (!route->paused)
+	if (!route->paused && prism_backoff_remaining_ms(&route->trouble) == 0)
 		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 }
 
@@ -496,8 +517,7 @@ prism_route_start_turn(PrismRoute *route)
 	switch (outcome)
 	{
 		case PRISM_AGAIN:
-			(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0,
-									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
+			prism_route_show_waiting(route, lane->conn->error);
 			break;
 		case PRISM_RETRY:
 			prism_route_back_off(route, lane->conn->error);
@@ -510,7 +530,14 @@ prism_route_start_turn(PrismRoute *route)
 			break;
 		case PRISM_DOUBT:
 		case PRISM_FENCED:
-			prism_lane_fail(lane, outcome);
+			if (route->sink.exactly_once)
+				prism_lane_fail(lane, outcome);
+			else
+			{
+				/* other topics have messages on the wire, which must not be overtaken */
+				lane->reopens = outcome == PRISM_DOUBT;
+				prism_lane_recover(lane);
+			}
 			break;
 		case PRISM_OK:
 			pg_unreachable();

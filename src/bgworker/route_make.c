@@ -25,7 +25,7 @@ begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 
 	route->sink = *sink;
 	route->lane = &forwarder->lanes[lane];
-	route->backoff.clock = &prism_real_clock;
+	route->backoff.clock = route->trouble.clock = &prism_real_clock;
 	route->blocked_at = -1;
 	dlist_init(&route->window);
 }

@@ -79,6 +79,7 @@ prism_stream_rewind(PrismRoute *route)
 	if (culprit >= 0)
 		prism_batch_condemn(route, refused, culprit);
 	route->outstanding = 0;
+	route->outstanding_bytes = 0;
 }
 
 /* ---------- sending ---------- */
@@ -101,8 +102,7 @@ send_message(PrismRoute *route, PrismBatch *batch, int i)
 	{
 		case PRISM_OK:
 			batch->fates[i] = FATE_SENT;
-			route->outstanding++;
-			lane->outstanding++;
+			prism_batch_sent(route, batch);
 			return true;
 		case PRISM_AGAIN:
 			return false;
@@ -123,6 +123,23 @@ send_message(PrismRoute *route, PrismBatch *batch, int i)
 	pg_unreachable();
 }
 
+/*
+ * One topic may fill a half of what the others have left of the library's
+ * queue: one that is stuck must leave room for them, and so must the next one.
+ */
+static bool
+has_room(const PrismRoute *route)
+{
+	const PrismLane *lane = route->lane;
+	const PrismConn *conn = lane->conn;
+
+	if (route->outstanding == 0)
+		return true;
+	return (conn->queue_messages == 0 || route->outstanding < (conn->queue_messages - lane->outstanding) / 2) &&
+		(conn->queue_bytes == 0 ||
+		 (int64) route->outstanding_bytes < (conn->queue_bytes - (int64) lane->outstanding_bytes) / 2);
+}
+
 /* Send what comes in order; true: something was sent. */
 static bool
 send_window(PrismRoute *route)
@@ -138,7 +155,7 @@ send_window(PrismRoute *route)
 			break;
 		while (batch->next < batch->count)
 		{
-			if (!send_message(route, batch, batch->next))
+			if (!has_room(route) || !send_message(route, batch, batch->next))
 				return route->outstanding > before;
 			batch->next++;
 		}
@@ -193,8 +210,7 @@ notice_stall(PrismRoute *route)
 
 	if (route->window_batches > 0 &&
 		prism_has_passed(route->progress_at, prism_instant(), PRISM_STALL_MS))
-		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0,
-								 conn->error[0] != '\0' ? conn->error : NULL);
+		prism_route_show_waiting(route, conn->error);
 }
 
 /* Do what can be done now; true: there is more to do at once. */

@@ -30,7 +30,8 @@ can_go(const PrismLane *lane, PrismRoute *route)
 {
 	return route->lane == lane && route->phase == ROUTE_READY &&
 		!dlist_is_empty(&route->window) &&
-		prism_backoff_remaining_ms(&route->backoff) == 0;
+		prism_backoff_remaining_ms(&route->backoff) == 0 &&
+		prism_backoff_remaining_ms(&route->trouble) == 0;
 }
 
 /* The next route with a batch, in turn: a busy topic does not keep the others. */
@@ -87,6 +88,7 @@ prism_transact_rewind(PrismRoute *route)
 		}
 	}
 	route->outstanding = 0;
+	route->outstanding_bytes = 0;
 }
 
 static void
@@ -128,7 +130,8 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 	}
 	else if (failure == PRISM_RETRY)
 	{
-		prism_route_back_off(route, lane->conn->error);
+		/* perhaps this topic alone is in trouble: the lane's others go on */
+		prism_route_trouble(route, lane->conn->error);
 		prism_lane_close(lane);
 	}
 	else
@@ -156,8 +159,7 @@ send_message(PrismLane *lane, int i)
 	{
 		case PRISM_OK:
 			batch->fates[i] = FATE_SENT;
-			round->route->outstanding++;
-			lane->outstanding++;
+			prism_batch_sent(round->route, batch);
 			return true;
 		case PRISM_AGAIN:
 			return false;
@@ -182,6 +184,31 @@ send_message(PrismLane *lane, int i)
 	pg_unreachable();
 }
 
+/*
+ * No receipt has come for long.  A partition without a leader, or with too few
+ * replicas in sync, gives none however long one waits, and the other topics of
+ * the lane wait as well: the transaction is given up, and the topic begins again
+ * by finding out whether its partitions have leaders.  True: that was done.
+ */
+static bool
+give_way(PrismLane *lane)
+{
+	PrismRoute *route = lane->round.route;
+	PrismInstant now = prism_instant();
+	long		patience_ms = PRISM_ROUND_MS << Min(route->trouble.failures, PRISM_ROUND_DOUBLINGS);
+
+	if (prism_has_passed(route->progress_at, now, PRISM_STALL_MS) &&
+		prism_has_passed(lane->round.receipt_at, now, PRISM_STALL_MS))
+		prism_route_show_waiting(route, lane->conn->error);
+	if (!prism_has_passed(lane->round.receipt_at, now, patience_ms))
+		return false;
+	if (lane->conn->error[0] == '\0')
+		snprintf(lane->conn->error, PRISM_ERROR_BYTES, "no receipt in %ld s: perhaps a partition of Kafka's topic \"%s\" has no leader, or too few replicas in sync",
+				 patience_ms / 1000, route->target.name);
+	fail_round(lane, PRISM_RETRY);
+	return true;
+}
+
 static bool
 send_turn(PrismLane *lane)
 {
@@ -192,7 +219,7 @@ send_turn(PrismLane *lane)
 	while (batch->next < round->range.hi && !lane->rejected && !lane->retry)
 	{
 		if (!send_message(lane, batch->next))
-			return lane->phase != LANE_OPEN || batch->next > before;
+			return lane->phase != LANE_OPEN || batch->next > before || give_way(lane);
 		batch->next++;
 	}
 	round->phase = ROUND_RECEIPTS;
@@ -214,21 +241,9 @@ receipts_turn(PrismLane *lane)
 		return true;
 	}
 	if (lane->outstanding > 0)
-	{
-		if (prism_has_passed(round->route->progress_at, prism_instant(), PRISM_STALL_MS))
-			(void) prism_sink_change(round->route->slot, PRISM_SINK_WAITING, 0,
-									 lane->conn->error[0] != '\0' ? lane->conn->error : NULL);
-		return false;
-	}
-	if (round->probe)
-		round->phase = ROUND_ABORT;
-	else
-	{
-		/* dead letters first, the position that moves past them second */
-		if (!prism_batches_bury(round->route))
-			return false;
-		round->phase = ROUND_COMMIT;
-	}
+		return give_way(lane);
+	/* dead letters first, the position that moves past them second; who has to wait for one does not keep the others */
+	round->phase = !round->probe && prism_batches_bury(round->route) ? ROUND_COMMIT : ROUND_ABORT;
 	return true;
 }
 
@@ -279,7 +294,7 @@ commit_turn(PrismLane *lane)
 	pg_unreachable();
 }
 
-/* The end of a probe that went through. */
+/* The end of a probe that went through, or of a transaction whose dead letters cannot be written now. */
 static bool
 abort_turn(PrismLane *lane)
 {
@@ -293,7 +308,8 @@ abort_turn(PrismLane *lane)
 	else
 	{
 		round->phase = ROUND_NONE;
-		prism_bisect_passed(&round->route->bisect);
+		if (round->probe)
+			prism_bisect_passed(&round->route->bisect);
 		prism_transact_rewind(round->route);
 	}
 	return true;
@@ -317,7 +333,10 @@ prism_transact_turn(PrismLane *lane)
 			if (outcome != PRISM_OK)
 				prism_lane_fail(lane, outcome);
 			else
+			{
 				round->phase = ROUND_SEND;
+				round->receipt_at = prism_instant();
+			}
 			return true;
 		case ROUND_SEND:
 			return send_turn(lane);

@@ -38,6 +38,9 @@ C<commit_fault_library()> builds test/module/commit_fault and returns the path f
 C<shift_clock(seconds)> sets the clock of all servers that were started after its first call so far ahead of the
 machine's (behind it, if negative): test/module/clock_shift.
 
+C<kafka_mock(topic, ...)> starts brokers with these topics, of one partition each, whose C<leader(topic, broker)> can be
+taken away; their C<address> is for use_kafka.  They answer no question for a topic's settings: a start takes seconds.
+
 C<prism_kafka(...)> takes C<name> and C<properties> (a hash of server properties); see PrismTest::Kafka for
 C<stop>, C<start>, C<kill9>, C<freeze>, C<thaw>, C<set>, C<tool>, C<lines>, C<records>, C<wait_for_records>.
 
@@ -56,13 +59,14 @@ use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PrismTest::Kafka;
+use PrismTest::KafkaMock;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock fill_disk prism_kafka use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library shift_clock fill_disk prism_kafka kafka_mock use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -118,12 +122,18 @@ sub commit_fault_library
 sub module_library
 {
 	my ($module) = @_;
+	return build_module($module, "$module.so") . "/$module";
+}
+
+sub build_module
+{
+	my ($module, $target) = @_;
 	my $folder = PostgreSQL::Test::Utils::tempdir($module);
 	my $source = dirname(__FILE__) . "/../module/$module";
 
 	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', "$module.c";
-	system_or_bail('make', '-s', '-C', $folder, "$module.so", "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
-	return "$folder/$module";
+	system_or_bail('make', '-s', '-C', $folder, $target, "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
+	return $folder;
 }
 
 # What servers that are started after the first call are told to be left of their disks; no argument: what is.
@@ -165,6 +175,12 @@ sub prism_kafka
 {
 	my (%param) = @_;
 	return PrismTest::Kafka->new(%param)->start;
+}
+
+sub kafka_mock
+{
+	my (@topics) = @_;
+	return PrismTest::KafkaMock->new(build_module('kafka_mock', 'kafka_mock') . '/kafka_mock', @topics);
 }
 
 # A server that crashed and recovered answers as if nothing had been: only its log knows. Tests kill by signal 9.

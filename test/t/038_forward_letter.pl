@@ -1,0 +1,52 @@
+# A dead letter that cannot be written, as there can be no more topics, is the trouble of its topic alone.
+use PrismTest;
+use Time::HiRes qw(time);
+
+my $node = prism_node('main', conf => 'prism.max_topics = 16');
+
+sub apply
+{
+	my ($name, $guarantee, $failures) = @_;
+	$node->safe_psql('postgres', <<"SQL");
+BEGIN;
+SELECT * FROM prism.apply(\$\$
+name: $name
+client_api: queue
+patterns: [outbox]
+needs: { delivery_guarantee: $guarantee }
+backend: memory
+\$\$);
+UPDATE prism.sink SET config = config || '{"batch_size": 500, "failures": $failures}'
+WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = '$name');
+COMMIT;
+SQL
+	return;
+}
+
+my %of_a_lane = (at_least_once => [qw(letter other)], exactly_once => [qw(letter x1 x2 x3 other)]);
+for my $guarantee (sort keys %of_a_lane)
+{
+	apply("${_}_$guarantee", $guarantee, '{"reject_bytes": 100}') for @{ $of_a_lane{$guarantee} };
+}
+wait_for_value($node, q{SELECT count(*) = 7 AND bool_and(state = 'running') FROM prism.sinks});
+my $filler = 0;
+while ($node->psql('postgres', "SELECT prism.apply('name: filler$filler'); SELECT prism.publish('filler$filler', 'x')", on_error_stop => 1) == 0) { $filler++; }
+for my $guarantee (sort keys %of_a_lane)
+{
+	my ($letter, $other) = ("letter_$guarantee", "other_$guarantee");
+	$node->safe_psql('postgres', "SELECT prism.publish('$letter', repeat('x', 1000))");
+	wait_for_value($node, "SELECT state = 'backoff' AND error ~ 'dead letter cannot be written' FROM prism.sinks WHERE topic = '$letter'");
+	pass("$letter: a dead letter that cannot be written is told");
+	$node->safe_psql('postgres', "SELECT prism.publish('$other', 'x') FROM generate_series(1, 3)");
+	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$other'");
+	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$letter'", 'backoff');
+	pass("$other: others go on");
+}
+
+# A change of the catalogue does not wait for those who get nowhere: the others stand still meanwhile.
+my $begin = time;
+apply('letter_at_least_once', 'at_least_once', '{"reject_bytes": 0}');
+wait_for_value($node, "SELECT bool_and(lag_messages = 0 AND state = 'running') FROM prism.sinks WHERE topic ~ 'letter'");
+cmp_ok(time - $begin, '<', 8, 'a change of the catalogue is not kept by what is stuck');
+
+done_testing();
