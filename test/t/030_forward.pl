@@ -187,7 +187,7 @@ is(scalar(grep { !$arrived{$_} } 200 .. 2000), 0, 'and nothing is lost by it');
 
 # A topic that takes less than a batch wants the connection opened anew, with smaller ones: what others have under way is
 # awaited before, so that it does not go out twice.
-$kafka->tool('org.apache.kafka.tools.TopicCommand', '--create', '--topic', 'small', '--config', 'max.message.bytes=100000');
+$kafka->tool('org.apache.kafka.tools.TopicCommand', '--create', '--topic', 'small', '--config', 'max.message.bytes=2000');
 apply('flowing');
 $node->safe_psql('postgres', q{SELECT prism.pause('flowing')});
 wait_for_value($node, q{SELECT state FROM prism.sinks WHERE topic = 'flowing'}, 'paused');

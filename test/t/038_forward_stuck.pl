@@ -20,6 +20,7 @@ my @stuck = qw(stuck1 stuck2 stuck3);
 my @exact = map { "exact$_" } 1 .. 5;    # the first and the last have a producer in common
 my $mock = kafka_mock(@stuck, 'moving', 'new', @exact);
 use_kafka($node, $mock->address);
+sql(q{ALTER SERVER kafka OPTIONS (ADD queue_buffering_max_kbytes '16384')});    # less than what prism holds
 apply('exactly_once', @exact);
 apply('at_least_once', @stuck, 'moving');
 sql("SELECT prism.publish('$_', 'first')") for @stuck, 'moving';
