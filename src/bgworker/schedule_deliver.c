@@ -297,20 +297,67 @@ advance(PrismTurn *turn, Source *source)
 	return source->place.due_at <= turn->now;
 }
 
-/* What somebody has deleted does not come, which nobody would know otherwise; what is left does. */
+/*
+ * Not found is not gone: a restore brings rows, an index may lack some.  The
+ * topic waits with all that it has, also what lies behind, until they are found
+ * or the owner says that they are not to be had.
+ */
 static void
 end_line(PrismTurn *turn, PrismDelayLine *line)
 {
+	const PrismTarget *target = prism_turn_target(turn, line->topic_id);
+	const char *name = target->topic != NULL ? target->topic->name : "";
+
 	line->next_due = DT_NOEND;
 	if (line->waiting == 0)
 		return;
+	if (!prism_delay_write_off(line->bucket_id, line->topic_id, line->waiting))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are not found in prism_log.delayed_%d",
+					   line->waiting, name, line->bucket_id),
+				errdetail("They may be rows that a restore has not brought yet, or that an index lacks, or that somebody has deleted."),
+				errhint("Let the restore end, or restore or REINDEX TABLE prism_log.delayed_%d. When they are gone, let the owner of the extension say so: INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (%d, %d, " INT64_FORMAT "); SELECT prism.wake_workers()",
+						line->bucket_id, line->bucket_id, line->topic_id, line->waiting));
 	ereport(WARNING,
 			errcode(ERRCODE_DATA_CORRUPTED),
-			errmsg(INT64_FORMAT " delayed messages of topic \"%s\" were lost",
-				   line->waiting, prism_turn_target(turn, line->topic_id)->topic->name),
-			errdetail("prism_log.delayed_%d does not have them.", line->bucket_id));
+			errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are written off", line->waiting, name),
+			errdetail("The owner of the extension has said that they are gone. prism_log.delayed_%d is kept until DELETE FROM prism.delay_lost WHERE bucket_id = %d.",
+					  line->bucket_id, line->bucket_id));
 	line->waiting = 0;
 	line->changed = turn->changed = true;
+}
+
+bool
+prism_turn_account(PrismTurn *turn, int32 bucket_id)
+{
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+	bool		told = prism_delay_bucket_is_free(bucket_id, AccessShareLock);
+
+	hash_seq_init(&status, turn->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+	{
+		PrismTargetState state;
+		ErrorData  *error;
+
+		if (line->bucket_id != bucket_id || !told)
+			continue;
+		state = prism_turn_target(turn, line->topic_id)->state;
+		told = state != PRISM_TARGET_BUSY;
+		if (state != PRISM_TARGET_HERE)
+			continue;			/* what is gone has no messages */
+		error = prism_worker_try(prism_turn_find_first, line);
+		/* a table that is not there is nobody's to drop */
+		if (error != NULL ? error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : line->next_due == DT_NOBEGIN)
+			continue;
+		ereport(WARNING,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("prism_log.delayed_%d has rows of topic %d that did not wait", bucket_id, line->topic_id),
+				errdetail("They are not delivered. The table is kept until DELETE FROM prism.delay_lost WHERE bucket_id = %d.", bucket_id));
+		prism_delay_bucket_keep(bucket_id, line->topic_id);
+	}
+	return told;
 }
 
 void

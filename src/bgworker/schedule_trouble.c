@@ -125,8 +125,8 @@ report(const char *topic_name, const ErrorData *error)
 			errcode(error->sqlerrcode),
 			errmsg("delayed messages of topic \"%s\" cannot be delivered: %s", topic_name, error->message),
 			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
-			errhint("They wait, other topics do not; it is tried again (failure " INT64_FORMAT " of this kind since the last report).",
-					times),
+			errhint("They wait, other topics do not; it is tried again (failure " INT64_FORMAT " of this kind since the last report).%s%s",
+					times, error->hint != NULL ? " " : "", error->hint != NULL ? error->hint : ""),
 			errhidestmt(true), errhidecontext(true));
 }
 

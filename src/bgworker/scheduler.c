@@ -469,7 +469,7 @@ retire_buckets(Scheduler *scheduler, PrismTurn *turn)
 	{
 		PrismDelayBucket *bucket = lfirst(cell);
 
-		if (!is_over(scheduler, bucket, turn->now))
+		if (!is_over(scheduler, bucket, turn->now) || !prism_turn_account(turn, bucket->bucket_id))
 			continue;
 		prism_delay_bucket_retire(bucket->bucket_id);
 		forget_lines(scheduler, bucket->bucket_id);

@@ -98,6 +98,13 @@ extern void prism_turn_deliver(PrismTurn *turn);
 /* When the first message of a line is due that should have some; at once, if it has none. The argument is a PrismDelayLine. */
 extern void prism_turn_find_first(void *line);
 
+/*
+ * Before a bucket is retired, of which nothing waits: what else lies behind the
+ * last that was delivered keeps its table.  False: somebody has some of it
+ * locked, and it cannot be told now.
+ */
+extern bool prism_turn_account(PrismTurn *turn, int32 bucket_id);
+
 /* A topic of this turn, looked up once. */
 extern PrismTarget *prism_turn_target(PrismTurn *turn, int32 topic_id);
 

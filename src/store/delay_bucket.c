@@ -176,6 +176,35 @@ prism_delay_bucket_retire(int32 bucket_id)
 	SPI_finish();
 }
 
+bool
+prism_delay_write_off(int32 bucket_id, int32 topic_id, int64 messages)
+{
+	Oid			types[] = {INT4OID, INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(bucket_id), Int32GetDatum(topic_id), Int64GetDatum(messages)};
+	bool		written_off;
+
+	SPI_connect();
+	/* one that somebody is changing says nothing yet */
+	prism_query("UPDATE prism.delay_lost SET written_off = true WHERE ctid = (SELECT ctid FROM prism.delay_lost"
+				" WHERE bucket_id = $1 AND topic_id = $2 AND messages = $3 AND NOT written_off"
+				" LIMIT 1 FOR UPDATE SKIP LOCKED)", lengthof(types), types, values, NULL);
+	written_off = SPI_processed > 0;
+	SPI_finish();
+	return written_off;
+}
+
+void
+prism_delay_bucket_keep(int32 bucket_id, int32 topic_id)
+{
+	Oid			types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(bucket_id), Int32GetDatum(topic_id)};
+
+	SPI_connect();
+	prism_query("INSERT INTO prism.delay_lost (bucket_id, topic_id, messages, written_off) VALUES ($1, $2, 0, true)",
+				lengthof(types), types, values, NULL);
+	SPI_finish();
+}
+
 /* A table without its index is being restored, and who restores it must find it. Nobody waits: who reads one keeps it. */
 static bool
 drop_bucket(int32 bucket_id)
@@ -203,7 +232,8 @@ prism_delay_bucket_drop_retired(void)
 	bool		dropped = false;
 
 	SPI_connect();
-	prism_query("SELECT bucket_id FROM prism.delay_bucket WHERE retired ORDER BY 1", 0, NULL, NULL, NULL);
+	prism_query("SELECT bucket_id FROM prism.delay_bucket b WHERE retired"
+				" AND NOT EXISTS (SELECT FROM prism.delay_lost l WHERE l.bucket_id = b.bucket_id) ORDER BY 1", 0, NULL, NULL, NULL);
 	rows = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count && !dropped; i++)
@@ -421,7 +451,7 @@ prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage
 					errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("a row of \"%s\" is damaged", RelationGetRelationName(scan->table)),
 					errdetail("A column that every delayed message has is null."),
-					errhint("When it cannot be mended, delete it there: those behind it come then."));
+					errhint("When it cannot be mended, delete it there; what is to be done next tells the error that follows."));
 	}
 	place->due_at = DatumGetTimestampTz(values[BUCKET_DUE_AT - 1]);
 	place->sequence = DatumGetInt64(values[BUCKET_SEQUENCE - 1]);

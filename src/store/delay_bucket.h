@@ -48,7 +48,17 @@ extern int32 prism_delay_bucket_create(PrismDelaySpan span);
 /* Nothing in a bucket waits, nor will. */
 extern void prism_delay_bucket_retire(int32 bucket_id);
 
-/* Drop a retired bucket, unless somebody reads it. False: there is none. */
+/*
+ * So many messages of the topic are not found in the bucket.  True: the owner
+ * has said that they are gone, and from now on it is noted that they are no
+ * longer waited for.
+ */
+extern bool prism_delay_write_off(int32 bucket_id, int32 topic_id, int64 messages);
+
+/* The bucket has rows of the topic that nobody waited for: it stays until somebody has looked at them. */
+extern void prism_delay_bucket_keep(int32 bucket_id, int32 topic_id);
+
+/* Drop a retired bucket of which prism.delay_lost knows nothing, unless somebody reads it. False: there is none. */
 extern bool prism_delay_bucket_drop_retired(void);
 
 /* Filling; a writer belongs to this transaction. */

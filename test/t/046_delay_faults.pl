@@ -99,16 +99,64 @@ wait_for_value($node, q{SELECT error ~ '^topic "dead": a row of "delayed_\d+" is
 publish('alive', 9, 9);
 is(come('alive', 9, 8), '9', 'those that are published later, too');
 sql(qq{DELETE FROM prism_log.delayed_$bucket WHERE id IS NULL; SELECT prism.wake_workers()});
-is(come('dead', 2059, 2057), '11 12', 'when it is deleted, those behind it come');
-cmp_ok(log_count($node, qr/WARNING:  1 delayed messages of topic "dead" were lost/), '>=', 1, 'and that one is told to be lost');
+wait_for_value($node, "SELECT error = 'topic \"dead\": 1 delayed messages of topic \"dead\" are not found in prism_log.delayed_$bucket' FROM prism.workers WHERE kind = 'scheduler'", 't');
+is(sql(q{SELECT count(*) FROM prism.read('dead', 0, 10000)}), 2057, 'when it is deleted, none of the topic comes until somebody says that it is gone');
+publish('alive', 10, 10);
+is(come('alive', 10, 9), '10', 'those of others do');
+my ($statement) = slurp_file($node->logfile) =~ /HINT: .*(INSERT INTO prism\.delay_lost .* VALUES \($bucket, $dead, 1\)); SELECT prism\.wake_workers/;
+sql("$statement; SELECT prism.wake_workers()");
+is(come('dead', 2059, 2057), '11 12', 'then those behind it come');
+cmp_ok(log_count($node, qr/WARNING:  1 delayed messages of topic "dead" are written off/), '>=', 1, 'and the log tells so');
 wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
+
+# Rows that are not there yet, as a restore that is under way has brought them not yet; the bucket is past meanwhile.
+due_in_an_hour('dead', 13, 14);
+my ($restored) = sql(q{SELECT max(bucket_id) FROM prism.delay_bucket});
+wait_for_value($node, "SELECT count(*) FROM prism_log.delayed_$restored WHERE payload IN ('13', '14')", 2);
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->restart;
+sql(qq{CREATE TABLE rest AS SELECT * FROM prism_log.delayed_$restored WHERE payload IN ('13', '14');
+	UPDATE rest SET due_at = now() - interval '1 s';
+	DELETE FROM prism_log.delayed_$restored WHERE payload IN ('13', '14');
+	UPDATE prism.delay_bucket SET due_from = '2000-01-01', due_to = '2000-01-02' WHERE bucket_id IN ($bucket, $restored)});
+my $restore = $node->background_psql('postgres');
+$restore->query_safe("BEGIN; INSERT INTO prism_log.delayed_$restored SELECT * FROM rest");
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+wait_for_value($node, "SELECT error ~ '2 delayed messages of topic .dead. are not found' FROM prism.workers WHERE kind = 'scheduler'", 't');
+publish('alive', 11, 11);
+is(come('alive', 11, 10), '11', 'while a restore has not brought all rows, messages of others come');
+is(sql(q{SELECT delayed FROM prism.topics WHERE topic = 'dead'}), 2, 'and those of its topic wait');
+$restore->query_safe('COMMIT');
+$restore->quit;
+sql('SELECT prism.wake_workers()');
+is(come('dead', 2061, 2059), '13 14', 'until it has: then they come');
+
+# Of which somebody has said that they are gone, or rows that did not wait: the table stays until somebody has looked.
+wait_for_value($node, "SELECT bool_and(retired) FROM prism.delay_bucket WHERE bucket_id IN ($bucket, $restored)", 't');
+wait_for_value($node, q{SELECT prism.wake_workers() IS NOT NULL AND NOT EXISTS (SELECT FROM prism.delay_bucket WHERE retired AND bucket_id NOT IN (SELECT bucket_id FROM prism.delay_lost))}, 't');
+is(sql("SELECT to_regclass('prism_log.delayed_$bucket') IS NOT NULL"), 't', 'a bucket of which something was written off is kept');
+sql("DELETE FROM prism.delay_lost WHERE bucket_id = $bucket; SELECT prism.wake_workers()");
+$node->poll_query_until('postgres', "SELECT prism.wake_workers() IS NOT NULL AND to_regclass('prism_log.delayed_$bucket') IS NULL");
+is(sql("SELECT count(*) FROM prism.delay_bucket WHERE bucket_id = $bucket"), 0, 'until that is taken back');
+due_in_an_hour('dead', 15, 15);
+($bucket) = sql(q{SELECT max(bucket_id) FROM prism.delay_bucket});
+sql(qq{UPDATE prism_log.delayed_$bucket SET due_at = now() - interval '1 s';
+	INSERT INTO prism_log.delayed_$bucket SELECT topic_id, now() + interval '1 day', sequence, id, key, headers, payload FROM prism_log.delayed_$bucket WHERE payload = '15';
+	UPDATE prism.delay_bucket SET due_from = '2000-01-01', due_to = '2000-01-02' WHERE bucket_id = $bucket});
+$node->restart;
+is(come('dead', 2062, 2061), '15', 'what waited comes');
+wait_for_value($node, "SELECT retired FROM prism.delay_bucket WHERE bucket_id = $bucket", 't');
+is(sql("SELECT messages FROM prism.delay_lost WHERE bucket_id = $bucket AND written_off"), 0, 'and rows that did not wait keep their table');
+due_in_an_hour('late', 4, 4);
+($bucket) = sql(q{SELECT max(bucket_id) FROM prism.delay_bucket});
 
 # Somebody has the bucket locked into which messages belong, and in which others are due.
 my $locker = $node->background_psql('postgres');
 $locker->query_safe("BEGIN; REINDEX TABLE prism_log.delayed_$bucket");
 sql(q{SELECT prism.publish('late', '5', deliver_at => due_to - interval '1 s') FROM prism.delay_bucket WHERE bucket_id = } . $bucket);
-publish('alive', 10, 10);
-is(come('alive', 10, 9), '10', 'while somebody has a bucket locked, messages of others come');
+publish('alive', 12, 12);
+is(come('alive', 12, 11), '12', 'while somebody has a bucket locked, messages of others come');
 wait_for_value($node, "SELECT count(*) FROM prism.delay_bucket JOIN prism.delay_bucket o USING (due_from, due_to) WHERE o.bucket_id = $bucket", 2);
 is(sql(q{SELECT count(*) FROM prism.workers WHERE kind = 'scheduler' AND error IS NOT NULL}), 0, 'and what belongs there goes to another one');
 $locker->query_safe('COMMIT');
