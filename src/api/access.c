@@ -285,7 +285,7 @@ holders(int32 namespace_id)
 }
 
 /*
- * held: the verbs that the role has on any namespace.  wanted: the objects of
+ * held: the verbs that the role ($1) has on any namespace but $2 (a rights view).  wanted: the objects of
  * schema prism that these verbs need.  What is already right is left alone,
  * and so is what the extension itself gave: pg_monitor's.
  */
@@ -294,7 +294,7 @@ static const char role_statements[] =
 "  SELECT DISTINCT a.privilege_type AS privilege"
 "  FROM pg_class c, aclexplode(c.relacl) a"
 "  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
-"    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1),"
+"    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1 AND c.oid <> $2),"
 " wanted AS ("
 "  SELECT o.needs, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
 "  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as"
@@ -322,6 +322,22 @@ static const char role_statements[] =
 "   WHERE i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = 0"
 "     AND a.grantee = $1 AND a.privilege_type = o.needs))";
 
+/* Is something of schema prism to be given to the role, or taken, when it holds nothing on the namespace of this view? */
+static bool
+is_to_change(Oid role, Oid without)
+{
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(role), ObjectIdGetDatum(without)};
+	bool		change;
+
+	if (role == prism_owner())
+		return false;
+	query_latest(role_statements, lengthof(types), types, values);
+	change = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return change;
+}
+
 /*
  * Give the role what its privileges need in schema prism, and take the rest away.
  * Its lock is held: nobody takes away what we count on.
@@ -329,20 +345,55 @@ static const char role_statements[] =
 static void
 sync_role(Oid role)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(role)};
-	bool		right;
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(role), ObjectIdGetDatum(InvalidOid)};
 
-	if (role == prism_owner())
-		return;
-	query_latest(role_statements, 1, types, values);
-	right = SPI_processed == 0;
-	SPI_freetuptable(SPI_tuptable);
-	if (right)
+	if (!is_to_change(role, InvalidOid))
 		return;
 	/* others may have been at it until now */
 	prism_access_lock_shared_objects();
-	prism_query_generated(role_statements, 1, types, values);
+	prism_query_generated(role_statements, lengthof(types), types, values);
+}
+
+/* Does one of these lose its last privilege of a kind with the namespace? */
+static bool
+takes_last(const List *roles, int32 namespace_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, roles)
+		if (is_to_change(lfirst_oid(cell), prism_access_view(namespace_id)))
+			return true;
+	return false;
+}
+
+bool
+prism_access_try_take(int32 namespace_id)
+{
+	List	   *roles = holders(namespace_id);
+
+	if (!prism_access_try(roles, false))
+		return false;
+	/* it stays so: they are locked */
+	if (!takes_last(roles, namespace_id) || prism_access_try(NIL, true))
+		return true;
+	prism_access_release(roles, false);
+	return false;
+}
+
+void
+prism_access_await_take(int32 namespace_id)
+{
+	List	   *roles = holders(namespace_id);
+	ListCell   *cell;
+	bool		shared;
+
+	foreach(cell, roles)
+		prism_access_lock_role(lfirst_oid(cell), false);
+	shared = takes_last(roles, namespace_id);
+	if (shared)
+		prism_access_lock_shared_objects();
+	prism_access_release(roles, shared);
 }
 
 /* What was granted on the rights view ($1), with all that was passed on from there. */

@@ -56,6 +56,16 @@ extern void prism_access_lock_role(Oid role, bool gives);
 /* What all namespaces share: the rights on objects of schema prism, prism's own topics while they are made. */
 extern void prism_access_lock_shared_objects(void);
 
+/*
+ * Of roles from whom something is taken, and of what is shared if 'shared': all
+ * without waiting, or none and false.  And give back as many.
+ */
+extern bool prism_access_try(const List *roles, bool shared);
+extern void prism_access_release(const List *roles, bool shared);
+/* Between these no statement waits longer for a lock than for those above; an error ends it too. */
+extern int	prism_access_begin_patience(void);
+extern void prism_access_end_patience(int nest_level);
+
 /* The names of a namespace to lock; 'stored' is NULL when there is none yet. */
 extern List *prism_access_names(const char *namespace_name, const PrismStoredNamespace *stored);
 /* And one more; NULL: there is none. */
@@ -84,6 +94,13 @@ extern bool prism_access_sees(int32 namespace_id);
 
 /* 42501 for a namespace the caller may not administer, whether or not it exists. */
 pg_noreturn extern void prism_access_refuse(const char *namespace_name);
+
+/*
+ * Lock what prism_access_take_all() needs, without waiting.  False: somebody has
+ * some of it; then wait for it with nothing else locked, and try again.
+ */
+extern bool prism_access_try_take(int32 namespace_id);
+extern void prism_access_await_take(int32 namespace_id);
 
 /* Take from all roles what they hold on the namespace, and what they have in schema prism for it. SPI must be connected. */
 extern void prism_access_take_all(int32 namespace_id);

@@ -16,7 +16,10 @@
  *		Seldom needed: for a role's first privilege of a kind, or its last.
  *
  * All of a kind that a call needs are taken before the first of the next kind, in
- * an order that is everybody's, so calls cannot lock each other out.  What a
+ * an order that is everybody's, so calls cannot lock each other out.  Who drops
+ * a namespace waits for its publishers and readers, who may take long: so these
+ * come first, with no role locked, and the roles behind them without waiting, or
+ * it begins again.  What a
  * transaction takes by several calls, in its own order, can: 40P01, as with rows.
  *
  * src/api/access_lock.c
@@ -43,6 +46,7 @@
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -241,6 +245,15 @@ prism_access_lock_names(List *names, LOCKMODE mode)
 	prism_access_refuse_old_snapshot();
 }
 
+static LOCKTAG
+tag_of(Oid class, Oid object)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, object, LOCK_OF_PRISM);
+	return tag;
+}
+
 void
 prism_access_lock_role(Oid role, bool gives)
 {
@@ -253,4 +266,61 @@ prism_access_lock_shared_objects(void)
 {
 	lock(ExtensionRelationId, prism_extension_oid(), LOCK_OF_PRISM, AccessExclusiveLock, "what all namespaces share");
 	prism_access_refuse_old_snapshot();
+}
+
+bool
+prism_access_try(const List *roles, bool shared)
+{
+	LOCKTAG		tag = tag_of(ExtensionRelationId, prism_extension_oid());
+	List	   *taken = NIL;
+	ListCell   *cell;
+
+	foreach(cell, roles)
+	{
+		LOCKTAG		role = tag_of(AuthIdRelationId, lfirst_oid(cell));
+
+		if (LockAcquire(&role, AccessExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+			break;
+		taken = lappend_oid(taken, lfirst_oid(cell));
+	}
+	if (cell == NULL && (!shared || LockAcquire(&tag, AccessExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL))
+	{
+		AcceptInvalidationMessages();
+		return true;
+	}
+	prism_access_release(taken, false);
+	return false;
+}
+
+void
+prism_access_release(const List *roles, bool shared)
+{
+	LOCKTAG		tag = tag_of(ExtensionRelationId, prism_extension_oid());
+	ListCell   *cell;
+
+	if (shared)
+		LockRelease(&tag, AccessExclusiveLock, false);
+	foreach(cell, roles)
+	{
+		LOCKTAG		role = tag_of(AuthIdRelationId, lfirst_oid(cell));
+
+		LockRelease(&role, AccessExclusiveLock, false);
+	}
+}
+
+int
+prism_access_begin_patience(void)
+{
+	int			nest_level = NewGUCNestLevel();
+	char		patience[16];
+
+	snprintf(patience, sizeof(patience), "%d", LockTimeout > 0 ? Min(LockTimeout, PATIENCE_MS) : PATIENCE_MS);
+	(void) set_config_option("lock_timeout", patience, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+void
+prism_access_end_patience(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
 }

@@ -28,6 +28,8 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(prism_apply);
@@ -52,7 +54,8 @@ static void make_parts(PrismNamespaceWork *work);
 static void add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
 static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
 static char *describe(const PrismNamespace *namespace);
-static void drop_topics(int32 namespace_id, bool force);
+static void lock_all(const PrismStoredNamespace *namespace, bool force);
+static void drop_topics(int32 namespace_id);
 
 Datum
 prism_apply(PG_FUNCTION_ARGS)
@@ -327,64 +330,119 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	char	   *name = prism_text_argument(fcinfo, 0, "name");
 	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	PrismStoredNamespace *namespace;
+	int			nest_level;
 
 	prism_require_preload();
 	prism_check_version();
 	SPI_connect();
 	namespace = prism_access_find_and_lock(name);
+	lock_all(namespace, force);
+	nest_level = prism_access_begin_patience();
 	prism_access_take_all(namespace->namespace_id);
 	if (namespace->table != NULL)
 		prism_namespace_drop_table(namespace->table, force);
-	/* last: its publishers and readers wait from then on for all that we wait for */
-	drop_topics(namespace->namespace_id, force);
+	drop_topics(namespace->namespace_id);
 	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
 				0, NULL, NULL, NULL);
 	prism_namespace_delete(namespace->namespace_id);
+	prism_access_end_patience(nest_level);
 	prism_catalog_changed();
 	prism_wake_at_commit();
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
-/* With its messages, groups and sinks. */
-static void
-drop_topic(int32 topic_id, const char *topic_name, bool force)
+/* List of the numbers of its topics. */
+static List *
+topics_of(int32 namespace_id)
 {
-	/* who asks before that does not see what is committed while the drop waits */
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(namespace_id)};
+	List	   *topics = NIL;
+
+	prism_query("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
+				1, types, values, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		topics = lappend_int(topics, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return topics;
+}
+
+/* Nobody puts anything behind what is looked at. */
+static void
+shut_topic(int32 topic_id, bool force)
+{
+	char	   *name;
+
 	prism_topic_shut(topic_id);
-	if (!force)
-		prism_namespace_check_waiting(topic_id, topic_name,
-									  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
-	if (!force && prism_delay_waiting(topic_id))
+	if (force)
+		return;
+	name = pstrdup(prism_topic_lookup_id(topic_id, false)->name);
+	prism_namespace_check_waiting(topic_id, name,
+								  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+	if (prism_delay_waiting(topic_id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("messages of topic \"%s\" wait for the time of their delivery", topic_name),
+				errmsg("messages of topic \"%s\" wait for the time of their delivery", name),
 				errdetail("prism.topics shows how many, and when the next one is due."),
 				errhint("Wait until they are delivered, or lose them by prism.drop_namespace(name, force => true)."));
-	prism_topic_drop(topic_id);
 }
 
 /*
  * Dead letters are topics of their own.  While a drop waits for those who use
- * the topic, one of them may make it: look again until there is none.
+ * the topic, one of them may make it: look again until there is no other.
+ */
+static List *
+shut_topics(int32 namespace_id, bool force)
+{
+	List	   *shut = NIL;
+	List	   *others;
+	ListCell   *cell;
+
+	while ((others = list_difference_int(topics_of(namespace_id), shut)) != NIL)
+	{
+		foreach(cell, others)
+			shut_topic(lfirst_int(cell), force);
+		shut = list_concat(shut, others);
+	}
+	return shut;
+}
+
+/*
+ * Its publishers and readers are waited for as long as they take, and nobody
+ * else waits for that: no role is locked meanwhile.  Nor do they wait for who is
+ * at work on the rights of a role: then they are let in once more.
  */
 static void
-drop_topics(int32 namespace_id, bool force)
+lock_all(const PrismStoredNamespace *namespace, bool force)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(namespace_id)};
-	SPITupleTable *topics;
-	uint64		count;
-	bool		isnull;
-
-	do
+	for (;;)
 	{
-		prism_query("SELECT topic_id, name FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
-					1, types, values, NULL);
-		topics = SPI_tuptable;
-		count = topics->numvals;
-		for (uint64 i = 0; i < count; i++)
-			drop_topic(DatumGetInt32(SPI_getbinval(topics->vals[i], topics->tupdesc, 1, &isnull)),
-					   SPI_getvalue(topics->vals[i], topics->tupdesc, 2), force);
-	} while (count > 0);
+		Oid			view = prism_namespace_lock_table(namespace->table);
+		List	   *topics = shut_topics(namespace->namespace_id, force);
+		ListCell   *cell;
+
+		if (prism_access_try_take(namespace->namespace_id))
+			return;
+		foreach(cell, topics)
+			prism_topic_open_again(lfirst_int(cell));
+		if (OidIsValid(view))
+			UnlockRelationOid(view, AccessExclusiveLock);
+		CHECK_FOR_INTERRUPTS();
+		prism_access_await_take(namespace->namespace_id);
+	}
+}
+
+/* With their messages, groups and sinks. */
+static void
+drop_topics(int32 namespace_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, topics_of(namespace_id))
+		prism_topic_drop(lfirst_int(cell));
 }

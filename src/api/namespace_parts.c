@@ -364,6 +364,18 @@ static const char dependents_query[] =
 " LEFT JOIN pg_class w ON w.oid = r.ev_class"
 " WHERE v.oid = $1 AND d.deptype = 'n' AND w.oid IS DISTINCT FROM v.oid";
 
+Oid
+prism_namespace_lock_table(const char *table)
+{
+	Oid			view;
+
+	if (table == NULL || !is_ours(table))
+		return InvalidOid;
+	view = get_relname_relid(table, get_namespace_oid("prism", false));
+	LockRelationOid(view, AccessExclusiveLock);
+	return view;
+}
+
 /*
  * Temporary views end with their sessions, and nobody but they can drop them:
  * they go along.  What else somebody has made there is his work; by 'force' it
@@ -379,12 +391,11 @@ prism_namespace_drop_table(const char *table, bool force)
 	bool		isnull;
 	Oid			view;
 
-	if (!is_ours(table))
-		return;
-	view = get_relname_relid(table, get_namespace_oid("prism", false));
-	values[0] = ObjectIdGetDatum(view);
 	/* nobody makes another one behind the look */
-	LockRelationOid(view, AccessExclusiveLock);
+	view = prism_namespace_lock_table(table);
+	if (!OidIsValid(view))
+		return;
+	values[0] = ObjectIdGetDatum(view);
 	prism_query_latest(dependents_query, lengthof(types), types, values, 1);
 	objects = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	cascade = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));

@@ -46,6 +46,9 @@ extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 /* 55000 when messages of the topic wait for its sink. */
 extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint);
 
+/* Keep everybody from the outbox view, if it is there and prism's. */
+extern Oid	prism_namespace_lock_table(const char *table);
+
 /* Drop the outbox view, if it is there and prism's. */
 extern void prism_namespace_drop_table(const char *table, bool force);
 

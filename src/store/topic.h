@@ -142,6 +142,9 @@ extern void prism_topic_lock_all(void);
  */
 extern void prism_topic_shut(int32 topic_id);
 
+/* Nothing was asked or done: let them in again. */
+extern void prism_topic_open_again(int32 topic_id);
+
 /* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
 extern void prism_topic_drop(int32 topic_id);
 

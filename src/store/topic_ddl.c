@@ -187,6 +187,12 @@ prism_topic_shut(int32 topic_id)
 }
 
 void
+prism_topic_open_again(int32 topic_id)
+{
+	UnlockRelationOid(prism_topic_lookup_id(topic_id, false)->mark_relid, AccessExclusiveLock);
+}
+
+void
 prism_topic_drop(int32 topic_id)
 {
 	Oid			mark_relid = prism_topic_lookup_id(topic_id, false)->mark_relid;
