@@ -2,7 +2,7 @@
 # behind it; what belongs to nobody any more goes in pieces, also after a crash and a rollback.
 use PrismTest;
 
-my $node = prism_node('main', conf => "prism.segment_messages = 1024\nmax_locks_per_transaction = 12\nmax_connections = 20\n");
+my $node = prism_node('main', conf => "prism.segment_messages = 1024\nmax_locks_per_transaction = 10\nmax_connections = 20\n");
 
 # Tables of segments in schema prism_log, those of prism's own topics apart.
 my $tables = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'prism_log'::regnamespace AND relkind = 'r' AND relname ~ '^topic_[0-9]+_[0-9]+$'
@@ -10,9 +10,9 @@ my $tables = q{SELECT count(*) FROM pg_class WHERE relnamespace = 'prism_log'::r
 
 sub fill
 {
-	my ($namespace) = @_;
+	my ($namespace, $times) = @_;
 	$node->safe_psql('postgres', "SELECT prism.apply('name: $namespace')");
-	$node->safe_psql('postgres', "SELECT count(prism.publish('$namespace', 'x'::text)) FROM generate_series(1, 51200)") for 1 .. 6;
+	$node->safe_psql('postgres', "SELECT count(prism.publish('$namespace', 'x'::text)) FROM generate_series(1, 51200)") for 1 .. $times // 6;
 	cmp_ok($node->safe_psql('postgres', $tables), '>', 300, "$namespace has more than 300 segments");
 }
 
@@ -37,7 +37,7 @@ wait_for_value($node, q{SELECT count(*) FROM prism.segment WHERE dropped}, 0);
 ok(1, 'also one whose table somebody has dropped before');
 
 # Who adds up the size of them, or drops what is too large, does not hold them all.
-fill('large');
+fill('large', 10);
 is($node->safe_psql('postgres', q{SELECT segments > 300, disk_bytes > 8192 * 600 FROM prism.topics WHERE topic = 'large'}), 't|t', 'prism.topics tells their size');
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: large, needs: {retention: 1MB}}')});
 $node->safe_psql('postgres', q{SELECT count(prism.publish('large', 'x'::text)) FROM generate_series(1, 2048)});
