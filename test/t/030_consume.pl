@@ -158,13 +158,13 @@ sub publish_slowly		# its look takes more than a second
 }
 wait_for_value($node, 'SELECT clock_timestamp() > ' . sql(q{SELECT quote_literal(clock_timestamp() + '1 s')}) . '::timestamptz');
 my $slow = publish_slowly();
-is(sql("SET statement_timeout = '20s'; $publish"), 't', 'while somebody looks, others go by what was seen before');
+is(sql("SET lock_timeout = '10s'; $publish"), 't', 'while somebody looks, others go by what was seen before');
 $locker->query_safe('COMMIT');
 $slow->{run}->finish;
 is($slow->{err}, '', 'who has looked publishes');
 $locker->query_safe("BEGIN; LOCK TABLE $progress");
-is(sql("SET statement_timeout = '20s'; $publish; $publish"), "t\nt", 'what it has seen counts from then on');
-like(error_of($node, "SET statement_timeout = '20s'; $publish"), qr/53400: .*topic "bounded" is full\nDETAIL:  Consumer group "g\d+" has not finished 5 messages/, 'also for who is refused');
+is(sql("SET lock_timeout = '10s'; $publish; $publish"), "t\nt", 'what it has seen counts from then on');
+like(error_of($node, "SET lock_timeout = '10s'; $publish"), qr/53400: .*topic "bounded" is full\nDETAIL:  Consumer group "g\d+" has not finished 5 messages/, 'also for who is refused');
 $locker->quit;
 sql(q{SELECT prism.drop_namespace('bounded', force => true)});
 
