@@ -80,11 +80,16 @@ RESET ROLE;
 SELECT prism.drop_namespace('view_orders');
 SELECT prism.drop_namespace('view_orders', force => true);
 SELECT to_regclass('prism.view_moved'), to_regclass('public.view_of_reader');
--- A temporary one goes with it in any case: only its session could drop it.
+-- What is temporary goes with it in any case: only its session could drop it.
 SELECT count(*) > 0 AS made FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_seen}]}');
 SELECT prism.grant('view_orders', 'read', 'regress_prism_viewer');
 SET ROLE regress_prism_viewer;
 CREATE TEMP VIEW view_of_session AS SELECT topic FROM prism.view_seen;
+CREATE TEMP TABLE table_of_session (seen prism.view_seen, all_seen prism.view_seen[], other text DEFAULT (NULL::prism.view_seen)::text);
+CREATE TYPE pg_temp.type_of_session AS (seen prism.view_seen);
+CREATE DOMAIN pg_temp.domain_of_session AS prism.view_seen;
+CREATE FUNCTION pg_temp.function_of_session(prism.view_seen) RETURNS text LANGUAGE sql AS 'SELECT $1.topic';
+CREATE CAST (prism.view_seen AS pg_temp.type_of_session) WITH INOUT;
 CREATE TABLE public.table_of_reader (seen prism.view_seen);
 RESET ROLE;
 SELECT action FROM prism.apply('{name: view_orders, patterns: [outbox]}');
@@ -93,4 +98,6 @@ SELECT action FROM prism.apply('{name: view_orders, patterns: [outbox]}');
 SELECT to_regclass('prism.view_seen'), to_regclass('view_of_session');
 SELECT prism.drop_namespace('view_orders');
 REVOKE CREATE ON SCHEMA public FROM regress_prism_viewer;
+DROP TABLE table_of_session;
+DROP TYPE type_of_session;
 DROP ROLE regress_prism_viewer;

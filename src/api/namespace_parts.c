@@ -351,17 +351,27 @@ is_ours(const char *table)
 
 /*
  * What users have made on an outbox view and on its type: 'objects' without
- * temporary views, as people read them; whether there is anything.
+ * what lies in a temporary schema, as people read them; whether there is anything.
  */
 static const char dependents_query[] =
 "SELECT string_agg(DISTINCT CASE WHEN w.oid IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid) ELSE pg_describe_object('pg_class'::regclass, w.oid, 0) END"
-"   || coalesce(' of role ' || pg_get_userbyid(w.relowner), ''), ', ') FILTER (WHERE w.relpersistence IS DISTINCT FROM 't'),"
+"   || coalesce(' of role ' || pg_get_userbyid(w.relowner), ''), ', ') FILTER (WHERE lies.schema IS NULL OR lies.schema !~ '^pg_temp'),"
 " count(*) > 0"
 " FROM pg_class v JOIN pg_type t ON t.oid = v.reltype"
 " JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid"
 "  OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)"
 " LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid"
 " LEFT JOIN pg_class w ON w.oid = r.ev_class"
+/* of a part of a relation, of what has a schema of its own, of a cast to a type */
+" CROSS JOIN LATERAL (SELECT coalesce("
+"  (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = coalesce(r.ev_class,"
+"    (SELECT adrelid FROM pg_attrdef WHERE d.classid = 'pg_attrdef'::regclass AND oid = d.objid),"
+"    (SELECT tgrelid FROM pg_trigger WHERE d.classid = 'pg_trigger'::regclass AND oid = d.objid),"
+"    (SELECT polrelid FROM pg_policy WHERE d.classid = 'pg_policy'::regclass AND oid = d.objid))),"
+"  (pg_identify_object(d.classid, d.objid, d.objsubid)).schema,"
+"  (SELECT max(n.nspname) FROM pg_cast k JOIN pg_type y ON y.oid IN (k.castsource, k.casttarget)"
+"    JOIN pg_namespace n ON n.oid = y.typnamespace"
+"    WHERE d.classid = 'pg_cast'::regclass AND k.oid = d.objid AND n.nspname ~ '^pg_temp')) AS schema) lies"
 " WHERE v.oid = $1 AND d.deptype = 'n' AND w.oid IS DISTINCT FROM v.oid";
 
 Oid
@@ -377,7 +387,7 @@ prism_namespace_lock_table(const char *table)
 }
 
 /*
- * Temporary views end with their sessions, and nobody but they can drop them:
+ * Temporary objects end with their sessions, and nobody but they can drop them:
  * they go along.  What else somebody has made there is his work; by 'force' it
  * goes too.
  */

@@ -129,6 +129,18 @@ $node->safe_psql('latin_in_utf8', $three);
 copy_to('latin_in_utf8', 'back_in_latin', 'LATIN1');
 is($node->safe_psql('back_in_latin', $texts), "$wanted $wanted", 'from a copy in UTF-8 to one in Latin 1');
 
+# What another session has made of an outbox view, for itself, goes with the view: nobody else could drop it.
+my $reader = $node->background_psql('postgres');
+$node->safe_psql('postgres', q{SELECT prism.apply('{name: seen, patterns: [{type: outbox, table: seen_outbox}]}'); SELECT prism.publish('seen', 'x')});
+$reader->query_safe($_) for
+  'CREATE TEMP TABLE kept (n int, seen prism.seen_outbox)',
+  'INSERT INTO kept SELECT 1, s FROM prism.seen_outbox s',
+  'CREATE INDEX ON kept (seen)',
+  q{CREATE FUNCTION pg_temp.topic_of(prism.seen_outbox) RETURNS text LANGUAGE sql AS 'SELECT $1.topic'};
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('seen')});
+is($reader->query_safe('SELECT * FROM kept'), 1, 'the session has the rest of its table');
+$reader->quit;
+
 # Without the library in shared_preload_libraries nothing is made that could not work.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->restart;
