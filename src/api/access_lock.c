@@ -268,6 +268,14 @@ prism_access_lock_shared_objects(void)
 	prism_access_refuse_old_snapshot();
 }
 
+/* The same lock as prism_dead_letter_lock()'s. */
+void
+prism_access_lock_dead_letters(int32 topic_id, const char *topic_name)
+{
+	lock(class_of(PRISM_NAME_TOPIC), (uint32) topic_id, 0, AccessExclusiveLock,
+		 psprintf("the dead letters of topic \"%s\"", prism_yaml_show(topic_name)));
+}
+
 bool
 prism_access_try(const List *roles, bool shared)
 {

@@ -133,6 +133,16 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
 	}
 }
 
+/* It has one, and is to have none, or one for another back end. */
+static bool
+drops_sink(const PrismNamespaceWork *work)
+{
+	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+
+	return sink != NULL && (prism_namespace_sink_config(work->wanted) == NULL ||
+							!same_text(sink->backend, work->wanted->backend->name));
+}
+
 static void
 make_topic(PrismNamespaceWork *work)
 {
@@ -144,8 +154,11 @@ make_topic(PrismNamespaceWork *work)
 											wanted->message_bytes_max, policy, 0);
 	else
 	{
+		/* in the order of who makes one: the topic comes first */
+		if (drops_sink(work))
+			prism_topic_shut(work->topic_id);
 		/* one that somebody is making has the former name, and is not there to be altered */
-		prism_dead_letter_lock(work->topic_id);
+		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
 		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
 		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy));
 	}
@@ -216,9 +229,8 @@ make_sink(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *config = prism_namespace_sink_config(wanted);
-	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
 
-	if (sink != NULL && (config == NULL || !same_text(sink->backend, wanted->backend->name)))
+	if (drops_sink(work))
 	{
 		prism_topic_shut(work->topic_id);
 		prism_namespace_check_waiting(work->topic_id, work->topic_name,
