@@ -240,6 +240,9 @@ extern void prism_counter_save_voids(PrismTopic *topic);
 
 /* Of counter_jump.c: one row of prism.jump, of SPI's caller; those that hold something of [from, to), newest first. */
 extern void prism_counter_insert_jump(int32 topic_id, const PrismJump *jump);
+/* Of SPI's caller too: delete those of which no offset is kept. */
+extern void prism_counter_delete_past(int32 topic_id, int64 kept_from);
+extern int64 prism_counter_kept_from(const PrismTopic *topic);
 extern List *prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max);
 
 #endif							/* PRISM_COUNTER_H */

@@ -177,8 +177,8 @@ end_of_jumps(const List *jumps)
 /* ---------- in the rows ---------- */
 
 /* The first offset of what is kept. */
-static int64
-kept_from(const PrismTopic *topic)
+int64
+prism_counter_kept_from(const PrismTopic *topic)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
 
@@ -234,7 +234,7 @@ unsaved_jumps(PrismTopic *topic, int64 high)
 {
 	int64		saved_to = end_of_jumps(prism_counter_read_jumps(topic->topic_id, 0, high, 1));
 
-	return find_jumps(topic, Max(saved_to, kept_from(topic)), Min(high, prism_counter_stable(topic->counter, NULL)));
+	return find_jumps(topic, Max(saved_to, prism_counter_kept_from(topic)), Min(high, prism_counter_stable(topic->counter, NULL)));
 }
 
 /* ---------- what a former server left ---------- */
@@ -350,7 +350,7 @@ prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 	count += prism_counter_copy_voids(counter, Max(from, recent_from), spans + count);
 	SpinLockRelease(&counter->mutex);
 	if (from < recent_from)
-		from = Max(from, kept_from(topic));
+		from = Max(from, prism_counter_kept_from(topic));
 	distance = Max(to - from, 0);
 	for (int i = 0; i < count; i++)
 		distance -= skipped_in(topic, &spans[i], Max(from, recent_from), to);
@@ -373,9 +373,8 @@ prism_counter_insert_jump(int32 topic_id, const PrismJump *jump)
 				lengthof(types), types, values, NULL);
 }
 
-/* Those of which no offset is kept. */
-static void
-delete_past(int32 topic_id, int64 kept_from)
+void
+prism_counter_delete_past(int32 topic_id, int64 kept_from)
 {
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(kept_from)};
@@ -425,7 +424,7 @@ prism_counter_save_jumps(PrismTopic *topic)
 			if (jumps[i].to > saved_to)
 				prism_counter_insert_jump(topic->topic_id, &jumps[i]);
 		}
-		delete_past(topic->topic_id, kept_from(topic));
+		prism_counter_delete_past(topic->topic_id, prism_counter_kept_from(topic));
 		SPI_finish();
 		return;
 	}

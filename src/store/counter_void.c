@@ -159,13 +159,19 @@ note_saved(PrismCounter *counter, const PrismJump *span)
 	SpinLockRelease(&counter->mutex);
 }
 
-/* As for jumps: one counts as saved when it is seen in prism.jump, so not before the next call. */
+/*
+ * As for jumps: one counts as saved when it is seen in prism.jump, so not before
+ * the next call.  A topic that fills its segments and is not restarted has no
+ * jumps, so what retention has passed is deleted here too.
+ */
 void
 prism_counter_save_voids(PrismTopic *topic)
 {
 	PrismCounter *counter = topic->counter;
 	PrismJump	spans[PRISM_VOIDS_KEPT];
 	int			count = 0;
+	int64		kept_from;
+	bool		wrote = false;
 
 	SpinLockAcquire(&counter->mutex);
 	for (int i = 0; i < counter->void_count; i++)
@@ -174,19 +180,26 @@ prism_counter_save_voids(PrismTopic *topic)
 			spans[count++] = counter->voids[i].span;
 	}
 	SpinLockRelease(&counter->mutex);
+	if (count == 0)
+		return;
 
+	kept_from = prism_counter_kept_from(topic);
+	SPI_connect();
 	for (int i = 0; i < count; i++)
 	{
 		List	   *found = prism_counter_read_jumps(topic->topic_id, spans[i].from, spans[i].to, 1);
 
-		if (found != NIL && is_same(linitial(found), &spans[i]))
+		/* nobody asks for one that is past */
+		if (spans[i].to <= kept_from || (found != NIL && is_same(linitial(found), &spans[i])))
 		{
 			note_saved(counter, &spans[i]);
 			continue;
 		}
-		SPI_connect();
 		delete_parts(topic->topic_id, &spans[i]);
 		prism_counter_insert_jump(topic->topic_id, &spans[i]);
-		SPI_finish();
+		wrote = true;
 	}
+	if (wrote)
+		prism_counter_delete_past(topic->topic_id, kept_from);
+	SPI_finish();
 }

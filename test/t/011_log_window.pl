@@ -281,6 +281,32 @@ lags_are_exact('behind a restart');
 publish('voids', 'behind the restart');
 lags_are_exact('behind a restart and a message');
 
+# Retention passes them: they are forgotten, though the topic makes no jump.
+$node->safe_psql('postgres', q{SELECT prism.apply('namespaces: [{name: passed, needs: {retain: consumers, retention: 1s}}]');
+	SELECT prism.create_group('passed', 'g', 'earliest')});
+my $kept = q{FROM prism.jump j JOIN prism.topic t USING (topic_id) WHERE t.name = 'passed'};
+sub refused_there { return $node->psql('postgres', q{BEGIN; SET LOCAL commit_fault.error_percent = 100; SELECT prism.publish('passed', 'refused'); COMMIT}); }
+for (1 .. 3)
+{
+	refused_there();
+	$node->safe_psql('postgres', q{SELECT count(prism.publish('passed', 'x')) FROM generate_series(1, 1499)});	# fills the segment
+}
+publish('passed', 'in the next one');
+kill_worker($node, 'prism maintainer', signal => 'TERM');
+wait_for_value($node, "SELECT count(*) $kept", 3);
+$node->safe_psql('postgres', q{SELECT prism.seek('passed', 'g', 'latest')});
+# before the segment that is open would be left because of its age, which makes a jump
+wait_for_value($node, q{SELECT count(settled_at) = 3 AND clock_timestamp() > max(settled_at) + interval '1.1 s'
+	FROM prism.segment JOIN prism.topic t USING (topic_id) WHERE t.name = 'passed'});
+kill_worker($node, 'prism maintainer', signal => 'TERM');
+wait_for_value($node, q{SELECT min(segment_number) FROM prism.segment JOIN prism.topic t USING (topic_id) WHERE t.name = 'passed'}, 3);
+refused_there();
+kill_worker($node, 'prism maintainer', signal => 'TERM');
+wait_for_value($node, "SELECT count(*) $kept AND j.from_offset >= 3 * t.segment_messages", 1);
+is($node->safe_psql('postgres', "SELECT count(*) $kept"), 1, 'of offsets that nobody keeps no void is kept');
+publish('passed', 'behind them');
+is($node->safe_psql('postgres', q{SELECT lag_messages = (SELECT count(*) FROM prism.read('passed', g."position")) FROM prism.groups g WHERE topic = 'passed'}), 't', 'lag stays exact');
+
 # A backend is killed there: the server restarts.
 $waiter = commit_that_waits('killed');
 publish('window', 'committed before the crash');
