@@ -482,6 +482,7 @@ turn_steps(Turn *turn)
 	{
 		PrismGroupRef *group = prism_group_open(topic, row->group_name, PRISM_GROUP_REFUSE);
 		PrismDelivery *delivery;
+		bool		buried;
 
 		/* before the look: what comes after it wakes us */
 		handler->counter = topic->counter;
@@ -489,13 +490,15 @@ turn_steps(Turn *turn)
 		handler->wakes = prism_counter_wakes(handler->counter);
 		delivery = take(handler, group);
 		prism_handler_read(row, delivery, &batch);
+		/* before the call: it reads on, and an error there must not undo what was done, and count as an attempt */
+		buried = prism_delivery_buried(delivery);
+		prism_delivery_close(delivery);
 		if (batch.count > 0)
 			handle_batch(turn, group, function, &batch);
 		else
 			handler->singly_until = 0;
 		/* dead letters of the take itself may have made room for others, once they are committed */
-		handler->due = batch.count > 0 || prism_delivery_buried(delivery) ? 0 : prism_group_next_due(group);
-		prism_delivery_close(delivery);
+		handler->due = batch.count > 0 || buried ? 0 : prism_group_next_due(group);
 	}
 	prism_worker_commit();
 }

@@ -220,4 +220,25 @@ is(dead_letters('hurried'), '', 'twelve faults in a moment make no dead letter')
 sql('INSERT INTO opened DEFAULT VALUES; CREATE FUNCTION pg_temp.anything() RETURNS void LANGUAGE sql AS $$ $$');
 wait_for_handler('hurried', 'lag_messages = 0');
 is(effects('hurried'), 'one1', 'it is handled when the fault has passed');
+sql(q{SELECT prism.drop_group('t', 'hurried')});
+
+# A call finds nothing of the topic open: all that reading it can meet has come before, and undoes no call. A large
+# message is read when it is handed over, and what comes behind it along with it.
+sql(qq{
+	CREATE FUNCTION rebuild() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS \$\$ BEGIN REINDEX TABLE $segment; END \$\$;
+	SELECT prism.create_group('t', 'closed', 'latest', max_attempts => 1);
+	SET ROLE app;
+	CREATE FUNCTION closed(messages prism.message[]) RETURNS void LANGUAGE plpgsql AS \$f\$ BEGIN
+		PERFORM rebuild();
+		INSERT INTO effect (consumer_group, word) SELECT m.consumer_group, length($payload)::text || '/' || m.attempt FROM unnest(messages) AS m;
+	END \$f\$;
+	RESET ROLE;
+	SELECT prism.publish('t', (SELECT string_agg(sha256(i::text::bytea)::text, '') FROM generate_series(1, 1000) AS i));
+	SELECT count(prism.publish('t', 'x')) FROM generate_series(1, 20);
+	SET ROLE app;
+	SELECT prism.on('t', 'closed', 'closed(prism.message[])', batch_size => 1);
+});
+wait_for_handler('closed', 'lag_messages = 0');
+is(effects('closed'), join(' ', '66000/1', ('1/1') x 20), 'what was read is closed before the call');
+is(sql(q{SELECT count(*) FROM prism.read('t.dlq') AS m WHERE m.headers ->> 'dead_letter_group' = 'closed'}), 0, 'and costs nobody an attempt');
 done_testing();
