@@ -181,6 +181,11 @@ on_subtransaction(SubXactEvent event, SubTransactionId subxid, SubTransactionId 
 /*
  * What a session does alone and others wait for is given back before the error
  * that ended it goes to the client: who does not read would keep it.
+ *
+ * PostgreSQL calls this only for what the server's log is to have.  The commit
+ * sees to that (prism_commit_be_quiet()); elsewhere, with log_min_messages at
+ * fatal or panic, an error is sent first, and a client that does not read it
+ * keeps others from reading ahead for its group, or from extending the log.
  */
 static void
 on_report(ErrorData *report)
@@ -188,7 +193,7 @@ on_report(ErrorData *report)
 	if ((report->elevel == ERROR || report->elevel == FATAL) && report->output_to_client)
 	{
 		prism_log_give_back();
-		prism_group_abort_reader();
+		prism_group_abort_reader(1);
 		prism_counter_release_extender();
 	}
 	prism_commit_hear(report);

@@ -15,6 +15,7 @@
 #include "store/patience.h"
 #include "wait_event.h"
 
+#include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -44,6 +45,7 @@ static HTAB *refs = NULL;
 static PrismGroup *reading = NULL;
 static uint32 reading_generation;
 static uint32 reading_epoch;
+static int	reading_level;			/* of the transaction or savepoint that claimed it */
 
 /* ---------- shared memory ---------- */
 
@@ -377,6 +379,7 @@ prism_group_claim_reader(PrismGroupRef *ref)
 	reading = ref->group;
 	reading_generation = ref->generation;
 	reading_epoch = ref->group->epoch;
+	reading_level = GetCurrentTransactionNestLevel();
 	return true;
 }
 
@@ -391,11 +394,11 @@ prism_group_release_reader(PrismGroup *group)
 
 /* An error came while this backend read ahead: nothing of what it read was entered. */
 void
-prism_group_abort_reader(void)
+prism_group_abort_reader(int nest_level)
 {
 	PrismGroup *group = reading;
 
-	if (group == NULL)
+	if (group == NULL || reading_level < nest_level)
 		return;
 	reading = NULL;
 	if (!prism_group_lock_if(group, reading_generation))

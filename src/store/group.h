@@ -55,8 +55,12 @@ extern void prism_group_pre_commit(void);
 extern void prism_group_end(bool committed);	/* cannot throw */
 extern void prism_group_subcommit(int nest_level);
 extern void prism_group_subabort(int nest_level);	/* cannot throw */
-/* An error came while this backend read ahead: others may. Cannot throw. */
-extern void prism_group_abort_reader(void);
+/*
+ * An error came while this backend read ahead, as it began at this nest level or
+ * deeper: others may.  A savepoint within, which was rolled back, is none.
+ * Cannot throw.
+ */
+extern void prism_group_abort_reader(int nest_level);
 
 /* Free the slots of a database (topic 0: all), or of one topic. Cannot throw. */
 extern void prism_group_forget(Oid database, int32 topic_id);
@@ -191,6 +195,7 @@ extern void prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref);
 /* Sleep until woken, or 'look_at', or a few seconds have passed; false, at once: 'until' has come. */
 extern bool prism_group_sleep(PrismInstant look_at, PrismInstant until);
 extern void prism_group_cancel_sleep(void);	/* cannot throw */
+extern void prism_group_subabort_sleep(int nest_level);	/* what was prepared there; cannot throw */
 /* No lease or delay of the group ends before: when to look though nobody wakes us. */
 extern PrismInstant prism_group_next_due(PrismGroupRef *ref);
 

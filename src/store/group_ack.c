@@ -496,7 +496,7 @@ prism_group_end(bool committed)
 	prism_group_end_leases(committed);
 	if (!committed)
 	{
-		prism_group_abort_reader();
+		prism_group_abort_reader(1);
 		prism_group_cancel_sleep();
 	}
 	ack_lists = NULL;
@@ -521,8 +521,8 @@ prism_group_subcommit(int nest_level)
 void
 prism_group_subabort(int nest_level)
 {
-	prism_group_abort_reader();
-	prism_group_cancel_sleep();
+	prism_group_abort_reader(nest_level);
+	prism_group_subabort_sleep(nest_level);
 	prism_group_subend_leases(nest_level, false);
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{

@@ -333,7 +333,7 @@ replay_into_window(PrismGroupRef *ref, bool look)
 	read_unfinished(ref->topic, &state, &unfinished);
 	if (unfinished.count > prism_group_window && look)
 	{
-		prism_group_abort_reader();
+		prism_group_abort_reader(1);
 		return false;
 	}
 	if (unfinished.count > prism_group_window)

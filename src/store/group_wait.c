@@ -21,6 +21,7 @@
 #include "store/group_shared.h"
 #include "wait_event.h"
 
+#include "access/xact.h"
 #include "pgstat.h"
 #include "utils/wait_event.h"
 
@@ -35,6 +36,7 @@ static struct
 	PrismCounter *counter;
 	PrismGroup *group;			/* NULL: any message of the topic */
 	uint32		generation;		/* of the slot: another group may have it by now, which nobody finds for us */
+	int			nest_level;		/* of who prepared to sleep */
 }			awaited;
 
 static ConditionVariable *
@@ -66,6 +68,7 @@ prism_group_prepare_sleep(PrismTopic *topic, PrismGroupRef *ref)
 	awaited.counter = topic->counter;
 	awaited.group = group;
 	awaited.generation = group != NULL ? ref->generation : 0;
+	awaited.nest_level = GetCurrentTransactionNestLevel();
 	pg_atomic_fetch_add_u32(&topic->counter->sleepers, 1);
 	ConditionVariablePrepareToSleep(awaited_variable());
 }
@@ -97,6 +100,17 @@ prism_group_cancel_sleep(void)
 		ConditionVariableSignal(&awaited.group->available);
 	awaited.counter = NULL;
 	awaited.group = NULL;
+}
+
+/*
+ * Who waits outside of the savepoint goes on: PostgreSQL has taken it off the
+ * variable, so that its sleep returns at once, and it looks again.
+ */
+void
+prism_group_subabort_sleep(int nest_level)
+{
+	if (awaited.counter != NULL && awaited.nest_level >= nest_level)
+		prism_group_cancel_sleep();
 }
 
 /* ---------- calling ---------- */

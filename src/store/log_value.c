@@ -47,6 +47,12 @@ decompress(struct varlena *stored)
 	return value;
 }
 
+/*
+ * What was opened and locked when it failed is let go of by a subtransaction.
+ * It is released when all is well: a rollback is for who has lost something, and
+ * before a COMMIT, where publishers look how far groups are behind, PostgreSQL
+ * does not expect one.
+ */
 static struct varlena *
 fetch(struct varlena *stored)
 {
@@ -68,7 +74,10 @@ fetch(struct varlena *stored)
 		FlushErrorState();
 	}
 	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
+	if (error == NULL)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(caller_cxt);
 	CurrentResourceOwner = caller_owner;
 
