@@ -15,6 +15,7 @@
 #include "query.h"
 #include "api/access.h"
 #include "namespace/namespace.h"
+#include "store/ownership.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -164,24 +165,6 @@ prism_revoke(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* For a restore, under which default privileges become rights on the view (ownership.c). */
-static void
-note_granted(int32 namespace_id)
-{
-	Oid			types[] = {INT4OID, OIDOID};
-	Datum		values[] = {Int32GetDatum(namespace_id), ObjectIdGetDatum(prism_access_view(namespace_id))};
-
-	prism_query("WITH held AS ("
-				"  SELECT pg_get_userbyid(a.grantee) AS role, a.privilege_type AS privilege"
-				"  FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = $2 AND a.grantee NOT IN (0, c.relowner)),"
-				" gone AS ("
-				"  DELETE FROM prism.granted g WHERE g.namespace_id = $1"
-				"    AND NOT EXISTS (SELECT FROM held h WHERE h.role = g.role AND h.privilege = g.privilege))"
-				" INSERT INTO prism.granted (namespace_id, role, privilege) SELECT $1, h.role, h.privilege FROM held h"
-				" ON CONFLICT DO NOTHING",
-				lengthof(types), types, values, NULL);
-}
-
 /* (namespace, privilege, role) */
 static void
 change_right(FunctionCallInfo fcinfo, bool grant)
@@ -217,7 +200,7 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				errmsg("role \"%s\" was renamed meanwhile", role_name),
 				errhint("Run the transaction again."));
-	note_granted(namespace->namespace_id);
+	prism_own_note_granted(namespace->namespace_id);
 	sync_role(role);
 	if (namespace->table != NULL)
 		prism_access_sync_outbox(namespace->namespace_id, namespace->table);

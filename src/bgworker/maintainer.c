@@ -479,6 +479,9 @@ adopt_strays(Oid *last)
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 			prism_own_restored(relid);
 	}
+	/* behind the last of them: what default privileges gave is taken by then */
+	if (!OidIsValid(*last))
+		prism_own_note_granted(0);
 	prism_worker_commit();
 	return OidIsValid(*last);
 }

@@ -55,6 +55,7 @@ static object_access_hook_type former_object_access = NULL;
 static DatabaseCommand database_command(Node *statement);
 static bool takes_prism(Node *statement);
 static bool restores_relation(Node *statement);
+static bool changes_rights(Node *statement);
 static const char *option_string(List *options, const char *name);
 static Oid	database_to_empty(const DatabaseCommand *command);
 static bool may_disturb(Oid database, bool copies);
@@ -81,7 +82,8 @@ process_utility(PlannedStmt *statement, const char *query, bool read_only_tree,
 	}
 	if (OidIsValid(database))
 		prism_wake_hold_off(database, IsA(statement->utilityStmt, DropdbStmt));
-	if (context == PROCESS_UTILITY_TOPLEVEL && restores_relation(statement->utilityStmt))
+	if (context == PROCESS_UTILITY_TOPLEVEL &&
+		(restores_relation(statement->utilityStmt) || changes_rights(statement->utilityStmt)))
 		prism_wake_relations_restored();
 
 	if (former_utility != NULL)
@@ -216,6 +218,30 @@ restores_relation(Node *statement)
 	}
 	return relation != NULL && relation->schemaname != NULL &&
 		(strcmp(relation->schemaname, "prism_log") == 0 || strcmp(relation->schemaname, "prism") == 0);
+}
+
+/* By hand, what prism.grant() has given: the maintainer keeps what is noted of it as it is. */
+static bool
+changes_rights(Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, DropOwnedStmt))
+		return true;
+	if (IsA(statement, RenameStmt))
+		return ((RenameStmt *) statement)->renameType == OBJECT_ROLE;
+	if (!IsA(statement, GrantStmt) || ((GrantStmt *) statement)->objtype != OBJECT_TABLE)
+		return false;
+	if (((GrantStmt *) statement)->targtype != ACL_TARGET_OBJECT)
+		return true;
+	foreach(cell, ((GrantStmt *) statement)->objects)
+	{
+		const RangeVar *relation = lfirst_node(RangeVar, cell);
+
+		if (relation->schemaname != NULL && strcmp(relation->schemaname, "prism_log") == 0)
+			return true;
+	}
+	return false;
 }
 
 static const char *

@@ -24,6 +24,7 @@
 
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
@@ -31,6 +32,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -150,6 +152,38 @@ prism_own_restored(Oid relid)
 		prism_query_generated(get_rel_relkind(relid) == RELKIND_VIEW ? restored_query : rights_query, 1, &type, &value);
 		SPI_finish();
 	}
+}
+
+/* By other commands too they are given and taken (DROP OWNED, GRANT), and a role's name is another one. */
+static const char granted_statement[] =
+"WITH view AS ("
+"  SELECT n.namespace_id, c.relacl, c.relowner FROM prism.namespace n"
+"  JOIN pg_class c ON c.relname = 'namespace_' || n.namespace_id AND c.relnamespace = 'prism_log'::regnamespace"
+"  WHERE n.namespace_id = $1 OR $1 = 0 AND EXISTS (SELECT FROM pg_depend d"
+"   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass)),"
+" held AS ("
+"  SELECT DISTINCT v.namespace_id, pg_get_userbyid(a.grantee) AS role, a.privilege_type AS privilege"
+"  FROM view v, aclexplode(v.relacl) a WHERE a.grantee NOT IN (0, v.relowner)),"
+" gone AS ("
+"  DELETE FROM prism.granted g WHERE g.namespace_id IN (SELECT namespace_id FROM view)"
+"   AND NOT EXISTS (SELECT FROM held h WHERE h.namespace_id = g.namespace_id AND h.role = g.role AND h.privilege = g.privilege))"
+" INSERT INTO prism.granted (namespace_id, role, privilege) SELECT h.namespace_id, h.role, h.privilege FROM held h"
+"  WHERE NOT EXISTS (SELECT FROM prism.granted g"
+"   WHERE g.namespace_id = h.namespace_id AND g.role = h.role AND g.privilege = h.privilege)"
+" ON CONFLICT DO NOTHING";
+
+void
+prism_own_note_granted(int32 namespace_id)
+{
+	Oid			type = INT4OID;
+	Datum		value = Int32GetDatum(namespace_id);
+
+	if (namespace_id == 0 &&
+		!ConditionalLockRelationOid(get_relname_relid("granted", get_namespace_oid("prism", false)), ShareRowExclusiveLock))
+		return;
+	SPI_connect();
+	prism_query(granted_statement, 1, &type, &value, NULL);
+	SPI_finish();
 }
 
 bool

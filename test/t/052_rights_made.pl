@@ -104,6 +104,23 @@ for my $call (q{SELECT prism.read('other')}, q{SELECT prism.consume('other', 'g'
 }
 is(sql(q{SET ROLE load; SELECT namespace, privileges FROM prism.namespaces}), 'mine|{publish,consume,read}', 'nor do the views say so');
 
+# What was granted, and is taken or given by other commands, or has another name: what is noted of it follows.
+my $view = sql(q{SELECT 'prism_log.namespace_' || namespace_id FROM prism.namespace WHERE name = 'mine'});
+my $noted = q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM prism.granted JOIN prism.namespace USING (namespace_id) WHERE name = 'mine' AND role ~ '^former|^latter'};
+sql(qq{CREATE ROLE former; CREATE ROLE former_too; CREATE ROLE former_three;
+	SELECT prism.grant('mine', 'read', r) FROM unnest('{former,former_too,former_three}'::text[]) r});
+is(sql($noted), 'former SELECT, former_three SELECT, former_too SELECT', 'what was granted is noted');
+my $open = $node->background_psql('postgres');
+$open->query_safe(q{BEGIN; SELECT prism.grant('other', 'read', 'former_three')});
+sql(qq{DROP OWNED BY former});
+sql(qq{ALTER ROLE former_too RENAME TO latter});
+sql(qq{REVOKE SELECT ON $view FROM former_three; GRANT INSERT ON $view TO former_three});
+is(sql(q{SELECT count(*) FROM prism.workers WHERE kind = 'maintainer' AND error IS NOT NULL}), 0, 'the maintainer does not wait for who is granting');
+$open->query_safe('COMMIT; SELECT prism.wake_workers()');
+$open->quit;
+wait_for_value($node, $noted, 'former_three INSERT, latter SELECT');
+pass('and so is what has become of it');
+
 # A role that reads all data can dump the database, and it is restored.
 sql('CREATE ROLE database_owner LOGIN; ALTER DATABASE postgres OWNER TO database_owner');
 my @owner_dumps = ('pg_dump', '-U', 'database_owner', '-f', '/dev/null', 'postgres');
@@ -112,7 +129,7 @@ sql('GRANT pg_read_all_data TO database_owner');
 $node->command_ok(\@owner_dumps, 'and works with what README says');
 $node->command_ok([ 'pg_dump', '-U', 'dump', '-Fc', '-f', $node->basedir . '/dump', 'postgres' ], 'pg_dump by a member of pg_read_all_data');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
-$node->safe_psql('restored', 'ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, stranger, load');
+$node->safe_psql('restored', 'ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, stranger, load, former, latter');
 my $held = q{SELECT n.name || ': ' || g.role || ' ' || string_agg(DISTINCT a.privilege_type, ',' ORDER BY a.privilege_type)
 	FROM prism.namespace n JOIN pg_class c ON c.relname = 'namespace_' || n.namespace_id, aclexplode(c.relacl) a, LATERAL (SELECT coalesce((SELECT rolname FROM pg_roles WHERE oid = a.grantee), 'public') AS role) g
 	WHERE a.grantee <> c.relowner GROUP BY n.name, g.role ORDER BY 1};
