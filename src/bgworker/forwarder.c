@@ -348,20 +348,26 @@ mind_idle_routes(PrismForwarder *forwarder)
 	}
 }
 
+/*
+ * Who is stuck brings nothing to its end: what it holds is read again, and the
+ * others need not stand still for that.  But what of it is on the wire comes to
+ * its end first, as it must when the others have taken too long.
+ */
 static bool
-is_drained(const PrismForwarder *forwarder)
+is_drained(PrismForwarder *forwarder)
 {
 	PrismInstant now = prism_instant();
 
-	for (int i = 0; i < forwarder->route_count; i++)
-	{
-		const PrismRoute *route = &forwarder->routes[i];
+	if (!prism_has_passed(forwarder->draining_since, now, PRISM_DRAIN_MS))
+		for (int i = 0; i < forwarder->route_count; i++)
+		{
+			const PrismRoute *route = &forwarder->routes[i];
 
-		/* who is stuck brings nothing to its end: what it holds is read again, and the others need not stand still for that */
-		if (route->moved_at != 0 || (route->window_batches > 0 && !prism_route_stalled(route, now)))
-			return false;
-	}
-	return true;
+			if (route->moved_at != 0 ||
+				(route->window_batches > 0 && !route->lane->ends && !prism_route_stalled(route, now)))
+				return false;
+		}
+	return prism_lane_end(&forwarder->lanes[PRISM_STREAM_LANE]);
 }
 
 /* Positions that the other side keeps are written again before it forgets them. */
@@ -417,9 +423,9 @@ forward(void *arg)
 			claim_again(forwarder);
 		}
 	}
-	else if (is_drained(forwarder) ||
-			 prism_has_passed(forwarder->draining_since, prism_instant(), PRISM_DRAIN_MS))
+	else if (is_drained(forwarder))
 	{
+		prism_routes_record(forwarder, true);
 		load(forwarder);
 		more = true;
 	}

@@ -248,6 +248,7 @@ typedef struct PrismLane
 	Size		outstanding_bytes;
 	PrismInstant recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
 	bool		reopens;		/* the connection itself wants another one: no fault */
+	bool		ends;			/* all is loaded anew: it is not opened again */
 	bool		rejected;		/* a receipt says so since that was asked last */
 	bool		retry;			/* likewise */
 	PrismRound	round;
@@ -302,6 +303,7 @@ extern void prism_lane_close(PrismLane *lane);
 /* The connection's own fault: close it, tell everybody, try again later. */
 extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);
 extern void prism_lane_recover(PrismLane *lane);
+extern bool prism_lane_end(PrismLane *lane);
 /* Read receipts; true: there were some. */
 extern bool prism_lane_collect(PrismLane *lane);
 /* A line in the server's log, at a bounded rate for each 'what'. */

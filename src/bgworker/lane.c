@@ -203,6 +203,31 @@ finish_recovery(PrismLane *lane)
 	return true;
 }
 
+/*
+ * All is loaded anew: nothing of the lane may reach the other side behind what
+ * the next connection sends.  What has not left yet is taken back, the rest is
+ * awaited, as in a recovery; receipts that came count.  Transactions are fenced
+ * off by the next connection.  True: that is done, or has taken too long.
+ */
+bool
+prism_lane_end(PrismLane *lane)
+{
+	bool		moved = false;
+
+	if (is_transactional(lane))
+		return true;
+	lane->ends = true;
+	if (lane->phase == LANE_OPEN && lane->outstanding > 0)
+	{
+		lane->reopens = true;
+		prism_lane_recover(lane);
+		return false;
+	}
+	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
+		moved |= prism_stream_advance(route);
+	return !moved;
+}
+
 /* ---------- receipts ---------- */
 
 static void
@@ -382,7 +407,7 @@ prism_lane_turn(PrismLane *lane)
 	switch (lane->phase)
 	{
 		case LANE_CLOSED:
-			if (!anybody_to_serve(lane) || prism_backoff_remaining_ms(&lane->backoff) > 0)
+			if (lane->ends || !anybody_to_serve(lane) || prism_backoff_remaining_ms(&lane->backoff) > 0)
 				return false;
 			open_connection(lane);
 			return lane->phase != LANE_CLOSED;

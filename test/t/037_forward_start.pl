@@ -83,6 +83,29 @@ sql(q{SELECT prism.publish('once', 'last')});
 is_sent('once');
 is(scalar $kafka->lines('once'), $twice + 16, 'one that says the same is');
 
+# ---------- everything is loaded anew ----------
+# When the forwarder last did something, and it is over.
+sub looked_since
+{
+	my ($moment) = @_;
+	return wait_for_value($node, "SELECT every(state = 'idle' AND state_change > '$moment') FROM pg_stat_activity WHERE backend_type = 'prism forwarder'");
+}
+
+# What is on the wire would land behind what the next connection sends.
+sql("SELECT prism.apply('" . yaml('wire', 'at_least_once', 'kafka') . "')");
+sql(q{SELECT prism.publish('wire', '0')});
+is_sent('wire');
+$kafka->proxy->hold('Produce', count => 1);
+sql(q{SELECT prism.publish('wire', '1')});
+$kafka->proxy->wait_until(held => 1);
+wait_for_value($node, state_of('wire'), 'waiting');
+sql(q{SELECT prism.publish('wire', i::text) FROM generate_series(2, 3) i});
+my $changed = sql("SELECT clock_timestamp() FROM prism.apply('" . yaml('beside', 'at_least_once', 'kafka') . "') LIMIT 1");
+looked_since($changed);
+$kafka->proxy->release;
+is_sent('wire|beside');
+is(join(' ', $kafka->lines('wire', format => '%s')), '0 1 2 3', 'what is on the wire is awaited before the catalogue is loaded anew');
+
 # ---------- two lists of addresses ----------
 # Whose 32-bit hashes are the same.
 my ($port) = $kafka->address =~ /:(\d+)$/;
