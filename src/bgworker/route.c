@@ -48,7 +48,7 @@ prism_route_restart(PrismRoute *route)
 	route->phase = ROUTE_PREPARE;
 }
 
-/* A parked route begins anew, from what the progress log says now. In a transaction. */
+/* A parked route begins anew, from what the progress log says now; a paused one rests again. In a transaction. */
 void
 prism_route_mend(PrismRoute *route)
 {
@@ -66,7 +66,10 @@ prism_route_mend(PrismRoute *route)
 	prism_backoff_reset(&route->backoff);
 	prism_backoff_reset(&route->trouble);
 	prism_backoff_reset(&route->lane->backoff);
-	(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, NULL);
+	route->rests = false;
+	prism_route_rest(route);
+	if (!route->rests)
+		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, NULL);
 }
 
 void
@@ -98,12 +101,14 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 void
 prism_route_pause(PrismRoute *route, bool paused)
 {
-	if (route->paused && !paused && route->rests)
+	bool		resumes = route->paused && !paused && route->rests;
+
+	route->paused = paused;
+	if (resumes)
 	{
 		route->phase = ROUTE_PARKED;
 		prism_route_mend(route);
 	}
-	route->paused = paused;
 	route->rests = false;
 	prism_route_rest(route);
 }

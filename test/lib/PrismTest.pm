@@ -36,7 +36,8 @@ C<commit_fault_library()> builds test/module/commit_fault and returns the path f
 "prism" unless C<prism_node> is told more: C<< prism_node('main', preload => commit_fault_library() . ', prism') >>.
 
 C<shift_clock(seconds)> sets the clock of all servers that were started after its first call so far ahead of the
-machine's (behind it, if negative): test/module/clock_shift.
+machine's (behind it, if negative): test/module/clock_shift.  C<pass_time(seconds)> does so with the clock that only
+goes forward: so much time passes at once.
 
 C<kafka_mock(topic, ...)> starts brokers with these topics, of one partition each, whose C<leader(topic, broker)> can be
 taken away; their C<address> is for use_kafka.  They answer no question for a topic's settings: a start takes seconds.
@@ -66,7 +67,7 @@ use Time::HiRes qw(sleep time);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock fill_disk prism_kafka kafka_mock use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -155,9 +156,12 @@ sub fill_disk
 }
 
 # The file is written in place: the servers have it mapped.
-sub shift_clock
+sub shift_clock { my ($seconds) = @_; return set_clock(0, $seconds); }
+sub pass_time   { my ($seconds) = @_; return set_clock(1, $seconds); }
+
+sub set_clock
 {
-	my ($seconds) = @_;
+	my ($number, $seconds) = @_;
 
 	if (!defined $ENV{CLOCK_SHIFT_FILE})
 	{
@@ -166,6 +170,7 @@ sub shift_clock
 	}
 	open my $file, -e $ENV{CLOCK_SHIFT_FILE} ? '+<' : '>', $ENV{CLOCK_SHIFT_FILE} or die "$ENV{CLOCK_SHIFT_FILE}: $!\n";
 	binmode $file;
+	seek $file, 8 * $number, 0;
 	print $file pack('q', $seconds);
 	close $file or die "$ENV{CLOCK_SHIFT_FILE}: $!\n";
 	return;

@@ -49,4 +49,29 @@ arrive(25, 'everything arrives, in order');
 wait_for_value($node, q{SELECT string_agg(DISTINCT state || ' ' || dead_letters, ' ') FROM prism.status}, 'ok 0');
 pass('and all is well');
 
+# What was under way when a sink was paused makes it stop. When it would be time to try again, it stays paused: that is
+# done before the look at the catalogue, which is due then too.
+sub looked_since
+{
+	my ($moment, $condition) = @_;
+	return wait_for_value($node, "SELECT every(state = 'idle' AND state_change > '$moment' AND $condition) FROM pg_stat_activity WHERE backend_type = 'prism forwarder'");
+}
+my $proxied = $kafka->proxied_address;
+my $parked = q{FROM prism.sinks WHERE topic = 'parked'};
+shift_clock(2 * 3600);
+sql(q{SELECT prism.pause(topic) FROM prism.sinks});
+sql(qq{SELECT prism.apply('{name: parked, backend: {type: kafka, brokers: ["$proxied"], partitions: 1}}')});
+wait_for_value($node, "SELECT state $parked", 'running');
+$kafka->proxy->hold('Produce', count => 1);
+sql(q{SELECT prism.publish('parked', 'x')});
+$kafka->proxy->wait_until(held => 1);
+looked_since(sql(q{SELECT clock_timestamp() FROM (SELECT prism.pause('parked')) pause}), 'true');
+$kafka->proxy->release;
+wait_for_value($node, "SELECT state $parked", 'paused');
+is(log_count($node, 'sink "kafka" of topic "parked" is stopped'), 1, 'it had stopped');
+pass_time(400);
+looked_since(sql('SELECT clock_timestamp()'), "query = 'looks at the catalogue'");
+is(sql("SELECT state $parked"), 'paused', 'a paused sink is not tried again');
+is(sql(q{SELECT prism.skip('parked') IS NOT NULL}), 't', 'and can be skipped');
+
 done_testing();
