@@ -274,6 +274,12 @@ mend_routes(PrismForwarder *forwarder, List *sinks)
 
 		if (route == NULL)
 			continue;
+		if (route->unmade)
+		{
+			route->sink.paused = sink->paused;	/* it alone is made again, now */
+			route->parked_until = forwarder->checked_at;
+			continue;
+		}
 		if (route->broken)
 		{
 			prism_route_mend(route);

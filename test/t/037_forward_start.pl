@@ -106,6 +106,29 @@ $kafka->proxy->release;
 is_sent('wire|beside');
 is(join(' ', $kafka->lines('wire', format => '%s')), '0 1 2 3', 'what is on the wire is awaited before the catalogue is loaded anew');
 
+# A sink that cannot be made now does not make the others begin anew with each change.
+my $init_producer_id = 22;
+sql(q{SELECT prism.pause('once')});
+wait_for_value($node, state_of('once'), 'paused');
+my $skipper = $node->background_psql('postgres');
+$skipper->query_safe(qq{BEGIN; SELECT prism.skip('once', to_position => (SELECT "position" FROM prism.sinks WHERE topic = 'once'))});
+sql("SELECT prism.apply('" . yaml('third', 'at_least_once', 'kafka') . "')");
+sql("SELECT prism.publish('$_', '4') FROM generate_series(1, 2)") for qw(many1 wire third);
+wait_for_value($node, state_of('once'), 'backoff');
+is_sent('third|wire|many1');
+my $producers = $kafka->proxy->seen($init_producer_id);
+for my $change (1 .. 3)
+{
+	looked_since(sql("SELECT clock_timestamp() FROM prism.apply('name: unrelated$change') LIMIT 1"));
+	sql(q{SELECT prism.publish('many1', '5')});
+	is_sent('many1');
+}
+is($kafka->proxy->seen($init_producer_id), $producers, 'a sink that cannot be made now does not make the others begin anew');
+$skipper->query_safe(q{SELECT prism.publish('once', 'after the skip'), prism.resume('once'); COMMIT});
+$skipper->quit;
+is_sent('once');
+pass('and it is made once it can be');
+
 # ---------- two lists of addresses ----------
 # Whose 32-bit hashes are the same.
 my ($port) = $kafka->address =~ /:(\d+)$/;
