@@ -44,9 +44,11 @@ prism_endpoint_generation(void)
 	}
 	if (allowed == NULL || strcmp(allowed, prism_allowed_endpoints) != 0)
 	{
+		char	   *copy = MemoryContextStrdup(TopMemoryContext, prism_allowed_endpoints);
+
 		if (allowed != NULL)
 			pfree(allowed);
-		allowed = MemoryContextStrdup(TopMemoryContext, prism_allowed_endpoints);
+		allowed = copy;
 		endpoint_generation++;
 	}
 	return endpoint_generation;
