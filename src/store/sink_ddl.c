@@ -37,7 +37,7 @@ prism_sink_of_topic(int32 topic_id)
 	PrismSinkRow *sink = NULL;
 
 	SPI_connect();
-	prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL"
+	prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
 					   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
 					   1, types, values, 0);
 	if (SPI_processed > 0)
@@ -53,6 +53,7 @@ prism_sink_of_topic(int32 topic_id)
 		sink->server = server != NULL ? MemoryContextStrdup(caller_cxt, server) : NULL;
 		sink->config = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 4));
 		sink->server_dropped = DatumGetBool(SPI_getbinval(row, columns, 5, &isnull));
+		sink->any_endpoint = DatumGetBool(SPI_getbinval(row, columns, 6, &isnull));
 	}
 	SPI_finish();
 	return sink;

@@ -25,6 +25,7 @@ typedef struct PrismSinkRow
 	char	   *server;			/* what it is called now; NULL: the endpoint stands in config */
 	bool		server_dropped; /* 'server' is what it was called */
 	char	   *config;
+	bool		any_endpoint;	/* a superuser wrote it */
 } PrismSinkRow;
 
 /* 40001: the sink is there, and a statement of this transaction does not see it, as its snapshot is older. */

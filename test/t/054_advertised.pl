@@ -92,6 +92,11 @@ ok(runs('boss') && runs('inline'), 'brokers that a superuser named lead where th
 like(arrived('inline'), qr/^first\b/, 'and all arrives');
 sql(q{SELECT prism.drop_namespace('boss', true)});
 like(refused('inline'), $refusal, 'until nothing of his is left');
+my $again = "prism.apply('{name: inline, patterns: [outbox], needs: {delivery_guarantee: at_least_once}, backend: {type: kafka, brokers: [\"$first\"]}}')";
+is(sql("SET ROLE app; SELECT action FROM $again"), 'unchanged', 'who is not superuser changes nothing by the same configuration');
+is(sql("SELECT action FROM $again"), 'changed', 'a superuser allows what they advertise by it');
+ok(runs('inline'), 'and it runs');
+is(sql("SELECT action FROM $again; SET ROLE app; SELECT action FROM $again"), "unchanged\nunchanged", 'once');
 
 sql(q{SELECT prism.drop_namespace(topic, true) FROM prism.sinks});
 
