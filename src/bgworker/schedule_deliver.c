@@ -288,7 +288,8 @@ advance(PrismTurn *turn, Source *source)
 		source->message = turn->ready[source->ready_at].message;
 		return true;
 	}
-	if (!prism_delay_scan_next(source->scan, &source->place, &source->message))
+	/* rows that nobody waits for stay where they are: prism_turn_account() tells */
+	if (source->line->waiting == 0 || !prism_delay_scan_next(source->scan, &source->place, &source->message))
 	{
 		end_line(turn, source->line);
 		return false;
@@ -324,6 +325,8 @@ end_line(PrismTurn *turn, PrismDelayLine *line)
 			errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are written off", line->waiting, name),
 			errdetail("The owner of the extension has said that they are gone. prism_log.delayed_%d is kept until DELETE FROM prism.delay_lost WHERE bucket_id = %d.",
 					  line->bucket_id, line->bucket_id));
+	/* they may come after all: then they are not taken for others, which get another bucket */
+	line->done = PRISM_DELAY_LAST_PLACE;
 	line->waiting = 0;
 	line->changed = turn->changed = true;
 }
@@ -338,6 +341,7 @@ prism_turn_account(PrismTurn *turn, int32 bucket_id)
 	hash_seq_init(&status, turn->state->lines);
 	while ((line = hash_seq_search(&status)) != NULL)
 	{
+		PrismDelayLine first;	/* nothing of it waits, so the line itself is never due */
 		PrismTargetState state;
 		ErrorData  *error;
 
@@ -347,9 +351,10 @@ prism_turn_account(PrismTurn *turn, int32 bucket_id)
 		told = state != PRISM_TARGET_BUSY;
 		if (state != PRISM_TARGET_HERE)
 			continue;			/* what is gone has no messages */
-		error = prism_worker_try(prism_turn_find_first, line);
+		first = *line;
+		error = prism_worker_try(prism_turn_find_first, &first);
 		/* a table that is not there is nobody's to drop */
-		if (error != NULL ? error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : line->next_due == DT_NOBEGIN)
+		if (error != NULL ? error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : first.next_due == DT_NOBEGIN)
 			continue;
 		ereport(WARNING,
 				errcode(ERRCODE_DATA_CORRUPTED),

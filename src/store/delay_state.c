@@ -292,17 +292,17 @@ prism_delay_state_needed_from(const PrismDelayState *state)
 
 /* ---------- loading ---------- */
 
+/* Place and count may come from rows that somebody has edited: that is no damage of the record, by which all others would be stopped. */
 static bool
 line_is_sound(StringInfo record)
 {
 	int32		bucket_id = pq_getmsgint(record, 4);
 	int32		topic_id = pq_getmsgint(record, 4);
 	TimestampTz due_at = pq_getmsgint64(record);
-	int64		sequence = pq_getmsgint64(record);
-	int64		waiting = pq_getmsgint64(record);
 
-	return bucket_id > 0 && topic_id > 0 && (TIMESTAMP_NOT_FINITE(due_at) || IS_VALID_TIMESTAMP(due_at)) &&
-		sequence >= 0 && waiting >= 0;
+	(void) pq_getmsgint64(record);	/* sequence */
+	(void) pq_getmsgint64(record);	/* waiting */
+	return bucket_id > 0 && topic_id > 0 && (TIMESTAMP_NOT_FINITE(due_at) || IS_VALID_TIMESTAMP(due_at));
 }
 
 static bool
@@ -402,6 +402,7 @@ read_record(PrismDelayState *state, int64 at, bytea *payload)
 		line->done.due_at = pq_getmsgint64(&record);
 		line->done.sequence = pq_getmsgint64(&record);
 		line->waiting = pq_getmsgint64(&record);
+		line->waiting = Max(line->waiting, 0);
 	}
 	return true;
 }

@@ -36,6 +36,8 @@ typedef struct PrismDelayPlace
 
 /* Before every message. */
 #define PRISM_DELAY_FIRST_PLACE ((PrismDelayPlace) {DT_NOBEGIN, 0})
+/* Behind every message: a line that is there takes no more. */
+#define PRISM_DELAY_LAST_PLACE ((PrismDelayPlace) {DT_NOEND, PG_INT64_MAX})
 
 static inline bool
 prism_delay_is_before(PrismDelayPlace a, PrismDelayPlace b)

@@ -163,6 +163,60 @@ $locker->query_safe('COMMIT');
 $locker->quit;
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 
+# Rows that were written off, and come after all: they are not taken for those that wait, and nobody waits for less than nothing.
+sub bucket_of
+{
+	my ($id) = @_;
+	my ($number) = grep { sql("SELECT count(*) FROM prism_log.delayed_$_ WHERE topic_id = $id") > 0 }
+		split /\n/, sql('SELECT bucket_id FROM prism.delay_bucket WHERE NOT retired ORDER BY 1');
+	return $number;
+}
+sql(q{SELECT prism.apply('{name: again, client_api: queue}')});
+my $again = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'again'});
+due_in_an_hour('again', 1, 2);
+$bucket = bucket_of($again);
+sql(qq{CREATE TABLE gone AS SELECT * FROM prism_log.delayed_$bucket WHERE topic_id = $again;
+	DELETE FROM prism_log.delayed_$bucket WHERE topic_id = $again});
+$node->restart;
+wait_for_value($node, "SELECT error ~ '2 delayed messages of topic .again. are not found' FROM prism.workers WHERE kind = 'scheduler'", 't');
+sql("INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES ($bucket, $again, 2); SELECT prism.wake_workers()");
+wait_for_value($node, "SELECT written_off FROM prism.delay_lost WHERE bucket_id = $bucket AND topic_id = $again", 't');
+sql("INSERT INTO prism_log.delayed_$bucket SELECT topic_id, now() - interval '1 s', sequence, id, key, headers, payload FROM gone");
+due_in_an_hour('again', 3, 3);
+$node->restart;
+publish('alive', 13, 13);
+is(come('alive', 13, 12), '13', 'when rows come that were written off, messages of others come');
+is(sql(q{SELECT delayed, (SELECT count(*) FROM prism.read('again', 0, 10)) FROM prism.topics WHERE topic = 'again'}), '1|0', 'the rows do not, and the one that waits waits');
+my ($other) = grep { $_ != $bucket && sql("SELECT count(*) FROM prism_log.delayed_$_ WHERE topic_id = $again") > 0 }
+	split /\n/, sql('SELECT bucket_id FROM prism.delay_bucket WHERE NOT retired');
+sql(qq{UPDATE prism_log.delayed_$other SET due_at = now() - interval '2 s' WHERE topic_id = $again;
+	INSERT INTO prism_log.delayed_$other SELECT topic_id, now() - interval '1 s', sequence, id, key, '{"put": "by hand"}', payload FROM prism_log.delayed_$other WHERE topic_id = $again});
+$node->restart;
+is(come('again', 1, 0), '3', 'until it is due');
+publish('alive', 14, 14);
+is(come('alive', 14, 13), '14', 'others come');
+is(sql(q{SELECT delayed, (SELECT count(*) FROM prism.read('again', 0, 10)) FROM prism.topics WHERE topic = 'again'}), '0|1', 'and no more of the topic than waited');
+
+# A line that says nonsense, as it was written once: its own, not of all.
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->restart;
+cmp_ok(sql(qq{CREATE FUNCTION edit() RETURNS bigint LANGUAGE plpgsql AS \$\$
+	DECLARE segment regclass; edited bigint; sum bigint = 0; line bytea = int4send($other) || int4send($again);
+	BEGIN
+		FOR segment IN SELECT c.oid FROM pg_class c, prism.topic t WHERE t.name = '__prism_delayed' AND c.relname ~ format('^topic_%s_\\d+\$', topic_id) LOOP
+			EXECUTE format('UPDATE %s SET payload = overlay(payload placing \$1 FROM position(\$2 IN payload) + 16) WHERE key = \$3 AND position(\$2 IN payload) > 0', segment)
+				USING '\\xffffffffffffffffffffffffffffffff'::bytea, line, 's';
+			GET DIAGNOSTICS edited = ROW_COUNT;
+			sum = sum + edited;
+		END LOOP;
+		RETURN sum;
+	END \$\$; SELECT edit()}), '>', 0, 'the journal says that less than nothing waits');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->restart;
+publish('alive', 15, 15);
+is(come('alive', 15, 14), '15', 'messages of others come');
+is(sql(q{SELECT delayed FROM prism.topics WHERE topic = 'again'}), 0, 'and it counts as nothing');
+
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);
