@@ -53,6 +53,35 @@ ROLLBACK TO taken;
 SELECT prism.drop_namespace('view_orders');
 SELECT to_regclass('prism.view_taken');
 ROLLBACK;
+-- The view is lost, its name is not free: the one who takes it would have his view changed or dropped with the first namespace.
+BEGIN;
+DROP VIEW prism.view_taken;
+SAVEPOINT lost;
+SELECT * FROM prism.plan('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+ROLLBACK TO lost;
+SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+ROLLBACK TO lost;
+SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+ROLLBACK TO lost;
+SELECT action FROM prism.apply('namespaces: [{name: view_orders, backend: {topic: view_news}}, {name: view_new, patterns: [{type: outbox, table: view_taken}]}]');
+ROLLBACK;
+-- Two that name the same one, in rows that were edited: nobody touches it.
+BEGIN;
+SELECT action FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_of_new}]}');
+UPDATE prism.namespace SET config = replace(config::text, '"view_taken"', '"view_of_new"')::jsonb WHERE name = 'view_orders';
+SAVEPOINT edited;
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_of_new}], backend: {topic: view_news}}');
+ROLLBACK TO edited;
+SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_moved}], backend: {topic: view_news}}');
+SELECT to_regclass('prism.view_of_new'), to_regclass('prism.view_moved');
+SELECT prism.drop_namespace('view_orders');
+SELECT to_regclass('prism.view_of_new');
+ROLLBACK TO edited;
+SELECT prism.drop_namespace('view_orders');
+SELECT to_regclass('prism.view_of_new');
+SELECT prism.drop_namespace('view_new');
+SELECT to_regclass('prism.view_of_new');
+ROLLBACK;
 
 -- What namespaces made goes with the extension, and comes with a name that needs quoting.
 BEGIN;

@@ -340,7 +340,7 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	nest_level = prism_access_begin_patience();
 	prism_access_take_all(namespace->namespace_id);
 	if (namespace->table != NULL)
-		prism_namespace_drop_table(namespace->table, force);
+		prism_namespace_drop_table(namespace->table, namespace->namespace_id, force);
 	drop_topics(namespace->namespace_id);
 	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
 				0, NULL, NULL, NULL);
@@ -422,7 +422,7 @@ lock_all(const PrismStoredNamespace *namespace, bool force)
 {
 	for (;;)
 	{
-		Oid			view = prism_namespace_lock_table(namespace->table);
+		Oid			view = prism_namespace_lock_table(namespace->table, namespace->namespace_id);
 		List	   *topics = shut_topics(namespace->namespace_id, force);
 		ListCell   *cell;
 

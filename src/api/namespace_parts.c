@@ -330,6 +330,19 @@ table_state(const char *table, const char *topic)
 		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }
 
+/* Also of one whose view is lost: it comes back when that namespace is applied, and is known by its name then. */
+static bool
+belongs_to_another(const char *table, int32 namespace_id)
+{
+	Oid			types[] = {TEXTOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(table), Int32GetDatum(namespace_id)};
+
+	prism_query("SELECT FROM prism.namespace WHERE namespace_id <> $2 AND config @> jsonb_build_object("
+				"'patterns', jsonb_build_array(jsonb_build_object('type', 'outbox', 'table', $1)))",
+				lengthof(types), types, values, NULL);
+	return SPI_processed > 0;
+}
+
 static char *
 table_difference(const PrismNamespaceWork *work)
 {
@@ -342,11 +355,13 @@ table_difference(const PrismNamespaceWork *work)
 		return former == NULL ? NULL : psprintf("it has the outbox view prism.%s", quote_identifier(former));
 
 	state = table_state(wanted->table, wanted->topic);
-	if (state != NULL && (!ours || strcmp(state, "taken") == 0))
+	if ((state != NULL && (!ours || strcmp(state, "taken") == 0)) ||
+		((state == NULL || strcmp(state, "good") != 0) && belongs_to_another(wanted->table, work->namespace_id)))
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_TABLE),
 				errmsg("relation \"%s\" already exists in schema prism " PRISM_AT,
 					   wanted->table, prism_at(wanted->table_place)),
+				state == NULL ? errdetail("It is the outbox view of another namespace, lost until that one is applied again.") : 0,
 				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."));
 	if (state == NULL)
 		return psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table));
@@ -356,11 +371,11 @@ table_difference(const PrismNamespaceWork *work)
 }
 
 static bool
-is_ours(const char *table)
+is_ours(const char *table, int32 namespace_id)
 {
 	char	   *state = table_state(table, "");
 
-	return state != NULL && strcmp(state, "taken") != 0;
+	return state != NULL && strcmp(state, "taken") != 0 && !belongs_to_another(table, namespace_id);
 }
 
 /*
@@ -389,11 +404,11 @@ static const char dependents_query[] =
 " WHERE v.oid = $1 AND d.deptype = 'n' AND w.oid IS DISTINCT FROM v.oid";
 
 Oid
-prism_namespace_lock_table(const char *table)
+prism_namespace_lock_table(const char *table, int32 namespace_id)
 {
 	Oid			view;
 
-	if (table == NULL || !is_ours(table))
+	if (table == NULL || !is_ours(table, namespace_id))
 		return InvalidOid;
 	view = get_relname_relid(table, get_namespace_oid("prism", false));
 	LockRelationOid(view, AccessExclusiveLock);
@@ -406,7 +421,7 @@ prism_namespace_lock_table(const char *table)
  * goes too.
  */
 void
-prism_namespace_drop_table(const char *table, bool force)
+prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[1];
@@ -416,7 +431,7 @@ prism_namespace_drop_table(const char *table, bool force)
 	Oid			view;
 
 	/* nobody makes another one behind the look */
-	view = prism_namespace_lock_table(table);
+	view = prism_namespace_lock_table(table, namespace_id);
 	if (!OidIsValid(view))
 		return;
 	values[0] = ObjectIdGetDatum(view);
@@ -436,9 +451,9 @@ prism_namespace_drop_table(const char *table, bool force)
 
 /* Is there a view to go on with, under the wanted name? */
 static bool
-keep_table(const char *former, const char *wanted)
+keep_table(const char *former, const char *wanted, int32 namespace_id)
 {
-	if (former == NULL || !is_ours(former))
+	if (former == NULL || !is_ours(former, namespace_id))
 		return false;
 	if (strcmp(former, wanted) != 0)
 		prism_query(psprintf("ALTER VIEW prism.%s RENAME TO %s", quote_identifier(former), quote_identifier(wanted)),
@@ -464,10 +479,10 @@ make_table(PrismNamespaceWork *work)
 
 	if (wanted->table == NULL)
 	{
-		prism_namespace_drop_table(former, false);
+		prism_namespace_drop_table(former, work->namespace_id, false);
 		return;
 	}
-	kept = keep_table(former, wanted->table);
+	kept = keep_table(former, wanted->table, work->namespace_id);
 
 	view = psprintf("prism.%s", quote_identifier(wanted->table));
 	topic = quote_literal_cstr(wanted->topic);

@@ -46,10 +46,10 @@ extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 /* 55000 when messages of the topic wait for its sink. */
 extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint);
 
-/* Keep everybody from the outbox view, if it is there and prism's. */
-extern Oid	prism_namespace_lock_table(const char *table);
+/* Keep everybody from the outbox view, if it is there and the namespace's. */
+extern Oid	prism_namespace_lock_table(const char *table, int32 namespace_id);
 
-/* Drop the outbox view, if it is there and prism's. */
-extern void prism_namespace_drop_table(const char *table, bool force);
+/* Drop the outbox view, if it is there and the namespace's. */
+extern void prism_namespace_drop_table(const char *table, int32 namespace_id, bool force);
 
 #endif							/* PRISM_NAMESPACE_PARTS_H */
