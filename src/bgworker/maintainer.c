@@ -299,9 +299,10 @@ look_at_topics(Round *round, int *seen)
 		if (topic == NULL)
 			continue;			/* dropped, or about to be: others need segments meanwhile */
 		prism_counter_init(topic);
-		prism_counter_save_jumps(topic);
+		/* publishers first: jumps are looked for in the rows, which may be damaged */
 		if (missing_segments(topic, &first, &last))
 			return true;
+		prism_counter_save_jumps(topic);
 	}
 	return false;
 }

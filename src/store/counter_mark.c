@@ -87,24 +87,46 @@ write_mark(Oid mark_relid, int64 mark)
 
 /* ---------- start and growth ---------- */
 
-/* Behind the topic's last message; 0: it has none, or a restore is at work whose rows cannot be found yet. */
-static int64
-end_of_messages(PrismTopic *topic)
+typedef struct EndLook
 {
+	PrismTopic *topic;
+	int64		number;
+	int64		end;			/* -1: nothing is in it */
+} EndLook;
+
+static void
+look_at_end(void *arg)
+{
+	EndLook    *look = arg;
+
+	look->end = prism_segment_end_below(look->topic, look->number, (look->number + 1) * look->topic->segment_messages);
+}
+
+/*
+ * Behind the topic's last message; 0: it has none, or a restore is at work whose
+ * rows cannot be found yet.  Behind all that may be there, if damage hides it:
+ * one page must not keep the whole topic from everybody.
+ */
+static int64
+end_of_messages(PrismTopic *topic, bool *damaged)
+{
+	*damaged = false;
 	if (prism_segments_restoring(topic->topic_id))
 		return 0;
 	for (int64 number = prism_segment_last(topic->topic_id); number >= 0;
 		 number = prism_segment_before(topic->topic_id, number - 1))
 	{
-		int64		end;
+		EndLook		look = {topic, number, -1};
 
 		CHECK_FOR_INTERRUPTS();
 		/* what the catalogue says may be anything */
 		if (number >= PG_INT64_MAX / topic->segment_messages - 1)
 			continue;
-		end = prism_segment_end_below(topic, number, (number + 1) * topic->segment_messages);
-		if (end >= 0)
-			return end;
+		*damaged = !prism_look_past_damage(look_at_end, &look);
+		if (*damaged)
+			return (number + 1) * topic->segment_messages;
+		if (look.end >= 0)
+			return look.end;
 	}
 	return 0;
 }
@@ -120,11 +142,23 @@ tell_mark(const PrismTopic *topic, int64 mark, int64 end, int64 instead)
 			errhint("Nobody but prism may set its sequences: look who is in pg_write_all_data."));
 }
 
+static void
+tell_damaged_end(const PrismTopic *topic, int64 end, int64 instead)
+{
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the last messages of topic \"%s\" cannot be read", topic->name),
+			errdetail("There may be some up to position " INT64_FORMAT "; the next one gets position " INT64_FORMAT ".",
+					  end - 1, instead),
+			errhint("prism.seek() and prism.skip() lead past them."));
+}
+
 void
 prism_counter_init(PrismTopic *topic)
 {
 	PrismCounter *counter = topic->counter;
 	int64		end = 0;
+	bool		damaged = false;
 	int64		value;
 	int64		mark;
 	int64		start;
@@ -155,7 +189,7 @@ prism_counter_init(PrismTopic *topic)
 	 * too.  The messages first: their mark was written before them.
 	 */
 	if (!looked)
-		end = end_of_messages(topic);
+		end = end_of_messages(topic, &damaged);
 
 	/* whoever comes first sets it; the mark cannot have moved before that */
 	value = read_mark(topic->mark_relid);
@@ -174,7 +208,9 @@ prism_counter_init(PrismTopic *topic)
 		counter->ready = true;
 	}
 	SpinLockRelease(&counter->mutex);
-	if (!ready && start > mark)
+	if (!ready && start > mark && damaged)
+		tell_damaged_end(topic, end, start);
+	else if (!ready && start > mark)
 		tell_mark(topic, mark, end, start);
 	if (!ready && new_timeline)
 		ereport(LOG,

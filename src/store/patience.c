@@ -77,17 +77,30 @@ is_damage(const ErrorData *error)
 		error->sqlerrcode == ERRCODE_IO_ERROR || error->sqlerrcode == ERRCODE_UNDEFINED_FILE;
 }
 
-bool
-prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **damage)
+static void
+tell_damage(const ErrorData *error)
 {
+	ereport(WARNING,
+			errcode(error->sqlerrcode),
+			errmsg("something of prism cannot be read: %s", error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0);
+}
+
+/*
+ * In a subtransaction.  Who does not wait keeps no lock either: it is rolled
+ * back in any case, else only for an error.  Returns that, or NULL.
+ */
+static ErrorData *
+look_aside(void (*look) (void *arg), void *arg, bool waits)
+{
+	bool		before = prism_never_waits;
 	MemoryContext caller_cxt = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
-	bool		before = prism_never_waits;
 	ErrorData  *volatile error = NULL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(caller_cxt);
-	prism_never_waits = true;
+	prism_never_waits = before || !waits;
 	PG_TRY();
 	{
 		look(arg);
@@ -100,22 +113,41 @@ prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **dam
 	}
 	PG_END_TRY();
 	prism_never_waits = before;
-	RollbackAndReleaseCurrentSubTransaction();
+	if (waits && error == NULL)
+		ReleaseCurrentSubTransaction();
+	else
+		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(caller_cxt);
 	CurrentResourceOwner = caller_owner;
+	return error;
+}
+
+bool
+prism_look_past_damage(void (*look) (void *arg), void *arg)
+{
+	ErrorData  *error = look_aside(look, arg, true);
+
+	/* only now: an error that left the subtransaction open would leave the session in it */
+	if (error != NULL && !is_damage(error))
+		ReThrowError(error);
+	if (error != NULL)
+		tell_damage(error);
+	return error == NULL;
+}
+
+bool
+prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **damage)
+{
+	ErrorData  *error = look_aside(look, arg, false);
 
 	if (damage != NULL)
 		*damage = NULL;
 	if (error != NULL && damage != NULL && is_damage(error))
 	{
 		*damage = error->message;
-		ereport(WARNING,
-				errcode(error->sqlerrcode),
-				errmsg("something of prism cannot be read: %s", error->message),
-				error->detail != NULL ? errdetail_internal("%s", error->detail) : 0);
+		tell_damage(error);
 		return false;
 	}
-	/* only now: an error that left the subtransaction open would leave the session in it */
 	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		ReThrowError(error);
 	return error == NULL;

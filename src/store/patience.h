@@ -49,6 +49,9 @@ extern bool prism_is_refusal(const ErrorData *error);
  */
 extern bool prism_look_without_waiting(void (*look) (void *arg), void *arg, const char **damage);
 
+/* Look at something that may be damaged, waiting for locks as ever. False: it is, which is told by a warning. */
+extern bool prism_look_past_damage(void (*look) (void *arg), void *arg);
+
 /* LockRelationOid() for those who wait; for the others 55P03 when it cannot be had at once. */
 static inline void
 prism_lock_relation(Oid relid, LOCKMODE mode)

@@ -278,6 +278,16 @@ like(sql(q{SELECT error FROM prism.sinks WHERE topic = 'unread'}), qr/^invalid p
 like(error_of(q{SELECT * FROM prism.sinks}), qr/WARNING:  XX001: something of prism cannot be read: invalid page/, 'with a warning');
 is(sql(q{SELECT lag_messages FROM prism.sinks WHERE topic = 'good'}), 0, 'and how the others stand');
 is(sql(q{SELECT count(*) FROM prism.outbox WHERE topic = 'unread'}), 0, 'prism.outbox leaves out what nobody can read');
+# Who does not come to that page goes on.  Where the topic ended nobody can tell: positions go on behind all that it may hold.
+my ($stop, undef, $told) = $node->psql('postgres', q{SELECT prism.publish('unread', 'behind')});
+is($stop, 0, "after a restart messages can be published behind it: $told");
+is(sql(q{SELECT convert_from(payload, 'UTF8') FROM prism.read('unread', 1000)}), 'behind', 'and read');
+like(error_of(q{SELECT * FROM prism.consume('unread', 'g')}), qr/XX001: invalid page/, 'who comes to it is told');
+sql(q{SELECT prism.seek('unread', 'g', 'latest'), prism.seek('unread', 'g', '1000')});
+is(sql(q{SELECT convert_from(payload, 'UTF8') FROM prism.consume('unread', 'g') m}), 'behind', 'a seek leads past it');
+is(log_count($node, 'WARNING:  the last messages of topic "unread" cannot be read'), 1, 'that positions were left out is told once');
+$node->restart;
+is(sql(q{SELECT count(*) FROM prism.read('unread', 1000)}), 1, 'after the next restart it is as it was');
 sql(q{SELECT prism.drop_namespace('unread', true)});
 
 # ---------- compressed bytes ----------
