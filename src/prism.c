@@ -127,6 +127,7 @@ on_transaction(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			prism_group_end(true);
+			prism_sink_commit();
 			prism_log_end(true);
 			prism_delay_end(true);
 			prism_counter_end(true);

@@ -415,6 +415,7 @@ prism_skip(PG_FUNCTION_ARGS)
 				errdetail("The log begins at " INT64_FORMAT " and ends at " INT64_FORMAT ".",
 						  earliest, stable));
 	prism_sink_record(row->sink_id, PRISM_SINK_POSITION, position);
+	prism_sink_ask_move(row->sink_id, position);
 	prism_catalog_changed();
 	prism_wake_at_commit();
 	PG_RETURN_INT64(position);

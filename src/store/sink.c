@@ -324,27 +324,61 @@ prism_sink_recorded(PrismSinkSlot *slot, int64 position, TimestampTz at)
 	SpinLockRelease(&slot->mutex);
 }
 
-/* ---------- prism.resume() ---------- */
+/* ---------- prism.resume() and prism.skip() ---------- */
 
-/* A sink to resume, when the transaction commits. In TopTransactionContext. */
-typedef struct ResumeAsk
+#define TO_RESUME (-1)
+
+/* What a sink's slot is told when the transaction commits. In TopTransactionContext. */
+typedef struct SinkAsk
 {
 	int32		sink_id;
 	int			nest_level;		/* of the subtransaction that it goes with */
-} ResumeAsk;
+	int64		position;		/* to go on at; TO_RESUME */
+} SinkAsk;
 
 static List *asks = NIL;
+
+static void
+ask_at_commit(int32 sink_id, int64 position)
+{
+	MemoryContext caller_cxt = MemoryContextSwitchTo(TopTransactionContext);
+	SinkAsk    *ask = palloc_object(SinkAsk);
+
+	ask->sink_id = sink_id;
+	ask->position = position;
+	ask->nest_level = GetCurrentTransactionNestLevel();
+	asks = lappend(asks, ask);
+	MemoryContextSwitchTo(caller_cxt);
+}
 
 void
 prism_sink_ask_resume(int32 sink_id)
 {
-	MemoryContext caller_cxt = MemoryContextSwitchTo(TopTransactionContext);
-	ResumeAsk  *ask = palloc_object(ResumeAsk);
+	ask_at_commit(sink_id, TO_RESUME);
+}
 
-	ask->sink_id = sink_id;
-	ask->nest_level = GetCurrentTransactionNestLevel();
-	asks = lappend(asks, ask);
-	MemoryContextSwitchTo(caller_cxt);
+void
+prism_sink_ask_move(int32 sink_id, int64 position)
+{
+	ask_at_commit(sink_id, position);
+}
+
+bool
+prism_sink_skipped(int32 sink_id, int64 *position)
+{
+	bool		skipped = false;
+	ListCell   *cell;
+
+	foreach(cell, asks)
+	{
+		const SinkAsk *ask = lfirst(cell);
+
+		if (ask->sink_id != sink_id || ask->position == TO_RESUME)
+			continue;
+		*position = ask->position;
+		skipped = true;
+	}
+	return skipped;
 }
 
 void
@@ -354,7 +388,7 @@ prism_sink_subcommit(int nest_level)
 
 	foreach(cell, asks)
 	{
-		ResumeAsk  *ask = lfirst(cell);
+		SinkAsk    *ask = lfirst(cell);
 
 		ask->nest_level = Min(ask->nest_level, nest_level - 1);
 	}
@@ -367,31 +401,47 @@ prism_sink_subabort(int nest_level)
 
 	foreach(cell, asks)
 	{
-		if (((ResumeAsk *) lfirst(cell))->nest_level >= nest_level)
+		if (((SinkAsk *) lfirst(cell))->nest_level >= nest_level)
 			asks = foreach_delete_current(asks, cell);
 	}
+}
+
+static void
+tell_slots(bool to_resume)
+{
+	ListCell   *cell;
+
+	if (asks == NIL || sinks == NULL)
+		return;
+	LWLockAcquire(sinks->lock, LW_SHARED);
+	foreach(cell, asks)
+	{
+		const SinkAsk *ask = lfirst(cell);
+		PrismSinkSlot *slot = find_slot(MyDatabaseId, ask->sink_id);
+
+		if (slot == NULL || (ask->position == TO_RESUME) != to_resume)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		if (to_resume)
+			slot->resume = true;
+		else
+			slot->status.position = ask->position;
+		SpinLockRelease(&slot->mutex);
+	}
+	LWLockRelease(sinks->lock);
+}
+
+void
+prism_sink_commit(void)
+{
+	tell_slots(false);
 }
 
 void
 prism_sink_end(bool committed)
 {
-	ListCell   *cell;
-
-	if (committed && asks != NIL && sinks != NULL)
-	{
-		LWLockAcquire(sinks->lock, LW_SHARED);
-		foreach(cell, asks)
-		{
-			PrismSinkSlot *slot = find_slot(MyDatabaseId, ((ResumeAsk *) lfirst(cell))->sink_id);
-
-			if (slot == NULL)
-				continue;
-			SpinLockAcquire(&slot->mutex);
-			slot->resume = true;
-			SpinLockRelease(&slot->mutex);
-		}
-		LWLockRelease(sinks->lock);
-	}
+	if (committed)
+		tell_slots(true);
 	asks = NIL;
 }
 

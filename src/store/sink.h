@@ -131,7 +131,20 @@ extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int6
 
 /* prism.resume() was called: when its transaction has committed the forwarder takes note, once. A sink without a slot has nothing to resume. */
 extern void prism_sink_ask_resume(int32 sink_id);
+
+/*
+ * A position was recorded in this transaction for a sink that stands still, which
+ * begins there when it is resumed.  Whoever asks for its position is answered
+ * this one: in this transaction at once, elsewhere when it has committed. The
+ * sink's process may come to it late, or there may be none.
+ */
+extern void prism_sink_ask_move(int32 sink_id, int64 position);
+/* The position that this transaction has moved the sink to; false: it has not. */
+extern bool prism_sink_skipped(int32 sink_id, int64 *position);
+
 /* Transaction callbacks, called by prism.c. Cannot throw. */
+/* Before the log ends: who reads a skip's record, and goes on from there, is not put back. */
+extern void prism_sink_commit(void);
 extern void prism_sink_subcommit(int nest_level);
 extern void prism_sink_subabort(int nest_level);
 extern void prism_sink_end(bool committed);
@@ -197,7 +210,7 @@ extern bool prism_sink_published_at(int32 topic_id, int64 offset, TimestampTz *a
 /* The position of the topic's slowest sink, 0 for one that has sent nothing yet; -1: the topic has none. */
 extern int64 prism_sink_slowest(int32 topic_id);
 
-/* The position of a sink: from shared memory, else from the progress log; -1: none. */
+/* The position of a sink: as this transaction has moved it, else from shared memory, else from the progress log; -1: none. */
 extern int64 prism_sink_position(int32 sink_id);
 
 #endif							/* PRISM_SINK_H */

@@ -202,7 +202,10 @@ prism_sink_position(int32 sink_id)
 {
 	PrismSinkSlot copy;
 	PrismSinkProgress progress;
+	int64		position;
 
+	if (prism_sink_skipped(sink_id, &position))
+		return position;
 	if (prism_sink_copy(sink_id, &copy) && copy.status.position >= 0)
 		return copy.status.position;
 	prism_sink_replay(sink_id, &progress, NULL);

@@ -133,6 +133,31 @@ like($refusal, qr/ERROR:  sink "memory" is running\nHINT:  Run prism.pause/, 'pr
 $node->safe_psql('postgres', 'SELECT prism.pause(topic) FROM prism.sinks');
 wait_for_value($node, q{SELECT bool_and(state = 'paused') FROM prism.sinks});
 $node->safe_psql('postgres', 'SELECT prism.rebase()');
+
+# What was skipped stays so, though a paused sink does not come to it before it is resumed: for the next skip, for a new
+# identity, for what is told of the sink; but not what was rolled back.
+$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'x')") for 1 .. 8;
+my $stand = "SELECT position, lag_messages FROM prism.sinks WHERE topic = '$topic'";
+my ($from) = split /\|/, $node->safe_psql('postgres', $stand);
+my $sent = $node->safe_psql('postgres', "SELECT messages_total FROM prism.sinks WHERE topic = '$topic'");
+is($node->safe_psql('postgres', "BEGIN; SELECT prism.skip('$topic') - $from; SAVEPOINT s; SELECT prism.skip('$topic') - $from; ROLLBACK TO s; SELECT prism.skip('$topic') - $from; $stand; COMMIT"),
+	join("\n", 1, 2, 2, $from + 2 . '|6'), 'two skips of a transaction pass two messages');
+is($node->safe_psql('postgres', "BEGIN; SELECT prism.skip('$topic') - $from; ROLLBACK; $stand"), join("\n", 3, $from + 2 . '|6'), 'one that is rolled back none');
+is($node->safe_psql('postgres', "SELECT prism.skip('$topic') - $from"), 3, 'nor is one lost that is paused');
+is($node->safe_psql('postgres', $stand), $from + 3 . '|5', 'and prism.sinks tells of it');
+$node->safe_psql('postgres', "BEGIN; SELECT prism.skip('$topic', to_position => $from + 5); SELECT prism.rebase(); COMMIT");
+is($node->safe_psql('postgres', $stand), $from + 5 . '|3', 'a new identity in the same transaction keeps to it');
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism forwarder'}, 0);
+$node->safe_psql('postgres', "SELECT prism.skip('$topic', to_position => $from + 6)");
+is($node->safe_psql('postgres', $stand), $from + 6 . '|2', 'a skip is told of while nobody serves the sink');
+$node->safe_psql('postgres', 'SELECT prism.rebase()');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
+$node->safe_psql('postgres', "SELECT prism.resume('$topic')");
+wait_for_value($node, "SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = '$topic'");
+is($node->safe_psql('postgres', "SELECT messages_total - $sent FROM prism.sinks WHERE topic = '$topic'"), 2, 'and what was skipped is not sent');
 $node->safe_psql('postgres', "SELECT prism.drop_namespace('$_', true)") for 'beside', $topic;
 wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
 
