@@ -65,6 +65,8 @@
 /* A moved position is recorded after this time, or sooner when all is quiet. */
 #define PRISM_RECORD_MS 1000
 #define PRISM_RECORD_QUIET_MS 50
+/* When that fails it is tried again after this time. */
+#define PRISM_RECORD_RETRY_MS 5000
 /* Nothing acknowledged for so long: the sink is waiting, not running. */
 #define PRISM_STALL_MS 2000
 /* How long what is under way may take to come back before the connection is closed. */
@@ -271,6 +273,7 @@ typedef struct PrismForwarder
 	PrismInstant checked_at;		/* the catalogue, for changes */
 	bool		check_wanted;
 	PrismInstant draining_since; /* 0: no. Else: finish what is under way, then load anew */
+	PrismInstant record_at;		/* positions could not be recorded: try again then; 0: they could */
 	PrismBatch *reading;		/* the batch being filled: no route's yet */
 	PrismInstallation installation;
 	const PrismBackend *backend;

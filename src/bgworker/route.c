@@ -172,10 +172,12 @@ prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes)
 	prism_sink_move(route->slot, position);
 	prism_sink_count(route->slot, PRISM_SINK_MESSAGES, messages);
 	prism_sink_count(route->slot, PRISM_SINK_BYTES, (int64) bytes);
-	if (!route->paused)
-		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 	prism_backoff_reset(&route->trouble);
 	prism_backoff_reset(&route->lane->backoff);
+	if (route->lane->forwarder->record_at != 0)
+		return;					/* that it cannot be recorded tells more */
+	if (!route->paused)
+		(void) prism_sink_change(route->slot, PRISM_SINK_RUNNING, 0, NULL);
 	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
 }
 

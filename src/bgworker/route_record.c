@@ -51,6 +51,42 @@ record_later(PrismForwarder *forwarder, PrismInstant now)
 			forwarder->routes[i].moved_at = forwarder->routes[i].progress_at = now;
 }
 
+/* Its messages go out, and nothing else is wrong with it. */
+static bool
+shows_record(const PrismRoute *route)
+{
+	return route->moved_at != 0 && route->phase == ROUTE_READY && !route->paused &&
+		prism_backoff_remaining_ms(&route->trouble) == 0;
+}
+
+/*
+ * They cannot be written.  What is in memory is sound, and sending goes on: who
+ * began anew would send again all that came since, each time.
+ */
+static void
+fail_to_record(PrismForwarder *forwarder, PrismInstant now, const char *reason)
+{
+	char	   *error = psprintf("positions cannot be recorded: %s", reason);
+
+	forwarder->record_at = prism_instant_after(now, PRISM_RECORD_RETRY_MS);
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (shows_record(&forwarder->routes[i]))
+			(void) prism_sink_change(forwarder->routes[i].slot, PRISM_SINK_BACKOFF, forwarder->record_at, error);
+	prism_lane_report(&forwarder->lanes[PRISM_STREAM_LANE], "positions", error, PRISM_TRIED_AGAIN);
+	prism_worker_show(PRISM_WORKER_BACKOFF, error);
+}
+
+/* They can be written again. */
+static void
+show_recorded(PrismForwarder *forwarder)
+{
+	forwarder->record_at = 0;
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (shows_record(&forwarder->routes[i]))
+			(void) prism_sink_change(forwarder->routes[i].slot, PRISM_SINK_RUNNING, 0, NULL);
+	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+}
+
 /* Write the positions that have moved, in one transaction, at once or when one of them is due. */
 void
 prism_routes_record(PrismForwarder *forwarder, bool at_once)
@@ -66,17 +102,20 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 
 		due = at_once ? route->moved_at != 0 : prism_route_record_due(route, now);
 	}
-	if (!due)
+	if (!due || (!at_once && now < forwarder->record_at))
 		return;
 
 	error = prism_worker_attempt(write_positions, forwarder);
 	if (error != NULL)
 	{
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		record_later(forwarder, now);
+		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			record_later(forwarder, now);
+		else
+			fail_to_record(forwarder, now, error->message);
 		return;
 	}
+	if (forwarder->record_at != 0)
+		show_recorded(forwarder);
 	for (int i = 0; i < forwarder->route_count; i++)
 	{
 		PrismRoute *route = &forwarder->routes[i];

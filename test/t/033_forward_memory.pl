@@ -161,6 +161,29 @@ is($node->safe_psql('postgres', "SELECT messages_total - $sent FROM prism.sinks 
 $node->safe_psql('postgres', "SELECT prism.drop_namespace('$_', true)") for 'beside', $topic;
 wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
 
+# Positions that cannot be written are no reason to send again what is out: it would go out again and again, as long as that lasts.
+apply('unrecorded', 'at_least_once', '{"again": 0}');
+wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = 'unrecorded'", 'running');
+my $progress = $node->safe_psql('postgres', q{SELECT 'prism_log.topic_' || topic_id || '_0' FROM prism.topic WHERE name = '__prism_progress'});
+my $server = worker_pid($node, 'prism forwarder');
+$node->safe_psql('postgres', "ALTER TABLE $progress ALTER headers TYPE json");
+for my $round (1, 2)
+{
+	$node->safe_psql('postgres', q{SELECT count(prism.publish('unrecorded', i::text)) FROM generate_series(1, 1000) i});
+	wait_for_value($node, q{SELECT messages_total FROM prism.sinks WHERE topic = 'unrecorded'}, 1000 * $round);
+	wait_for_value($node, q{SELECT state = 'backoff' AND retry_at IS NOT NULL AND error ~ '^positions cannot be recorded: table' FROM prism.sinks WHERE topic = 'unrecorded'});
+	pass('a sink whose positions cannot be recorded says so and goes on');
+}
+is($node->safe_psql('postgres', q{SELECT messages_total FROM prism.sinks WHERE topic = 'unrecorded'}), 2000, 'and sends nothing twice');
+$node->safe_psql('postgres', "ALTER TABLE $progress ALTER headers TYPE jsonb");
+wait_for_value($node, q{SELECT state = 'running' AND error IS NULL FROM prism.sinks WHERE topic = 'unrecorded'});
+is(worker_pid($node, 'prism forwarder'), $server, 'the process has served it all the time');
+$node->restart;
+wait_for_value($node, q{SELECT state = 'running' AND lag_messages = 0 FROM prism.sinks WHERE topic = 'unrecorded'});
+is($node->safe_psql('postgres', q{SELECT messages_total FROM prism.sinks WHERE topic = 'unrecorded'}), 0, 'in the end its position is recorded: the next process sends nothing again');
+$node->safe_psql('postgres', "SELECT prism.drop_namespace('unrecorded', true)");
+wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+
 # Wrong settings at the other side: the sink says so and waits, also after a resume.
 apply('stopped', 'at_least_once', '{"stop": 1}');
 wait_for_value($node, "SELECT state = 'stopped' AND retry_at IS NOT NULL FROM prism.sinks WHERE topic = 'stopped'");
