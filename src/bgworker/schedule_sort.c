@@ -52,6 +52,9 @@ static bool sort_ahead(PrismTurn *turn, PrismReader *reader, PrismMessage *messa
 static bool sort_behind(PrismTurn *turn, PrismReader *reader, PrismMessage *message);
 static Share *share_of(PrismTurn *turn, int32 topic_id);
 static bool sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *message);
+static bool fetch_values(PrismMessage *message);
+static bool fetch_value(bool has, Datum *value);
+static void warn_of_loss(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message);
 static void make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message);
 static Datum inlined(Datum value);
 static PrismDelayBucket *choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span);
@@ -203,7 +206,9 @@ static bool
 sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *message)
 {
 	prism_delay_unseal(message);
-	if (entry->due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry->topic_id))
+	if (!fetch_values(message))
+		warn_of_loss(turn, entry, message);
+	else if (entry->due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry->topic_id))
 		make_ready(turn, entry, message);
 	else if (!prism_turn_place(turn, entry->topic_id, (PrismDelayPlace) {entry->due_at, message->offset}, message, false))
 		return false;
@@ -211,6 +216,37 @@ sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *messag
 	turn->bytes += prism_message_bytes(message);
 	turn->changed = true;
 	return true;
+}
+
+/* What cannot be fetched is this message's loss, and not that of all behind it. */
+static bool
+fetch_values(PrismMessage *message)
+{
+	return fetch_value(message->has_key, &message->key) &&
+		fetch_value(message->has_headers, &message->headers) &&
+		fetch_value(message->has_payload, &message->payload);
+}
+
+static bool
+fetch_value(bool has, Datum *value)
+{
+	struct varlena *fetched = has ? prism_log_value_inline(*value) : NULL;
+
+	if (fetched != NULL)
+		*value = PointerGetDatum(fetched);
+	return !has || fetched != NULL;
+}
+
+static void
+warn_of_loss(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message)
+{
+	const PrismTarget *target = prism_turn_target(turn, entry->topic_id);
+
+	ereport(WARNING,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("record " INT64_FORMAT " of the journal of delayed messages is damaged", message->offset),
+			errdetail("A value of the message, which is for topic \"%s\" (%d), cannot be fetched: it is not delivered.",
+					  target->topic != NULL ? target->topic->name : "", entry->topic_id));
 }
 
 static void

@@ -95,6 +95,8 @@ extern void prism_reader_stay(PrismReader *reader);
 
 /* A value of a row that is neither compressed nor out of line: itself, or palloc'd. NULL: it is damaged, where PostgreSQL would throw. */
 extern struct varlena *prism_log_value(Datum stored);
+/* Likewise, but what is compressed stays so, and nobody looks whether it is sound. */
+extern struct varlena *prism_log_value_inline(Datum stored);
 
 /* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */
 extern int64 prism_reader_position(const PrismReader *reader);

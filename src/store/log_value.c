@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "store/log.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "utils/elog.h"
 #include "utils/resowner.h"
@@ -54,7 +55,7 @@ decompress(struct varlena *stored)
  * does not expect one.
  */
 static struct varlena *
-fetch(struct varlena *stored)
+fetch(struct varlena *stored, struct varlena *(*open) (struct varlena *))
 {
 	MemoryContext caller_cxt = CurrentMemoryContext;
 	ResourceOwner caller_owner = CurrentResourceOwner;
@@ -65,7 +66,7 @@ fetch(struct varlena *stored)
 	MemoryContextSwitchTo(caller_cxt);
 	PG_TRY();
 	{
-		value = pg_detoast_datum_packed(stored);
+		value = open(stored);
 	}
 	PG_CATCH();
 	{
@@ -94,6 +95,16 @@ prism_log_value(Datum stored)
 
 	/* what is not on disk points into memory, and was never written there */
 	if (VARATT_IS_EXTERNAL(value))
-		return VARATT_IS_EXTERNAL_ONDISK(value) ? fetch(value) : NULL;
+		return VARATT_IS_EXTERNAL_ONDISK(value) ? fetch(value, pg_detoast_datum_packed) : NULL;
 	return VARATT_IS_COMPRESSED(value) ? decompress(value) : value;
+}
+
+struct varlena *
+prism_log_value_inline(Datum stored)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(stored);
+
+	if (VARATT_IS_EXTERNAL(value))
+		return VARATT_IS_EXTERNAL_ONDISK(value) ? fetch(value, detoast_external_attr) : NULL;
+	return value;
 }

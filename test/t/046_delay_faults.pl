@@ -217,6 +217,28 @@ publish('alive', 15, 15);
 is(come('alive', 15, 14), '15', 'messages of others come');
 is(sql(q{SELECT delayed FROM prism.topics WHERE topic = 'again'}), 0, 'and it counts as nothing');
 
+# Values of messages in the journal that lie out of line and are damaged there, of one that is due and one that is not.
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'prism scheduler'}, 0);
+sql("SELECT prism.publish('dead', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 2000) i), deliver_at => clock_timestamp() + wait)
+	FROM unnest(ARRAY['50 ms', '1 hour']::interval[]) wait");
+publish('alive', 16, 16);
+my @files = split /\n/, sql(q{SELECT pg_relation_filepath(c.reltoastrelid) FROM pg_class c, prism.topic t
+	WHERE t.name = '__prism_delayed' AND c.relname ~ format('^topic_%s_\d+$', topic_id) AND pg_relation_size(c.reltoastrelid) > 0});
+cmp_ok(scalar @files, '>', 0, 'values lie out of line');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->stop;
+for my $file (map { $node->data_dir . "/$_" } @files)
+{
+	open my $chunks, '+<', $file or die "$file: $!";
+	print $chunks "\0" x -s $file;
+	close $chunks;
+}
+$node->start;
+is(come('alive', 16, 15), '16', 'while values in the journal are damaged, messages of others come');
+cmp_ok(log_count($node, qr/DETAIL:  A value of the message, which is for topic "dead" \($dead\), cannot be fetched: it is not delivered/), '>=', 2, 'and the log says whose they were');
+
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);
