@@ -136,14 +136,14 @@ static bool
 is_past(PrismTopic *topic, int64 number)
 {
 	int64		ms = retention_ms(topic);
-	PrismSegmentAge age;
+	TimestampTz settled_at;
 
 	if (is_too_large(topic))
 		return true;
 	if (ms == FOREVER_MS)
 		return false;
-	prism_segment_age(topic, number, &age);
-	return age.settled_at != 0 && older_than(age.settled_at, ms);
+	settled_at = prism_segment_settled_at(topic->topic_id, number);
+	return settled_at != 0 && older_than(settled_at, ms);
 }
 
 /* A policy that does not ask for the groups does not look at them. */
@@ -201,6 +201,41 @@ last_message(PrismTopic *topic, int64 number, int64 *offset, TimestampTz *until)
 	return found;
 }
 
+typedef struct LastMessage
+{
+	PrismTopic *topic;
+	int64		number;			/* of the segment */
+	bool		found;
+	int64		offset;
+	TimestampTz until;
+} LastMessage;
+
+static void
+look_at_last(void *arg)
+{
+	LastMessage *last = arg;
+
+	last->found = last_message(last->topic, last->number, &last->offset, &last->until);
+}
+
+/* What cannot be read goes as the rest does: all of the segment counts as messages then, until it was settled. */
+static bool
+find_last(LastMessage *last)
+{
+	const char *damage;
+
+	if (prism_look_without_waiting(look_at_last, last, &damage))
+		return true;
+	if (damage == NULL)
+		return false;
+	last->found = true;
+	last->offset = segment_end(last->topic, last->number) - 1;
+	last->until = prism_segment_settled_at(last->topic->topic_id, last->number);
+	if (last->until == 0)
+		last->until = GetCurrentTimestamp();
+	return true;
+}
+
 /* Its table is there, its index not: what it holds cannot be told, and a restore is about to make it. */
 static bool
 lacks_index(PrismTopic *topic, int64 number)
@@ -222,9 +257,7 @@ static bool
 drop_oldest(PrismTopic *topic, int64 current)
 {
 	int64		number = prism_segment_next(topic->topic_id, 0);
-	int64		offset = 0;
-	TimestampTz until = 0;
-	bool		lost;
+	LastMessage last = {.topic = topic,.number = number};
 
 	if (number < 0 || number >= current || lacks_index(topic, number) || !may_go(topic, number))
 		return false;
@@ -235,10 +268,11 @@ drop_oldest(PrismTopic *topic, int64 current)
 	AcceptInvalidationMessages();
 	if (!topic->valid)
 		return false;
-	lost = last_message(topic, number, &offset, &until);
+	if (!find_last(&last))
+		return false;
 	prism_segment_drop(topic->topic_id, number);
-	if (lost)
-		prism_topic_note_dropped(topic->topic_id, offset + 1, until);
+	if (last.found)
+		prism_topic_note_dropped(topic->topic_id, last.offset + 1, last.until);
 	return true;
 }
 

@@ -321,6 +321,14 @@ prism_segment_count(PrismTopic *topic, int64 from, int64 to)
 	return count;
 }
 
+TimestampTz
+prism_segment_settled_at(int32 topic_id, int64 segment_number)
+{
+	SegmentRow	row = scan_segments(topic_id, segment_number, ForwardScanDirection);
+
+	return row.number == segment_number ? row.settled_at : 0;
+}
+
 /*
  * A row's time is that of its publish(), which may have been long before its
  * commit; of the time of the first commit only bounds are known.
@@ -337,7 +345,6 @@ prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age)
 	age->begun_at = Max(row.created_at, before.settled_at);
 	if (age->used)
 		age->begun_at = Max(age->begun_at, published_at);
-	age->settled_at = row.number == segment_number ? row.settled_at : 0;
 }
 
 void

@@ -67,8 +67,10 @@ typedef struct PrismSegmentAge
 {
 	bool		used;			/* it has rows */
 	TimestampTz begun_at;		/* the first one was not committed before */
-	TimestampTz settled_at;		/* all of them were by then; 0: not yet, as far as is known */
 } PrismSegmentAge;
+
+/* When all of a segment's messages were committed, as the catalogue says; 0: not yet, as far as is known. */
+extern TimestampTz prism_segment_settled_at(int32 topic_id, int64 segment_number);
 
 extern void prism_segment_age(PrismTopic *topic, int64 segment_number, PrismSegmentAge *age);
 

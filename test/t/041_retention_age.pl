@@ -74,4 +74,21 @@ sql(q{SELECT prism.create_group('sought', 'g')});
 is(sql(q{SELECT prism.seek('sought', 'g', (min(created_at) - interval '1 min')::text) FROM prism.read('sought', 0, 1000) WHERE payload = 'fresh'}), 5,
 	'a time is found before a transaction that began before it and ended behind it');
 
+# A page that cannot be read keeps nothing for ever: what is past goes, unread.
+sql(q{SELECT prism.apply('{name: torn, client_api: queue, needs: {retention: 1h}}')});
+publish('torn', 1100);
+maintain();
+my $torn = sql(q{SELECT format('%s|%s', topic_id, pg_relation_filepath(format('prism_log.topic_%s_0', topic_id))) FROM prism.topic WHERE name = 'torn'});
+$node->stop;
+open(my $page, '+<', $node->data_dir . '/' . (split /\|/, $torn)[1]) or die "$torn: $!";
+print $page 'x' x 8192;
+close($page);
+$node->start;
+shift_clock(6 * 3600);
+maintain();
+is(oldest('torn'), 1, 'a segment that cannot be read is dropped when it is past');
+is(sql(q{SELECT dropped_end = 1024 AND dropped_until BETWEEN clock_timestamp() - interval '3 h' AND clock_timestamp() - interval '2 h' FROM prism.topic WHERE name = 'torn'}), 't',
+	'and all of it is told as lost, until when it was settled');
+is(sql(q{SELECT count(*) FROM prism.read('torn', NULL, 2000)}), 76, 'what is behind it is there');
+
 done_testing();
