@@ -70,8 +70,8 @@ typedef struct Round
 	Phase		phase;
 	bool		in_turn;		/* still set when the next turn begins: this one failed */
 	bool		failed;			/* some turn of this round did */
-	bool		locked;			/* ... as somebody has a topic's tables locked */
-	bool		was_locked;		/* the round before */
+	bool		passed;			/* ... which was left to the next round, so prism.workers shows why */
+	bool		had_passed;		/* the round before */
 	PrismBackoff failures;		/* of rounds */
 	Phase		resume;			/* housekeeping that was interrupted, by a failure or for publishers; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
@@ -95,6 +95,7 @@ static const char strays_query[] =
 " ORDER BY 1";
 
 static bool maintain(void *arg);
+static bool is_of_topic(const Round *round, int32 former_id, const ErrorData *error);
 static void take_turn(void *arg);
 static long time_to_wait(const Round *round);
 static bool find_topic_in_need(Round *round);
@@ -138,18 +139,21 @@ static bool
 maintain(void *arg)
 {
 	Round	   *round = arg;
+	int32		former_id = round->topic_id;
 	ErrorData  *error;
 
 	if (round->in_turn)
 		pass_over(round);
 	round->in_turn = true;
 	error = prism_worker_attempt(take_turn, round);
-	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	if (error != NULL && !is_of_topic(round, former_id, error))
 		ReThrowError(error);
 	if (error != NULL)
 	{
 		/* the others need not wait for that */
-		round->failed = round->locked = true;
+		round->failed = round->passed = true;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			prism_worker_report(error);
 		prism_worker_show(PRISM_WORKER_BACKOFF, error->message);
 	}
 	round->in_turn = false;
@@ -157,6 +161,19 @@ maintain(void *arg)
 		return true;
 	end_round(round);
 	return false;
+}
+
+/*
+ * Somebody has its tables locked, or it needs a segment and cannot have one: if
+ * many were in trouble, with a back-off of the worker for each, publishers of
+ * all others would wait for that.  A fault of the whole database comes again,
+ * before the next turn has come to a topic.
+ */
+static bool
+is_of_topic(const Round *round, int32 former_id, const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		(round->phase == PHASE_SEGMENTS && round->topic_id != former_id);
 }
 
 /* A turn moves on before it does anything that can throw. */
@@ -231,10 +248,10 @@ end_round(Round *round)
 		(void) prism_backoff_fail(&round->failures);
 	else
 		prism_backoff_reset(&round->failures);
-	if (!round->locked && round->was_locked)
+	if (!round->passed && round->had_passed)
 		prism_worker_show(PRISM_WORKER_RUNNING, NULL);
-	round->was_locked = round->locked;
-	round->failed = round->locked = false;
+	round->had_passed = round->passed;
+	round->failed = round->passed = false;
 	round->phase = PHASE_SEGMENTS;
 	round->topic_id = 0;
 }

@@ -296,6 +296,24 @@ prism_worker_attempt(void (*attempt) (void *arg), void *arg)
 	return error;
 }
 
+void
+prism_worker_report(ErrorData *error)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		ReThrowError(error);
+	}
+	PG_CATCH();
+	{
+		report(error);
+		MemoryContextSwitchTo(caller_cxt);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
 ErrorData *
 prism_worker_try(void (*part) (void *arg), void *arg)
 {

@@ -101,6 +101,9 @@ extern void prism_worker_session_settings(void);
 extern ErrorData *prism_worker_attempt(void (*attempt) (void *arg), void *arg);
 extern ErrorData *prism_worker_try(void (*part) (void *arg), void *arg);
 
+/* Write an error of an attempt into the server's log, at the bounded rate of errors of steps. */
+extern void prism_worker_report(ErrorData *error);
+
 /* The same may succeed in a moment: a cancel, a deadlock, no memory, something that others use just now. */
 extern bool prism_worker_error_passes(const ErrorData *error);
 

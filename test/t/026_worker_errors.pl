@@ -61,6 +61,20 @@ wait_for_value($node, last_segment($first), 2);
 wait_for_value($node, maintainer('state'), 'running');
 is(sql(maintainer('pid')), $pid, 'without its cause the worker goes on');
 
+# Many such topics do not add up to a back-off in which nobody is served.
+my @taken = map { make_topic("taken$_") } 1 .. 9;
+my $last = make_topic('last');
+sql("CREATE TABLE prism_log.topic_${_}_2 ()") for @taken;
+publish("taken$_", 1024) for 1 .. 9;
+publish('last', 1024) for 1 .. 10;
+pass('publishers of another topic have their segments');
+cmp_ok(sql(last_segment($last)), '>=', 10, 'ten of them');
+sql(join ';', map { "DROP TABLE prism_log.topic_${_}_2" } @taken);
+sql('SELECT prism.wake_workers()');
+wait_for_value($node, last_segment($_), 2) for @taken;
+wait_for_value($node, maintainer(q{coalesce(error, '')}), '');
+is(sql(maintainer('state')), 'running', 'and the error is gone with its cause');
+
 # A worker in back-off is not deaf.
 sql("CREATE TABLE prism_log.topic_${first}_3 ()");
 publish('first', 1024);
