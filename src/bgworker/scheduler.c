@@ -537,19 +537,28 @@ prism_turn_target(PrismTurn *turn, int32 topic_id)
 	return target;
 }
 
-/* After a start: those of which nothing waits, too. */
+/* After a start: those of which nothing waits, too, let go at once: a transaction may have no room for the locks of all. */
 static void
 show_all(Scheduler *scheduler, PrismTurn *turn)
 {
+	HASH_SEQ_STATUS status;
+	PrismDelayLine *line;
+	List	   *with_lines = NIL;
 	ListCell   *cell;
 
+	hash_seq_init(&status, scheduler->state->lines);
+	while ((line = hash_seq_search(&status)) != NULL)
+		with_lines = list_append_unique_int(with_lines, prism_turn_target(turn, line->topic_id)->topic_id);
 	foreach(cell, prism_topic_names())
 	{
 		bool		busy;
 		PrismTopic *topic = prism_topic_try(lfirst(cell), &busy);
 
-		if (topic != NULL)
-			(void) prism_turn_target(turn, topic->topic_id);
+		if (topic == NULL)
+			continue;
+		if (!list_member_int(with_lines, topic->topic_id))
+			prism_delay_share_waiting(topic, 0, DT_NOEND);
+		prism_topic_release(topic);
 	}
 	prism_delay_share_known(turn->journal);
 }

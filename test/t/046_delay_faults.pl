@@ -238,6 +238,21 @@ for my $file (map { $node->data_dir . "/$_" } @files)
 $node->start;
 is(come('alive', 16, 15), '16', 'while values in the journal are damaged, messages of others come');
 cmp_ok(log_count($node, qr/DETAIL:  A value of the message, which is for topic "dead" \($dead\), cannot be fetched: it is not delivered/), '>=', 2, 'and the log says whose they were');
+# After a start the scheduler looks at all topics, with less room for locks than there are topics.
+for my $block (1 .. 20)
+{
+	sql("SELECT count(*) FROM prism.apply((SELECT 'namespaces: [' || string_agg(format('{name: many%s, client_api: queue}', $block * 10 + i), ', ') || ']' FROM generate_series(0, 9) i))");
+}
+$locker = $node->background_psql('postgres');
+$locker->query_safe(q{
+	CREATE TEMP SEQUENCE held;
+	DO $$ BEGIN LOOP PERFORM pg_advisory_lock(nextval('held')); END LOOP; EXCEPTION WHEN out_of_memory THEN NULL; END $$;
+	SELECT count(pg_advisory_unlock(i)) FROM generate_series(1, 120) i});
+kill_worker($node, 'prism scheduler', signal => 'TERM');
+publish('many10', 1, 1);
+is(come('many10', 1, 0), '1', 'a message comes');
+is(log_count($node, 'out of shared memory'), 0, 'without a lock on each of them');
+$locker->quit;
 
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
