@@ -177,8 +177,11 @@ send_range(PrismRoute *route)
 		for (int i = range.lo; i < range.hi; i++)
 			if (!send_message(route, batch, i))
 				return progress || route->outstanding > 0;	/* others may have filled the queue */
-		if (route->outstanding > 0 || route->condemned > 0)
+		if (route->outstanding > 0)
 			return true;
+		if (route->condemned > 0)	/* at once, but for a dead letter that cannot be written now */
+			return progress || (prism_backoff_remaining_ms(&route->backoff) == 0 &&
+								prism_backoff_remaining_ms(&route->trouble) == 0);
 		prism_bisect_passed(&route->bisect);
 		progress = true;
 	}

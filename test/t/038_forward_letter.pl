@@ -1,6 +1,6 @@
 # A dead letter that cannot be written, as there can be no more topics, is the trouble of its topic alone.
 use PrismTest;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $node = prism_node('main', conf => 'prism.max_topics = 16');
 
@@ -34,13 +34,24 @@ while ($node->psql('postgres', "SELECT prism.apply('name: filler$filler'); SELEC
 for my $guarantee (sort keys %of_a_lane)
 {
 	my ($letter, $other) = ("letter_$guarantee", "other_$guarantee");
-	$node->safe_psql('postgres', "SELECT prism.publish('$letter', repeat('x', 1000))");
+	$node->safe_psql('postgres', "SELECT count(prism.publish('$letter', CASE i WHEN 3 THEN repeat('x', 1000) ELSE 'a' END)) FROM generate_series(1, 8) i");
 	wait_for_value($node, "SELECT state = 'backoff' AND error ~ 'dead letter cannot be written' FROM prism.sinks WHERE topic = '$letter'");
 	pass("$letter: a dead letter that cannot be written is told");
 	$node->safe_psql('postgres', "SELECT prism.publish('$other', 'x') FROM generate_series(1, 3)");
 	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$other'");
 	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$letter'", 'backoff');
 	pass("$other: others go on");
+}
+
+# What waits for its dead letter costs nothing: in ticks of a hundredth of a second.
+SKIP:
+{
+	my $pid = worker_pid($node, 'prism forwarder');
+	skip 'the system does not tell what a process has used', 1 unless -r "/proc/$pid/stat";
+	my $used = sub { my @field = split ' ', slurp_file("/proc/$pid/stat") =~ s/.*\) //sr; return $field[11] + $field[12] };
+	my $before = $used->();
+	sleep 3;
+	cmp_ok($used->() - $before, '<', 60, 'a sink that waits for its dead letter does not keep a processor busy');
 }
 
 # A change of the catalogue does not wait for those who get nowhere: the others stand still meanwhile.
