@@ -65,6 +65,12 @@ extern void prism_access_lock_dead_letters(int32 topic_id, const char *topic_nam
  */
 extern bool prism_access_try(const List *roles, bool shared);
 extern void prism_access_release(const List *roles, bool shared);
+/*
+ * Wait for those who use these topics, and keep others out to the end of the
+ * transaction.  Nobody is kept from one while another one is waited for; 55P03
+ * when that takes longer than for the locks above.
+ */
+extern void prism_access_shut_topics(const List *marks);
 /* Between these no statement waits longer for a lock than for those above; an error ends it too. */
 extern int	prism_access_begin_patience(void);
 extern void prism_access_end_patience(int nest_level);

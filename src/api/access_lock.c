@@ -27,10 +27,12 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "clock.h"
 #include "compat.h"
 #include "query.h"
 #include "api/access.h"
 #include "namespace/namespace.h"
+#include "store/patience.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -107,10 +109,11 @@ prism_access_refuse_old_snapshot(void)
 static char *
 holders(const LOCKTAG *tag)
 {
-	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT2OID};
+	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT2OID, BOOLOID};
 	Datum		values[] = {
 		ObjectIdGetDatum(tag->locktag_field1), ObjectIdGetDatum(tag->locktag_field2),
-		ObjectIdGetDatum(tag->locktag_field3), Int16GetDatum((int16) tag->locktag_field4)
+		ObjectIdGetDatum(tag->locktag_field3), Int16GetDatum((int16) tag->locktag_field4),
+		BoolGetDatum(tag->locktag_type == LOCKTAG_RELATION)
 	};
 	char	   *names;
 
@@ -118,23 +121,31 @@ holders(const LOCKTAG *tag)
 				" FROM pg_locks l LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'"
 				"  AND t.virtualtransaction = l.virtualtransaction"
 				" LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
-				" WHERE l.locktype = 'object' AND l.database = $1 AND l.classid = $2 AND l.objid = $3"
-				" AND l.objsubid = $4 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()",
+				" WHERE CASE WHEN $5 THEN l.locktype = 'relation' AND l.database = $1 AND l.relation = $2"
+				" ELSE l.locktype = 'object' AND l.database = $1 AND l.classid = $2 AND l.objid = $3 AND l.objsubid = $4 END"
+				" AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()",
 				lengthof(types), types, values, NULL);
 	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	SPI_freetuptable(SPI_tuptable);
 	return names != NULL ? names : "one that has just ended";
 }
 
-/* False: not within our patience. */
+/* Of the caller's own lock_timeout and ours the shorter one. */
+static int
+patience(void)
+{
+	return LockTimeout > 0 ? Min(LockTimeout, PATIENCE_MS) : PATIENCE_MS;
+}
+
+/* False: not within that many milliseconds. */
 static bool
-wait_for_lock(const LOCKTAG *tag, LOCKMODE mode)
+wait_for_lock(const LOCKTAG *tag, LOCKMODE mode, int patience_ms)
 {
 	MemoryContext caller_cxt = CurrentMemoryContext;
 	volatile int caller_timeout = LockTimeout;
 	volatile bool locked = false;
 
-	LockTimeout = caller_timeout > 0 ? Min(caller_timeout, PATIENCE_MS) : PATIENCE_MS;
+	LockTimeout = patience_ms;
 	PG_TRY();
 	{
 		(void) LockAcquire(tag, mode, false, false);
@@ -166,7 +177,7 @@ lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
 	{
 		char	   *names = holders(&tag);
 
-		if (!wait_for_lock(&tag, mode))
+		if (!wait_for_lock(&tag, mode, patience()))
 			ereport(ERROR,
 					errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					errmsg("another transaction is at work on %s", what),
@@ -316,14 +327,49 @@ prism_access_release(const List *roles, bool shared)
 	}
 }
 
+/* Wait for who uses it, with an end at 'until'. */
+static void
+wait_for_topic(Oid mark_relid, PrismInstant until)
+{
+	LOCKTAG		tag;
+	char	   *names;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, mark_relid);
+	names = holders(&tag);
+	if (!wait_for_lock(&tag, AccessExclusiveLock, (int) Max(prism_ms_until(until, prism_instant()), 1)))
+		ereport(ERROR,
+				errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				errmsg("a topic whose back end changes is in use"),
+				errdetail("It is used by %s.", names),
+				errhint("Try again when that has ended; pg_stat_activity tells what a process does, SELECT pg_terminate_backend(pid) ends it, ROLLBACK PREPARED a prepared transaction."));
+}
+
+void
+prism_access_shut_topics(const List *marks)
+{
+	PrismInstant until = prism_instant_after(prism_instant(), patience());
+	Oid			held = InvalidOid;
+	Oid			used;
+
+	while (OidIsValid(used = prism_try_topics(marks, held)))
+	{
+		if (OidIsValid(held))
+			UnlockRelationOid(held, AccessExclusiveLock);
+		CHECK_FOR_INTERRUPTS();
+		wait_for_topic(used, until);
+		held = used;
+	}
+	AcceptInvalidationMessages();
+}
+
 int
 prism_access_begin_patience(void)
 {
 	int			nest_level = NewGUCNestLevel();
-	char		patience[16];
+	char		value[16];
 
-	snprintf(patience, sizeof(patience), "%d", LockTimeout > 0 ? Min(LockTimeout, PATIENCE_MS) : PATIENCE_MS);
-	(void) set_config_option("lock_timeout", patience, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	snprintf(value, sizeof(value), "%d", patience());
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return nest_level;
 }
 

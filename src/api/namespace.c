@@ -6,7 +6,8 @@
  * apply() reads the whole configuration before it touches anything, and runs
  * in the caller's transaction: an error anywhere leaves nothing behind.
  * Who applies waits for who changes the same namespace, topic or outbox view,
- * not for others; publishers and readers do not wait for him (access_lock.c).
+ * not for others; publishers and readers do not wait for him (access_lock.c),
+ * but for a change of their topic's back end.
  *
  * src/api/namespace.c
  *
@@ -43,6 +44,7 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
 static void ensure_own_topics(void);
+static void shut_topics_of_sinks(const List *namespaces);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
@@ -86,7 +88,10 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 		names = list_concat(names, names_of(lfirst(cell)));
 	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
 	if (!plan)
+	{
 		ensure_own_topics();
+		shut_topics_of_sinks(namespaces);
+	}
 	foreach(cell, namespaces)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
 	if (!plan)
@@ -118,6 +123,33 @@ ensure_own_topics(void)
 	prism_access_lock_shared_objects();
 	prism_progress_ensure();
 	prism_delay_ensure();
+}
+
+/* All of them before the first is changed: nobody is kept from one for as long as somebody else uses another. */
+static void
+shut_topics_of_sinks(const List *namespaces)
+{
+	List	   *marks = NIL;
+	ListCell   *cell;
+
+	foreach(cell, namespaces)
+	{
+		PrismNamespaceWork work = {.wanted = lfirst(cell)};
+		PrismTopic *topic;
+
+		work.stored = prism_access_find(work.wanted->name);
+		if (work.stored == NULL)
+			continue;
+		work.namespace_id = work.stored->namespace_id;
+		prism_namespace_find_topic(&work);
+		if (work.topic_id == 0 || !prism_namespace_drops_sink(&work))
+			continue;
+		topic = prism_topic_lookup_id(work.topic_id, true);
+		if (topic != NULL && OidIsValid(topic->mark_relid))
+			marks = list_append_unique_oid(marks, topic->mark_relid);
+	}
+	if (marks != NIL)
+		prism_access_shut_topics(marks);
 }
 
 static void

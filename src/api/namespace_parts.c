@@ -134,8 +134,8 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
 }
 
 /* It has one, and is to have none, or one for another back end. */
-static bool
-drops_sink(const PrismNamespaceWork *work)
+bool
+prism_namespace_drops_sink(const PrismNamespaceWork *work)
 {
 	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
 
@@ -155,7 +155,7 @@ make_topic(PrismNamespaceWork *work)
 	else
 	{
 		/* in the order of who makes one: the topic comes first */
-		if (drops_sink(work))
+		if (prism_namespace_drops_sink(work))
 			prism_topic_shut(work->topic_id);
 		/* one that somebody is making has the former name, and is not there to be altered */
 		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
@@ -232,7 +232,7 @@ make_sink(PrismNamespaceWork *work)
 	const PrismNamespace *wanted = work->wanted;
 	char	   *config = prism_namespace_sink_config(wanted);
 
-	if (drops_sink(work))
+	if (prism_namespace_drops_sink(work))
 	{
 		prism_topic_shut(work->topic_id);
 		prism_namespace_check_waiting(work->topic_id, work->topic_name,

@@ -43,6 +43,9 @@ extern const PrismNamespacePart prism_namespace_parts[];
 /* Find the topic that belongs to the namespace. SPI must be connected here and in all that follows. */
 extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 
+/* Its topic's sink is to go: nobody may use the topic meanwhile. */
+extern bool prism_namespace_drops_sink(const PrismNamespaceWork *work);
+
 /* 55000 when messages of the topic wait for its sink. */
 extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint);
 

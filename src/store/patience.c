@@ -197,9 +197,8 @@ prism_unlock(List *relids, LOCKMODE mode)
 /* Tries to lock all without waiting for one with others locked. */
 #define LOCK_ALL_TRIES 100
 
-/* Lock all but 'held', or none and return the first that somebody uses. */
-static Oid
-try_marks(const List *marks, Oid held)
+Oid
+prism_try_topics(const List *marks, Oid held)
 {
 	ListCell   *cell;
 	ListCell   *taken;
@@ -234,7 +233,7 @@ prism_lock_all_topics(const List *marks)
 
 	for (int i = 0; i < LOCK_ALL_TRIES; i++)
 	{
-		Oid			used = try_marks(marks, held);
+		Oid			used = prism_try_topics(marks, held);
 
 		if (!OidIsValid(used))
 			return;
