@@ -54,6 +54,7 @@ static int	choose_topics(PrismTurn *turn, const List *sources);
 static bool has_had_its_share(PrismTurn *turn, const Source *source, int topics);
 static bool advance(PrismTurn *turn, Source *source);
 static void end_line(PrismTurn *turn, PrismDelayLine *line);
+static const char *hint_of_late(const PrismDelayLine *line);
 static bool deliver_first(PrismTurn *turn, Source *source, List **left);
 static bool begin_publishing(PrismTurn *turn, PrismTarget *target, const Source *source);
 static bool set_aside(PrismTurn *turn, Source *source, List **left);
@@ -318,8 +319,8 @@ end_line(PrismTurn *turn, PrismDelayLine *line)
 				errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are not found in prism_log.delayed_%d",
 					   line->waiting, name, line->bucket_id),
 				errdetail("They may be rows that a restore has not brought yet, or that an index lacks, or that somebody has deleted."),
-				errhint("Let the restore end, or restore or REINDEX TABLE prism_log.delayed_%d. When they are gone, let the owner of the extension say so: INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (%d, %d, " INT64_FORMAT "); SELECT prism.wake_workers()",
-						line->bucket_id, line->bucket_id, line->topic_id, line->waiting));
+				errhint("Let the restore end, or restore or REINDEX TABLE prism_log.delayed_%d.%s When they are gone, let the owner of the extension say so: INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (%d, %d, " INT64_FORMAT "); SELECT prism.wake_workers()",
+						line->bucket_id, hint_of_late(line), line->bucket_id, line->topic_id, line->waiting));
 	ereport(WARNING,
 			errcode(ERRCODE_DATA_CORRUPTED),
 			errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are written off", line->waiting, name),
@@ -329,6 +330,16 @@ end_line(PrismTurn *turn, PrismDelayLine *line)
 	line->done = PRISM_DELAY_LAST_PLACE;
 	line->waiting = 0;
 	line->changed = turn->changed = true;
+}
+
+/* A row that came when later ones had been delivered: nobody looks for it at its place. */
+static const char *
+hint_of_late(const PrismDelayLine *line)
+{
+	if (TIMESTAMP_NOT_FINITE(line->done.due_at))
+		return "";
+	return psprintf(" What lies in the table at a due_at up to %s, and came when others had been delivered, is found when it has a later one: UPDATE prism_log.delayed_%d SET due_at = now() WHERE topic_id = %d AND id = ..., of those that the topic has not.",
+					timestamptz_to_str(line->done.due_at), line->bucket_id, line->topic_id);
 }
 
 bool

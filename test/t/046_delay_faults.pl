@@ -254,6 +254,26 @@ is(come('many10', 1, 0), '1', 'a message comes');
 is(log_count($node, 'out of shared memory'), 0, 'without a lock on each of them');
 $locker->quit;
 
+# A row that an index lacks, or a restore brings, when later ones have been delivered: the hint says how it is found.
+sql(q{SELECT prism.apply('{name: behind, client_api: queue}')});
+my $behind = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'behind'});
+due_in_an_hour('behind', 1, 3);
+$bucket = bucket_of($behind);
+sql(qq{UPDATE prism_log.delayed_$bucket SET due_at = CASE payload WHEN '2' THEN now() - interval '1 min' ELSE now() + interval '2 days' END
+		WHERE topic_id = $behind AND payload IN ('2', '3');
+	CREATE TABLE early AS SELECT * FROM prism_log.delayed_$bucket WHERE topic_id = $behind AND payload = '1';
+	DELETE FROM prism_log.delayed_$bucket WHERE topic_id = $behind AND payload = '1'});
+$node->restart;
+is(come('behind', 1, 0), '2', 'while the first row is away, the next one comes when it is due');
+sql(qq{INSERT INTO prism_log.delayed_$bucket SELECT topic_id, now() - interval '2 min', sequence, id, key, headers, payload FROM early;
+	UPDATE prism_log.delayed_$bucket SET due_at = now() - interval '30 s' WHERE topic_id = $behind AND payload = '3'});
+$node->restart;
+wait_for_value($node, "SELECT error ~ '1 delayed messages of topic .behind. are not found' FROM prism.workers WHERE kind = 'scheduler'", 't');
+my ($update) = slurp_file($node->logfile) =~ /HINT: .*(UPDATE prism_log\.delayed_$bucket SET due_at = now\(\) WHERE topic_id = $behind AND id = )\.\.\./;
+sql("$update (SELECT id FROM early); SELECT prism.wake_workers()");
+is(come('behind', 3, 1), '3 1', 'when it is there and has a later time, it comes, and what lies behind');
+wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
+
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);
