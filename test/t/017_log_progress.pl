@@ -39,8 +39,9 @@ for my $mode (qw(fast immediate))
 {
 	$node->stop($mode);
 	$node->start;
-	is($node->safe_psql('postgres', q{SELECT position FROM prism.sinks WHERE topic = 'sent'}), '10',
-		"after a stop ($mode) the sink is where it was");
+	# NULL as long as the view would have to wait for who reads the log after the start
+	wait_for_value($node, q{SELECT position FROM prism.sinks WHERE topic = 'sent' AND position IS NOT NULL}, '10');
+	pass("after a stop ($mode) the sink is where it was");
 	is( $node->safe_psql('postgres', q{BEGIN; SELECT string_agg(convert_from(payload, 'UTF8'), ' ' ORDER BY m.position)
 		FROM prism.consume('work', 'busy', 7) m; ROLLBACK}),
 		'1 2 3 4 5 1106 1107', "and the group has what it did not acknowledge, and nothing else");
