@@ -74,10 +74,12 @@ sql(q{SELECT prism.create_group('sought', 'g')});
 is(sql(q{SELECT prism.seek('sought', 'g', (min(created_at) - interval '1 min')::text) FROM prism.read('sought', 0, 1000) WHERE payload = 'fresh'}), 5,
 	'a time is found before a transaction that began before it and ended behind it');
 
-# A page that cannot be read keeps nothing for ever: what is past goes, unread.
-sql(q{SELECT prism.apply('{name: torn, client_api: queue, needs: {retention: 1h}}')});
-publish('torn', 1100);
+# A page that cannot be read keeps nothing for ever: what is past goes, unread. What came two hours later is fresh.
+sql(q{SELECT prism.apply('{name: torn, client_api: queue, needs: {retention: 2h}}')});
+publish('torn', 1024);
 maintain();
+shift_clock(5.4 * 3600);
+publish('torn', 76);
 my $torn = sql(q{SELECT format('%s|%s', topic_id, pg_relation_filepath(format('prism_log.topic_%s_0', topic_id))) FROM prism.topic WHERE name = 'torn'});
 $node->stop;
 open(my $page, '+<', $node->data_dir . '/' . (split /\|/, $torn)[1]) or die "$torn: $!";
