@@ -42,6 +42,9 @@ goes forward: so much time passes at once.
 C<kafka_mock(topic, ...)> starts brokers with these topics, of one partition each, whose C<leader(topic, broker)> can be
 taken away; their C<address> is for use_kafka.  They answer no question for a topic's settings: a start takes seconds.
 
+C<apply_memory(node, namespace, guarantee, failures)> makes a namespace of the memory back end, which fails as
+C<failures>, in JSON, tells it to: src/backend/memory.c.
+
 C<prism_kafka(...)> takes C<name> and C<properties> (a hash of server properties); see PrismTest::Kafka for
 C<stop>, C<start>, C<kill9>, C<freeze>, C<thaw>, C<set>, C<tool>, C<lines>, C<records>, C<wait_for_records>.
 
@@ -67,7 +70,7 @@ use Time::HiRes qw(sleep time);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka apply_memory wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -213,6 +216,26 @@ sub use_kafka
 	$node->safe_psql($database, $known
 		? "ALTER SERVER kafka OPTIONS (SET bootstrap_servers '$address')"
 		: "CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '$address')");
+	return;
+}
+
+# apply_memory(node, namespace, guarantee, failures): a namespace of the memory back end, which fails as it is told (JSON).
+sub apply_memory
+{
+	my ($node, $name, $guarantee, $failures) = @_;
+	$node->safe_psql('postgres', <<"SQL");
+BEGIN;
+SELECT * FROM prism.apply(\$\$
+name: $name
+client_api: queue
+patterns: [outbox]
+needs: { delivery_guarantee: $guarantee }
+backend: memory
+\$\$);
+UPDATE prism.sink SET config = config || '{"batch_size": 500, "failures": $failures}'
+WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = '$name');
+COMMIT;
+SQL
 	return;
 }
 

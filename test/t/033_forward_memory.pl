@@ -4,24 +4,7 @@ use PrismTest;
 
 my $node = prism_node('main');
 
-sub apply
-{
-	my ($name, $guarantee, $failures) = @_;
-	$node->safe_psql('postgres', <<"SQL");
-BEGIN;
-SELECT * FROM prism.apply(\$\$
-name: $name
-client_api: queue
-patterns: [outbox]
-needs: { delivery_guarantee: $guarantee }
-backend: memory
-\$\$);
-UPDATE prism.sink SET config = config || '{"batch_size": 500, "failures": $failures}'
-WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = '$name');
-COMMIT;
-SQL
-	return;
-}
+sub apply { return apply_memory($node, @_); }
 
 my %case = (
 	busy     => '{"again": 3, "queue_messages": 100}',

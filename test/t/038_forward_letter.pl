@@ -4,24 +4,7 @@ use Time::HiRes qw(sleep time);
 
 my $node = prism_node('main', conf => 'prism.max_topics = 16');
 
-sub apply
-{
-	my ($name, $guarantee, $failures) = @_;
-	$node->safe_psql('postgres', <<"SQL");
-BEGIN;
-SELECT * FROM prism.apply(\$\$
-name: $name
-client_api: queue
-patterns: [outbox]
-needs: { delivery_guarantee: $guarantee }
-backend: memory
-\$\$);
-UPDATE prism.sink SET config = config || '{"batch_size": 500, "failures": $failures}'
-WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = '$name');
-COMMIT;
-SQL
-	return;
-}
+sub apply { return apply_memory($node, @_); }
 
 my %of_a_lane = (at_least_once => [qw(letter other)], exactly_once => [qw(letter x1 x2 x3 other)]);
 for my $guarantee (sort keys %of_a_lane)

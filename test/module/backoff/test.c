@@ -18,11 +18,10 @@
 
 #undef printf					/* the system's: this program links nothing of the server */
 
+#include "../tap.h"
+
 #define SECOND INT64CONST(1000000)
 #define MINUTE (60 * SECOND)
-
-static int	tests;
-static int	failures;
 
 static TimestampTz clock_now = 800000000 * SECOND;
 static double dice = 0.5;
@@ -40,15 +39,6 @@ throw_dice(void)
 }
 
 static const PrismClock test_clock = {.now = read_clock, .random = throw_dice};
-
-static void
-ok(bool passed, const char *what)
-{
-	tests++;
-	if (!passed)
-		failures++;
-	printf("%s %d - %s\n", passed ? "ok" : "not ok", tests, what);
-}
 
 /* ---------- back-off ---------- */
 
@@ -268,6 +258,5 @@ main(void)
 	test_new_among_old();
 	test_many_causes();
 	test_deaths();
-	printf("1..%d\n", tests);
-	return failures == 0 ? 0 : 1;
+	return end_tests();
 }

@@ -20,17 +20,7 @@
 
 #undef printf					/* the system's: this program links nothing of the server */
 
-static int	tests;
-static int	failures;
-
-static void
-ok(bool passed, const char *what)
-{
-	tests++;
-	if (!passed)
-		failures++;
-	printf("%s %d - %s\n", passed ? "ok" : "not ok", tests, what);
-}
+#include "../tap.h"
 
 static void
 as_process(int pid)
@@ -308,6 +298,5 @@ main(void)
 	test_resume_is_of_now();
 	test_errors();
 	test_cut();
-	printf("1..%d\n", tests);
-	return failures == 0 ? 0 : 1;
+	return end_tests();
 }

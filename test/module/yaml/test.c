@@ -23,23 +23,11 @@
 #undef printf					/* the system's: this program links nothing of the server */
 #undef sprintf
 
+#define TAP_DIAGNOSTIC() printf("# the last error: %s\n", shim_error.message)
+#include "../tap.h"
+
 #define RANDOM_DOCUMENTS 100000
 #define DOCUMENT_BYTES_MAX 4096
-
-static int	tests;
-static int	failures;
-
-static void
-ok(bool passed, const char *what)
-{
-	tests++;
-	if (!passed)
-	{
-		failures++;
-		printf("# the last error: %s\n", shim_error.message);
-	}
-	printf("%s %d - %s\n", passed ? "ok" : "not ok", tests, what);
-}
 
 /* The tree, or NULL and shim_error. */
 static PrismYaml *
@@ -344,6 +332,5 @@ main(void)
 	test_show();
 	test_units();
 	test_random();
-	printf("1..%d\n", tests);
-	return failures > 0;
+	return end_tests();
 }
