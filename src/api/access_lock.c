@@ -19,8 +19,10 @@
  * an order that is everybody's, so calls cannot lock each other out.  Who drops
  * a namespace waits for its publishers and readers, who may take long: so these
  * come first, with no role locked, and the roles behind them without waiting, or
- * it begins again.  What a
- * transaction takes by several calls, in its own order, can: 40P01, as with rows.
+ * it begins again.
+ *
+ * What a transaction takes by several calls, in its own order, can: 40P01, as
+ * with rows.
  *
  * src/api/access_lock.c
  *
