@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "prism.h"
+#include "guc.h"
 #include "query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
@@ -36,6 +37,8 @@
 
 /* Repairs what a lost wake-up would leave. */
 #define REPAIR_MS 60000
+/* Whoever fills a segment wants the next one before he commits: until then nobody can tell that the segments before are past. */
+#define COMMIT_MS 1000
 /* Topics looked at in one transaction, each locked against being dropped: with more, who drops several meets a deadlock. */
 #define TOPICS_A_LOOK 1
 /* What a restore has made, adopted in one transaction. */
@@ -77,7 +80,9 @@ typedef struct Round
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
 	Oid			stray;			/* of PHASE_RESTORED: likewise */
-	PrismInstant retention_at;	/* when the progress log and retention were looked at */
+	PrismInstant retention_due; /* when to look at the progress log and retention again */
+	bool		filled;			/* segments were, since the last look */
+	int			retention_min;	/* the setting that it went by */
 } Round;
 
 /*
@@ -131,7 +136,9 @@ time_to_wait(const Round *round)
 {
 	long		retry_ms = prism_backoff_remaining_ms(&round->failures);
 
-	return retry_ms > 0 ? Min(retry_ms, REPAIR_MS) : REPAIR_MS;
+	if (retry_ms == 0)
+		retry_ms = Max(prism_ms_until(round->retention_due, prism_instant()), 1);
+	return Min(retry_ms, REPAIR_MS);
 }
 
 /* One turn; more to do until the round is at its end. */
@@ -188,7 +195,9 @@ take_turn(void *arg)
 			if (find_topic_in_need(round))
 			{
 				make_segments(round->topic_id);
-				round->retention_at = 0;	/* where segments are filled, others may have to go */
+				/* where segments are filled, others may have to go */
+				round->retention_due = 0;
+				round->filled = true;
 			}
 			else
 				round->phase = first_housekeeping(round);
@@ -265,9 +274,11 @@ first_housekeeping(Round *round)
 	round->resume = PHASE_SEGMENTS;
 	if (resume != PHASE_SEGMENTS)
 		return resume;
-	if (!prism_has_passed(round->retention_at, now, REPAIR_MS))
+	if (now < round->retention_due && round->retention_min == prism_retention_min)
 		return PHASE_DROPPED;
-	round->retention_at = now;
+	round->retention_due = prism_instant_after(now, round->filled ? COMMIT_MS : REPAIR_MS);
+	round->filled = false;
+	round->retention_min = prism_retention_min;
 	return PHASE_PROGRESS;
 }
 
