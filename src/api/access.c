@@ -27,7 +27,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(prism_grant);
 PG_FUNCTION_INFO_V1(prism_revoke);

@@ -281,7 +281,7 @@ prism_access_lock_shared_objects(void)
 	prism_access_refuse_old_snapshot();
 }
 
-/* The same lock as prism_dead_letter_lock()'s. */
+/* The same lock as that of who makes the topic of dead letters (dead_letter.c). */
 void
 prism_access_lock_dead_letters(int32 topic_id, const char *topic_name)
 {

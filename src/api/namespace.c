@@ -388,12 +388,9 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 static List *
 topics_of(int32 namespace_id)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(namespace_id)};
 	List	   *topics = NIL;
 
-	prism_query("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id",
-				1, types, values, NULL);
+	prism_query_one("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id", namespace_id);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;

@@ -17,7 +17,6 @@
 #include "store/counter.h"
 #include "store/log.h"
 
-#include "access/detoast.h"
 #include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

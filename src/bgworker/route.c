@@ -23,8 +23,6 @@
 #include "store/counter.h"
 #include "store/log.h"
 
-#include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 /* ---------- begun anew ---------- */
 

@@ -15,7 +15,6 @@
 #include "prism.h"
 #include "bgworker/forwarder.h"
 
-#include "utils/memutils.h"
 
 /* What a route has that cannot be made otherwise: enough for those who pass over it. */
 static void

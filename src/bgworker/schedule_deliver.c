@@ -480,8 +480,7 @@ publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
 	turn->bytes += prism_message_bytes(&copy);
 	prism_chain_publish(target->topic, &copy);
 	turn->moved++;
-	if (target->published++ == 0)
-		turn->publishes++;
+	target->published++;
 	MemoryContextSwitchTo(caller_cxt);
 	MemoryContextReset(turn->message_cxt);
 }

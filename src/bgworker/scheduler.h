@@ -71,8 +71,7 @@ typedef struct PrismTurn
 	MemoryContext message_cxt;	/* of one message */
 
 	List	   *targets;		/* of PrismTarget */
-	int			publishes;		/* how many of them do */
-	int32		served;			/* when not all could: the last topic, by number, of the turn before, and then of this one */
+	int32		served;			/* when not all can be published to in one turn: the last topic, by number, of the turn before, and then of this one */
 	bool		publishing;		/* a failure may be that of one of the topics */
 	List	   *writers;		/* open buckets */
 	PrismReadyMessage *ready;

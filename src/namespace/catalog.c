@@ -307,13 +307,8 @@ prism_namespace_update(int32 namespace_id, const char *config)
 void
 prism_namespace_delete(int32 namespace_id)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(namespace_id)};
-
-	prism_query("DELETE FROM prism.namespace WHERE namespace_id = $1",
-				lengthof(types), types, values, NULL);
-	prism_query("DELETE FROM prism.granted WHERE namespace_id = $1",
-				lengthof(types), types, values, NULL);
+	prism_query_one("DELETE FROM prism.namespace WHERE namespace_id = $1", namespace_id);
+	prism_query_one("DELETE FROM prism.granted WHERE namespace_id = $1", namespace_id);
 }
 
 char *

@@ -222,6 +222,18 @@ had_room(PrismTopic *topic, int64 count, PrismInstant now, PrismCounterBacklog *
 	return valid && behind_by_now(topic, last, &behind) && behind + count <= topic->policy.backlog_max;
 }
 
+/* How far the slowest group is behind, and which it is: by the last look where that still tells, else by a new one. */
+static int64
+backlog_now(PrismTopic *topic, const PrismCounterBacklog *last, PrismInstant now, char **group)
+{
+	int64		backlog;
+
+	*group = known_slowest(last, now);
+	if (*group == NULL || !behind_by_now(topic, last, &backlog))
+		backlog = look(topic, group);
+	return backlog;
+}
+
 void
 prism_backlog_check(PrismTopic *topic, int64 count)
 {
@@ -236,9 +248,7 @@ prism_backlog_check(PrismTopic *topic, int64 count)
 	if (!policy->reject && now - last.warned < WARN_US)
 		return;
 
-	group = known_slowest(&last, now);
-	if (group == NULL || !behind_by_now(topic, &last, &backlog))
-		backlog = look(topic, &group);
+	backlog = backlog_now(topic, &last, now, &group);
 	if (group == NULL || backlog + count <= policy->backlog_max)
 		return;
 	if (policy->reject)
@@ -258,8 +268,6 @@ prism_backlog_has_room(PrismTopic *topic, int64 count)
 
 	if (policy->backlog_max == 0 || !policy->reject || had_room(topic, count, now, &last))
 		return true;
-	group = known_slowest(&last, now);
-	if (group == NULL || !behind_by_now(topic, &last, &backlog))
-		backlog = look(topic, &group);
+	backlog = backlog_now(topic, &last, now, &group);
 	return group == NULL || backlog + count <= policy->backlog_max;
 }

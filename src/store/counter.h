@@ -238,11 +238,15 @@ extern void prism_counter_save_jumps(PrismTopic *topic);
 /* The voids, when all jumps are seen there (counter_void.c). */
 extern void prism_counter_save_voids(PrismTopic *topic);
 
-/* Of counter_jump.c: one row of prism.jump, of SPI's caller; those that hold something of [from, to), newest first. */
+/* ---------- counter_jump.c, for counter_void.c ---------- */
+
+/* One row of prism.jump; SPI is connected. */
 extern void prism_counter_insert_jump(int32 topic_id, const PrismJump *jump);
-/* Of SPI's caller too: delete those of which no offset is kept. */
+/* Delete those of which no offset is kept; likewise. */
 extern void prism_counter_delete_past(int32 topic_id, int64 kept_from);
+/* The first offset of what is kept. */
 extern int64 prism_counter_kept_from(const PrismTopic *topic);
+/* Jumps that hold something of [from, to), newest first, at most 'max' unless that is 0. */
 extern List *prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max);
 
 #endif							/* PRISM_COUNTER_H */

@@ -63,8 +63,9 @@ prism_dead_letter_stays(const PrismTopic *origin)
 	return origin->dead_letter_of != 0;
 }
 
-void
-prism_dead_letter_lock(int32 topic_id)
+/* Keep others from making the topic of dead letters, to the end of the transaction; waits for who is making it. */
+static void
+lock_dead_letters(int32 topic_id)
 {
 	LockDatabaseObject(get_relname_relid("topic", get_namespace_oid("prism", false)),
 					   (Oid) topic_id, 0, AccessExclusiveLock);
@@ -82,7 +83,7 @@ dead_letter_topic(PrismTopic *origin)
 
 	if (topic != NULL)
 		return topic;
-	prism_dead_letter_lock(origin->topic_id);
+	lock_dead_letters(origin->topic_id);
 	origin = prism_topic_lookup_id(origin->topic_id, false);
 	topic = prism_dead_letter_topic(origin);
 	if (topic == NULL)

@@ -44,9 +44,6 @@ extern bool prism_dead_letter_stays(const PrismTopic *origin);
 /* The topic of an origin's dead letters, as its row says; NULL: there is none. */
 extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
 
-/* Keep others from making the topic's topic of dead letters, to the end of the transaction; waits for who is making it. */
-extern void prism_dead_letter_lock(int32 topic_id);
-
 /* How the topic of an origin's dead letters is called, and whether a name is one that only such topics have. */
 extern char *prism_dead_letter_topic_name(const char *origin);
 extern bool prism_dead_letter_reserves(const char *topic_name);

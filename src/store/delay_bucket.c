@@ -11,7 +11,6 @@
 #include "compat.h"
 #include "query.h"
 #include "store/delay_bucket.h"
-#include "store/ownership.h"
 #include "store/index_choice.h"
 #include "store/ownership.h"
 #include "store/patience.h"

@@ -299,7 +299,7 @@ is_taken(Relation catalog, int32 group_id)
 	taken = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	snprintf(agreement, sizeof(agreement), "handler_%d", group_id);
+	snprintf(agreement, sizeof(agreement), PRISM_HANDLER_VIEW, group_id);
 	return taken || OidIsValid(get_relname_relid(agreement, get_namespace_oid("prism_log", false)));
 }
 

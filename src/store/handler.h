@@ -29,6 +29,8 @@
 #define PRISM_HANDLER_TRANCHE "prism_handler"
 #define PRISM_HANDLER_ERROR_BYTES 512
 #define PRISM_HANDLER_BATCH_MAX 10000
+/* The view in prism_log by whose rights its role and who registered it are known. */
+#define PRISM_HANDLER_VIEW "handler_%d"
 
 /* A row of prism.handler. */
 typedef struct PrismHandler

@@ -29,7 +29,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#define VIEW_FORMAT "handler_%d"
 /* What a role is to a handler, and the privilege that says so. */
 #define CALLED_AS ACL_SELECT
 #define REGISTERED_BY ACL_INSERT
@@ -47,7 +46,7 @@ grant(const char *view, const char *privilege, Oid role)
 void
 prism_handler_agree(const PrismHandler *handler)
 {
-	char	   *view = psprintf(VIEW_FORMAT, handler->group_id);
+	char	   *view = psprintf(PRISM_HANDLER_VIEW, handler->group_id);
 
 	SPI_connect();
 	prism_query(psprintf("CREATE VIEW prism_log.%s AS SELECT %d AS group_id", view, handler->group_id),
@@ -63,7 +62,7 @@ prism_handler_agree(const PrismHandler *handler)
 void
 prism_handler_forget_agreement(int32 group_id)
 {
-	char	   *view = psprintf(VIEW_FORMAT, group_id);
+	char	   *view = psprintf(PRISM_HANDLER_VIEW, group_id);
 
 	/* a restore that was cut short may have left it out */
 	if (!OidIsValid(get_relname_relid(view, get_namespace_oid("prism_log", false))))
@@ -101,7 +100,7 @@ holder(const Acl *acl, Oid owner, AclMode privilege)
 static void
 read_view(PrismHandler *handler)
 {
-	Oid			relid = get_relname_relid(psprintf(VIEW_FORMAT, handler->group_id),
+	Oid			relid = get_relname_relid(psprintf(PRISM_HANDLER_VIEW, handler->group_id),
 										  get_namespace_oid("prism_log", false));
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Datum		value;

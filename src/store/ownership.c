@@ -42,7 +42,6 @@
 PG_FUNCTION_INFO_V1(prism_guard_table);
 PG_FUNCTION_INFO_V1(prism_own_schemas);
 
-
 /* Statements that begin the rights anew of one relation ($1), or of all that is in prism's schemas (0). */
 static const char rights_query[] =
 "WITH schema AS (SELECT oid, nspname, nspacl, nspowner FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')),"
@@ -175,14 +174,11 @@ static const char granted_statement[] =
 void
 prism_own_note_granted(int32 namespace_id)
 {
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(namespace_id);
-
 	if (namespace_id == 0 &&
 		!ConditionalLockRelationOid(get_relname_relid("granted", get_namespace_oid("prism", false)), ShareRowExclusiveLock))
 		return;
 	SPI_connect();
-	prism_query(granted_statement, 1, &type, &value, NULL);
+	prism_query_one(granted_statement, namespace_id);
 	SPI_finish();
 }
 

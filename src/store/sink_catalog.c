@@ -154,11 +154,9 @@ prism_sink_list(Oid server, int32 sink_id)
 bool
 prism_sink_lock(int32 sink_id)
 {
-	Oid			type = INT4OID;
-	Datum		value = Int32GetDatum(sink_id);
 	MemoryContext caller_cxt = CurrentMemoryContext;
 
-	prism_query("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", 1, &type, &value, NULL);
+	prism_query_one("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", sink_id);
 	MemoryContextSwitchTo(caller_cxt);
 	return SPI_processed > 0;
 }

@@ -115,17 +115,13 @@ prism_sink_set(int32 topic_id, const char *backend, const char *server, const ch
 void
 prism_sink_drop(int32 topic_id)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(topic_id)};
-
 	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
 
 	if (sink == NULL)
 		return;
 	SPI_connect();
 	point_at(sink->sink_id, NULL);
-	prism_query("DELETE FROM prism.sink WHERE topic_id = $1",
-				lengthof(types), types, values, NULL);
+	prism_query_one("DELETE FROM prism.sink WHERE topic_id = $1", topic_id);
 	if (SPI_processed == 0)
 		prism_sink_unseen();
 	SPI_finish();
