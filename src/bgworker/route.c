@@ -111,13 +111,42 @@ prism_route_pause(PrismRoute *route, bool paused)
 	prism_route_rest(route);
 }
 
+/*
+ * What a paused route holds comes to its end, unless it has to wait for that: a
+ * dead letter that cannot be written, another side that does not answer.  Then it
+ * is let go of, and read again after the pause.  What is on the wire comes first:
+ * it is awaited, and when nothing has come back for long, taken back.
+ */
+static bool
+lets_go(PrismRoute *route)
+{
+	PrismLane  *lane = route->lane;
+
+	if (lane->phase != LANE_OPEN)
+		return true;
+	if (lane->recovering_since != 0 || (lane->round.phase != ROUND_NONE && lane->round.route == route))
+		return false;
+	if (route->outstanding > 0)
+	{
+		if (prism_has_passed(route->progress_at, prism_instant(), PRISM_DRAIN_MS))
+		{
+			lane->reopens = true;
+			prism_lane_recover(lane);
+		}
+		return false;
+	}
+	return route->phase != ROUTE_READY ||
+		prism_backoff_remaining_ms(&route->backoff) > 0 ||
+		prism_backoff_remaining_ms(&route->trouble) > 0;
+}
+
 /* A paused route rests once nothing is under way and its position is recorded. */
 void
 prism_route_rest(PrismRoute *route)
 {
 	if (!route->paused || route->rests)
 		return;
-	if (route->lane->phase != LANE_OPEN)
+	if (route->window_batches > 0 && lets_go(route))
 		prism_route_drop_batches(route);
 	if (route->window_batches > 0 || route->moved_at != 0)
 		return;

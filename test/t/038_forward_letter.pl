@@ -39,6 +39,24 @@ SKIP:
 	cmp_ok($share, '<', 25, 'a sink that waits for its dead letter does not keep a processor busy');
 }
 
+# It comes to rest when it is paused, and goes on behind the message that nobody wants.
+for my $guarantee (sort keys %of_a_lane)
+{
+	my $letter = "letter_$guarantee";
+	my $at = $node->safe_psql('postgres', qq{SELECT "position" + 1 FROM prism.read('$letter', 0) WHERE length(payload) > 100});
+	$node->safe_psql('postgres', "SELECT prism.pause('$letter', 'memory')");
+	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$letter'", 'paused');
+	$node->safe_psql('postgres', "SELECT prism.resume('$letter', 'memory')");
+	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$letter'", 'backoff');
+	pass("$letter: a pause alone changes nothing");
+	next if $guarantee eq 'at_least_once';    # it is needed below
+	$node->safe_psql('postgres', "SELECT prism.pause('$letter', 'memory')");
+	wait_for_value($node, "SELECT state FROM prism.sinks WHERE topic = '$letter'", 'paused');
+	$node->safe_psql('postgres', "SELECT prism.skip('$letter', 'memory', $at); SELECT prism.resume('$letter', 'memory')");
+	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$letter'");
+	pass("$letter: goes on behind it");
+}
+
 # A change of the catalogue does not wait for those who get nowhere: the others stand still meanwhile.
 my $begin = time;
 apply('letter_at_least_once', 'at_least_once', '{"reject_bytes": 0}');

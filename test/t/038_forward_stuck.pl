@@ -42,6 +42,13 @@ is_sent($_, "$_: a transaction that is stuck does not keep it") for @exact[1 .. 
 wait_for_value($node, "SELECT state = 'backoff' AND error ~* 'leader' FROM prism.sinks WHERE topic = 'exact1'");
 pass('the one that is stuck says so');
 
+# Who is stuck can be paused: what could be sent is taken back, and the others go on.
+sql("SELECT prism.pause('$_', 'kafka')") for 'stuck3', 'exact1';
+wait_for_value($node, "SELECT state = 'paused' FROM prism.sinks WHERE topic = '$_'") for 'stuck3', 'exact1';
+sql(q{SELECT prism.publish('moving', 'z')});
+is_sent('moving', 'a sink that is stuck comes to rest when it is paused');
+sql("SELECT prism.resume('$_', 'kafka')") for 'stuck3', 'exact1';
+
 # The catalogue changes, and those who are stuck need not come to an end before the others go on.
 my $begin = time;
 apply('at_least_once', 'new');
