@@ -29,6 +29,16 @@ begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 	dlist_init(&route->window);
 }
 
+/* Its position, and all that begins anew with it, are those that the progress log has just said. */
+static void
+take_progress(PrismRoute *route)
+{
+	route->position = -1;
+	route->recorded = route->progress.position;
+	route->moved_at = 0;
+	route->blocked_at = -1;
+}
+
 void
 prism_route_read_progress(PrismRoute *route)
 {
@@ -36,15 +46,12 @@ prism_route_read_progress(PrismRoute *route)
 
 	prism_sink_replay(route->sink.sink_id, &route->progress, route->slot);
 	MemoryContextSwitchTo(caller_cxt);
-	route->position = -1;
-	route->recorded = route->progress.position;
-	route->moved_at = 0;
-	route->blocked_at = -1;
+	take_progress(route);
 }
 
 /* In a transaction and the forwarder's context, where strings of the sink live as well. */
 static void
-init(void *arg)
+take_over(void *arg)
 {
 	PrismRoute *route = arg;
 	const PrismSink *sink = &route->sink;
@@ -64,8 +71,13 @@ init(void *arg)
 	route->target.partitions = sink->partitions;
 	route->target.replication = sink->replication;
 	route->target.message_bytes_max = sink->message_bytes_max;
-	prism_route_read_progress(route);
-	prism_route_pause(route, sink->paused);
+}
+
+/* It is ours, and how far it is was read. */
+static void
+set_out(PrismRoute *route)
+{
+	prism_route_pause(route, route->sink.paused);
 	if (!route->paused)
 		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
 }
@@ -112,6 +124,58 @@ give_up(PrismRoute *route, const ErrorData *error)
 		prism_route_break(route, error->message);
 }
 
+/* What is locked there is the log of all positions: then all is tried again. */
+static void
+throw_if_locked(ErrorData *error)
+{
+	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+}
+
+static void
+read_progress(void *arg)
+{
+	PrismForwarder *forwarder = arg;
+	PrismSinkReplay *sinks = palloc0_array(PrismSinkReplay, forwarder->route_count);
+	int			count = 0;
+
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+		PrismSinkReplay *sink = &sinks[count];
+
+		if (route->broken)
+			continue;
+		sink->sink_id = route->sink.sink_id;
+		sink->progress = &route->progress;
+		sink->slot = route->slot;
+		count++;
+	}
+	prism_sinks_replay(sinks, count);
+	pfree(sinks);
+}
+
+/* How far each is, by reading the progress log once. */
+static void
+set_out_all(PrismForwarder *forwarder)
+{
+	ErrorData  *error = prism_worker_try(read_progress, forwarder);
+
+	throw_if_locked(error);
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->broken)
+			continue;
+		take_progress(route);
+		if (error != NULL)
+			give_up(route, error);
+		else
+			set_out(route);
+	}
+}
+
 void
 prism_routes_make(PrismForwarder *forwarder, List *sinks)
 {
@@ -127,14 +191,13 @@ prism_routes_make(PrismForwarder *forwarder, List *sinks)
 
 		route->index = forwarder->route_count++;
 		begin(route, forwarder, lfirst(cell));
-		error = prism_worker_try(init, route);
-		/* what is locked here is the log of all positions */
-		if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
+		error = prism_worker_try(take_over, route);
+		throw_if_locked(error);
 		if (error != NULL)
 			give_up(route, error);
 		MemoryContextSwitchTo(forwarder->mcxt);
 	}
+	set_out_all(forwarder);
 	MemoryContextSwitchTo(caller_cxt);
 }
 
@@ -145,7 +208,9 @@ init_again(void *arg)
 
 	prism_worker_begin("takes over a sink");
 	MemoryContextSwitchTo(route->lane->forwarder->mcxt);
-	init(route);
+	take_over(route);
+	prism_route_read_progress(route);
+	set_out(route);
 	prism_worker_commit();
 }
 

@@ -186,7 +186,18 @@ typedef struct PrismSinkProgress
 	int64		damaged_at;		/* a record that no later one makes good, in the progress log; -1: none */
 } PrismSinkProgress;
 
-/* Read it, in the current memory context; fills the slot's marks unless it is NULL. */
+/* A sink whose records are wanted. */
+typedef struct PrismSinkReplay
+{
+	int32		sink_id;
+	PrismSinkProgress *progress;	/* what they say comes here */
+	PrismSinkSlot *slot;		/* ... and its marks, unless NULL */
+	bool		own;			/* while they are read: the position is of a record of the sink itself */
+	int			dead_max;		/* likewise: places in progress->dead */
+} PrismSinkReplay;
+
+/* Read them, in the current memory context; the log is read once for all.  Sorts the sinks. */
+extern void prism_sinks_replay(PrismSinkReplay *sinks, int count);
 extern void prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot);
 
 /*

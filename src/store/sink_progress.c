@@ -57,14 +57,6 @@ prism_sink_record(int32 sink_id, PrismSinkRecordKind kind, int64 position)
 
 /* ---------- reading it back ---------- */
 
-typedef struct ReplayState
-{
-	PrismSinkProgress *progress;
-	PrismSinkSlot *slot;
-	bool		own;			/* the position is of a record of the sink itself */
-	int			dead_max;
-} ReplayState;
-
 static void
 forget_dead_below(PrismSinkProgress *progress, int64 position)
 {
@@ -77,17 +69,17 @@ forget_dead_below(PrismSinkProgress *progress, int64 position)
 }
 
 static void
-add_dead(ReplayState *state, int64 position)
+add_dead(PrismSinkReplay *sink, int64 position)
 {
-	PrismSinkProgress *progress = state->progress;
+	PrismSinkProgress *progress = sink->progress;
 	int			at = progress->dead_count;
 
-	if (progress->dead_count == state->dead_max)
+	if (progress->dead_count == sink->dead_max)
 	{
-		state->dead_max = Max(16, state->dead_max * 2);
+		sink->dead_max = Max(16, sink->dead_max * 2);
 		progress->dead = progress->dead == NULL
-			? palloc_array(int64, state->dead_max)
-			: repalloc_array(progress->dead, int64, state->dead_max);
+			? palloc_array(int64, sink->dead_max)
+			: repalloc_array(progress->dead, int64, sink->dead_max);
 	}
 	while (at > 0 && progress->dead[at - 1] > position)
 	{
@@ -112,13 +104,34 @@ read_record(const void *data, Size bytes, SinkRecord *record)
 		record->kind >= PRISM_SINK_POSITION && record->kind <= PRISM_SINK_CHECKPOINT_SHARED;
 }
 
+/* Those that are read now, by ascending id. */
+typedef struct Replay
+{
+	PrismSinkReplay *sinks;
+	int			count;
+} Replay;
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int32		left = ((const PrismSinkReplay *) a)->sink_id;
+	int32		right = ((const PrismSinkReplay *) b)->sink_id;
+
+	return (left > right) - (left < right);
+}
+
 static void
 visit_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
 {
-	ReplayState *state = arg;
-	PrismSinkProgress *progress = state->progress;
+	const Replay *replay = arg;
+	PrismSinkReplay wanted = {.sink_id = sink_id};
+	PrismSinkReplay *sink = bsearch(&wanted, replay->sinks, replay->count, sizeof(wanted), compare_ids);
+	PrismSinkProgress *progress;
 	SinkRecord	record;
 
+	if (sink == NULL)
+		return;
+	progress = sink->progress;
 	if (!read_record(data, bytes, &record))
 	{
 		progress->damaged_at = at;
@@ -129,52 +142,67 @@ visit_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, 
 		case PRISM_SINK_CHECKPOINT:
 		case PRISM_SINK_CHECKPOINT_SHARED:
 			/* where there still is a record of the sink itself, that is at least as new; of checkpoints the last is */
-			if (state->own && progress->damaged_at < 0)
+			if (sink->own && progress->damaged_at < 0)
 				break;
 			/* FALLTHROUGH */
 		case PRISM_SINK_POSITION:
 		case PRISM_SINK_POSITION_SHARED:
-			state->own = record.kind == PRISM_SINK_POSITION || record.kind == PRISM_SINK_POSITION_SHARED;
+			sink->own = record.kind == PRISM_SINK_POSITION || record.kind == PRISM_SINK_POSITION_SHARED;
 			progress->position = record.position;
 			progress->damaged_at = -1;	/* a whole position: what was said before does not matter */
 			progress->shared = record.kind == PRISM_SINK_POSITION_SHARED ||
 				record.kind == PRISM_SINK_CHECKPOINT_SHARED;
 			forget_dead_below(progress, record.position);
-			if (state->slot != NULL)
-				prism_sink_recorded(state->slot, record.position, created_at);
+			if (sink->slot != NULL)
+				prism_sink_recorded(sink->slot, record.position, created_at);
 			break;
 		case PRISM_SINK_DEAD:
 			if (record.position >= progress->position)
-				add_dead(state, record.position);
+				add_dead(sink, record.position);
 			break;
 	}
 }
 
 void
+prism_sinks_replay(PrismSinkReplay *sinks, int count)
+{
+	Replay		replay = {sinks, count};
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		PrismSinkReplay *sink = &sinks[i];
+
+		memset(sink->progress, 0, sizeof(*sink->progress));
+		sink->progress->position = sink->progress->damaged_at = -1;
+		if (sink->slot != NULL)
+			prism_sink_reset_marks(sink->slot);
+		sink->own = false;
+		sink->dead_max = 0;
+	}
+	qsort(sinks, count, sizeof(*sinks), compare_ids);
+	(void) prism_progress_replay(PRISM_PROGRESS_SINK, count == 1 ? sinks[0].sink_id : -1, 0, visit_record, &replay);
+}
+
+void
 prism_sink_replay(int32 sink_id, PrismSinkProgress *progress, PrismSinkSlot *slot)
 {
-	ReplayState state = {.progress = progress,.slot = slot};
+	PrismSinkReplay sink = {.sink_id = sink_id,.progress = progress,.slot = slot};
 
-	memset(progress, 0, sizeof(*progress));
-	progress->position = progress->damaged_at = -1;
-	if (slot != NULL)
-		prism_sink_reset_marks(slot);
-	(void) prism_progress_replay(PRISM_PROGRESS_SINK, sink_id, 0, visit_record, &state);
+	prism_sinks_replay(&sink, 1);
 }
 
 static bool
-checkpoint(int32 sink_id)
+checkpoint(int32 sink_id, const PrismSinkProgress *progress)
 {
-	PrismSinkProgress progress;
-
-	prism_sink_replay(sink_id, &progress, NULL);
-	if (progress.damaged_at >= 0)
+	if (progress->damaged_at >= 0)
 		return false;
-	if (progress.position >= 0)
-		prism_sink_record(sink_id, progress.shared ? PRISM_SINK_CHECKPOINT_SHARED : PRISM_SINK_CHECKPOINT,
-						  progress.position);
-	for (int i = 0; i < progress.dead_count; i++)
-		prism_sink_record(sink_id, PRISM_SINK_DEAD, progress.dead[i]);
+	if (progress->position >= 0)
+		prism_sink_record(sink_id, progress->shared ? PRISM_SINK_CHECKPOINT_SHARED : PRISM_SINK_CHECKPOINT,
+						  progress->position);
+	for (int i = 0; i < progress->dead_count; i++)
+		prism_sink_record(sink_id, PRISM_SINK_DEAD, progress->dead[i]);
 	return true;
 }
 
@@ -183,16 +211,24 @@ prism_sink_checkpoint_all(void)
 {
 	bool		all = true;
 	SPITupleTable *rows;
+	PrismSinkReplay *sinks;
+	int			count;
 
 	SPI_connect();
 	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
 	rows = SPI_tuptable;
-	for (uint64 i = 0; i < rows->numvals; i++)
+	count = (int) rows->numvals;
+	sinks = palloc0_array(PrismSinkReplay, count);
+	for (int i = 0; i < count; i++)
 	{
 		bool		isnull;
 
-		all &= checkpoint(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
+		sinks[i].sink_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		sinks[i].progress = palloc_object(PrismSinkProgress);
 	}
+	prism_sinks_replay(sinks, count);
+	for (int i = 0; i < count; i++)
+		all &= checkpoint(sinks[i].sink_id, sinks[i].progress);
 	SPI_finish();
 	return all;
 }

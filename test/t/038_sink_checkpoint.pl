@@ -26,4 +26,24 @@ $node->append_conf('postgresql.conf', 'prism.enabled = off');
 $node->restart;
 is($node->safe_psql('postgres', q{SELECT position FROM prism.sinks WHERE topic = 'sent'}), '10', 'the last one counts');
 
+# A forwarder reads the progress log once, however many sinks it has.  What it has read is told when it ends.
+my $sinks = 30;
+my $served = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism forwarder'};
+my $read = q{SELECT sum(pg_stat_get_blocks_fetched(oid)) FROM pg_class
+	WHERE relnamespace = 'prism_log'::regnamespace AND relkind IN ('r', 'i') AND relname ~ ('^topic_' || (SELECT topic_id FROM prism.topic WHERE name = '__prism_progress') || '_')};
+$node->safe_psql('postgres', "SELECT prism.apply('namespaces: [" . join(', ', map { "{name: many$_, client_api: queue, backend: memory}" } 1 .. $sinks) . "]')");
+$node->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1 .. 2000 LOOP PERFORM prism.skip('sent', to_position => i % 10); COMMIT; END LOOP; END $$});
+my $pages = $node->safe_psql('postgres', "SELECT pg_relation_size('$log') / current_setting('block_size')::int");
+my $before = $node->safe_psql('postgres', $read);
+$node->append_conf('postgresql.conf', "prism.enabled = on\nautovacuum = off");
+$node->restart;
+wait_for_value($node, "SELECT count(*) = $sinks FROM prism.sinks WHERE topic ~ 'many' AND state = 'running'");
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->reload;
+wait_for_value($node, $served, '0');
+my $after = $node->safe_psql('postgres', $read);
+note "$sinks sinks, $pages pages of records, ", $after - $before, ' read';
+cmp_ok($after - $before, '>=', $pages, 'a forwarder reads the progress log');
+cmp_ok($after - $before, '<', 15 * $pages, 'it does so once for all its sinks');
+
 done_testing();
