@@ -11,7 +11,7 @@ files = $(patsubst $(TOP)/%,%,$(wildcard $(addprefix $(TOP)/,$(1))))
 EXTENSION = prism
 EXTVERSION = 0.3.0
 MODULE_big = prism
-OBJS = $(patsubst %.c,%.o,$(filter-out $(BACKEND_SOURCES),$(call files,src/*.c src/*/*.c)))
+OBJS = $(patsubst %.c,%.o,$(filter-out $(BACKEND_SOURCES),$(call files,src/*.c src/*/*.c src/*/*/*.c)))
 # What of src/backend belongs to the other library (src/backend/Makefile says the same).
 BACKEND_SOURCES = $(addprefix src/backend/,$(shell cat $(TOP)/src/backend/SOURCES))
 SQL_PARTS = $(sort $(wildcard $(TOP)/sql/install/*.sql))
@@ -35,7 +35,7 @@ override with_llvm = no
 include $(PGXS)
 
 # Every object sees every header of ours: the tree is small, a wrong dependency costs more than a rebuild.
-$(OBJS): $(wildcard $(TOP)/src/*.h $(TOP)/src/*/*.h) | folders
+$(OBJS): $(wildcard $(TOP)/src/*/*.h $(TOP)/src/*/*/*.h) | folders
 .PHONY: folders
 folders:
 	@mkdir -p $(sort $(dir $(OBJS)))

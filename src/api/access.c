@@ -10,10 +10,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
 #include "api/access.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "namespace/namespace.h"
 #include "store/ownership.h"
 

@@ -16,8 +16,8 @@
 #ifndef PRISM_ACCESS_H
 #define PRISM_ACCESS_H
 
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "namespace/namespace.h"
 #include "store/topic.h"
 

@@ -28,11 +28,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "clock.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
 #include "api/access.h"
+#include "base/clock.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "namespace/namespace.h"
 #include "store/patience.h"
 

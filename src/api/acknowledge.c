@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "api/message.h"
 #include "api/payload_text.h"
 

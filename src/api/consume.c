@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "api/filter.h"
 #include "api/message.h"
 

@@ -10,7 +10,7 @@
 #ifndef PRISM_FILTER_H
 #define PRISM_FILTER_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "utils/jsonpath.h"
 

@@ -7,8 +7,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "api/message.h"
+#include "base/extension.h"
 #include "bgworker/wakeup.h"
 #include "store/log.h"
 #include "store/patience.h"

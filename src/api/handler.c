@@ -7,9 +7,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/message.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "bgworker/wakeup.h"
 #include "store/handler.h"
 

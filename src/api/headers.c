@@ -7,9 +7,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/headers.h"
+#include "base/compat.h"
 
 #include "utils/builtins.h"
 #include "utils/memutils.h"

@@ -10,7 +10,7 @@
 #ifndef PRISM_HEADERS_H
 #define PRISM_HEADERS_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "utils/jsonb.h"
 

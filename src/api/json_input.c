@@ -11,9 +11,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/statement.h"
+#include "base/compat.h"
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"

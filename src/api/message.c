@@ -7,9 +7,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/message.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/generation.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"

@@ -13,10 +13,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
+#include "base/extension.h"
+#include "base/generation.h"
+#include "base/object_id.h"
+#include "base/query.h"
 #include "bgworker/wakeup.h"
 #include "namespace/namespace.h"
 #include "store/dead_letter.h"

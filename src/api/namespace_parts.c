@@ -8,10 +8,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
 #include "api/access.h"
 #include "api/namespace_parts.h"
+#include "base/query.h"
 #include "store/dead_letter.h"
 #include "store/group.h"
 #include "store/ownership.h"

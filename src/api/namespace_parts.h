@@ -14,7 +14,7 @@
 #ifndef PRISM_NAMESPACE_PARTS_H
 #define PRISM_NAMESPACE_PARTS_H
 
-#include "prism.h"
+#include "base/prism.h"
 #include "namespace/namespace.h"
 
 /* A namespace between what is there and what is wanted. */

@@ -11,10 +11,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/payload_text.h"
 #include "api/publish.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"

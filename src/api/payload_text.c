@@ -7,9 +7,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/payload_text.h"
+#include "base/compat.h"
 
 #include "catalog/namespace.h"
 #include "fmgr.h"

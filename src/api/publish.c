@@ -7,15 +7,16 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/headers.h"
 #include "api/payload_text.h"
 #include "api/publish.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/uuid7.h"
 #include "pattern/pattern.h"
 #include "store/delay.h"
 #include "store/log.h"
-#include "uuid7.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"

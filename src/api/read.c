@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "api/message.h"
 #include "store/log.h"
 

@@ -11,10 +11,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/message.h"
 #include "api/publish.h"
+#include "base/compat.h"
 #include "store/dead_letter.h"
 
 #include "access/detoast.h"

@@ -7,10 +7,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/access.h"
 #include "api/message.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "store/segment_misplaced.h"
 
 #include "fmgr.h"

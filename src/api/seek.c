@@ -7,9 +7,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/message.h"
+#include "base/compat.h"
 #include "store/log.h"
 
 #include "fmgr.h"

@@ -7,9 +7,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
 #include "api/access.h"
+#include "base/extension.h"
+#include "base/generation.h"
+#include "base/query.h"
 #include "bgworker/wakeup.h"
 #include "store/counter.h"
 #include "store/identity.h"

@@ -10,7 +10,7 @@
 #ifndef PRISM_STATEMENT_H
 #define PRISM_STATEMENT_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"

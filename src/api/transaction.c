@@ -11,10 +11,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
 #include "api/publish.h"
 #include "api/statement.h"
+#include "base/compat.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"

@@ -30,7 +30,7 @@
 #ifndef PRISM_BACKEND_H
 #define PRISM_BACKEND_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "nodes/pg_list.h"
 

@@ -20,10 +20,10 @@
 #ifndef PRISM_KAFKA_H
 #define PRISM_KAFKA_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "backend.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "handle.h"
 
 #include "port/atomics.h"

@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 
 #include "kafka.h"
 #include "kafka_option_table.h"

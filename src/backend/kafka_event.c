@@ -10,9 +10,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "kafka.h"
 #include "text.h"
 

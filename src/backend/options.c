@@ -12,9 +12,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/guc.h"
 
 #include "backend.h"
 #include "kafka_option_table.h"

@@ -10,7 +10,7 @@
 #ifndef PRISM_DATABASE_H
 #define PRISM_DATABASE_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 extern Size prism_database_shmem_size(void);
 extern void prism_database_shmem_init(void);

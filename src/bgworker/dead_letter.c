@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/forwarder.h"
 #include "store/dead_letter.h"
 

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "bgworker/forwarder.h"
 
 #include "common/cryptohash.h"

@@ -15,7 +15,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/generation.h"
 #include "bgworker/forwarder.h"
 #include "store/counter.h"
 

@@ -31,7 +31,7 @@
 #ifndef PRISM_FORWARDER_H
 #define PRISM_FORWARDER_H
 
-#include "prism.h"
+#include "base/prism.h"
 #include "backend/backend.h"
 #include "bgworker/worker.h"
 #include "store/identity.h"

@@ -17,7 +17,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/generation.h"
 #include "bgworker/handler.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"

@@ -13,7 +13,7 @@
 #ifndef PRISM_HANDLER_WORKER_H
 #define PRISM_HANDLER_WORKER_H
 
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group.h"
 #include "store/handler.h"
 

@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/handler.h"
 #include "bgworker/worker.h"
 #include "store/message_row.h"

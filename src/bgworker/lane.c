@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/forwarder.h"
 
 #include "common/hashfn.h"

@@ -12,12 +12,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/utility.h"
 #include "bgworker/worker.h"
-#include "guc.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"

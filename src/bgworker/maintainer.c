@@ -12,9 +12,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/guc.h"
+#include "base/query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"

@@ -12,9 +12,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "clock.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/clock.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
 #include "store/counter.h"

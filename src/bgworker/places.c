@@ -17,9 +17,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "bgworker/shmem.h"
-#include "guc.h"
 
 #include "utils/timestamp.h"
 

@@ -12,7 +12,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/forwarder.h"
 
 void

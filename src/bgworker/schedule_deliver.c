@@ -14,9 +14,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/guc.h"
 #include "bgworker/scheduler.h"
 #include "bgworker/worker.h"
 #include "pattern/pattern.h"

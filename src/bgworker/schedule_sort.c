@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "bgworker/scheduler.h"
 #include "store/log.h"
 

@@ -23,7 +23,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/scheduler.h"
 #include "bgworker/wakeup.h"
 #include "bgworker/worker.h"

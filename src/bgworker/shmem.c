@@ -10,14 +10,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "bgworker/backoff.h"
+#include "base/prism.h"
+#include "base/backoff.h"
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/wait_event.h"
 #include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/worker.h"
-#include "compat.h"
-#include "guc.h"
-#include "wait_event.h"
 
 #include <signal.h>
 
@@ -79,6 +79,12 @@ slots_size(void)
 {
 	return add_size(offsetof(WorkerShared, slots),
 					mul_size(prism_worker_slots_max(), sizeof(PrismWorkerSlot)));
+}
+
+int
+prism_worker_lwlocks(void)
+{
+	return PRISM_WORKER_LOCKS;
 }
 
 Size

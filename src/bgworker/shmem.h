@@ -18,8 +18,8 @@
 #ifndef PRISM_BGWORKER_SHMEM_H
 #define PRISM_BGWORKER_SHMEM_H
 
-#include "prism.h"
-#include "clock.h"
+#include "base/prism.h"
+#include "base/clock.h"
 
 /* The launcher's slot; the others are taken as they come. */
 #define PRISM_LAUNCHER_SLOT 0
@@ -94,7 +94,8 @@ typedef struct PrismWorkerSlot
 	char		error[PRISM_WORKER_ERROR_BYTES];	/* the last one; empty: none */
 } PrismWorkerSlot;
 
-/* Called by prism.c's shared memory hooks; the LWLocks of PRISM_WORKER_TRANCHE are requested there too. */
+/* Shared memory, with so many LWLocks of PRISM_WORKER_TRANCHE: see PrismModule. */
+extern int	prism_worker_lwlocks(void);
 extern Size prism_worker_shmem_size(void);
 extern void prism_worker_shmem_init(void);
 

@@ -16,10 +16,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "bgworker/utility.h"
 #include "bgworker/wakeup.h"
-#include "compat.h"
 #include "store/handler.h"
 #include "store/log.h"
 #include "store/segment.h"

@@ -12,14 +12,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/module.h"
 #include "bgworker/database.h"
 #include "bgworker/shmem.h"
 #include "bgworker/wakeup.h"
-#include "store/counter.h"
 #include "store/group.h"
-#include "store/handler.h"
-#include "store/sink.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -48,8 +47,6 @@ static bool wake_all_when_told = false;
 static bool forget_topics = false;
 
 static void hear_new_extension(void);
-static void forget_database(Oid database);
-static void forget_numbers(Oid database);
 
 Datum
 prism_wake_workers(PG_FUNCTION_ARGS)
@@ -108,7 +105,7 @@ hear_new_extension(void)
 				errmsg("extension \"prism\" cannot be made anew in a transaction that has used consumer groups of the former one"),
 				errhint("Commit before CREATE EXTENSION."));
 	new_extension = extension;
-	forget_numbers(MyDatabaseId);
+	prism_modules_forget_database(MyDatabaseId, false);
 }
 
 void
@@ -176,11 +173,11 @@ void
 prism_wake_end(bool committed)
 {
 	if (committed && forget_topics)
-		forget_database(MyDatabaseId);
+		prism_modules_forget_database(MyDatabaseId, true);
 	else if (OidIsValid(new_extension) && !committed)
-		forget_numbers(MyDatabaseId);	/* of groups that have never been; the former ones are read again */
+		prism_modules_forget_database(MyDatabaseId, false);	/* of groups that have never been; the former ones are read again */
 	if (committed && held_is_dropped)
-		forget_database(held_database);
+		prism_modules_forget_database(held_database, true);
 	if (committed && wake_wanted && prism_preloaded)
 		prism_database_look_at(MyDatabaseId);
 	wake_when_told = committed && (wake_wanted || servers_changed || relations_restored) && prism_preloaded;
@@ -210,20 +207,4 @@ prism_wake_told(void)
 	else if (wake_handlers_when_told)
 		prism_worker_nudge(PRISM_HANDLER_WORKER, MyDatabaseId);
 	wake_all_when_told = wake_when_told = wake_handlers_when_told = false;
-}
-
-static void
-forget_database(Oid database)
-{
-	prism_counter_forget(database, InvalidOid);
-	forget_numbers(database);
-}
-
-/* Topics' counters are found by the table that belongs to them, of which no other has the number. */
-static void
-forget_numbers(Oid database)
-{
-	prism_sink_forget(database, 0);
-	prism_group_forget(database, 0);
-	prism_handler_forget(database);
 }

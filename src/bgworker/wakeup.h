@@ -10,7 +10,7 @@
 #ifndef PRISM_WAKEUP_H
 #define PRISM_WAKEUP_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 /* Prism was created, changed or dropped in this database: the launcher and this database's workers look again. Takes effect at commit. */
 extern void prism_wake_at_commit(void);
@@ -21,8 +21,10 @@ extern void prism_wake_maintainer(void);
 /* A delayed message was committed: wake this database's scheduler, or the manager, which starts one. Cannot throw. */
 extern void prism_wake_scheduler(void);
 
-/* Transaction callbacks, called by prism.c.  True: the extension is gone, and all that the transaction had to do for it. */
+/* First of all before a commit.  True: this transaction has dropped the extension, and with it all that it had to do for it. */
 extern bool prism_wake_pre_commit(void);
+
+/* Transaction callbacks: see PrismModule. */
 extern void prism_wake_pre_prepare(void);
 extern void prism_wake_end(bool committed); /* cannot throw */
 

@@ -7,13 +7,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/guc.h"
+#include "base/query.h"
+#include "base/wait_event.h"
 #include "bgworker/worker.h"
-#include "compat.h"
-#include "guc.h"
-#include "query.h"
 #include "store/patience.h"
-#include "wait_event.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -21,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "common/hashfn.h"
-#include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -70,14 +70,6 @@ static const struct
 
 /* What the session would have had. */
 static char *session_settings[lengthof(worker_settings)];
-
-static double
-random_fraction(void)
-{
-	return pg_prng_double(&pg_global_prng_state);
-}
-
-const PrismClock prism_real_clock = {.now = prism_instant, .random = random_fraction};
 
 volatile sig_atomic_t prism_worker_told_to_end = false;
 

@@ -24,12 +24,12 @@
 #ifndef PRISM_WORKER_H
 #define PRISM_WORKER_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include <signal.h>
 
-#include "compat.h"
-#include "bgworker/backoff.h"
+#include "base/backoff.h"
+#include "base/compat.h"
 #include "bgworker/shmem.h"
 
 /* Sockets beside the latch that prism_worker_wait_many() takes. */
@@ -121,5 +121,13 @@ extern volatile sig_atomic_t prism_worker_told_to_end;
 
 /* Leave: not wanted (0), or to be replaced by a new process (1). */
 pg_noreturn extern void prism_worker_leave(int code);
+
+/* Entry points of worker processes, for PostgreSQL's dynamic loader. */
+extern PGDLLEXPORT void prism_launcher_main(Datum main_arg);
+extern PGDLLEXPORT void prism_manager_main(Datum main_arg);
+extern PGDLLEXPORT void prism_maintainer_main(Datum main_arg);
+extern PGDLLEXPORT void prism_forwarder_main(Datum main_arg);
+extern PGDLLEXPORT void prism_scheduler_main(Datum main_arg);
+extern PGDLLEXPORT void prism_handler_main(Datum main_arg);
 
 #endif							/* PRISM_WORKER_H */

@@ -7,7 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/extension.h"
 #include "bgworker/shmem.h"
 
 #include "catalog/pg_authid.h"

@@ -11,8 +11,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/query.h"
 #include "namespace/namespace.h"
 
 #include "catalog/pg_type.h"

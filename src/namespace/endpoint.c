@@ -12,10 +12,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
 #include "backend/backend.h"
+#include "base/compat.h"
+#include "base/guc.h"
 #include "namespace/namespace.h"
 #include "namespace/schema.h"
 

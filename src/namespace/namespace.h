@@ -13,7 +13,7 @@
 #ifndef PRISM_NAMESPACE_H
 #define PRISM_NAMESPACE_H
 
-#include "prism.h"
+#include "base/prism.h"
 #include "backend/backend.h"
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"

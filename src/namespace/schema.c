@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "namespace/schema.h"
 #include "pattern/pattern.h"
 

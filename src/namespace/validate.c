@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "namespace/namespace.h"
 
 #include "lib/stringinfo.h"

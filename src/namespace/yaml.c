@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "namespace/yaml.h"
 
 #include <yaml.h>

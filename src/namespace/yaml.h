@@ -14,7 +14,7 @@
 #ifndef PRISM_YAML_H
 #define PRISM_YAML_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "nodes/pg_list.h"
 

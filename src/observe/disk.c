@@ -11,9 +11,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/query.h"
 
 #include "access/xlog_internal.h"
 #include "catalog/pg_authid.h"

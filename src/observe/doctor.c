@@ -14,10 +14,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/guc.h"
+#include "base/query.h"
 #include "store/counter.h"
 #include "store/patience.h"
 #include "store/segment_misplaced.h"

@@ -8,9 +8,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/log.h"

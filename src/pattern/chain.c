@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "pattern/pattern.h"
 
 #include "utils/memutils.h"

@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "pattern/pattern.h"
 #include "store/log.h"
 

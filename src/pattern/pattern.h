@@ -17,7 +17,7 @@
 #ifndef PRISM_PATTERN_H
 #define PRISM_PATTERN_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "store/topic.h"
 

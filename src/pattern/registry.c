@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "backend/backend.h"
 #include "pattern/pattern.h"
 

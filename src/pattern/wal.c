@@ -14,7 +14,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "pattern/pattern.h"
 
 static const char *const after[] = {"outbox", NULL};

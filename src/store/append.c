@@ -15,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/backlog.h"
 #include "store/commit_order.h"
 #include "store/counter.h"
@@ -426,7 +426,7 @@ make_blocks(List *topics)
 
 		if (pending->live == 0 || pending->drop_level > 0)
 			continue;
-		if (!pending->topic->valid)
+		if (!prism_topic_is_current(pending->topic))
 			pending->topic = prism_topic_lookup_id(pending->topic_id, false);
 		if (pending->topic->mark_relid != pending->mark_relid)
 			ereport(ERROR,
@@ -517,6 +517,19 @@ prism_log_pre_commit(bool gone)
 	}
 	prism_pending_close();
 	MemoryContextSwitchTo(caller);
+}
+
+/* There is nothing to write; later callbacks cannot publish either. */
+void
+prism_log_pre_prepare(void)
+{
+	prism_pending_sealed = true;
+}
+
+void
+prism_log_prepared(void)
+{
+	prism_log_end(false);
 }
 
 /*

@@ -16,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/backlog.h"
 #include "store/counter.h"
 #include "store/group_shared.h"

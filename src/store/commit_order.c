@@ -29,7 +29,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/commit_order.h"
 
 #include "access/xact.h"

@@ -14,9 +14,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/guc.h"
 #include "store/counter.h"
 #include "store/group.h"
 
@@ -80,7 +80,7 @@ prism_counter_shmem_init(void)
 	if (!found)
 	{
 		memset(table, 0, table_size());
-		table->lock = &GetNamedLWLockTranche("prism_topic")->lock;
+		table->lock = &GetNamedLWLockTranche(PRISM_COUNTER_TRANCHE)->lock;
 		table->size = prism_max_topics;
 		for (int i = 0; i < table->size; i++)
 		{
@@ -193,6 +193,14 @@ prism_counter_forget(Oid database, Oid mark_relid)
 	LWLockRelease(table->lock);
 }
 
+/* Counters are found by the table that belongs to them, of which no other topic has the number. */
+void
+prism_counter_forget_database(Oid database, bool dropped)
+{
+	if (dropped)
+		prism_counter_forget(database, InvalidOid);
+}
+
 static void
 remember_mark(Oid mark_relid, bool created)
 {
@@ -216,10 +224,14 @@ prism_counter_dropped(Oid mark_relid)
 	remember_mark(mark_relid, false);
 }
 
-bool
-prism_counter_has_changes(void)
+void
+prism_counter_pre_prepare(void)
 {
-	return mark_changes != NIL;
+	if (mark_changes != NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot PREPARE a transaction that has made or dropped topics"),
+				errhint("Commit it in one phase."));
 }
 
 void

@@ -20,8 +20,8 @@
 #ifndef PRISM_COUNTER_H
 #define PRISM_COUNTER_H
 
-#include "clock.h"
-#include "guc.h"
+#include "base/clock.h"
+#include "base/guc.h"
 #include "store/topic.h"
 
 #include "access/xlogdefs.h"
@@ -129,6 +129,8 @@ typedef struct PrismCounter
 	ConditionVariable segments_changed; /* the maintainer made a segment */
 } PrismCounter;
 
+#define PRISM_COUNTER_TRANCHE "prism_topic"
+
 extern Size prism_counter_shmem_size(void);
 extern void prism_counter_shmem_init(void);
 
@@ -141,6 +143,7 @@ extern int	prism_counter_slots_used(void);
 
 /* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
 extern void prism_counter_forget(Oid database, Oid mark_relid);
+extern void prism_counter_forget_database(Oid database, bool dropped);
 
 /*
  * A topic was made (dropped) in this transaction: its slot is freed when the
@@ -148,7 +151,7 @@ extern void prism_counter_forget(Oid database, Oid mark_relid);
  */
 extern void prism_counter_created(Oid mark_relid);
 extern void prism_counter_dropped(Oid mark_relid);
-extern bool prism_counter_has_changes(void);
+extern void prism_counter_pre_prepare(void);	/* throws when there was one */
 extern void prism_counter_subcommit(int nest_level);
 extern void prism_counter_subabort(int nest_level);	/* cannot throw */
 extern void prism_counter_end(bool committed);	/* cannot throw */

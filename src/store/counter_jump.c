@@ -20,9 +20,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/query.h"
 #include "store/counter.h"
 #include "store/index_choice.h"
 #include "store/segment.h"

@@ -19,13 +19,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/wait_event.h"
 #include "store/counter.h"
 #include "store/patience.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
-#include "wait_event.h"
 
 #include "access/relation.h"
 #include "access/xact.h"

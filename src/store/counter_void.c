@@ -22,8 +22,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/query.h"
 #include "store/counter.h"
 
 #include "catalog/pg_type.h"

@@ -7,9 +7,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/query.h"
 #include "store/dead_letter.h"
 #include "store/log.h"
 

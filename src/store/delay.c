@@ -7,14 +7,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/wait_event.h"
 #include "store/counter.h"
 #include "store/delay.h"
 #include "store/delay_bucket.h"
 #include "store/delay_state.h"
 #include "store/log.h"
-#include "wait_event.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

@@ -68,10 +68,10 @@ extern bool prism_delay_waiting(int32 topic_id);
 /* Messages wait in this database, or buckets to be retired: the scheduler is wanted. Never waits for a lock. */
 extern bool prism_delay_has_work(void);
 
-/* Transaction callback, registered by prism.c; after the log's, before the counter's. Cannot throw. */
+/* Transaction callback: see PrismModule; after the log's, before the counter's. Cannot throw. */
 extern void prism_delay_end(bool committed);
 
-/* Called when the scheduler must look: wakes it, or has it started. Set by prism.c; must not throw. */
+/* Called when the scheduler must look: wakes it, or has it started. Set by main.c; must not throw. */
 extern void (*prism_delay_wake) (void);
 
 /* ---------- for the scheduler: what it shares with publishers and views ---------- */

@@ -7,9 +7,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/object_id.h"
+#include "base/query.h"
 #include "store/delay_bucket.h"
 #include "store/index_choice.h"
 #include "store/ownership.h"

@@ -23,7 +23,7 @@
 #ifndef PRISM_DELAY_STATE_H
 #define PRISM_DELAY_STATE_H
 
-#include "clock.h"
+#include "base/clock.h"
 #include "store/topic.h"
 
 #include "utils/hsearch.h"

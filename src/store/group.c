@@ -7,13 +7,14 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/generation.h"
+#include "base/guc.h"
+#include "base/wait_event.h"
 #include "store/group_shared.h"
 #include "store/log.h"
 #include "store/patience.h"
-#include "wait_event.h"
 
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
@@ -292,6 +293,18 @@ void
 prism_group_forget(Oid database, int32 topic_id)
 {
 	prism_group_free_slots(database, topic_id, 0);
+}
+
+void
+prism_group_forget_database(Oid database, bool dropped)
+{
+	prism_group_forget(database, 0);
+}
+
+void
+prism_group_give_back(void)
+{
+	prism_group_abort_reader(1);
 }
 
 void

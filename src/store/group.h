@@ -30,7 +30,7 @@
 #ifndef PRISM_GROUP_H
 #define PRISM_GROUP_H
 
-#include "clock.h"
+#include "base/clock.h"
 #include "store/group_options.h"
 #include "store/topic.h"
 
@@ -39,19 +39,19 @@
 #define PRISM_GROUP_TRANCHE "prism_group"
 #define PRISM_GROUP_NAME_MAX 249
 
-/* Called by prism.c's shared memory hooks; so many LWLocks of PRISM_GROUP_TRANCHE are requested there. */
+/* Shared memory, with so many LWLocks of PRISM_GROUP_TRANCHE: see PrismModule. */
 extern int	prism_group_lwlocks(void);
 extern Size prism_group_shmem_size(void);
 extern void prism_group_shmem_init(void);
 
 /*
- * Transaction callbacks, registered by prism.c.  pre_commit comes before
+ * Transaction callbacks: see PrismModule.  pre_commit comes before
  * prism_log_pre_commit(), as it appends to the progress log; end before
  * prism_log_end(), so that nothing below the stable progress offset is missing
  * in the windows.
  */
 extern bool prism_group_has_work(void);
-extern void prism_group_pre_commit(void);
+extern void prism_group_pre_commit(bool gone);
 extern void prism_group_end(bool committed);	/* cannot throw */
 extern void prism_group_subcommit(int nest_level);
 extern void prism_group_subabort(int nest_level);	/* cannot throw */
@@ -61,9 +61,11 @@ extern void prism_group_subabort(int nest_level);	/* cannot throw */
  * Cannot throw.
  */
 extern void prism_group_abort_reader(int nest_level);
+extern void prism_group_give_back(void);	/* before an error that ends the transaction is sent; cannot throw */
 
 /* Free the slots of a database (topic 0: all), or of one topic. Cannot throw. */
 extern void prism_group_forget(Oid database, int32 topic_id);
+extern void prism_group_forget_database(Oid database, bool dropped);
 
 /* The topic is being dropped: free its groups' slots when that commits. */
 extern void prism_group_topic_dropped(int32 topic_id);

@@ -17,7 +17,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group_shared.h"
 
 #include "access/xact.h"
@@ -429,8 +429,10 @@ append_list(AckList *list)
 }
 
 void
-prism_group_pre_commit(void)
+prism_group_pre_commit(bool gone)
 {
+	if (gone)
+		return;
 	for (AckList *list = ack_lists; list != NULL; list = list->next)
 	{
 		if (list->count == 0)

@@ -14,11 +14,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/generation.h"
+#include "base/wait_event.h"
 #include "store/group_shared.h"
 #include "store/handler.h"
 #include "store/log.h"
-#include "wait_event.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

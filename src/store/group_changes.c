@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group_shared.h"
 
 #include "access/xact.h"

@@ -12,7 +12,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/dead_letter.h"
 #include "store/group_shared.h"
 #include "store/log.h"

@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group_options.h"
 
 #include "lib/stringinfo.h"

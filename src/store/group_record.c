@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group_record.h"
 #include "store/group_shared.h"
 #include "store/progress.h"

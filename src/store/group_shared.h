@@ -16,7 +16,7 @@
 #ifndef PRISM_GROUP_SHARED_H
 #define PRISM_GROUP_SHARED_H
 
-#include "compat.h"
+#include "base/compat.h"
 #include "store/counter.h"
 #include "store/group.h"
 #include "store/group_attempts.h"

@@ -19,8 +19,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "store/group_record.h"
 #include "store/group_shared.h"
 #include "store/log.h"

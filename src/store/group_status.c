@@ -9,8 +9,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "store/group_shared.h"
 #include "store/log.h"
 #include "store/patience.h"

@@ -11,7 +11,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/group_shared.h"
 #include "store/log.h"
 #include "store/message_row.h"

@@ -17,9 +17,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/wait_event.h"
 #include "store/group_shared.h"
-#include "wait_event.h"
 
 #include "access/xact.h"
 #include "pgstat.h"

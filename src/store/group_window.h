@@ -26,7 +26,7 @@
 #ifndef PRISM_GROUP_WINDOW_H
 #define PRISM_GROUP_WINDOW_H
 
-#include "clock.h"
+#include "base/clock.h"
 #include "store/group_attempts.h"
 #include "store/group_options.h"
 

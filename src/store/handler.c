@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/guc.h"
 #include "store/counter.h"
 #include "store/handler.h"
 
@@ -185,7 +185,7 @@ prism_handler_detach(int32 group_id, bool gone)
 }
 
 void
-prism_handler_forget(Oid database)
+prism_handler_forget_database(Oid database, bool dropped)
 {
 	if (table == NULL)
 		return;

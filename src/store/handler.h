@@ -139,7 +139,7 @@ typedef struct PrismHandlerStatus
 
 typedef struct PrismHandlerSlot PrismHandlerSlot;
 
-/* Called by prism.c's shared memory hooks; one LWLock of PRISM_HANDLER_TRANCHE is requested there. */
+/* Shared memory, with one LWLock of PRISM_HANDLER_TRANCHE: see PrismModule. */
 extern Size prism_handler_shmem_size(void);
 extern void prism_handler_shmem_init(void);
 
@@ -153,7 +153,7 @@ extern PrismHandlerSlot *prism_handler_attach(int32 group_id);
 extern void prism_handler_detach(int32 group_id, bool gone);
 
 /* Free the slots of a database. Cannot throw. */
-extern void prism_handler_forget(Oid database);
+extern void prism_handler_forget_database(Oid database, bool dropped);
 
 /* The one place where a handler's state changes.  error NULL: the last text stays. Cannot throw. */
 extern void prism_handler_change(PrismHandlerSlot *slot, PrismHandlerState state,

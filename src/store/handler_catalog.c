@@ -11,7 +11,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/generation.h"
 #include "store/group_shared.h"
 #include "store/handler.h"
 

@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "store/handler.h"
 
 #include "catalog/namespace.h"

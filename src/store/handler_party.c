@@ -12,8 +12,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "store/handler.h"
 #include "store/ownership.h"
 

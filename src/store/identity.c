@@ -15,8 +15,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/query.h"
 #include "store/identity.h"
 
 #include <sys/stat.h>

@@ -15,7 +15,7 @@
 #ifndef PRISM_STORE_IDENTITY_H
 #define PRISM_STORE_IDENTITY_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "access/xlogdefs.h"
 #include "utils/uuid.h"

@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/index_choice.h"
 #include "store/patience.h"
 

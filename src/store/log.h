@@ -54,8 +54,10 @@ extern void prism_published_begin(int topics);
 extern void prism_published_add(int32 topic_id, int64 first, int64 last_offset, bool of_user);
 extern void prism_published_keep(void);
 
-/* Transaction callbacks, registered by prism.c. */
+/* Transaction callbacks: see PrismModule. */
 extern void prism_log_pre_commit(bool gone);	/* gone: the extension was dropped, and with it all topics */
+extern void prism_log_pre_prepare(void);
+extern void prism_log_prepared(void);
 extern void prism_log_give_back(void);	/* before an error that ends the transaction is sent; cannot throw */
 extern void prism_log_end(bool committed);	/* cannot throw */
 extern void prism_log_subcommit(int nest_level);

@@ -12,7 +12,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/log.h"
 
 #include "utils/builtins.h"
@@ -25,7 +25,7 @@
 static PrismTopic *
 topic_now(PrismTopic *topic)
 {
-	return topic->valid ? topic : prism_topic_lookup_id(topic->topic_id, false);
+	return prism_topic_is_current(topic) ? topic : prism_topic_lookup_id(topic->topic_id, false);
 }
 
 bool

@@ -10,8 +10,8 @@
 #ifndef PRISM_MESSAGE_ROW_H
 #define PRISM_MESSAGE_ROW_H
 
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 
 #include "access/detoast.h"
 

@@ -18,8 +18,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/query.h"
 #include "store/ownership.h"
 
 #include "access/xact.h"

@@ -15,7 +15,7 @@
 #ifndef PRISM_PATIENCE_H
 #define PRISM_PATIENCE_H
 
-#include "compat.h"
+#include "base/compat.h"
 
 #include "access/genam.h"
 #include "access/relation.h"

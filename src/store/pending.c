@@ -12,9 +12,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/guc.h"
 #include "store/pending.h"
 #include "store/segment.h"
 

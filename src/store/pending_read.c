@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/pending.h"
 #include "store/segment.h"
 

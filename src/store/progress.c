@@ -11,8 +11,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "store/progress.h"
 
 #include "store/log.h"

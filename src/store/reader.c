@@ -11,8 +11,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "store/counter.h"
 #include "store/index_choice.h"
 #include "store/log.h"

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "store/record_batch.h"
 #include "store/record_format.h"
 

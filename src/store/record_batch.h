@@ -29,7 +29,7 @@
 #ifndef PRISM_RECORD_BATCH_H
 #define PRISM_RECORD_BATCH_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "access/htup_details.h"
 #include "datatype/timestamp.h"

@@ -7,15 +7,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/guc.h"
 #include "store/counter.h"
 #include "store/group.h"
 #include "store/log.h"
+#include "store/ownership.h"
 #include "store/patience.h"
 #include "store/progress.h"
-#include "store/ownership.h"
 #include "store/retention.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
@@ -266,7 +266,7 @@ drop_oldest(PrismTopic *topic, int64 current)
 		return false;
 	/* by a policy that an apply() has changed meanwhile nothing goes any more */
 	AcceptInvalidationMessages();
-	if (!topic->valid)
+	if (!prism_topic_is_current(topic))
 		return false;
 	if (!find_last(&last))
 		return false;

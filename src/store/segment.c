@@ -7,16 +7,16 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/query.h"
+#include "base/wait_event.h"
 #include "store/counter.h"
 #include "store/index_choice.h"
 #include "store/ownership.h"
 #include "store/patience.h"
 #include "store/record_batch.h"
 #include "store/segment.h"
-#include "wait_event.h"
 
 #include "access/genam.h"
 #include "access/heaptoast.h"

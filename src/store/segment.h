@@ -124,7 +124,7 @@ extern bool prism_segments_lacking(PrismTopic *topic);
  */
 extern bool prism_segments_are_free(PrismTopic *topic, int64 first, int64 end);
 
-/* Called when a segment is wanted: wakes this database's maintainer. Set by prism.c; must not throw. */
+/* Called when a segment is wanted: wakes this database's maintainer. Set by main.c; must not throw. */
 extern void (*prism_segment_wake) (void);
 
 #endif							/* PRISM_SEGMENT_H */

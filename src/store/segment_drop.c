@@ -14,13 +14,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "clock.h"
-#include "query.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/clock.h"
+#include "base/compat.h"
+#include "base/query.h"
+#include "base/wait_event.h"
 #include "store/ownership.h"
 #include "store/segment.h"
-#include "wait_event.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "store/index_choice.h"
 #include "store/patience.h"
 #include "store/segment.h"

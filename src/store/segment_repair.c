@@ -11,8 +11,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/generation.h"
+#include "base/query.h"
 #include "store/segment.h"
 #include "store/segment_repair.h"
 

@@ -10,7 +10,7 @@
 #ifndef PRISM_SEGMENT_REPAIR_H
 #define PRISM_SEGMENT_REPAIR_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 #include "nodes/pg_list.h"
 

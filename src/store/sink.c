@@ -10,9 +10,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/guc.h"
+#include "base/query.h"
 #include "store/sink.h"
 #include "store/sink_slot.h"
 
@@ -219,6 +219,12 @@ prism_sink_forget(Oid database, int32 sink_id)
 			free_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
+}
+
+void
+prism_sink_forget_database(Oid database, bool dropped)
+{
+	prism_sink_forget(database, 0);
 }
 
 void
@@ -432,9 +438,10 @@ tell_slots(bool to_resume)
 }
 
 void
-prism_sink_commit(void)
+prism_sink_end_skips(bool committed)
 {
-	tell_slots(false);
+	if (committed)
+		tell_slots(false);
 }
 
 void

@@ -16,8 +16,8 @@
 #ifndef PRISM_SINK_H
 #define PRISM_SINK_H
 
-#include "prism.h"
-#include "clock.h"
+#include "base/prism.h"
+#include "base/clock.h"
 
 #include "nodes/pg_list.h"
 
@@ -100,6 +100,7 @@ typedef struct PrismSinkStatus
 
 typedef struct PrismSinkSlot PrismSinkSlot;
 
+/* Shared memory: see PrismModule. */
 extern Size prism_sink_shmem_size(void);
 extern void prism_sink_shmem_init(void);
 
@@ -116,6 +117,7 @@ extern void prism_sink_detach_all(void);
 
 /* Free the slots of a database (sink_id 0: all), those that are served when their process detaches. Cannot throw. */
 extern void prism_sink_forget(Oid database, int32 sink_id);
+extern void prism_sink_forget_database(Oid database, bool dropped);
 
 /* Free this database's slots of sinks that are not in the catalogue any more. Needs SPI. */
 extern void prism_sink_sweep(void);
@@ -142,9 +144,9 @@ extern void prism_sink_ask_move(int32 sink_id, int64 position);
 /* The position that this transaction has moved the sink to; false: it has not. */
 extern bool prism_sink_skipped(int32 sink_id, int64 *position);
 
-/* Transaction callbacks, called by prism.c. Cannot throw. */
+/* Transaction callbacks: see PrismModule. Cannot throw. */
 /* Before the log ends: who reads a skip's record, and goes on from there, is not put back. */
-extern void prism_sink_commit(void);
+extern void prism_sink_end_skips(bool committed);
 extern void prism_sink_subcommit(int nest_level);
 extern void prism_sink_subabort(int nest_level);
 extern void prism_sink_end(bool committed);

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/query.h"
 #include "store/sink.h"
 
 #include "catalog/pg_type.h"

@@ -7,8 +7,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/generation.h"
+#include "base/object_id.h"
+#include "base/query.h"
 #include "store/ownership.h"
 #include "store/sink_ddl.h"
 #include "store/topic.h"

@@ -10,8 +10,8 @@
 #ifndef PRISM_SINK_DDL_H
 #define PRISM_SINK_DDL_H
 
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 
 /*
  * A row of prism.sink.  config is normalised jsonb with the keys topic (the

@@ -11,8 +11,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/generation.h"
+#include "base/query.h"
 #include "store/log.h"
 #include "store/progress.h"
 #include "store/sink.h"

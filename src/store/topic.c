@@ -3,10 +3,6 @@
  * topic.c
  *	  The catalogue of topics, cached in each backend.
  *
- * Every change of prism's catalogue ends with prism_catalog_changed(), which
- * sends a relcache invalidation for prism.topic at commit; whoever caches
- * something made from the catalogue looks again after one.
- *
  * A topic's lock is the lock of its mark sequence.  Whoever uses a topic holds
  * AccessShareLock on it until the end of the transaction, so dropping one waits
  * for its publishers and readers, and its slot in shared memory is safe to use.
@@ -15,9 +11,11 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
+#include "base/generation.h"
+#include "base/guc.h"
 #include "store/counter.h"
 #include "store/patience.h"
 #include "store/segment.h"
@@ -78,28 +76,10 @@ typedef struct KnownTopic
 } KnownTopic;
 
 static HTAB *topics = NULL;
-static uint64 generation = 1;
-static Oid	topic_catalog_relid = InvalidOid;
 
-static Oid	topic_catalog(void);
 static bool read_topic(PrismTopic *topic, const char *name, int32 topic_id);
 
 /* ---------- the cache ---------- */
-
-static void
-invalidate_cache(Datum arg, Oid relid)
-{
-	HASH_SEQ_STATUS status;
-	KnownTopic *known;
-
-	if (relid != InvalidOid && relid != topic_catalog_relid)
-		return;
-	generation++;
-	topic_catalog_relid = InvalidOid;
-	hash_seq_init(&status, topics);
-	while ((known = hash_seq_search(&status)) != NULL)
-		known->topic->valid = false;
-}
 
 static void
 make_cache(void)
@@ -110,45 +90,15 @@ make_cache(void)
 	};
 
 	topics = hash_create("prism topics", 64, &control, HASH_ELEM | HASH_STRINGS);
-	CacheRegisterRelcacheCallback(invalidate_cache, (Datum) 0);
 }
 
-uint64
-prism_catalog_generation(void)
+/* What is in the cache is as of now, as far as prism_topic_is_current() says so. */
+static void
+look_at_cache(void)
 {
 	if (topics == NULL)
 		make_cache();
-	/* a relid not looked up yet would make us deaf to its invalidations */
-	if (!OidIsValid(topic_catalog_relid))
-		(void) topic_catalog();
-	return generation;
-}
-
-void
-prism_catalog_changed(void)
-{
-	CacheInvalidateRelcacheByRelid(topic_catalog());
-	CommandCounterIncrement();
-}
-
-static Oid
-topic_catalog(void)
-{
-	if (topics == NULL)
-		make_cache();
-	if (!OidIsValid(topic_catalog_relid))
-	{
-		Oid			schema = get_namespace_oid("prism", true);
-
-		if (OidIsValid(schema))
-			topic_catalog_relid = get_relname_relid("topic", schema);
-		if (!OidIsValid(topic_catalog_relid))
-			ereport(ERROR,
-					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("extension \"prism\" is not installed in this database"),
-					errhint("Run CREATE EXTENSION prism."));
-	}
-	return topic_catalog_relid;
+	(void) prism_catalog_generation();
 }
 
 /* ---------- lookups ---------- */
@@ -169,7 +119,7 @@ lock_topic(const PrismTopic *topic, bool *busy)
 
 /* Enter what was read into the cache; what was made for the topic stays with it. */
 static PrismTopic *
-enter_topic(const PrismTopic *found, bool valid)
+enter_topic(const PrismTopic *found, uint64 read_at)
 {
 	KnownTopic *known = hash_search(topics, found->name, HASH_FIND, NULL);
 	PrismTopic *topic = known != NULL ? known->topic : NULL;
@@ -183,7 +133,7 @@ enter_topic(const PrismTopic *found, bool valid)
 	else
 	{
 		if (topic != NULL)
-			topic->valid = false;
+			topic->known_at = 0;
 		/* before the hash table has an entry that is nobody's */
 		topic = MemoryContextAlloc(TopMemoryContext, sizeof(PrismTopic));
 		entered.chain = NULL;
@@ -193,7 +143,7 @@ enter_topic(const PrismTopic *found, bool valid)
 		known->topic = topic;
 	}
 	*topic = entered;
-	topic->valid = valid;
+	topic->known_at = read_at;
 	return topic;
 }
 
@@ -237,7 +187,7 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 		locked = found.mark_relid;
 		if (!lock_topic(&found, busy))
 			return NULL;
-		if (generation != read_at)
+		if (!prism_catalog_is_of(read_at))
 		{
 			/* perhaps it is another one by now; that this happens again while we read tells nothing new */
 			read_at = prism_catalog_generation();
@@ -271,7 +221,7 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 			prism_topic_release(&found);
 			return NULL;
 		}
-		return enter_topic(&found, generation == read_at);
+		return enter_topic(&found, read_at);
 	}
 }
 
@@ -279,10 +229,10 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 static bool
 lock_entry(PrismTopic *topic, bool *busy)
 {
-	if (!topic->valid || !lock_topic(topic, busy))
+	if (!prism_topic_is_current(topic) || !lock_topic(topic, busy))
 		return false;
 	/* taking the lock may tell us that the entry is out of date */
-	if (topic->valid)
+	if (prism_topic_is_current(topic))
 		return true;
 	prism_topic_release(topic);
 	return false;
@@ -294,11 +244,11 @@ find_by_name(const char *name, bool *busy)
 	static PrismTopic *last = NULL;	/* most sessions use one topic, again and again */
 	char		key[PRISM_TOPIC_NAME_MAX + 1];
 
-	(void) topic_catalog();
+	look_at_cache();
 	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
 		return NULL;
 	strlcpy(key, name, sizeof(key));
-	if (last == NULL || !last->valid || strcmp(last->name, key) != 0)
+	if (last == NULL || !prism_topic_is_current(last) || strcmp(last->name, key) != 0)
 	{
 		KnownTopic *known = hash_search(topics, key, HASH_FIND, NULL);
 
@@ -317,13 +267,13 @@ find_by_id(int32 topic_id, bool *busy)
 	HASH_SEQ_STATUS status;
 	KnownTopic *known;
 
-	(void) topic_catalog();
+	look_at_cache();
 	hash_seq_init(&status, topics);
 	while ((known = hash_seq_search(&status)) != NULL)
 	{
 		PrismTopic *topic = known->topic;
 
-		if (!topic->valid || topic->topic_id != topic_id)
+		if (!prism_topic_is_current(topic) || topic->topic_id != topic_id)
 			continue;
 		hash_seq_term(&status);
 		if (lock_entry(topic, busy))
@@ -489,7 +439,7 @@ find_dead_letters(Relation catalog, int32 topic_id, Snapshot snapshot)
 static bool
 read_topic(PrismTopic *topic, const char *name, int32 topic_id)
 {
-	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Relation	catalog = table_open(prism_topic_catalog(), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -534,7 +484,7 @@ prism_topic_lost_mark(const char *name)
 void
 prism_topic_lock_all(void)
 {
-	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Relation	catalog = table_open(prism_topic_catalog(), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
 	List	   *marks = NIL;
@@ -568,7 +518,7 @@ prism_topic_lock_all(void)
 List *
 prism_topic_names(void)
 {
-	Relation	catalog = table_open(topic_catalog(), AccessShareLock);
+	Relation	catalog = table_open(prism_topic_catalog(), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 0, NULL);
 	List	   *names = NIL;

@@ -10,9 +10,10 @@
 #ifndef PRISM_TOPIC_H
 #define PRISM_TOPIC_H
 
-#include "prism.h"
+#include "base/prism.h"
+#include "base/generation.h"
 
-#include "compat.h"
+#include "base/compat.h"
 #include "store/topic_policy.h"
 
 #include "mb/pg_wchar.h"
@@ -24,7 +25,7 @@ struct PrismCounter;
 /*
  * A topic as this backend knows it.  It stays where it is until the end of the
  * session; look-ups after an invalidation refresh it, and never make another
- * topic of it: one that has its name now is elsewhere, and this one !valid.
+ * topic of it: one that has its name now is elsewhere, and this one out of date.
  */
 typedef struct PrismTopic
 {
@@ -43,8 +44,8 @@ typedef struct PrismTopic
 	int32		dead_letters;	/* the topic that holds its own; 0: there is none */
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
 	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
-	bool		valid;
-	const char *damage;			/* what is wrong with the catalogue's row; NULL: nothing. Such an entry is never valid */
+	uint64		known_at;		/* the generation of the catalogue that it is of; 0: out of date for good */
+	const char *damage;			/* what is wrong with the catalogue's row; NULL: nothing. Such a one is in no cache */
 	int			incompressible; /* batches that are not worth compressing (row.h) */
 
 	/* the segment this backend wrote last */
@@ -69,6 +70,13 @@ typedef enum PrismPrivilege
 #define PRISM_PROGRESS_TOPIC "__prism_progress"
 /* Names of user topics must not begin so. */
 #define PRISM_RESERVED_PREFIX "__prism"
+
+/* Nothing was heard, since it was read, that could have changed it. */
+static inline bool
+prism_topic_is_current(const PrismTopic *topic)
+{
+	return prism_catalog_is_of(topic->known_at);
+}
 
 /*
  * Find a topic and take its lock (AccessShareLock until the end of the
@@ -147,14 +155,5 @@ extern void prism_topic_open_again(int32 topic_id);
 
 /* Drop a topic with its messages, groups and sinks; takes AccessExclusiveLock on it first. */
 extern void prism_topic_drop(int32 topic_id);
-
-/* The next number for a namespace, topic, sink or delay bucket. */
-extern int32 prism_next_object_id(void);
-
-/* Tell all sessions (at commit) that prism's catalogue changed. Call after each write of it. */
-extern void prism_catalog_changed(void);
-
-/* Grows with each invalidation this backend heard of: lets others cache by it. */
-extern uint64 prism_catalog_generation(void);
 
 #endif							/* PRISM_TOPIC_H */

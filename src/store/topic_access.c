@@ -10,8 +10,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/extension.h"
 #include "store/topic.h"
 
 #include "access/htup_details.h"

@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "store/topic_policy.h"
 
 #include "lib/stringinfo.h"

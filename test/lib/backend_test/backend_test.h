@@ -10,8 +10,8 @@
 #ifndef BACKEND_TEST_H
 #define BACKEND_TEST_H
 
-#include "prism.h"
-#include "compat.h"
+#include "base/prism.h"
+#include "base/compat.h"
 #include "backend.h"
 
 #include "lib/stringinfo.h"

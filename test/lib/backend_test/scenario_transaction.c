@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "backend.h"
 
 #include <librdkafka/rdkafka.h>

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#include "bgworker/backoff.h"
+#include "base/backoff.h"
 
 #undef printf					/* the system's: this program links nothing of the server */
 

@@ -7,7 +7,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
+#include "base/prism.h"
 #include "bgworker/forwarder.h"
 
 #undef printf					/* the system's: this program links nothing of the server */

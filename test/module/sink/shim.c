@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-#include "guc.h"
-#include "query.h"
+#include "base/guc.h"
+#include "base/query.h"
 
 #include "access/xact.h"
 #include "executor/spi.h"

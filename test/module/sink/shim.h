@@ -10,7 +10,7 @@
 #ifndef SINK_SHIM_H
 #define SINK_SHIM_H
 
-#include "prism.h"
+#include "base/prism.h"
 
 /* Rows of prism.sink, as a query finds them. */
 extern int32 shim_sinks[16];

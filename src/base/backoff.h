@@ -6,7 +6,7 @@
  * Clock and dice stand behind function pointers, so that a test lives through
  * hours in a millisecond.
  *
- * src/bgworker/backoff.h
+ * src/base/backoff.h
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +15,7 @@
 
 #include "postgres.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define PRISM_BACKOFF_FIRST_MS 250
 #define PRISM_BACKOFF_MAX_MS 60000
@@ -33,15 +33,6 @@
 #define PRISM_REPORT_LINE_MS 20000
 /* Message, detail, hint, context, statement. */
 #define PRISM_REPORT_FULL_LINES 5
-
-typedef struct PrismClock
-{
-	PrismInstant (*now) (void);
-	double		(*random) (void);	/* in [0, 1) */
-} PrismClock;
-
-/* The server's clock and random numbers. */
-extern const PrismClock prism_real_clock;
 
 /* All zero but the clock: nothing has failed. */
 typedef struct PrismBackoff

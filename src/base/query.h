@@ -11,7 +11,7 @@
  * SPI must be connected; rows stay in SPI_tuptable, their number in
  * SPI_processed.  test/lint/source finds SPI_execute() anywhere else.
  *
- * src/query.h
+ * src/base/query.h
  *
  *-------------------------------------------------------------------------
  */

@@ -5,7 +5,7 @@
  *
  * Before PostgreSQL 17 extensions have one name for all of it.
  *
- * src/wait_event.h
+ * src/base/wait_event.h
  *
  *-------------------------------------------------------------------------
  */

@@ -6,11 +6,11 @@
  * Nothing in here needs a running server: test/module drives it with a clock
  * of its own.
  *
- * src/bgworker/backoff.c
+ * src/base/backoff.c
  *
  *-------------------------------------------------------------------------
  */
-#include "bgworker/backoff.h"
+#include "base/backoff.h"
 
 #define MS_TO_US(ms) ((int64) (ms) * 1000)
 

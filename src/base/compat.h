@@ -6,7 +6,7 @@
  * The only file that names PG_VERSION_NUM.  An entry is a wrapper with the
  * newest signature.
  *
- * src/compat.h
+ * src/base/compat.h
  *
  *-------------------------------------------------------------------------
  */

@@ -3,13 +3,13 @@
  * wait_event.c
  *	  What pg_stat_activity says that a process of prism's, or a caller, waits for.
  *
- * src/wait_event.c
+ * src/base/wait_event.c
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "compat.h"
-#include "wait_event.h"
+#include "base/prism.h"
+#include "base/compat.h"
+#include "base/wait_event.h"
 
 static const char *const names[PRISM_WAIT_EVENTS] = {
 	[PRISM_WAIT_WORK] = "PrismWork",

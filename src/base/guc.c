@@ -3,12 +3,13 @@
  * guc.c
  *	  Prism's settings: few, as what belongs to a namespace stands in its YAML.
  *
- * src/guc.c
+ * src/base/guc.c
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "guc.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/guc.h"
 
 #include <limits.h>
 

@@ -8,12 +8,12 @@
  * sub-millisecond bits make ids of one session ascend (RFC 9562, section 6.2,
  * method 3).
  *
- * src/uuid7.c
+ * src/base/uuid7.c
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "uuid7.h"
+#include "base/prism.h"
+#include "base/uuid7.h"
 
 #include "common/pg_prng.h"
 #include "miscadmin.h"

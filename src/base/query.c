@@ -7,12 +7,13 @@
  * his search_path or by a temporary object, and what he puts there runs as the
  * owner.  So nobody has to remember to qualify: the path is the door's.
  *
- * src/query.c
+ * src/base/query.c
  *
  *-------------------------------------------------------------------------
  */
-#include "prism.h"
-#include "query.h"
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/query.h"
 
 #include "access/tableam.h"
 #include "access/xact.h"

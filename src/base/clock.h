@@ -11,7 +11,7 @@
  *
  * Both are microseconds in 64 bits, and no compiler tells them apart: names do.
  *
- * src/clock.h
+ * src/base/clock.h
  *
  *-------------------------------------------------------------------------
  */
@@ -80,5 +80,15 @@ prism_instant_time(PrismInstant instant)
 {
 	return prism_instant_time_by(instant, prism_clock_difference());
 }
+
+/* For what is tested without a server, and without waiting. */
+typedef struct PrismClock
+{
+	PrismInstant (*now) (void);
+	double		(*random) (void);	/* in [0, 1) */
+} PrismClock;
+
+/* The server's. */
+extern const PrismClock prism_real_clock;
 
 #endif							/* PRISM_CLOCK_H */
