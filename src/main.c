@@ -11,16 +11,19 @@
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/module.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 #include "bgworker/wakeup.h"
-#include "store/commit_order.h"
-#include "store/counter.h"
-#include "store/delay.h"
-#include "store/group.h"
-#include "store/handler.h"
-#include "store/log.h"
-#include "store/segment.h"
-#include "store/sink.h"
+#include "store/delay/delay.h"
+#include "store/group/backlog.h"
+#include "store/group/group.h"
+#include "store/handler/handler.h"
+#include "store/log/commit_order.h"
+#include "store/log/counter.h"
+#include "store/log/holders.h"
+#include "store/log/log.h"
+#include "store/log/segment.h"
+#include "store/sink/sink.h"
+#include "store/sink/sink_ddl.h"
 
 #include "access/xact.h"
 #include "fmgr.h"
@@ -131,6 +134,37 @@ static const PrismModule modules[] = {
 	},
 };
 
+/*
+ * Those who hold the logs back, in the order in which each of their callbacks is
+ * called:
+ *
+ *	handlers	before groups, whose rows say which topic a handler is of
+ *	groups		before sinks: the offset of the progress log up to which nothing
+ *				is needed any more is taken before any state is read
+ *	sinks
+ */
+static const PrismLogHolder holders[] = {
+	{
+		.name = "handlers",
+		.drop = prism_handler_drop_all,
+	},
+	{
+		.name = "groups",
+		.slowest = prism_group_slowest,
+		.checkpoint = prism_group_checkpoint_all,
+		.admit = prism_backlog_check,
+		.wake = prism_group_wake,
+		.drop = prism_group_drop_all,
+	},
+	{
+		.name = "sinks",
+		.slowest = prism_sink_slowest,
+		.always = true,
+		.checkpoint = prism_sink_checkpoint_all,
+		.drop = prism_sink_drop,
+	},
+};
+
 /* ---------- shared memory ---------- */
 
 static void
@@ -225,10 +259,12 @@ _PG_init(void)
 {
 	prism_preloaded = process_shared_preload_libraries_in_progress;
 	prism_define_settings();
+	prism_modules_register(modules, lengthof(modules));
+	prism_holders_register(holders, lengthof(holders));
+	prism_group_end_handler = prism_handler_end;
 	if (!prism_preloaded)
 		return;
 
-	prism_modules_register(modules, lengthof(modules));
 	former_shmem_request = shmem_request_hook;
 	shmem_request_hook = request_shmem;
 	former_shmem_startup = shmem_startup_hook;

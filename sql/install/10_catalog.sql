@@ -5,7 +5,7 @@ CREATE SEQUENCE prism.object_id AS integer;
 COMMENT ON SEQUENCE prism.object_id IS 'Numbers of namespaces, topics and sinks';
 
 -- Apart, as whoever may consume can use up any number of these (a savepoint that is rolled back takes one along): the
--- number of a group is the remainder, and begins anew (src/store/group_catalog.c).
+-- number of a group is the remainder, and begins anew (src/store/group/group_catalog.c).
 CREATE SEQUENCE prism.group_number;
 COMMENT ON SEQUENCE prism.group_number IS 'Consumer groups that were ever made: what their numbers are taken from';
 
@@ -47,7 +47,7 @@ COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
 
-COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/topic_policy.h); what is not there is as by default';
+COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/log/topic_policy.h); what is not there is as by default';
 COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
 COMMENT ON COLUMN prism.topic.dropped_until IS 'when the latest of them was published';
 COMMENT ON COLUMN prism.topic.dead_letter_of IS 'the topic whose dead letters it holds, by its number: what it is called does not make it that';

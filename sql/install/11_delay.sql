@@ -1,4 +1,4 @@
--- Delayed messages: the catalogue of buckets. Only src/store/delay_bucket.c writes it.
+-- Delayed messages: the catalogue of buckets. Only src/store/delay/delay_bucket.c writes it.
 
 CREATE TABLE prism.delay_bucket (
     bucket_id integer NOT NULL PRIMARY KEY,

@@ -4,7 +4,7 @@
 -- kept as PostgreSQL's own on the view prism_log.namespace_<id>: publish is INSERT, consume is UPDATE, read is SELECT,
 -- admin is REFERENCES. They are checked in C by every function. Whoever holds one of them on any namespace is also
 -- given what the following table says, and loses it with the last one. Whose rights a handler uses is kept likewise, on
--- prism_log.handler_<group_id> (src/store/handler_party.c): SELECT is the role that it runs as, INSERT who registered it.
+-- prism_log.handler_<group_id> (src/store/handler/handler_party.c): SELECT is the role that it runs as, INSERT who registered it.
 -- Schema prism_log, prism's tables, and what is
 -- not listed here are for the owner alone.
 

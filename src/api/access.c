@@ -14,9 +14,9 @@
 #include "api/access.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/ownership.h"
 #include "base/query.h"
-#include "namespace/namespace.h"
-#include "store/ownership.h"
+#include "namespace/spec.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"

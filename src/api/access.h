@@ -18,8 +18,8 @@
 
 #include "base/prism.h"
 #include "base/compat.h"
-#include "namespace/namespace.h"
-#include "store/topic.h"
+#include "namespace/spec.h"
+#include "store/log/topic.h"
 
 #include "fmgr.h"
 #include "nodes/pg_list.h"

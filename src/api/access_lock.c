@@ -33,9 +33,9 @@
 #include "base/clock.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/patience.h"
 #include "base/query.h"
-#include "namespace/namespace.h"
-#include "store/patience.h"
+#include "namespace/spec.h"
 
 #include "access/table.h"
 #include "access/tableam.h"

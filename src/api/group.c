@@ -10,9 +10,9 @@
 #include "base/prism.h"
 #include "api/message.h"
 #include "base/extension.h"
+#include "base/patience.h"
 #include "bgworker/wakeup.h"
-#include "store/log.h"
-#include "store/patience.h"
+#include "store/log/log.h"
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"

@@ -12,7 +12,7 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "bgworker/wakeup.h"
-#include "store/handler.h"
+#include "store/handler/handler.h"
 
 #include "access/htup_details.h"
 #include "access/xlog.h"

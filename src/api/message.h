@@ -10,9 +10,9 @@
 #ifndef PRISM_API_MESSAGE_H
 #define PRISM_API_MESSAGE_H
 
-#include "store/group.h"
-#include "store/message_row.h"
-#include "store/topic.h"
+#include "store/group/group.h"
+#include "store/log/message_row.h"
+#include "store/log/topic.h"
 
 #include "access/htup.h"
 #include "access/tupdesc.h"

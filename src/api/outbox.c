@@ -16,13 +16,14 @@
 #include "api/publish.h"
 #include "base/compat.h"
 #include "base/extension.h"
-#include "store/counter.h"
-#include "store/delay.h"
-#include "store/log.h"
-#include "store/message_row.h"
-#include "store/patience.h"
-#include "store/sink.h"
-#include "store/topic.h"
+#include "base/patience.h"
+#include "store/delay/delay.h"
+#include "store/log/counter.h"
+#include "store/log/holders.h"
+#include "store/log/log.h"
+#include "store/log/message_row.h"
+#include "store/log/topic.h"
+#include "store/sink/sink.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -132,9 +133,9 @@ put_topic(const Outbox *outbox)
 	PrismReader *reader;
 	PrismMessage message;
 	int64		stable = prism_log_stable(topic);
-	int64		position = prism_sink_slowest(topic->topic_id);
+	int64		position = prism_sink_slowest(topic);
 
-	reader = prism_reader_open(topic, recent_start(topic, position < 0 ? stable : position));
+	reader = prism_reader_open(topic, recent_start(topic, position == PRISM_NOBODY ? stable : position));
 	while (prism_reader_look(reader, &message))
 	{
 		CHECK_FOR_INTERRUPTS();

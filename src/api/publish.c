@@ -15,8 +15,8 @@
 #include "base/extension.h"
 #include "base/uuid7.h"
 #include "pattern/pattern.h"
-#include "store/delay.h"
-#include "store/log.h"
+#include "store/delay/delay.h"
+#include "store/log/log.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"

@@ -11,7 +11,7 @@
 #ifndef PRISM_PUBLISH_H
 #define PRISM_PUBLISH_H
 
-#include "store/topic.h"
+#include "store/log/topic.h"
 
 #include "utils/jsonb.h"
 

@@ -9,7 +9,7 @@
  */
 #include "base/prism.h"
 #include "api/message.h"
-#include "store/log.h"
+#include "store/log/log.h"
 
 #include "fmgr.h"
 #include "funcapi.h"

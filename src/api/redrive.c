@@ -15,7 +15,7 @@
 #include "api/message.h"
 #include "api/publish.h"
 #include "base/compat.h"
-#include "store/dead_letter.h"
+#include "store/log/dead_letter.h"
 
 #include "access/detoast.h"
 #include "fmgr.h"

@@ -12,7 +12,7 @@
 #include "api/message.h"
 #include "base/compat.h"
 #include "base/extension.h"
-#include "store/segment_misplaced.h"
+#include "store/log/segment_misplaced.h"
 
 #include "fmgr.h"
 #include "funcapi.h"

@@ -10,7 +10,7 @@
 #include "base/prism.h"
 #include "api/message.h"
 #include "base/compat.h"
-#include "store/log.h"
+#include "store/log/log.h"
 
 #include "fmgr.h"
 #include "utils/builtins.h"

@@ -9,7 +9,7 @@
  */
 #include "base/prism.h"
 #include "bgworker/database.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 
 #include "storage/lwlock.h"
 #include "storage/shmem.h"

@@ -15,7 +15,7 @@
 #include "base/prism.h"
 #include "base/guc.h"
 #include "bgworker/database.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 #include "bgworker/utility.h"
 #include "bgworker/worker.h"
 

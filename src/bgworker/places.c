@@ -11,7 +11,7 @@
  * little work does not wait until many with much work have had their turns.
  * Who is to leave does so when the call that is under way has ended.
  *
- * Nothing but looking at slots, under the lock of shmem.c.
+ * Nothing but looking at slots, under the lock of slots.c.
  *
  * src/bgworker/places.c
  *
@@ -19,7 +19,7 @@
  */
 #include "base/prism.h"
 #include "base/guc.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 
 #include "utils/timestamp.h"
 

@@ -16,9 +16,9 @@
 #include "base/extension.h"
 #include "base/module.h"
 #include "bgworker/database.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 #include "bgworker/wakeup.h"
-#include "store/group.h"
+#include "store/group/group.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"

@@ -11,10 +11,10 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/guc.h"
+#include "base/patience.h"
 #include "base/query.h"
 #include "base/wait_event.h"
 #include "bgworker/worker.h"
-#include "store/patience.h"
 
 #include <signal.h>
 #include <unistd.h>

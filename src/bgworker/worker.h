@@ -30,7 +30,7 @@
 
 #include "base/backoff.h"
 #include "base/compat.h"
-#include "bgworker/shmem.h"
+#include "bgworker/slots.h"
 
 /* Sockets beside the latch that prism_worker_wait_many() takes. */
 #define PRISM_WAIT_SOCKETS_MAX 64

@@ -13,7 +13,7 @@
  */
 #include "base/prism.h"
 #include "base/query.h"
-#include "namespace/namespace.h"
+#include "namespace/spec.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"

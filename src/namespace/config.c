@@ -8,8 +8,8 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/namespace.h"
 #include "namespace/schema.h"
+#include "namespace/spec.h"
 
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"

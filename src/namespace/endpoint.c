@@ -16,8 +16,8 @@
 #include "backend/backend.h"
 #include "base/compat.h"
 #include "base/guc.h"
-#include "namespace/namespace.h"
 #include "namespace/schema.h"
+#include "namespace/spec.h"
 
 #include "foreign/foreign.h"
 #include "miscadmin.h"

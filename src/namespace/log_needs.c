@@ -8,8 +8,8 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/namespace.h"
 #include "namespace/schema.h"
+#include "namespace/spec.h"
 
 static void read_durability(PrismNamespace *namespace, const PrismYaml *needs);
 static void read_retention(PrismTopicPolicy *policy, const PrismYaml *retention);

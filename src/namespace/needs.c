@@ -8,8 +8,8 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/namespace.h"
 #include "namespace/schema.h"
+#include "namespace/spec.h"
 
 /* A need's place in the YAML, or NULL when the namespace does not have it. */
 typedef const PrismYaml *(*NeedTest) (const PrismNamespace *namespace);

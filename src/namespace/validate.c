@@ -11,7 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/namespace.h"
+#include "namespace/spec.h"
 
 #include "lib/stringinfo.h"
 

@@ -10,7 +10,7 @@
  */
 #include "base/prism.h"
 #include "pattern/pattern.h"
-#include "store/log.h"
+#include "store/log/log.h"
 
 static void
 outbox_publish(PrismLink *link, PrismMessage *message)

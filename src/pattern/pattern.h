@@ -19,7 +19,7 @@
 
 #include "base/prism.h"
 
-#include "store/topic.h"
+#include "store/log/topic.h"
 
 /* Client APIs (the RFC's layer 3). */
 #define PRISM_API_QUEUE		(1 << 0)

@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store/group_ranges.h"
-#include "store/group_window.h"
+#include "store/group/group_ranges.h"
+#include "store/group/group_window.h"
 #include "test.h"
 
 #undef printf					/* the system's: this program links nothing of the server */

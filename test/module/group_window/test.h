@@ -10,7 +10,7 @@
 #ifndef GROUP_WINDOW_TEST_H
 #define GROUP_WINDOW_TEST_H
 
-#include "store/group_window.h"
+#include "store/group/group_window.h"
 
 #define WINDOW_SIZE 64
 #define RANDOM_ROUNDS 200

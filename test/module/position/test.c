@@ -8,7 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "bgworker/forwarder.h"
+#include "bgworker/forward/forwarder.h"
 
 #undef printf					/* the system's: this program links nothing of the server */
 

@@ -13,8 +13,8 @@
 
 #include <stdio.h>
 
-#include "store/sink.h"
-#include "store/sink_slot.h"
+#include "store/sink/sink.h"
+#include "store/sink/sink_slot.h"
 
 #include "miscadmin.h"
 

@@ -1,0 +1,480 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *	  prism.apply(), prism.plan() and prism.drop_namespace().
+ *
+ * apply() reads the whole configuration before it touches anything, and runs
+ * in the caller's transaction: an error anywhere leaves nothing behind.
+ * Who applies waits for who changes the same namespace, topic or outbox view,
+ * not for others; publishers and readers do not wait for him (access_lock.c),
+ * but for a change of their topic's back end.
+ *
+ * src/api/apply.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "api/access.h"
+#include "api/apply_parts.h"
+#include "base/extension.h"
+#include "base/generation.h"
+#include "base/object_id.h"
+#include "base/query.h"
+#include "bgworker/wakeup.h"
+#include "namespace/spec.h"
+#include "store/delay/delay.h"
+#include "store/log/dead_letter.h"
+#include "store/log/progress.h"
+#include "store/log/topic.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(prism_apply);
+PG_FUNCTION_INFO_V1(prism_plan);
+PG_FUNCTION_INFO_V1(prism_drop_namespace);
+
+#define CONTROL_CHARACTERS \
+	"\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024" \
+	"\025\026\027\030\031\032\033\034\035\036\037\177"
+
+static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
+static List *names_of(const PrismNamespace *wanted);
+static void ensure_own_topics(void);
+static void shut_topics_of_sinks(const List *namespaces);
+static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
+static void name_namespace(void *arg);
+static void check_names(const PrismNamespace *wanted);
+static void check_name(const char *name, const PrismYaml *place);
+static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
+static void create_namespace(PrismNamespaceWork *work, const char *config);
+static char *differences(const PrismNamespaceWork *work);
+static void make_parts(PrismNamespaceWork *work);
+static void add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
+static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
+static char *describe(const PrismNamespace *namespace);
+static void lock_all(const PrismStoredNamespace *namespace, bool force);
+static void drop_topics(int32 namespace_id);
+
+Datum
+prism_apply(PG_FUNCTION_ARGS)
+{
+	return apply_or_plan(fcinfo, false);
+}
+
+Datum
+prism_plan(PG_FUNCTION_ARGS)
+{
+	return apply_or_plan(fcinfo, true);
+}
+
+static Datum
+apply_or_plan(FunctionCallInfo fcinfo, bool plan)
+{
+	char	   *config = prism_text_argument(fcinfo, 0, "config");
+	List	   *namespaces;
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	prism_require_preload();
+	prism_check_version();
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	namespaces = prism_namespaces_read(config, strlen(config));
+	foreach(cell, namespaces)
+		names = list_concat(names, names_of(lfirst(cell)));
+	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
+	if (!plan)
+	{
+		ensure_own_topics();
+		shut_topics_of_sinks(namespaces);
+	}
+	foreach(cell, namespaces)
+		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
+	if (!plan)
+		prism_wake_at_commit();
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* What it has and what it is to have: who wants a name that another one gives up waits for him. */
+static List *
+names_of(const PrismNamespace *wanted)
+{
+	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
+	List	   *names;
+
+	error_context_stack = &context;
+	names = prism_access_names(wanted->name, prism_access_find(wanted->name));
+	error_context_stack = context.previous;
+	names = prism_access_add_name(names, PRISM_NAME_TOPIC, wanted->topic);
+	return prism_access_add_name(names, PRISM_NAME_TABLE, wanted->table);
+}
+
+/* At the first apply() in a database. */
+static void
+ensure_own_topics(void)
+{
+	if (prism_topic_lookup(PRISM_PROGRESS_TOPIC, true) != NULL && prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
+		return;
+	prism_access_lock_shared_objects();
+	prism_progress_ensure();
+	prism_delay_ensure();
+}
+
+/* All of them before the first is changed: nobody is kept from one for as long as somebody else uses another. */
+static void
+shut_topics_of_sinks(const List *namespaces)
+{
+	List	   *marks = NIL;
+	ListCell   *cell;
+
+	foreach(cell, namespaces)
+	{
+		PrismNamespaceWork work = {.wanted = lfirst(cell)};
+		PrismTopic *topic;
+
+		work.stored = prism_access_find(work.wanted->name);
+		if (work.stored == NULL)
+			continue;
+		work.namespace_id = work.stored->namespace_id;
+		prism_namespace_find_topic(&work);
+		if (work.topic_id == 0 || !prism_namespace_drops_sink(&work))
+			continue;
+		topic = prism_topic_lookup_id(work.topic_id, true);
+		if (topic != NULL && OidIsValid(topic->mark_relid))
+			marks = list_append_unique_oid(marks, topic->mark_relid);
+	}
+	if (marks != NIL)
+		prism_access_shut_topics(marks);
+}
+
+static void
+process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan)
+{
+	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
+	PrismNamespaceWork work = {.wanted = wanted};
+	char	   *config = prism_namespace_config(wanted);
+	char	   *changed;
+	char	   *drifted;
+
+	error_context_stack = &context;
+	work.stored = prism_access_find(wanted->name);
+	work.namespace_id = work.stored != NULL ? work.stored->namespace_id : 0;
+	check_names(wanted);
+	check_topic_is_free(wanted, work.namespace_id);
+	prism_namespace_find_topic(&work);
+	drifted = differences(&work);
+
+	if (work.stored == NULL)
+	{
+		if (!plan)
+			create_namespace(&work, config);
+		add_row(result, wanted->name, "created", describe(wanted));
+	}
+	else
+	{
+		changed = prism_namespace_difference(work.stored->config, config);
+		if (!plan)
+		{
+			if (changed[0] != '\0')
+				prism_namespace_update(work.namespace_id, config);
+			if (drifted != NULL)
+				make_parts(&work);
+			if (changed[0] != '\0' || drifted != NULL)
+				prism_catalog_changed();
+		}
+		if (changed[0] != '\0')
+			add_row(result, wanted->name, "changed", changed);
+		else if (drifted == NULL)
+			add_row(result, wanted->name, "unchanged", describe(wanted));
+		else if (plan)
+			add_row(result, wanted->name, "drifted", drifted);
+		else
+			add_row(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
+	}
+	if (plan)
+		explain_patterns(result, wanted);
+	error_context_stack = context.previous;
+}
+
+static void
+name_namespace(void *arg)
+{
+	const PrismNamespace *namespace = arg;
+
+	errcontext("namespace \"%s\" " PRISM_AT, prism_yaml_show(namespace->name),
+			   prism_at(namespace->place));
+}
+
+/* All names can be names of Kafka topics: that of the namespace too, as it is the topic's by default. */
+static void
+check_names(const PrismNamespace *wanted)
+{
+	check_name(wanted->name, wanted->place);
+	check_name(wanted->topic, wanted->topic_place);
+	check_name(wanted->target, wanted->backend_place);
+	check_name(psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
+	if (prism_dead_letter_reserves(wanted->topic))
+		ereport(ERROR,
+				errcode(ERRCODE_RESERVED_NAME),
+				errmsg("topic name \"%s\" is reserved " PRISM_AT, wanted->topic, prism_at(wanted->topic_place)),
+				errdetail("Names that end with \"%s\" are those of dead letters, which come with their topic.",
+						  PRISM_DEAD_LETTER_SUFFIX));
+}
+
+/* The topic's own check repeats the name as it is; control characters must not come into the log that way. */
+static void
+check_name(const char *name, const PrismYaml *place)
+{
+	if (strpbrk(name, CONTROL_CHARACTERS) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid topic name \"%s\" " PRISM_AT, prism_yaml_show(name), prism_at(place)));
+	prism_topic_check_name(name);
+}
+
+static void
+check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
+{
+	Oid			types[] = {TEXTOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
+
+	prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
+				" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
+				lengthof(types), types, values, NULL);
+	if (SPI_processed > 0)
+	{
+		char	   *owner = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		bool		isnull;
+		int32		owner_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+
+		if (isnull || !prism_access_sees(owner_id))
+			owner = NULL;
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_OBJECT),
+				owner != NULL
+				? errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\" " PRISM_AT,
+						 wanted->topic, wanted->name, owner, prism_at(wanted->topic_place))
+				: errmsg("topic \"%s\" of namespace \"%s\" belongs to another namespace " PRISM_AT,
+						 wanted->topic, wanted->name, prism_at(wanted->topic_place)),
+				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."));
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static void
+create_namespace(PrismNamespaceWork *work, const char *config)
+{
+	work->namespace_id = prism_next_object_id();
+	prism_namespace_insert(work->namespace_id, work->wanted->name, config);
+	make_parts(work);
+	prism_catalog_changed();
+}
+
+/* All that is not as wanted, or NULL.  Without its topic a namespace has nothing else to look at. */
+static char *
+differences(const PrismNamespaceWork *work)
+{
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
+	{
+		char	   *difference = part->difference(work);
+
+		if (difference != NULL)
+			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+	}
+	return all.len > 0 ? all.data : NULL;
+}
+
+static void
+make_parts(PrismNamespaceWork *work)
+{
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
+		if (part->difference(work) != NULL)
+			part->make(work);
+}
+
+/* ---------- the result ---------- */
+
+static void
+add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail)
+{
+	Datum		values[] = {
+		CStringGetTextDatum(namespace), CStringGetTextDatum(action), CStringGetTextDatum(detail)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+static void
+explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted)
+{
+	ListCell   *cell;
+
+	foreach(cell, wanted->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		add_row(result, wanted->name, "pattern",
+				psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
+						 prism_at(chosen->place)));
+	}
+}
+
+static char *
+describe(const PrismNamespace *namespace)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "topic %s", namespace->topic);
+	foreach(cell, namespace->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		appendStringInfo(&text, " -> %s", chosen->pattern->name);
+		if (chosen->needed)
+			appendStringInfo(&text, " (%s)", chosen->reason);
+	}
+	appendStringInfo(&text, " -> %s", namespace->backend->name);
+	if (prism_namespace_has_sink(namespace))
+		appendStringInfo(&text, " topic %s", namespace->target);
+	if (namespace->server != NULL)
+		appendStringInfo(&text, " at server %s", namespace->server);
+	appendStringInfoString(&text, namespace->exactly_once ? ", exactly once" : "");
+	return text.data;
+}
+
+/* ---------- drop_namespace ---------- */
+
+/* (name, force) */
+Datum
+prism_drop_namespace(PG_FUNCTION_ARGS)
+{
+	char	   *name = prism_text_argument(fcinfo, 0, "name");
+	bool		force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	PrismStoredNamespace *namespace;
+	int			nest_level;
+
+	prism_require_preload();
+	prism_check_version();
+	SPI_connect();
+	namespace = prism_access_find_and_lock(name);
+	lock_all(namespace, force);
+	nest_level = prism_access_begin_patience();
+	prism_access_take_all(namespace->namespace_id);
+	if (namespace->table != NULL)
+		prism_namespace_drop_table(namespace->table, namespace->namespace_id, force);
+	drop_topics(namespace->namespace_id);
+	prism_query(psprintf("DROP VIEW IF EXISTS prism_log.namespace_%d", namespace->namespace_id),
+				0, NULL, NULL, NULL);
+	prism_namespace_delete(namespace->namespace_id);
+	prism_access_end_patience(nest_level);
+	prism_catalog_changed();
+	prism_wake_at_commit();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* List of the numbers of its topics. */
+static List *
+topics_of(int32 namespace_id)
+{
+	List	   *topics = NIL;
+
+	prism_query_one("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id", namespace_id);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		topics = lappend_int(topics, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return topics;
+}
+
+/* Nobody puts anything behind what is looked at. */
+static void
+shut_topic(int32 topic_id, bool force)
+{
+	char	   *name;
+
+	prism_topic_shut(topic_id);
+	if (force)
+		return;
+	name = pstrdup(prism_topic_lookup_id(topic_id, false)->name);
+	prism_namespace_check_waiting(topic_id, name,
+								  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+	if (prism_delay_waiting(topic_id))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("messages of topic \"%s\" wait for the time of their delivery", name),
+				errdetail("prism.topics shows how many, and when the next one is due."),
+				errhint("Wait until they are delivered, or lose them by prism.drop_namespace(name, force => true)."));
+}
+
+/*
+ * Dead letters are topics of their own.  While a drop waits for those who use
+ * the topic, one of them may make it: look again until there is no other.
+ */
+static List *
+shut_topics(int32 namespace_id, bool force)
+{
+	List	   *shut = NIL;
+	List	   *others;
+	ListCell   *cell;
+
+	while ((others = list_difference_int(topics_of(namespace_id), shut)) != NIL)
+	{
+		foreach(cell, others)
+			shut_topic(lfirst_int(cell), force);
+		shut = list_concat(shut, others);
+	}
+	return shut;
+}
+
+/*
+ * Its publishers and readers are waited for as long as they take, and nobody
+ * else waits for that: no role is locked meanwhile.  Nor do they wait for who is
+ * at work on the rights of a role: then they are let in once more.
+ */
+static void
+lock_all(const PrismStoredNamespace *namespace, bool force)
+{
+	for (;;)
+	{
+		Oid			view = prism_namespace_lock_table(namespace->table, namespace->namespace_id);
+		List	   *topics = shut_topics(namespace->namespace_id, force);
+		ListCell   *cell;
+
+		if (prism_access_try_take(namespace->namespace_id))
+			return;
+		foreach(cell, topics)
+			prism_topic_open_again(lfirst_int(cell));
+		if (OidIsValid(view))
+			UnlockRelationOid(view, AccessExclusiveLock);
+		CHECK_FOR_INTERRUPTS();
+		prism_access_await_take(namespace->namespace_id);
+	}
+}
+
+/* With their messages, groups and sinks. */
+static void
+drop_topics(int32 namespace_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, topics_of(namespace_id))
+		prism_topic_drop(lfirst_int(cell));
+}

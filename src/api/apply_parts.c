@@ -1,0 +1,507 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_parts.c
+ *	  Rights view, topic, segments, sink, consumer groups and outbox view of a
+ *	  namespace.
+ *
+ * src/api/apply_parts.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "api/access.h"
+#include "api/apply_parts.h"
+#include "base/ownership.h"
+#include "base/query.h"
+#include "store/group/group.h"
+#include "store/log/dead_letter.h"
+#include "store/log/segment_repair.h"
+#include "store/log/topic.h"
+#include "store/sink/sink.h"
+#include "store/sink/sink_ddl.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+
+static char *rights_difference(const PrismNamespaceWork *work);
+static void make_rights(PrismNamespaceWork *work);
+static char *topic_difference(const PrismNamespaceWork *work);
+static void make_topic(PrismNamespaceWork *work);
+static char *segments_difference(const PrismNamespaceWork *work);
+static void make_segments(PrismNamespaceWork *work);
+static char *sink_difference(const PrismNamespaceWork *work);
+static void make_sink(PrismNamespaceWork *work);
+static char *consumers_difference(const PrismNamespaceWork *work);
+static void make_consumers(PrismNamespaceWork *work);
+static char *table_difference(const PrismNamespaceWork *work);
+static void make_table(PrismNamespaceWork *work);
+static bool same_text(const char *a, const char *b);
+static char *table_state(const char *table, const char *topic);
+
+const PrismNamespacePart prism_namespace_parts[] = {
+	{rights_difference, make_rights},
+	{topic_difference, make_topic},
+	{segments_difference, make_segments},
+	{sink_difference, make_sink},
+	{consumers_difference, make_consumers},
+	{table_difference, make_table},
+	{NULL, NULL}
+};
+
+/* ---------- rights view ---------- */
+
+static char *
+rights_difference(const PrismNamespaceWork *work)
+{
+	if (OidIsValid(prism_access_view(work->namespace_id)))
+		return NULL;
+	return pstrdup("its rights view is missing: whatever was granted is lost");
+}
+
+static void
+make_rights(PrismNamespaceWork *work)
+{
+	prism_query(psprintf("CREATE VIEW prism_log.namespace_%d AS SELECT %s::text AS namespace",
+						 work->namespace_id, quote_literal_cstr(work->wanted->name)),
+				0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	prism_own_relation(prism_access_view(work->namespace_id));
+}
+
+/* ---------- topic ---------- */
+
+/* Whatever its stored configuration calls it, which somebody may have edited: others of a namespace's topics hold dead letters. */
+void
+prism_namespace_find_topic(PrismNamespaceWork *work)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(work->namespace_id)};
+	bool		isnull;
+
+	work->topic_id = 0;
+	if (work->stored == NULL)
+		return;
+	prism_query("SELECT topic_id, message_bytes_max, policy, name FROM prism.topic"
+				" WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
+	if (SPI_processed > 0)
+	{
+		HeapTuple	row = SPI_tuptable->vals[0];
+
+		work->topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		work->message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+		work->policy = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
+		work->topic_name = SPI_getvalue(row, SPI_tuptable->tupdesc, 4);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+static char *
+topic_difference(const PrismNamespaceWork *work)
+{
+	if (work->topic_id == 0)
+		return psprintf("its topic \"%s\" is missing", work->wanted->topic);
+	if (!same_text(work->topic_name, work->wanted->topic))
+		return psprintf("its topic is called \"%s\"", work->topic_name);
+	if (work->message_bytes_max != work->wanted->message_bytes_max)
+		return psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max);
+	if (!same_text(work->policy, prism_topic_policy_text(&work->wanted->policy)))
+		return psprintf("its topic's policy is %s", work->policy);
+	return NULL;
+}
+
+/* Dead letters follow their topic's name, and are kept as long; so do those of dead letters. */
+static void
+alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
+{
+	PrismTopic *letters = prism_dead_letter_topic(prism_topic_lookup_id(topic_id, false));
+
+	while (letters != NULL)
+	{
+		int32		letters_id = letters->topic_id;
+
+		topic_name = prism_dead_letter_topic_name(topic_name);
+		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy);
+		letters = prism_dead_letter_topic(prism_topic_lookup_id(letters_id, false));
+	}
+}
+
+/* It has one, and is to have none, or one for another back end. */
+bool
+prism_namespace_drops_sink(const PrismNamespaceWork *work)
+{
+	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+
+	return sink != NULL && (prism_namespace_sink_config(work->wanted) == NULL ||
+							!same_text(sink->backend, work->wanted->backend->name));
+}
+
+static void
+make_topic(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *policy = prism_topic_policy_text(&wanted->policy);
+
+	if (work->topic_id == 0)
+		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
+											wanted->message_bytes_max, policy, 0);
+	else
+	{
+		/* in the order of who makes one: the topic comes first */
+		if (prism_namespace_drops_sink(work))
+			prism_topic_shut(work->topic_id);
+		/* one that somebody is making has the former name, and is not there to be altered */
+		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
+		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
+		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy));
+	}
+	work->topic_name = wanted->topic;
+	work->message_bytes_max = wanted->message_bytes_max;
+	work->policy = policy;
+}
+
+/* ---------- segments ---------- */
+
+static char *
+segments_difference(const PrismNamespaceWork *work)
+{
+	int			missing = list_length(prism_segments_missing(work->topic_id));
+
+	if (missing == 0)
+		return NULL;
+	return psprintf("%d of its segments are missing: their messages are lost", missing);
+}
+
+static void
+make_segments(PrismNamespaceWork *work)
+{
+	prism_segments_repair(work->topic_id);
+}
+
+/* ---------- sink ---------- */
+
+void
+prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint)
+{
+	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+
+	if (sink != NULL && prism_sink_waiting(topic_id))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("messages of topic \"%s\" wait for their sink", topic_name),
+				errdetail("The back end \"%s\" does not have them yet; prism.sinks shows how many.",
+						  sink->backend),
+				errhint("%s", hint));
+}
+
+static char *
+sink_difference(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *config = prism_namespace_sink_config(wanted);
+	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+
+	if (sink == NULL)
+		return config == NULL ? NULL : pstrdup("its sink is missing");
+	if (config == NULL)
+		return psprintf("it has a sink for back end \"%s\"", sink->backend);
+	if (!same_text(sink->backend, wanted->backend->name))
+		return psprintf("its sink is for back end \"%s\"", sink->backend);
+	if (sink->server_dropped)
+		return psprintf("the foreign server \"%s\" of its sink was dropped", sink->server);
+	if (!same_text(sink->server, wanted->server))
+		return psprintf("its sink uses server \"%s\"", sink->server != NULL ? sink->server : "");
+	if (!same_text(sink->config, config))
+		return psprintf("its sink is set to %s", sink->config);
+	if (wanted->brokers != NIL && superuser() && !sink->any_endpoint)
+		return pstrdup("its brokers were not named by a superuser, so prism.allowed_endpoints holds for what they advertise");
+	return NULL;
+}
+
+/* Another back end begins with the first message kept; the former one must have all of its own by then. */
+static void
+make_sink(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *config = prism_namespace_sink_config(wanted);
+
+	if (prism_namespace_drops_sink(work))
+	{
+		prism_topic_shut(work->topic_id);
+		prism_namespace_check_waiting(work->topic_id, work->topic_name,
+									  "Let the sink catch up, then change the back end.");
+		prism_sink_drop(work->topic_id);
+	}
+	if (config != NULL)
+		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config, superuser());
+}
+
+/* ---------- consumer groups ---------- */
+
+static PrismGroupOptions
+wanted_options(const PrismConsumer *consumer)
+{
+	Jsonb	   *config = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(consumer->config)));
+
+	return prism_group_options_read(&config->root);
+}
+
+/* NULL: it is there, with the wanted options. */
+static char *
+consumer_difference(int32 topic_id, const PrismConsumer *consumer)
+{
+	PrismGroupOptions wanted = wanted_options(consumer);
+	PrismGroupOptions found;
+
+	if (!prism_group_find_options(topic_id, consumer->group, &found))
+		return psprintf("its consumer group \"%s\" is missing", consumer->group);
+	if (!prism_group_options_equal(&found, &wanted))
+		return psprintf("its consumer group \"%s\" is set to %s", consumer->group,
+						prism_group_options_write(&found));
+	return NULL;
+}
+
+/* Groups that the configuration does not name are their consumers' own. */
+static char *
+consumers_difference(const PrismNamespaceWork *work)
+{
+	StringInfoData all;
+	ListCell   *cell;
+
+	initStringInfo(&all);
+	foreach(cell, work->wanted->consumers)
+	{
+		char	   *difference = work->topic_id != 0 ? consumer_difference(work->topic_id, lfirst(cell)) : NULL;
+
+		if (difference != NULL)
+			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+	}
+	return all.len > 0 ? all.data : NULL;
+}
+
+static void
+make_consumers(PrismNamespaceWork *work)
+{
+	PrismTopic *topic = prism_topic_lookup_id(work->topic_id, false);
+	ListCell   *cell;
+
+	foreach(cell, work->wanted->consumers)
+	{
+		const PrismConsumer *consumer = lfirst(cell);
+		PrismGroupOptions options = wanted_options(consumer);
+
+		if (consumer_difference(work->topic_id, consumer) != NULL)
+			prism_group_set_options(topic, consumer->group, &options);
+	}
+}
+
+/* ---------- outbox view ---------- */
+
+/* Of a relation in schema prism: is it something else than an outbox view, and is it the wanted one? */
+static const char table_query[] =
+"SELECT CASE"
+" WHEN c.relkind <> 'v' OR c.relowner <> e.extowner OR EXISTS (SELECT FROM pg_depend d"
+"   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') THEN 'taken'"
+" WHEN strpos(pg_get_viewdef(c.oid), quote_literal($2)) = 0 THEN 'shows another topic'"
+" WHEN NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+"   WHERE t.tgrelid = c.oid AND t.tgenabled <> 'D' AND p.proname = 'outbox_insert'"
+"   AND p.pronamespace = c.relnamespace"
+"   AND t.tgargs = convert_to($2, 'UTF8') || decode('00', 'hex')) THEN 'takes no inserts'"
+" ELSE 'good' END"
+" FROM pg_class c, pg_extension e"
+" WHERE e.extname = 'prism' AND c.relname = $1 AND c.relnamespace = 'prism'::regnamespace";
+
+/* One of the query's words, or NULL when nothing has the name. */
+static char *
+table_state(const char *table, const char *topic)
+{
+	Oid			types[] = {TEXTOID, TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(table), CStringGetTextDatum(topic)};
+
+	prism_query(table_query, lengthof(types), types, values, NULL);
+	return SPI_processed == 0 ? NULL :
+		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+/* Also of one whose view is lost: it comes back when that namespace is applied, and is known by its name then. */
+static bool
+belongs_to_another(const char *table, int32 namespace_id)
+{
+	Oid			types[] = {TEXTOID, INT4OID};
+	Datum		values[] = {CStringGetTextDatum(table), Int32GetDatum(namespace_id)};
+
+	prism_query("SELECT FROM prism.namespace WHERE namespace_id <> $2 AND config @> jsonb_build_object("
+				"'patterns', jsonb_build_array(jsonb_build_object('type', 'outbox', 'table', $1)))",
+				lengthof(types), types, values, NULL);
+	return SPI_processed > 0;
+}
+
+static char *
+table_difference(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *former = work->stored != NULL ? work->stored->table : NULL;
+	bool		ours = same_text(former, wanted->table);
+	char	   *state;
+
+	if (wanted->table == NULL)
+		return former == NULL ? NULL : psprintf("it has the outbox view prism.%s", quote_identifier(former));
+
+	state = table_state(wanted->table, wanted->topic);
+	if ((state != NULL && (!ours || strcmp(state, "taken") == 0)) ||
+		((state == NULL || strcmp(state, "good") != 0) && belongs_to_another(wanted->table, work->namespace_id)))
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_TABLE),
+				errmsg("relation \"%s\" already exists in schema prism " PRISM_AT,
+					   wanted->table, prism_at(wanted->table_place)),
+				state == NULL ? errdetail("It is the outbox view of another namespace, lost until that one is applied again.") : 0,
+				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."));
+	if (state == NULL)
+		return psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table));
+	if (strcmp(state, "good") == 0)
+		return NULL;
+	return psprintf("its outbox view prism.%s %s", quote_identifier(wanted->table), state);
+}
+
+static bool
+is_ours(const char *table, int32 namespace_id)
+{
+	char	   *state = table_state(table, "");
+
+	return state != NULL && strcmp(state, "taken") != 0 && !belongs_to_another(table, namespace_id);
+}
+
+/*
+ * What users have made on an outbox view and on its type: 'objects' without
+ * what lies in a temporary schema, as people read them; whether there is anything.
+ */
+static const char dependents_query[] =
+"SELECT string_agg(DISTINCT CASE WHEN w.oid IS NULL THEN pg_describe_object(d.classid, d.objid, d.objsubid) ELSE pg_describe_object('pg_class'::regclass, w.oid, 0) END"
+"   || coalesce(' of role ' || pg_get_userbyid(w.relowner), ''), ', ') FILTER (WHERE lies.schema IS NULL OR lies.schema !~ '^pg_temp'),"
+" count(*) > 0"
+" FROM pg_class v JOIN pg_type t ON t.oid = v.reltype"
+" JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.oid"
+"  OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)"
+" LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid"
+" LEFT JOIN pg_class w ON w.oid = r.ev_class"
+/* of a part of a relation, of what has a schema of its own, of a cast to a type */
+" CROSS JOIN LATERAL (SELECT coalesce("
+"  (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = coalesce(r.ev_class,"
+"    (SELECT adrelid FROM pg_attrdef WHERE d.classid = 'pg_attrdef'::regclass AND oid = d.objid),"
+"    (SELECT tgrelid FROM pg_trigger WHERE d.classid = 'pg_trigger'::regclass AND oid = d.objid),"
+"    (SELECT polrelid FROM pg_policy WHERE d.classid = 'pg_policy'::regclass AND oid = d.objid))),"
+"  (pg_identify_object(d.classid, d.objid, d.objsubid)).schema,"
+"  (SELECT max(n.nspname) FROM pg_cast k JOIN pg_type y ON y.oid IN (k.castsource, k.casttarget)"
+"    JOIN pg_namespace n ON n.oid = y.typnamespace"
+"    WHERE d.classid = 'pg_cast'::regclass AND k.oid = d.objid AND n.nspname ~ '^pg_temp')) AS schema) lies"
+" WHERE v.oid = $1 AND d.deptype = 'n' AND w.oid IS DISTINCT FROM v.oid";
+
+Oid
+prism_namespace_lock_table(const char *table, int32 namespace_id)
+{
+	Oid			view;
+
+	if (table == NULL || !is_ours(table, namespace_id))
+		return InvalidOid;
+	view = get_relname_relid(table, get_namespace_oid("prism", false));
+	LockRelationOid(view, AccessExclusiveLock);
+	return view;
+}
+
+/*
+ * Temporary objects end with their sessions, and nobody but they can drop them:
+ * they go along.  What else somebody has made there is his work; by 'force' it
+ * goes too.
+ */
+void
+prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[1];
+	char	   *objects;
+	bool		cascade;
+	bool		isnull;
+	Oid			view;
+
+	/* nobody makes another one behind the look */
+	view = prism_namespace_lock_table(table, namespace_id);
+	if (!OidIsValid(view))
+		return;
+	values[0] = ObjectIdGetDatum(view);
+	prism_query_latest(dependents_query, lengthof(types), types, values, 1);
+	objects = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	cascade = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (objects != NULL && !force)
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("cannot drop the outbox view prism.%s because other objects depend on it", quote_identifier(table)),
+				errdetail("Depending on it: %s.", objects),
+				errhint("Have them dropped by their owners, or run as the owner of the extension: DROP VIEW prism.%s CASCADE. Dropping a namespace by prism.drop_namespace(name, force => true) takes them along.",
+						quote_identifier(table)));
+	prism_query(psprintf("DROP VIEW IF EXISTS prism.%s %s", quote_identifier(table), cascade ? "CASCADE" : "RESTRICT"),
+				0, NULL, NULL, NULL);
+}
+
+/* Is there a view to go on with, under the wanted name? */
+static bool
+keep_table(const char *former, const char *wanted, int32 namespace_id)
+{
+	if (former == NULL || !is_ours(former, namespace_id))
+		return false;
+	if (strcmp(former, wanted) != 0)
+		prism_query(psprintf("ALTER VIEW prism.%s RENAME TO %s", quote_identifier(former), quote_identifier(wanted)),
+					0, NULL, NULL, NULL);
+	return true;
+}
+
+/*
+ * The former one is changed, not dropped: whoever may read it may have views on
+ * it, which its namespace's administrator cannot drop.
+ *
+ * Of the same shape as prism.outbox: SELECT shows the topic's messages, INSERT
+ * and COPY publish.
+ */
+static void
+make_table(PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	const char *view;
+	const char *topic;
+	const char *former = work->stored != NULL ? work->stored->table : NULL;
+	bool		kept;
+
+	if (wanted->table == NULL)
+	{
+		prism_namespace_drop_table(former, work->namespace_id, false);
+		return;
+	}
+	kept = keep_table(former, wanted->table, work->namespace_id);
+
+	view = psprintf("prism.%s", quote_identifier(wanted->table));
+	topic = quote_literal_cstr(wanted->topic);
+	prism_query(psprintf("CREATE OR REPLACE VIEW %s AS SELECT m.id, m.topic, m.key, m.headers, prism.payload_text(m.payload) AS payload,"
+						 " m.\"position\", m.created_at, m.published_at, m.deliver_at"
+						 " FROM prism.outbox_messages(%s) AS m", view, topic),
+				0, NULL, NULL, NULL);
+	prism_query(psprintf("CREATE OR REPLACE TRIGGER publish INSTEAD OF INSERT ON %s"
+						 " FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),
+				0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	if (!kept)
+		prism_own_relation(get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
+	prism_access_sync_outbox(work->namespace_id, wanted->table);
+}
+
+/* NULL equals NULL. */
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}

@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * route_record.c
+ *	  Positions of routes on their way to the progress log.
+ *
+ * src/bgworker/forward/route_record.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "bgworker/forward/forwarder.h"
+
+#include "utils/timestamp.h"
+
+bool
+prism_route_record_due(const PrismRoute *route, PrismInstant now)
+{
+	if (route->moved_at == 0 || route->position < 0)
+		return false;
+	if (prism_has_passed(route->moved_at, now, PRISM_RECORD_MS))
+		return true;
+	return route->window_batches == 0 &&
+		prism_has_passed(route->progress_at, now, PRISM_RECORD_QUIET_MS);
+}
+
+static void
+write_positions(void *arg)
+{
+	PrismForwarder *forwarder = arg;
+
+	prism_worker_begin("records positions");
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		prism_sink_record(route->sink.sink_id,
+						  route->sink.exactly_once ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
+						  route->position);
+	}
+	prism_worker_commit();
+}
+
+/* Somebody has the progress log locked: sending goes on, and a crash would repeat it. */
+static void
+record_later(PrismForwarder *forwarder, PrismInstant now)
+{
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (forwarder->routes[i].moved_at != 0)
+			forwarder->routes[i].moved_at = forwarder->routes[i].progress_at = now;
+}
+
+/* Its messages go out, and nothing else is wrong with it. */
+static bool
+shows_record(const PrismRoute *route)
+{
+	return route->moved_at != 0 && route->phase == ROUTE_READY && !route->paused &&
+		prism_backoff_remaining_ms(&route->trouble) == 0;
+}
+
+/*
+ * They cannot be written.  What is in memory is sound, and sending goes on: who
+ * began anew would send again all that came since, each time.
+ */
+static void
+fail_to_record(PrismForwarder *forwarder, PrismInstant now, const char *reason)
+{
+	char	   *error = psprintf("positions cannot be recorded: %s", reason);
+
+	forwarder->record_at = prism_instant_after(now, PRISM_RECORD_RETRY_MS);
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (shows_record(&forwarder->routes[i]))
+			(void) prism_sink_change(forwarder->routes[i].slot, PRISM_SINK_BACKOFF, forwarder->record_at, error);
+	prism_lane_report(&forwarder->lanes[PRISM_STREAM_LANE], "positions", error, PRISM_TRIED_AGAIN);
+	prism_worker_show(PRISM_WORKER_BACKOFF, error);
+}
+
+/* They can be written again. */
+static void
+show_recorded(PrismForwarder *forwarder)
+{
+	forwarder->record_at = 0;
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (shows_record(&forwarder->routes[i]))
+			(void) prism_sink_change(forwarder->routes[i].slot, PRISM_SINK_RUNNING, 0, NULL);
+	prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+}
+
+/* Write the positions that have moved, in one transaction, at once or when one of them is due. */
+void
+prism_routes_record(PrismForwarder *forwarder, bool at_once)
+{
+	PrismInstant now = prism_instant();
+	TimestampTz recorded_at = GetCurrentTimestamp();
+	bool		due = false;
+	ErrorData  *error;
+
+	for (int i = 0; i < forwarder->route_count && !due; i++)
+	{
+		const PrismRoute *route = &forwarder->routes[i];
+
+		due = at_once ? route->moved_at != 0 : prism_route_record_due(route, now);
+	}
+	if (!due || (!at_once && now < forwarder->record_at))
+		return;
+
+	error = prism_worker_attempt(write_positions, forwarder);
+	if (error != NULL)
+	{
+		if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+			record_later(forwarder, now);
+		else
+			fail_to_record(forwarder, now, error->message);
+		return;
+	}
+	if (forwarder->record_at != 0)
+		show_recorded(forwarder);
+	for (int i = 0; i < forwarder->route_count; i++)
+	{
+		PrismRoute *route = &forwarder->routes[i];
+
+		if (route->moved_at == 0 || route->position < 0)
+			continue;
+		route->moved_at = 0;
+		route->recorded = route->position;
+		route->progress.position = route->position;
+		route->progress.shared = route->sink.exactly_once;
+		prism_sink_recorded(route->slot, route->position, recorded_at);
+	}
+}

@@ -1,0 +1,599 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_loop.c
+ *	  The process that calls the handlers of one role.
+ *
+ * Its session belongs to that role, and it consumes as everybody does: takes a
+ * batch, calls the function, acknowledges, all in one transaction.  So what the
+ * function did to the database and the position of its group are one, and the
+ * process may die at any instruction.
+ *
+ * The handlers have their turns one after the other, a batch each; a call is
+ * bounded in time, so none can keep the others from theirs.  A batch that fails
+ * is undone and handed over again one message at a time.  What fails alone
+ * rests for a while, or becomes a dead letter, as the group's options say.
+ *
+ * src/bgworker/handle/handler_loop.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "base/generation.h"
+#include "base/patience.h"
+#include "bgworker/handle/handler_loop.h"
+#include "bgworker/worker.h"
+#include "store/log/counter.h"
+
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* The server log has so much of a function's error message. */
+#define REPORT_BYTES_MAX 1024
+/* A lost wake-up is found after this time. */
+#define REPAIR_MS 5000
+/* How long a message that failed alone rests. */
+#define BACKOFF_OF_GROUP (-1)
+/* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
+#define LEASE_FACTOR 2
+#define LEASE_EXTRA_MS 60000
+/* A fault that passes has passed after so many tries, with a back-off in between: else it is the message's. */
+#define PASSING_FAULTS_MAX 6
+
+typedef struct Handler
+{
+	PrismHandler *row;
+	PrismHandlerSlot *slot;
+	PrismCounter *counter;		/* that wakes us; a hint outside of transactions: its topic may be dropped */
+	uint64		wakes;			/* how often it had been woken when we looked */
+	PrismBackoff backoff;
+	PrismReportLimit report;
+	int			faults;			/* passing ones that a single message met, in a row */
+	bool		hurried;		/* it tries before its back-off is over: a fault tells nothing new */
+	int64		singly_until;	/* a batch up to here failed: its messages come alone; 0: none did */
+	PrismInstant due;			/* look for messages then; PRISM_NEVER: when woken */
+} Handler;
+
+typedef struct HandlerWorker
+{
+	MemoryContext mcxt;			/* what was loaded */
+	bool		loaded;
+	bool		look_around;	/* something woke us: perhaps the catalogue */
+	uint64		generation;		/* of the catalogue when it was loaded */
+	uint64		epoch;			/* nudges before it was */
+	int			count;
+	Handler    *handlers;
+	int			turn;			/* who had the last one */
+	bool		calling;		/* a user's function runs, or what it left for the commit */
+} HandlerWorker;
+
+static HandlerWorker worker;
+
+static bool serve(void *arg);
+static void load(void);
+static void take_turn(Handler *handler);
+
+/* ---------- the process ---------- */
+
+/* Nobody serves them for now. What ends a process in a call may be the call: no reason to hurry with the next one. */
+static void
+leave_handlers(int code, Datum arg)
+{
+	if (worker.calling)
+		prism_worker_told_to_end = false;
+	for (int i = 0; i < worker.count; i++)
+	{
+		const Handler *handler = &worker.handlers[i];
+
+		/* for who decides whether the role needs a process */
+		if (code == 0 && prism_my_worker->yield_requested && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
+			prism_handler_rest(handler->slot, handler->counter, handler->wakes, handler->due, worker.epoch);
+		prism_handler_detach(handler->row->group_id, false);
+	}
+}
+
+static long
+timeout_ms(void)
+{
+	PrismInstant now = prism_instant();
+	long		timeout = REPAIR_MS;
+
+	for (int i = 0; i < worker.count; i++)
+	{
+		const Handler *handler = &worker.handlers[i];
+		long		backoff_ms = prism_backoff_remaining_ms(&handler->backoff);
+
+		if (backoff_ms > 0)
+			timeout = Min(timeout, backoff_ms);
+		else if (handler->due != PRISM_NEVER)
+			timeout = Min(timeout, Max(1, prism_ms_until(handler->due, now)));
+	}
+	return timeout;
+}
+
+/* Who was told to try at once does so, whatever has failed. */
+static void
+wake_handlers(void)
+{
+	static uint64 nudges_seen = 0;
+	bool		nudged = nudges_seen != prism_worker_nudges();
+
+	nudges_seen = prism_worker_nudges();
+	worker.look_around = true;
+	for (int i = 0; i < worker.count; i++)
+	{
+		worker.handlers[i].due = 0;
+		if (!nudged || worker.handlers[i].backoff.retry_at == 0)
+			continue;
+		worker.handlers[i].hurried |= prism_backoff_remaining_ms(&worker.handlers[i].backoff) > 0;
+		worker.handlers[i].backoff.retry_at = 0;
+	}
+}
+
+/* For who shares out the processes. */
+static void
+note_load(bool idle)
+{
+	prism_worker_note_load(idle, prism_handler_role_use_ms(GetSessionUserId()));
+}
+
+/* One that backs off keeps its turn: with a new process it would be tried at once. */
+static bool
+is_idle(void)
+{
+	bool		idle = worker.loaded;
+
+	for (int i = 0; i < worker.count; i++)
+		idle = idle && prism_backoff_remaining_ms(&worker.handlers[i].backoff) == 0;
+	return idle;
+}
+
+void
+prism_handler_main(Datum main_arg)
+{
+	prism_worker_enter(main_arg);
+	prism_handler_call_init();
+	/* its commits are the role's */
+	SetConfigOption("synchronous_commit", prism_worker_session_setting("synchronous_commit"), PGC_SUSET, PGC_S_OVERRIDE);
+	before_shmem_exit(leave_handlers, (Datum) 0);
+	for (;;)
+	{
+		if (prism_run_step(serve, NULL))
+			continue;
+		note_load(is_idle());
+		prism_worker_wait(timeout_ms(), PGINVALID_SOCKET);
+		note_load(false);
+		wake_handlers();
+	}
+}
+
+/* ---------- what there is ---------- */
+
+static Handler *
+find_handler(int32 group_id)
+{
+	for (int i = 0; i < worker.count; i++)
+		if (worker.handlers[i].row->group_id == group_id)
+			return &worker.handlers[i];
+	return NULL;
+}
+
+/*
+ * What is known of a handler that was there before; the wait after a failure
+ * is over, as something was changed.  False: it finds no place.
+ */
+static bool
+init_handler(Handler *handler, PrismHandler *row)
+{
+	const Handler *former = find_handler(row->group_id);
+	int64		broken_call;
+
+	*handler = (Handler) {.backoff.clock = &prism_real_clock, .report.clock = &prism_real_clock};
+	if (former != NULL)
+		*handler = *former;
+	handler->row = row;
+	handler->due = 0;
+	handler->backoff.retry_at = 0;
+	/* also one that was there before: another role's process may have had it in between */
+	handler->slot = prism_handler_attach(row->group_id);
+	if (handler->slot != NULL && former != NULL)
+		return true;
+	if (handler->slot == NULL)
+	{
+		ereport(LOG,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("no free place for the handler of consumer group \"%s\"", row->group_name),
+				errhint("Raise prism.max_groups and restart the server."));
+		return false;
+	}
+	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
+	broken_call = prism_handler_broken_call(handler->slot);
+	if (broken_call >= 0)
+	{
+		handler->singly_until = broken_call + 1;
+		prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+		prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, "the process ended during a call");
+	}
+	return true;
+}
+
+static bool
+is_listed(const List *rows, int32 group_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		if (((PrismHandler *) lfirst(cell))->group_id == group_id)
+			return true;
+	return false;
+}
+
+/* Each subscribes again when it has its turn. */
+static void
+let_go(const List *rows)
+{
+	for (int i = 0; i < worker.count; i++)
+	{
+		const Handler *handler = &worker.handlers[i];
+
+		if (handler->counter != NULL)
+			prism_counter_unsubscribe(handler->counter);
+		if (!is_listed(rows, handler->row->group_id))
+			prism_handler_detach(handler->row->group_id, true);
+	}
+}
+
+/* In a transaction. */
+static void
+read_handlers(void)
+{
+	MemoryContext mcxt = AllocSetContextCreate(prism_step_mcxt(), "prism handlers", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller_cxt = MemoryContextSwitchTo(mcxt);
+	List	   *rows = prism_handler_list(GetSessionUserId());
+	Handler    *handlers = palloc0((list_length(rows) + 1) * sizeof(Handler));
+	MemoryContext former_cxt = worker.mcxt;
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+		if (init_handler(&handlers[count], lfirst(cell)))
+			count++;
+	let_go(rows);
+	prism_handler_disown_others();
+	MemoryContextSetParent(mcxt, TopMemoryContext);
+	worker.mcxt = mcxt;
+	worker.handlers = handlers;
+	worker.count = count;
+	MemoryContextSwitchTo(caller_cxt);
+	if (former_cxt != NULL)
+		MemoryContextDelete(former_cxt);
+}
+
+/* First what we know, then what there is: a change in between is found later, not lost. */
+static void
+load(void)
+{
+	worker.look_around = false;
+	worker.epoch = prism_worker_nudges_all();
+	prism_worker_begin_session("reads the catalogue");
+	if (!worker.loaded || worker.generation != prism_catalog_generation())
+	{
+		uint64		generation = prism_catalog_generation();
+
+		worker.loaded = false;
+		read_handlers();
+		worker.generation = generation;
+		worker.loaded = true;
+	}
+	prism_worker_commit();
+	if (worker.count == 0)
+		prism_worker_leave(0);
+}
+
+/* ---------- turns ---------- */
+
+static Handler *
+next_handler(void)
+{
+	PrismInstant now = prism_instant();
+
+	for (int i = 0; i < worker.count; i++)
+	{
+		Handler    *handler;
+
+		worker.turn = (worker.turn + 1) % worker.count;
+		handler = &worker.handlers[worker.turn];
+		if (handler->due <= now && prism_backoff_remaining_ms(&handler->backoff) == 0)
+			return handler;
+	}
+	return NULL;
+}
+
+static bool
+serve(void *arg)
+{
+	Handler    *handler;
+
+	if (!worker.loaded || worker.look_around)
+		load();
+	handler = next_handler();
+	if (handler == NULL)
+		return false;
+	take_turn(handler);
+	return true;
+}
+
+/* ---------- failures ---------- */
+
+/* A function can say as much as memory holds, and says it again each minute. */
+static const char *
+clip(const char *text)
+{
+	return pnstrdup(text, pg_mbcliplen(text, strlen(text), REPORT_BYTES_MAX));
+}
+
+static void
+report_failure(Handler *handler, const ErrorData *error, const char *what)
+{
+	const char *text = error->message_id != NULL ? error->message_id : error->message;
+	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);
+	int64		times;
+
+	if (prism_report_decide(&handler->report, cause, &times) == PRISM_REPORT_NOTHING)
+		return;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("handler %s of consumer group \"%s\" failed: %s",
+				   prism_handler_function(handler->row), handler->row->group_name, clip(error->message)),
+			error->detail != NULL ? errdetail_internal("%s", clip(error->detail)) : 0,
+			errcontext("%s", what),
+			errhint("prism.handlers shows how it stands (failure " INT64_FORMAT " of this kind since the last report).", times),
+			errhidestmt(true));
+}
+
+/* The whole handler waits. */
+static void
+back_off(Handler *handler, PrismHandlerState state, const char *error)
+{
+	prism_handler_change(handler->slot, state, prism_backoff_fail(&handler->backoff), error);
+}
+
+/* A call failed and is undone; the transaction is as it was before. */
+static void
+call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *batch, const ErrorData *error)
+{
+	bool		single = batch->count == 1;
+	bool		passing = prism_handler_passes(error->sqlerrcode);
+
+	/* once a back-off: any user can make workers try at once, and must not use up a message's attempts with that */
+	if (passing && single && !handler->hurried)
+		passing = ++handler->faults < PASSING_FAULTS_MAX;
+	handler->hurried = false;
+
+	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+	report_failure(handler, error, single ? "a single message" : "a batch, whose messages are tried one by one");
+	if (passing)
+		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+	else
+		prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, error->message);
+	if (!single)
+		handler->singly_until = batch->positions[batch->count - 1] + 1;
+	if (passing || !single)
+	{
+		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
+		return;
+	}
+	handler->faults = 0;
+	(void) prism_group_nack(group, batch->positions, NULL, batch->count, BACKOFF_OF_GROUP, error->message);
+}
+
+/* ---------- one turn ---------- */
+
+typedef struct Turn
+{
+	Handler    *handler;
+	int			count;			/* messages with which the function was called; 0: it was not */
+	int64		last;			/* the last one's position */
+	bool		failed;			/* it failed, and is undone */
+	bool		busy;			/* somebody drops the topic, or has its mark locked */
+	bool		leave;			/* the role cannot be served any more */
+} Turn;
+
+static PrismDelivery *
+take(Handler *handler, PrismGroupRef *group)
+{
+	int			max = handler->singly_until > 0 ? 1 : handler->row->batch_size;
+	int64		lease_ms = LEASE_FACTOR * (int64) handler->row->timeout_ms + LEASE_EXTRA_MS;
+
+	return prism_group_take(group, max, lease_ms * 1000);
+}
+
+/* What was called may have been written by who had lost the right to that by then: nothing of it stays. */
+static void
+require_consent(const PrismHandler *row, Oid function)
+{
+	const PrismHandlerFault *fault = prism_handler_check_again(row, function);
+
+	if (fault != NULL)
+		ereport(ERROR,
+				errcode(fault->sqlstate),
+				errmsg_internal("%s", fault->message));
+}
+
+static void
+handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *batch)
+{
+	Handler    *handler = turn->handler;
+	ErrorData  *error;
+
+	turn->count = batch->count;
+	turn->last = batch->positions[batch->count - 1];
+	if (batch->positions[0] >= handler->singly_until)
+		handler->singly_until = 0;
+	prism_handler_change(handler->slot, PRISM_HANDLER_RUNNING, 0, NULL);
+	prism_handler_begin_call(handler->slot, turn->last);
+	worker.calling = true;
+	prism_group_hand_over(batch->lease_id, PRISM_ALL_OF_LEASE);
+	error = prism_handler_call(handler->row, function, batch);
+	prism_handler_count(handler->slot, PRISM_HANDLER_CALLS, 1);
+	if (error == NULL)
+	{
+		handler->faults = 0;
+		(void) prism_group_ack_rest(group, batch->positions, batch->count);
+		require_consent(handler->row, function);
+	}
+	else
+	{
+		turn->failed = true;
+		call_failed(handler, group, batch, error);
+	}
+}
+
+/* Everything of a turn that can be undone. */
+static void
+turn_steps(Turn *turn)
+{
+	Handler    *handler = turn->handler;
+	PrismHandler *row = handler->row;
+	const PrismHandlerFault *fault;
+	PrismHandlerBatch batch = {0};
+	PrismTopic *topic;
+	Oid			function;
+	bool		busy = false;
+
+	prism_worker_begin_session(psprintf("calls %s for consumer group \"%s\"", prism_handler_function(row), row->group_name));
+	handler->due = PRISM_NEVER;
+	topic = worker.generation == prism_catalog_generation() ? prism_topic_try_id(row->topic_id, &busy) : NULL;
+	prism_handler_read_parties(row);
+	if (topic == NULL && busy)
+		turn->busy = true;
+	else if (topic == NULL)
+		worker.look_around = true;	/* it was changed under us */
+	else if ((fault = prism_handler_check(row, topic, &function)) != NULL)
+	{
+		back_off(handler, PRISM_HANDLER_FAILED, fault->message);
+		turn->leave = fault->of_role;
+	}
+	else
+	{
+		PrismGroupRef *group = prism_group_open(topic, row->group_name, PRISM_GROUP_REFUSE);
+		PrismDelivery *delivery;
+		bool		buried;
+
+		/* before the look: what comes after it wakes us */
+		handler->counter = topic->counter;
+		prism_counter_subscribe(handler->counter);
+		handler->wakes = prism_counter_wakes(handler->counter);
+		delivery = take(handler, group);
+		prism_handler_read(row, delivery, &batch);
+		/* before the call: it reads on, and an error there must not undo what was done, and count as an attempt */
+		buried = prism_delivery_buried(delivery);
+		prism_delivery_close(delivery);
+		if (batch.count > 0)
+			handle_batch(turn, group, function, &batch);
+		else
+			handler->singly_until = 0;
+		/* dead letters of the take itself may have made room for others, once they are committed */
+		handler->due = batch.count > 0 || buried ? 0 : prism_group_next_due(group);
+	}
+	prism_worker_commit();
+}
+
+/* In one transaction. */
+static void
+turn_transaction(void *arg)
+{
+	PG_TRY();
+	{
+		turn_steps(arg);
+	}
+	PG_CATCH();
+	{
+		/* a failed call was caught already, so this is what comes after it: a topic that is full, say */
+		if (prism_handler_passes(geterrcode()))
+			prism_group_excuse();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/* A session that cannot be cleared of what a call has left is not for the next one. */
+static void
+clear_session(Handler *handler)
+{
+	ErrorData  *error = prism_worker_attempt(prism_handler_discard_session, NULL);
+
+	if (error == NULL)
+		return;
+	report_failure(handler, error, "clearing the session after a call");
+	prism_worker_leave(1);
+}
+
+/* Somebody has the topic's tables locked, or drops it: the handlers of other topics go on. */
+static void
+await_topic(Handler *handler, const char *why)
+{
+	handler->due = prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS);
+	prism_handler_change(handler->slot, PRISM_HANDLER_BACKOFF, handler->due, why);
+}
+
+/* The transaction could not be committed, or not even begun. */
+static void
+turn_failed(const Turn *turn, const ErrorData *error)
+{
+	Handler    *handler = turn->handler;
+
+	if (prism_is_refusal(error))
+	{
+		await_topic(handler, error->message);
+		return;
+	}
+	report_failure(handler, error, "the transaction of a batch");
+	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
+	if (turn->count > 1)
+		handler->singly_until = turn->last + 1;
+	handler->due = 0;
+	back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
+}
+
+static void
+take_turn(Handler *handler)
+{
+	Turn		turn = {.handler = handler};
+	PrismInstant begin = prism_instant();
+	ErrorData  *error = prism_worker_attempt(turn_transaction, &turn);
+
+	prism_handler_end_call(handler->slot);
+	if (turn.count > 0)
+	{
+		prism_handler_use(handler->slot, prism_instant() - begin);
+		note_load(false);
+	}
+	worker.calling = false;
+	if (turn.count > 0)
+		clear_session(handler);
+	if (error != NULL)
+	{
+		turn_failed(&turn, error);
+		return;
+	}
+	if (turn.leave)
+		prism_worker_leave(0);	/* the manager knows when there is work for the role again */
+	if (turn.busy)
+	{
+		await_topic(handler, "the topic is locked by another session, or being dropped");
+		return;
+	}
+	if (turn.count > 0 && !turn.failed)
+		prism_handler_count(handler->slot, PRISM_HANDLER_MESSAGES, turn.count);
+	if (turn.failed || prism_backoff_remaining_ms(&handler->backoff) > 0)
+		return;
+	prism_backoff_reset(&handler->backoff);
+	if (turn.count == 0)
+		prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
+}

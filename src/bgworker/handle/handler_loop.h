@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_loop.h
+ *	  What the files of the handler worker share.
+ *
+ *		handler.c		the process: which handlers, whose turn, what became of a batch
+ *		handler_call.c	a batch, and the call of a user's function with it
+ *
+ * src/bgworker/handle/handler_loop.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_HANDLER_WORKER_H
+#define PRISM_HANDLER_WORKER_H
+
+#include "base/prism.h"
+#include "store/group/group.h"
+#include "store/handler/handler.h"
+
+/* Messages of a call hold so many bytes, or are a single one. */
+#define PRISM_HANDLER_BATCH_BYTES (16 * 1024 * 1024)
+
+typedef struct PrismHandlerBatch
+{
+	int64		lease_id;
+	int			count;
+	int64	   *positions;
+	Datum	   *messages;		/* rows of prism.message */
+} PrismHandlerBatch;
+
+/* Once in a process, before the first call. */
+extern void prism_handler_call_init(void);
+
+/* Read what was taken, in the current memory context; what is too much for one batch goes back. */
+extern void prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch);
+
+/*
+ * Call the function, in a savepoint of the current transaction, which belongs
+ * to the session's role.  NULL: it went well, and its time runs on until the
+ * commit has done what it left for it; else what it did is undone.
+ */
+extern ErrorData *prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandlerBatch *batch);
+
+/* What went wrong passes, and no message is to blame. */
+extern bool prism_handler_passes(int sqlstate);
+
+/*
+ * What a function may have left in the session that transactions do not take
+ * back.  Between transactions, for prism_worker_attempt(); after an error the
+ * session is not to be used any more.
+ */
+extern void prism_handler_discard_session(void *arg);
+
+#endif							/* PRISM_HANDLER_WORKER_H */

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * schedule_trouble.c
+ *	  Topics to which the scheduler cannot deliver, so that others need not wait for them.
+ *
+ * A turn moves messages of many topics in one transaction: when it fails nobody
+ * knows for which of them.  So they are tried one by one, and those that fail
+ * alone are in trouble: other turns leave them out, and each is tried again
+ * alone when its back-off is over.
+ *
+ * src/bgworker/schedule/schedule_trouble.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "bgworker/schedule/scheduler.h"
+#include "bgworker/worker.h"
+
+#include "common/hashfn.h"
+#include "utils/memutils.h"
+
+typedef struct Trouble
+{
+	int32		topic_id;
+	PrismBackoff backoff;
+} Trouble;
+
+static List *troubles = NIL;	/* of Trouble */
+static PrismReportLimit report_limit = {.clock = &prism_real_clock};
+
+static Trouble *
+find(int32 topic_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, troubles)
+	{
+		Trouble    *trouble = lfirst(cell);
+
+		if (trouble->topic_id == topic_id)
+			return trouble;
+	}
+	return NULL;
+}
+
+bool
+prism_trouble_has(int32 topic_id)
+{
+	return find(topic_id) != NULL;
+}
+
+PrismInstant
+prism_trouble_until(int32 topic_id)
+{
+	Trouble    *trouble = find(topic_id);
+
+	return trouble != NULL ? trouble->backoff.retry_at : 0;
+}
+
+/* Somebody who has mended something does not want to wait. */
+static void
+hear_nudges(void)
+{
+	static uint64 nudges_seen = 0;
+	ListCell   *cell;
+
+	if (nudges_seen == prism_worker_nudges())
+		return;
+	nudges_seen = prism_worker_nudges();
+	foreach(cell, troubles)
+		((Trouble *) lfirst(cell))->backoff.retry_at = 0;
+}
+
+int32
+prism_trouble_next(void)
+{
+	ListCell   *cell;
+
+	hear_nudges();
+	foreach(cell, troubles)
+	{
+		Trouble    *trouble = lfirst(cell);
+
+		if (prism_backoff_remaining_ms(&trouble->backoff) == 0)
+			return trouble->topic_id;
+	}
+	return 0;
+}
+
+/* At a bounded rate, for each cause and topic. */
+static bool
+is_reported(const char *topic_name, const ErrorData *error, int64 *times)
+{
+	const char *text = error->message_id != NULL ? error->message_id : error->message;
+	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^
+		hash_bytes_uint32(error->sqlerrcode) ^ hash_bytes((const unsigned char *) topic_name, strlen(topic_name));
+
+	return prism_report_decide(&report_limit, cause, times) != PRISM_REPORT_NOTHING;
+}
+
+void
+prism_trouble_begin(const ErrorData *error)
+{
+	int64		times;
+
+	if (!is_reported("", error, &times))
+		return;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("delayed messages could not be delivered: %s", error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			errhint("It is tried again, now for one topic at a time."),
+			errhidestmt(true), errhidecontext(true));
+}
+
+static void
+report(const char *topic_name, const ErrorData *error)
+{
+	int64		times;
+
+	prism_worker_show(PRISM_WORKER_BACKOFF, psprintf("topic \"%s\": %s", topic_name, error->message));
+	if (!is_reported(topic_name, error, &times))
+		return;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("delayed messages of topic \"%s\" cannot be delivered: %s", topic_name, error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			errhint("They wait, other topics do not; it is tried again (failure " INT64_FORMAT " of this kind since the last report).%s%s",
+					times, error->hint != NULL ? " " : "", error->hint != NULL ? error->hint : ""),
+			errhidestmt(true), errhidecontext(true));
+}
+
+void
+prism_trouble_note(int32 topic_id, const char *topic_name, const ErrorData *error)
+{
+	Trouble    *trouble = find(topic_id);
+
+	if (trouble == NULL)
+	{
+		MemoryContext caller_cxt = MemoryContextSwitchTo(TopMemoryContext);
+
+		trouble = palloc0(sizeof(Trouble));
+		trouble->topic_id = topic_id;
+		trouble->backoff.clock = &prism_real_clock;
+		troubles = lappend(troubles, trouble);
+		MemoryContextSwitchTo(caller_cxt);
+	}
+	(void) prism_backoff_fail(&trouble->backoff);
+	report(topic_name, error);
+}
+
+void
+prism_trouble_clear(int32 topic_id)
+{
+	Trouble    *trouble = find(topic_id);
+
+	if (trouble == NULL)
+		return;
+	troubles = list_delete_ptr(troubles, trouble);
+	pfree(trouble);
+	if (troubles == NIL)
+		prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+}

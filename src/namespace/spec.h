@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * spec.h
+ *	  A namespace as configured: from YAML to what apply() makes of it.
+ *
+ * prism_namespaces_read() is pure: it touches no catalogue but those of
+ * foreign servers and the caller's rights on them.
+ *
+ * src/namespace/spec.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_SPEC_H
+#define PRISM_SPEC_H
+
+#include "base/prism.h"
+#include "backend/backend.h"
+#include "namespace/yaml.h"
+#include "pattern/pattern.h"
+
+/* What applications see of a namespace: the RFC's layer 3. */
+typedef struct PrismApi
+{
+	const char *name;			/* as written in YAML */
+	uint32		api;			/* PRISM_API_* */
+	bool		durable;		/* what was published must not be lost: durability is strong */
+} PrismApi;
+
+/* A link of the chain, and why it is there. */
+typedef struct PrismChosenPattern
+{
+	const PrismPattern *pattern;
+	const char *reason;			/* for people */
+	bool		needed;			/* nobody has named it */
+	const PrismYaml *place;		/* where the reason stands */
+} PrismChosenPattern;
+
+/* A consumer group that apply() makes. */
+typedef struct PrismConsumer
+{
+	const PrismYaml *place;		/* of its name */
+	char	   *group;
+	char	   *config;			/* its options, as JSON */
+} PrismConsumer;
+
+typedef struct PrismNamespace
+{
+	const PrismYaml *place;		/* of its name */
+	char	   *name;
+	const PrismApi *api;
+	const PrismYaml *api_place;
+	char	   *topic;			/* of the log: the first argument of publish() */
+	const PrismYaml *topic_place;
+	List	   *patterns;		/* PrismChosenPattern, in order */
+
+	/* outbox */
+	char	   *table;			/* the view in schema prism, or NULL */
+	const PrismYaml *table_place;
+	int			interval_ms;	/* 0: not given */
+	int			batch_size;		/* 0: not given */
+
+	/* back end */
+	const PrismBackendInfo *backend;
+	const PrismYaml *backend_place;
+	char	   *server;			/* foreign server, or NULL */
+	const PrismYaml *server_place;
+	List	   *brokers;		/* of host:port, or NIL */
+	char	   *target;			/* the topic's name at the back end */
+	int			partitions;		/* 0: not given */
+	int			replication;	/* 0: not given */
+
+	/* needs */
+	const PrismYaml *needs;		/* the map, or NULL */
+	bool		strong;			/* consistency */
+	const PrismYaml *consistency_place;
+	bool		exactly_once;
+	const PrismYaml *delivery_place;
+	int64		message_bytes_max;
+	PrismTopicPolicy policy;	/* of its topic */
+
+	List	   *consumers;		/* PrismConsumer */
+
+	/* observability */
+	bool		trace_patterns;
+	bool		pattern_metrics;
+} PrismNamespace;
+
+/* Messages leave the database: there is a sink. */
+#define prism_namespace_has_sink(namespace) (strcmp((namespace)->backend->name, "postgres") != 0)
+
+extern const PrismApi prism_apis[];
+extern const int prism_api_count;
+
+/* config.c: read and check a configuration; the result is a list of PrismNamespace. */
+extern List *prism_namespaces_read(const char *text, Size bytes);
+
+/* log_needs.c: the topic's policy; 'needs' may be NULL. */
+extern void prism_needs_read_log(PrismNamespace *namespace, const PrismYaml *needs);
+
+/* needs.c: complete the chain with what the needs ask for. */
+extern void prism_needs_select(PrismNamespace *namespace, const PrismYaml *patterns);
+
+/* validate.c: API, order and back end of the chain fit together. */
+extern void prism_namespace_validate(const PrismNamespace *namespace);
+
+/* endpoint.c */
+extern List *prism_endpoints_check(const PrismYaml *brokers);
+extern void prism_server_check(const PrismNamespace *namespace);
+
+/* catalog.c: prism.namespace, and what else of a namespace is stored. */
+typedef struct PrismStoredNamespace
+{
+	int32		namespace_id;
+	char	   *name;
+	char	   *topic;			/* as configured */
+	char	   *table;			/* its outbox view in schema prism, or NULL */
+	char	   *config;			/* normalised jsonb, as text */
+} PrismStoredNamespace;
+
+/* The normalised form: equal texts mean equal namespaces. */
+extern char *prism_namespace_config(const PrismNamespace *namespace);
+/* What its sink has to know, likewise; NULL: no sink. */
+extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
+
+/* All three run SQL as the extension's owner; SPI must be connected. */
+extern PrismStoredNamespace *prism_namespace_find(const char *name, MemoryContext mcxt);
+extern void prism_namespace_insert(int32 namespace_id, const char *name, const char *config);
+extern void prism_namespace_update(int32 namespace_id, const char *config);
+extern void prism_namespace_delete(int32 namespace_id);
+
+/* "max_message_size: 1000000 -> 5000000", or an empty string. */
+extern char *prism_namespace_difference(const char *old_config, const char *new_config);
+
+#endif							/* PRISM_SPEC_H */

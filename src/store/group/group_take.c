@@ -1,0 +1,584 @@
+/*-------------------------------------------------------------------------
+ *
+ * group_take.c
+ *	  Handing out messages: reading ahead, leasing, fetching.
+ *
+ * One backend at a time reads the log ahead of the window and enters what it
+ * found; everybody takes from the window.  Who reads ahead takes first, and
+ * keeps the rows, so that draining a log reads each row once.
+ *
+ * src/store/group/group_take.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "store/group/group_shared.h"
+#include "store/log/log.h"
+#include "store/log/message_row.h"
+#include "store/log/row_cache.h"
+#include "store/log/segment.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Read ahead at least so many: spares consumers of single messages the turn as reader. */
+#define READ_AHEAD_MIN 64
+/* ... and at most so many at a time: others may wait for the turn. */
+#define READ_AHEAD_MAX 4096
+/* Rows that are nearer than this are reached by scanning on, not by a new scan. */
+#define SCAN_ON_MAX 32
+
+struct PrismDelivery
+{
+	PrismGroupRef *ref;
+	MemoryContext mcxt;			/* holds this and what hangs on it */
+	MemoryContext row_cxt;		/* the current message */
+	PrismHolder holder;
+
+	PrismTaken *taken;			/* ascending; room for 'wanted' */
+	int			wanted;
+	int			taken_count;
+	bool		starved;
+	bool		limited;
+	bool		exhausted;		/* there are messages whose attempts are used up */
+	bool		buried;			/* dead letters were made of such */
+	int			next;
+	bool		continues;		/* others were handed out before it that come first as well */
+	bool		cut;			/* ended before a damaged message */
+
+	bool		left;			/* there were more to take */
+	int64		read_end;		/* of the window, at that time */
+
+	PrismReader *reader;
+	PrismMessage row;			/* what the reader returned last */
+	bool		row_valid;
+	bool		damaged;		/* ... and it is */
+};
+
+PrismArrival
+prism_group_arrival(const PrismMessage *message)
+{
+	PrismArrival arrival = {.offset = message->offset,.created_at = message->created_at};
+
+	if (message->has_key)
+	{
+		struct varlena *stored = (struct varlena *) DatumGetPointer(message->key);
+		text	   *key = pg_detoast_datum_packed(stored);
+		uint32		hash = hash_bytes((unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+
+		arrival.key_hash = hash != 0 ? hash : 1;
+		if (key != stored)
+			pfree(key);
+	}
+	return arrival;
+}
+
+/* ---------- reading ahead ---------- */
+
+/* How many more the group may have in flight. */
+static int
+in_flight_room(const PrismGroup *group)
+{
+	const int32 *counts = group->window->counts;
+
+	if (group->options.max_in_flight == 0)
+		return PG_INT32_MAX;
+	return Max(group->options.max_in_flight - counts[PRISM_ENTRY_LEASED] - counts[PRISM_ENTRY_ACKING], 0);
+}
+
+/* Take what there is of what the delivery still misses. Under the exclusive lock. */
+static void
+take_available(PrismDelivery *delivery, PrismInstant deadline)
+{
+	PrismGroup *group = delivery->ref->group;
+	PrismTaken *taken = delivery->taken + delivery->taken_count;
+	int			missing = delivery->wanted - delivery->taken_count;
+	int			count = prism_window_take(group->window, Min(missing, in_flight_room(group)),
+										  delivery->holder, deadline, taken);
+	int			repeated = 0;
+
+	if (count > 0)
+	{
+		for (int i = 0; i < count; i++)
+			repeated += taken[i].repeated;
+		prism_group_note_taken(delivery->ref, &delivery->holder, taken[0].offset, taken[count - 1].offset, repeated);
+	}
+	delivery->taken_count += count;
+	delivery->left = group->window->counts[PRISM_ENTRY_AVAILABLE] > 0;
+	delivery->read_end = group->window->read_end;
+}
+
+/* Enter what was read ahead, unless the group was moved meanwhile. Under the exclusive lock. */
+static void
+enter_arrivals(PrismGroup *group, const PrismArrival *arrivals, int count, int64 position)
+{
+	if (!prism_group_release_reader(group))
+		return;
+	for (int i = 0; i < count; i++)
+		prism_window_add(group->window, arrivals[i].offset, arrivals[i].created_at, arrivals[i].key_hash);
+	prism_window_read_to(group->window, position);
+}
+
+/*
+ * Read up to 'limit' messages from 'from' on and enter them; the caller has
+ * claimed to be the reader.  'delivery' (may be NULL) takes what it still
+ * misses of them before anybody else can.
+ */
+static void
+read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, int64 lease_us)
+{
+	PrismGroup *group = ref->group;
+	int			needed = delivery != NULL ? delivery->wanted - delivery->taken_count : 0;
+	PrismArrival *arrivals = palloc(limit * sizeof(PrismArrival));
+	PrismReader *reader = prism_reader_open(ref->topic, from);
+	PrismMessage message;
+	PrismInstant deadline;
+	int64		position;
+	int			count = 0;
+
+	while (count < limit && prism_reader_look(reader, &message))
+	{
+		arrivals[count++] = prism_group_arrival(&message);
+		if (prism_reader_damage(reader) != NULL)
+			continue;			/* who takes it is told */
+		if (count <= needed || (needed > 0 && prism_rows_spare() > 0))
+			prism_rows_keep(&message, count > needed);
+	}
+	position = prism_reader_position(reader);
+	prism_reader_close(reader);
+	/* after reading, which has noticed what was dropped meanwhile */
+	prism_log_refuse_lost(ref->topic, from, ref->name);
+
+	deadline = prism_instant() + lease_us;
+	prism_group_lock(ref, LW_EXCLUSIVE);
+	enter_arrivals(group, arrivals, count, position);
+	if (delivery != NULL)
+		take_available(delivery, deadline);
+	prism_group_unlock(group);
+	ConditionVariableBroadcast(&group->changed);
+	pfree(arrivals);
+}
+
+/* What to do after a look at the window. */
+typedef enum Step
+{
+	STEP_DONE,
+	STEP_READ,					/* we have claimed to read ahead */
+	STEP_WAIT					/* somebody else reads ahead */
+} Step;
+
+/*
+ * Nothing that is read now could be handed out.  Who ends something wakes
+ * those who were told so (starved).
+ */
+static bool
+is_blocked(PrismGroup *group)
+{
+	const PrismWindow *window = group->window;
+
+	if (in_flight_room(group) == 0)
+		group->starved = true;
+	else if (group->options.ordering != PRISM_ORDERING_STRICT ||
+			 window->counts[PRISM_ENTRY_WAITING] + window->counts[PRISM_ENTRY_DELAYED] + window->counts[PRISM_ENTRY_EXHAUSTED] == 0)
+		return false;
+	return true;
+}
+
+/* Under the exclusive lock: enough was found, or how to get at more. */
+static Step
+next_step(PrismGroupRef *ref, bool enough, bool some, int64 stable, int64 *from, int *room)
+{
+	PrismGroup *group = ref->group;
+
+	*from = group->window->read_end;
+	*room = prism_window_room(group->window);
+	if (enough || *from >= stable || is_blocked(group))
+		return STEP_DONE;
+	if (*room == 0)
+	{
+		group->starved = true;
+		return STEP_DONE;
+	}
+	if (prism_group_claim_reader(ref))
+		return STEP_READ;
+	return some ? STEP_DONE : STEP_WAIT;
+}
+
+static int
+reading_size(int wanted, int room)
+{
+	return Min(room, Min(Max(wanted, READ_AHEAD_MIN), READ_AHEAD_MAX));
+}
+
+/* ---------- taking ---------- */
+
+static PrismDelivery *
+new_delivery(PrismGroupRef *ref)
+{
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "prism delivery",
+											   ALLOCSET_DEFAULT_SIZES);
+	PrismDelivery *delivery = MemoryContextAllocZero(mcxt, sizeof(PrismDelivery));
+
+	delivery->ref = ref;
+	delivery->mcxt = mcxt;
+	delivery->row_cxt = AllocSetContextCreate(mcxt, "prism delivered row", ALLOCSET_SMALL_SIZES);
+	delivery->holder = prism_group_holder(ref);
+	return delivery;
+}
+
+static int
+compare_taken(const void *left, const void *right)
+{
+	const PrismTaken *a = left;
+	const PrismTaken *b = right;
+
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return a->attempt - b->attempt;
+}
+
+/*
+ * Bring into order what several looks at the window gave: others may have
+ * given back earlier messages in between, and a very short lease of ours may
+ * have ended and been taken again.
+ */
+static void
+sort_taken(PrismDelivery *delivery)
+{
+	PrismTaken *taken = delivery->taken;
+	int			kept = 0;
+
+	qsort(taken, delivery->taken_count, sizeof(PrismTaken), compare_taken);
+	for (int i = 0; i < delivery->taken_count; i++)
+	{
+		if (kept > 0 && taken[kept - 1].offset == taken[i].offset)
+			kept--;
+		taken[kept++] = taken[i];
+	}
+	delivery->taken_count = kept;
+}
+
+/* The whole of taking, in the delivery's memory context. */
+static void
+fill_delivery(PrismDelivery *delivery, int max, int64 lease_us)
+{
+	PrismGroupRef *ref = delivery->ref;
+	PrismGroup *group = ref->group;
+	bool		again = false;
+	int64		stable;
+
+	delivery->wanted = Min(max, group->window->size);
+	delivery->taken = palloc(delivery->wanted * sizeof(PrismTaken));
+	do
+	{
+		PrismInstant now = prism_instant();
+		int			waiting;
+		int64		from;
+		int			room;
+		bool		limited;
+		Step		step;
+
+		stable = prism_log_stable(ref->topic);
+		prism_group_lock(ref, LW_EXCLUSIVE);
+		if (!again && group->called > 0)
+			group->called--;
+		prism_window_expire(group->window, now);
+		take_available(delivery, now + lease_us);
+		waiting = group->window->counts[PRISM_ENTRY_WAITING];
+		delivery->exhausted = group->window->counts[PRISM_ENTRY_EXHAUSTED] > 0;
+		step = next_step(ref, delivery->taken_count == delivery->wanted, delivery->taken_count > 0,
+						 stable, &from, &room);
+		limited = in_flight_room(group) == 0;
+		prism_group_unlock(group);
+
+		if (step == STEP_DONE)
+		{
+			delivery->limited = delivery->taken_count == 0 && limited;
+			delivery->starved = delivery->taken_count == 0 && room == 0 && from < stable && waiting == 0;
+			break;
+		}
+		again = true;
+		if (step == STEP_WAIT)
+			prism_group_await_reader(ref);
+		else
+			read_ahead(ref, from, reading_size(delivery->wanted - delivery->taken_count, room),
+					   delivery, lease_us);
+	} while (delivery->taken_count < delivery->wanted);
+	if (again)
+		sort_taken(delivery);
+	prism_group_took(ref, delivery->left || delivery->read_end < stable);
+}
+
+PrismDelivery *
+prism_group_take(PrismGroupRef *ref, int max, int64 lease_us)
+{
+	PrismDelivery *delivery = new_delivery(ref);
+	MemoryContext caller = MemoryContextSwitchTo(delivery->mcxt);
+
+	prism_rows_use(ref->topic);
+	fill_delivery(delivery, max, lease_us);
+	if (delivery->exhausted)
+		delivery->buried = prism_group_bury_exhausted(ref) > 0;
+	/* what waited for them may come along, or one of them that is damaged, and says so */
+	if (delivery->exhausted && delivery->taken_count == 0)
+	{
+		delivery->holder = prism_group_holder(ref);
+		fill_delivery(delivery, max, lease_us);
+	}
+	MemoryContextSwitchTo(caller);
+	return delivery;
+}
+
+bool
+prism_delivery_buried(const PrismDelivery *delivery)
+{
+	return delivery->buried;
+}
+
+int
+prism_delivery_count(const PrismDelivery *delivery)
+{
+	return delivery->taken_count;
+}
+
+int64
+prism_delivery_lease(const PrismDelivery *delivery)
+{
+	return delivery->holder.lease_id;
+}
+
+bool
+prism_delivery_limited(const PrismDelivery *delivery)
+{
+	return delivery->limited;
+}
+
+bool
+prism_delivery_starved(const PrismDelivery *delivery)
+{
+	return delivery->starved;
+}
+
+int
+prism_group_available(PrismGroupRef *ref)
+{
+	PrismGroup *group = ref->group;
+
+	for (;;)
+	{
+		int64		stable = prism_log_stable(ref->topic);
+		int			available;
+		int64		from;
+		int			room;
+		Step		step;
+
+		prism_group_lock(ref, LW_EXCLUSIVE);
+		prism_window_expire(group->window, prism_instant());
+		available = Min(group->window->counts[PRISM_ENTRY_AVAILABLE], in_flight_room(group)) +
+			group->window->counts[PRISM_ENTRY_EXHAUSTED];
+		step = next_step(ref, available > 0, available > 0, stable, &from, &room);
+		prism_group_unlock(group);
+
+		if (step == STEP_DONE)
+			return available;
+		if (step == STEP_WAIT)
+			prism_group_await_reader(ref);
+		else
+			read_ahead(ref, from, reading_size(0, room), NULL, 0);
+	}
+}
+
+/* ---------- fetching what was taken ---------- */
+
+static void
+close_reader(PrismDelivery *delivery)
+{
+	if (delivery->reader != NULL)
+		prism_reader_close(delivery->reader);
+	delivery->reader = NULL;
+	delivery->row_valid = false;
+}
+
+/* The row of an offset, good or damaged; false: it is gone (retention). */
+static bool
+fetch_row(PrismDelivery *delivery, int64 offset, PrismMessage *message, bool *damaged)
+{
+	PrismMessage *row = &delivery->row;
+
+	if (prism_rows_find(offset, message))
+	{
+		*damaged = false;
+		return true;
+	}
+	if (delivery->reader == NULL || prism_reader_position(delivery->reader) + SCAN_ON_MAX < offset)
+	{
+		close_reader(delivery);
+		delivery->reader = prism_reader_open(delivery->ref->topic, offset);
+	}
+	while (!delivery->row_valid || row->offset < offset)
+	{
+		if (!prism_reader_look(delivery->reader, row))
+		{
+			close_reader(delivery);
+			return false;
+		}
+		delivery->row_valid = true;
+		delivery->damaged = prism_reader_damage(delivery->reader) != NULL;
+	}
+	*message = *row;
+	*damaged = delivery->damaged;
+	return row->offset == offset;
+}
+
+/*
+ * The row is gone.  Retention has just taken it, or a restore brought the
+ * topic without its messages: then the group passes them, as nobody can ever
+ * get them.
+ */
+static void
+pass_lost_row(PrismDelivery *delivery, int64 offset)
+{
+	PrismGroup *group = delivery->ref->group;
+	PrismEntry *entry;
+	int32		available;
+	bool		wake;
+
+	prism_log_refuse_lost(delivery->ref->topic, offset, delivery->ref->name);
+	prism_group_lock(delivery->ref, LW_EXCLUSIVE);
+	available = group->window->counts[PRISM_ENTRY_AVAILABLE];
+	entry = prism_window_find(group->window, offset);
+	if (entry != NULL && entry->state == PRISM_ENTRY_LEASED &&
+		entry->lease_id == delivery->holder.lease_id)
+		prism_window_finish(group->window, entry);
+	wake = group->window->counts[PRISM_ENTRY_AVAILABLE] > available;
+	prism_group_unlock(group);
+	if (wake)
+		prism_counter_wake(delivery->ref->topic->counter);
+	ereport(WARNING,
+			errcode(ERRCODE_NO_DATA),
+			errmsg("message " INT64_FORMAT " of topic \"%s\" was lost before consumer group \"%s\" got it",
+				   offset, delivery->ref->topic->name, delivery->ref->name),
+			errdetail("Its segment does not have it."));
+}
+
+void
+prism_delivery_continue(PrismDelivery *delivery)
+{
+	delivery->continues = true;
+}
+
+bool
+prism_delivery_cut(const PrismDelivery *delivery)
+{
+	return delivery->cut;
+}
+
+void
+prism_delivery_refuse(const PrismDelivery *delivery)
+{
+	prism_reader_refuse(delivery->reader);
+}
+
+bool
+prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt)
+{
+	while (delivery->next < delivery->taken_count)
+	{
+		PrismTaken *taken = &delivery->taken[delivery->next];
+		MemoryContext caller;
+		bool		found;
+		bool		damaged;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(delivery->row_cxt);
+		caller = MemoryContextSwitchTo(delivery->mcxt);
+		found = fetch_row(delivery, taken->offset, message, &damaged);
+		MemoryContextSwitchTo(caller);
+		if (found && damaged)
+		{
+			/* those before it come first: then it can be led past without losing any */
+			if (delivery->next == 0 && !delivery->continues)
+				prism_delivery_refuse(delivery);
+			delivery->cut = true;
+			prism_delivery_return_rest(delivery);
+			break;
+		}
+		if (!found)
+		{
+			pass_lost_row(delivery, taken->offset);
+			delivery->taken_count--;
+			memmove(taken, taken + 1, (delivery->taken_count - delivery->next) * sizeof(PrismTaken));
+			continue;
+		}
+		delivery->next++;
+		*attempt = taken->attempt;
+		caller = MemoryContextSwitchTo(delivery->row_cxt);
+		prism_message_fetch(message);
+		MemoryContextSwitchTo(caller);
+		return true;
+	}
+	return false;
+}
+
+void
+prism_delivery_return_rest(PrismDelivery *delivery)
+{
+	int			count = delivery->taken_count - delivery->next;
+	int64	   *positions = MemoryContextAlloc(delivery->mcxt, (count + 1) * sizeof(int64));
+
+	for (int i = 0; i < count; i++)
+		positions[i] = delivery->taken[delivery->next + i].offset;
+	delivery->taken_count = delivery->next;
+	prism_group_untake(delivery->ref, positions, count, delivery->holder.lease_id);
+}
+
+/* Read on for the next delivery while a scan is open: finding the place again would cost more. */
+static void
+read_spare_rows(PrismDelivery *delivery)
+{
+	PrismMessage message;
+
+	prism_reader_stay(delivery->reader);
+	while (prism_rows_spare() > 0 && prism_reader_position(delivery->reader) < delivery->read_end &&
+		   prism_reader_look(delivery->reader, &message))
+	{
+		if (prism_reader_damage(delivery->reader) == NULL)
+			prism_rows_keep(&message, true);
+	}
+}
+
+void
+prism_delivery_close(PrismDelivery *delivery)
+{
+	if (delivery->next > 0)
+		prism_rows_forget_below(delivery->taken[delivery->next - 1].offset + 1);
+	if (delivery->reader != NULL)
+		read_spare_rows(delivery);
+	close_reader(delivery);
+	MemoryContextDelete(delivery->mcxt);
+}
+
+void
+prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (count == 0 || !prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
+	prism_counter_wake(ref->topic->counter);
+}
+
+void
+prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (!prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		prism_window_uncount(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
+}

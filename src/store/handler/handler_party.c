@@ -1,0 +1,178 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler_party.c
+ *	  Whose rights a handler uses: privileges on prism_log.handler_<group_id>.
+ *
+ * The view shows nothing.  What counts is its ACL: roles stand there by what
+ * they are, not by what they are called, and each entry is a dependency that
+ * DROP ROLE finds in any database.  The owner of the extension, who has every
+ * privilege anyway, is told by the row's NULL.
+ *
+ * src/store/handler/handler_party.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "base/extension.h"
+#include "base/ownership.h"
+#include "base/query.h"
+#include "store/handler/handler.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* What a role is to a handler, and the privilege that says so. */
+#define CALLED_AS ACL_SELECT
+#define REGISTERED_BY ACL_INSERT
+
+/* ---------- writing ---------- */
+
+static void
+grant(const char *view, const char *privilege, Oid role)
+{
+	if (role != prism_owner())
+		prism_query(psprintf("GRANT %s ON prism_log.%s TO %s", privilege, view,
+							 quote_identifier(GetUserNameFromId(role, false))), 0, NULL, NULL, NULL);
+}
+
+void
+prism_handler_agree(const PrismHandler *handler)
+{
+	char	   *view = psprintf(PRISM_HANDLER_VIEW, handler->group_id);
+
+	SPI_connect();
+	prism_query(psprintf("CREATE VIEW prism_log.%s AS SELECT %d AS group_id", view, handler->group_id),
+				0, NULL, NULL, NULL);
+	CommandCounterIncrement();
+	prism_own_relation(get_relname_relid(view, get_namespace_oid("prism_log", false)));
+	grant(view, "SELECT", handler->role_oid);
+	grant(view, "INSERT", handler->registered_by_oid);
+	SPI_finish();
+	CommandCounterIncrement();
+}
+
+void
+prism_handler_forget_agreement(int32 group_id)
+{
+	char	   *view = psprintf(PRISM_HANDLER_VIEW, group_id);
+
+	/* a restore that was cut short may have left it out */
+	if (!OidIsValid(get_relname_relid(view, get_namespace_oid("prism_log", false))))
+		return;
+	SPI_connect();
+	prism_query(psprintf("DROP VIEW prism_log.%s", view), 0, NULL, NULL, NULL);
+	SPI_finish();
+}
+
+/* ---------- reading ---------- */
+
+/*
+ * The role that holds the privilege beside the view's owner.  InvalidOid: none
+ * does, or several, by default privileges where a dump was restored: one of them
+ * was not asked.
+ */
+static Oid
+holder(const Acl *acl, Oid owner, AclMode privilege)
+{
+	/* ACL_DAT(), which compilers warn of; an ACL has no NULLs */
+	const AclItem *items = (const AclItem *) ((const char *) acl + ARR_OVERHEAD_NONULLS(1));
+	Oid			found = InvalidOid;
+
+	for (int i = 0; i < ACL_NUM(acl); i++)
+	{
+		if (items[i].ai_grantee == owner || (ACLITEM_GET_PRIVS(items[i]) & privilege) == 0)
+			continue;
+		if (OidIsValid(found) || items[i].ai_grantee == ACL_ID_PUBLIC)
+			return InvalidOid;
+		found = items[i].ai_grantee;
+	}
+	return found;
+}
+
+static void
+read_view(PrismHandler *handler)
+{
+	Oid			relid = get_relname_relid(psprintf(PRISM_HANDLER_VIEW, handler->group_id),
+										  get_namespace_oid("prism_log", false));
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Datum		value;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
+	if (!isnull)
+	{
+		const Acl  *acl = DatumGetAclP(value);
+		Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+		handler->role_oid = holder(acl, owner, CALLED_AS);
+		handler->registered_by_oid = holder(acl, owner, REGISTERED_BY);
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* What the role is called now; the former name of one that is gone. Lives as long as the handler. */
+static const char *
+current_name(PrismHandler *handler, Oid role, const char *former)
+{
+	const char *name = OidIsValid(role) ? GetUserNameFromId(role, true) : NULL;
+
+	if (name == NULL || (former != NULL && strcmp(name, former) == 0))
+		return former;
+	return MemoryContextStrdup(GetMemoryChunkContext(handler), name);
+}
+
+void
+prism_handler_read_parties(PrismHandler *handler)
+{
+	bool		owner_runs = handler->role == NULL || handler->role_is_owner;
+	bool		owner_registered = handler->registered_by == NULL || handler->registered_by_owner;
+
+	handler->role_oid = handler->registered_by_oid = InvalidOid;
+	read_view(handler);
+	if (owner_runs)
+		handler->role_oid = prism_owner();
+	if (owner_registered)
+		handler->registered_by_oid = prism_owner();
+	handler->role_is_owner = owner_runs;
+	handler->registered_by_owner = owner_registered;
+	handler->role = current_name(handler, handler->role_oid, handler->role);
+	handler->registered_by = current_name(handler, handler->registered_by_oid, handler->registered_by);
+}
+
+/* ---------- DROP ROLE ---------- */
+
+/* PostgreSQL would name the view; in other databases it has to do with that. */
+void
+prism_handler_refuse_drop_role(Oid role)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, prism_handler_list(InvalidOid))
+	{
+		const PrismHandler *handler = lfirst(cell);
+
+		if (handler->role_oid == role || handler->registered_by_oid == role)
+			appendStringInfo(&names, "%s%s of consumer group \"%s\"", names.len > 0 ? ", " : "",
+							 prism_handler_function(handler), handler->group_name);
+	}
+	if (names.len > 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("role \"%s\" cannot be dropped because some objects depend on it",
+					   GetUserNameFromId(role, false)),
+				errdetail("Handlers run as it, or were registered by it: %s.", names.data),
+				errhint("Remove them with prism.off(); DROP OWNED takes the role's consent back as well."));
+}

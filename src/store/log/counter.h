@@ -1,0 +1,255 @@
+/*-------------------------------------------------------------------------
+ *
+ * counter.h
+ *	  The shared state of a topic: offsets handed out at commit, what is in
+ *	  flight, and the stable offset that follows from both.
+ *
+ * A committing transaction takes a contiguous block of offsets and registers
+ * it as in flight under one spinlock, inserts its rows, commits, and takes the
+ * registration back in the COMMIT or ABORT callback, which run after the
+ * transaction became visible or is gone.  So everything below the smallest
+ * block in flight is settled for ever: the stable offset.
+ *
+ * A PrismCounter may be used only while the topic's lock is held
+ * (prism_topic_lookup): dropping a topic frees its slot.
+ *
+ * src/store/log/counter.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_COUNTER_H
+#define PRISM_COUNTER_H
+
+#include "base/clock.h"
+#include "base/guc.h"
+#include "store/log/topic.h"
+
+#include "access/xlogdefs.h"
+#include "lib/ilist.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/spin.h"
+
+/* Offsets that one write of the high-water mark reserves; low 16 bits of the mark hold the timeline. */
+#define PRISM_MARK_STEP 65536
+/* A new timeline skips this many offsets: those of a lost tail are never used again. */
+#define PRISM_TIMELINE_STEP (INT64CONST(1) << 32)
+
+/* All workers that there can be: who has many of them can keep no other one from a topic. */
+#define PRISM_SUBSCRIBERS_MAX PRISM_WORKERS_MAX
+#define PRISM_JUMPS_KEPT 16
+#define PRISM_VOIDS_KEPT 32
+
+/* Offsets that hold no message: all of [from, to), or, where commits that came to nothing are told in one, so many of them. */
+typedef struct PrismJump
+{
+	int64		from;
+	int64		to;
+	int64		skipped;
+} PrismJump;
+
+/* Offsets of commits that came to nothing (counter_void.c). */
+typedef struct PrismVoid
+{
+	PrismJump	span;
+	bool		saved;			/* seen in prism.jump */
+} PrismVoid;
+
+/* A block of offsets whose transaction has not ended yet. One of this backend's own pool. */
+typedef struct PrismInFlight
+{
+	dlist_node	node;
+	int64		first;
+	int64		end;			/* first offset behind the block */
+	TimestampTz since;
+	int			pid;
+} PrismInFlight;
+
+/* Delayed messages (delay.h): times and numbers that publishers, the scheduler and views share. */
+typedef struct PrismCounterDelay
+{
+	/* of the journal */
+	TimestampTz look_at;		/* who commits a message that is due earlier wakes the scheduler */
+	int64		needed_from;	/* what lies below is in no state that counts */
+	bool		known;			/* what follows is told of all topics of this database */
+
+	/* of each other topic, as of the scheduler's last look */
+	int64		waiting;		/* messages */
+	TimestampTz next_due;		/* of the first of them; DT_NOEND: there are none */
+} PrismCounterDelay;
+
+/* How far consumer groups are behind (backlog.c). */
+typedef struct PrismCounterBacklog
+{
+	int64		behind;			/* no group had more unfinished messages ... */
+	int64		end;			/* ... before this offset ... */
+	int32		slowest;		/* ... and this one had so many (its group_id) ... */
+	PrismInstant seen;			/* ... then; 0: nobody has looked */
+	int64		look_us;		/* so long the look took */
+	PrismInstant looking;		/* when somebody last began to look */
+	PrismInstant warned;			/* when a publisher was told of one that is far behind */
+} PrismCounterBacklog;
+
+typedef struct PrismCounter
+{
+	/* identity: set when the slot is taken, under the table's LWLock */
+	Oid			database;		/* InvalidOid: the slot is free */
+	Oid			mark_relid;
+
+	slock_t		mutex;			/* for all that follows */
+	bool		ready;			/* read from the mark since the server started */
+	int64		next;			/* first offset not handed out */
+	int64		limit;			/* the durable mark: offsets below may be handed out */
+	int64		segment_messages;
+	dlist_head	in_flight;		/* PrismInFlight, by ascending first */
+	XLogRecPtr	commit_end;		/* end of the last commit record that published here */
+	int64		messages_total; /* committed since the server started */
+	int64		bytes_total;
+	TimestampTz last_publish;
+	int			extender;		/* proc number of the backend that moves the mark, or -1 */
+	int64		wanted_end;		/* somebody waits for segments up to here */
+	int			subscribers[PRISM_SUBSCRIBERS_MAX];	/* proc numbers of workers to wake */
+	int			subscriber_count;
+	uint64		wakes;			/* how often they were to be woken, over all topics that had the place */
+	int64		start;			/* where this server began: jumps of former ones lie below */
+	bool		jumps_known;	/* those have been looked for (counter_jump.c) */
+	int			jump_count;		/* noted; the last PRISM_JUMPS_KEPT are here */
+	int			jumps_saved;	/* of these, seen in prism.jump */
+	int64		jumps_from;		/* whatever ends behind it is here */
+	PrismJump	jumps[PRISM_JUMPS_KEPT];
+	int			void_count;
+	int64		voids_from;		/* whatever ends behind it is here */
+	PrismVoid	voids[PRISM_VOIDS_KEPT];	/* by ascending offset */
+	PrismCounterBacklog backlog;
+	PrismCounterDelay delay;
+
+	ConditionVariable extended; /* the mark moved, or the extender gave up */
+	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */
+	pg_atomic_uint32 sleepers;	/* who waits for that, or for a group of the topic */
+	ConditionVariable segments_changed; /* the maintainer made a segment */
+} PrismCounter;
+
+#define PRISM_COUNTER_TRANCHE "prism_topic"
+
+extern Size prism_counter_shmem_size(void);
+extern void prism_counter_shmem_init(void);
+
+/* Find or take the slot of a topic.  NULL when prism.max_topics is used up: 53400 is for who cannot do without. */
+extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages);
+pg_noreturn extern void prism_counter_no_place(void);
+
+/* How many of prism.max_topics are used. */
+extern int	prism_counter_slots_used(void);
+
+/* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
+extern void prism_counter_forget(Oid database, Oid mark_relid);
+extern void prism_counter_forget_database(Oid database, bool dropped);
+
+/*
+ * A topic was made (dropped) in this transaction: its slot is freed when the
+ * transaction or savepoint aborts (when the transaction commits).
+ */
+extern void prism_counter_created(Oid mark_relid);
+extern void prism_counter_dropped(Oid mark_relid);
+extern void prism_counter_pre_prepare(void);	/* throws when there was one */
+extern void prism_counter_subcommit(int nest_level);
+extern void prism_counter_subabort(int nest_level);	/* cannot throw */
+extern void prism_counter_end(bool committed);	/* cannot throw */
+
+/* Give up the role of the one who moves the mark, if it is ours. Cannot throw. */
+extern void prism_counter_release_extender(void);
+
+/* Read the mark if nobody did since the server started. Before any other use. 25006 on a standby. */
+extern void prism_counter_init(PrismTopic *topic);
+
+/*
+ * Make sure that 'count' offsets can be taken without touching the mark; may
+ * wait.  Returns the first offset that would be handed out now: a hint for
+ * opening segments.
+ */
+extern int64 prism_counter_reserve(PrismTopic *topic, int64 count);
+
+/* The first offset that would be handed out now: a hint for opening segments. */
+/* Somebody has started it from its mark: until then the server has to read the log first. */
+extern bool prism_counter_is_ready(PrismCounter *counter);
+extern int64 prism_counter_peek(PrismCounter *counter);
+
+/*
+ * Take 'count' offsets and register them as in flight, in one step.  False,
+ * with nothing taken, when the mark is too low or the block would leave the
+ * segments first_segment .. last_segment that the caller holds open.
+ */
+extern bool prism_counter_take(PrismCounter *counter, int64 count,
+							   int64 first_segment, int64 last_segment,
+							   PrismInFlight *in_flight);
+
+/*
+ * The block is settled; wakes those who wait for the stable offset.  Called by
+ * COMMIT and ABORT callbacks: cannot throw.  commit_end is InvalidXLogRecPtr
+ * after an abort.
+ */
+extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight,
+								 XLogRecPtr commit_end, int64 bytes);
+
+/* Wake all who wait for messages: one that somebody had may have become available again. Cannot throw. */
+extern void prism_counter_wake(PrismCounter *counter);
+
+/* Everything below is settled. *flush_to: WAL position up to which it must be flushed before it may leave the server. */
+extern int64 prism_counter_stable(PrismCounter *counter, XLogRecPtr *flush_to);
+
+/* Go on at the first offset of the segment after the current one; a recorded jump. Moves the mark; may wait. */
+extern void prism_counter_roll(PrismTopic *topic, int64 segment_number);
+
+/* The oldest block in flight, for views; false: none. */
+extern bool prism_counter_oldest(PrismCounter *counter, PrismInFlight *copy);
+
+/*
+ * Messages that are kept between two offsets: without jumps, without commits
+ * that came to nothing, and without what retention has dropped.  May read
+ * prism.jump and the log.
+ */
+extern int64 prism_counter_distance(PrismTopic *topic, int64 from, int64 to);
+
+/* The same out of shared memory alone; false: it does not go back so far. */
+extern bool prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64 *distance);
+
+/* Jumps come in ascending order; the caller holds the spinlock. */
+extern void prism_counter_note_jump(PrismCounter *counter, const PrismJump *jump);
+
+/*
+ * [from, to) was taken by a commit that came to nothing.  The caller holds the
+ * spinlock.  Cannot throw.
+ */
+extern void prism_counter_note_void(PrismCounter *counter, int64 from, int64 to);
+
+/* Those that end behind 'from', to 'spans', which takes PRISM_VOIDS_KEPT; returns how many. The caller holds the spinlock. */
+extern int	prism_counter_copy_voids(const PrismCounter *counter, int64 from, PrismJump *spans);
+
+/* Wake this process's latch whenever the stable offset moves, until unsubscribed or process exit. 53400 when too many workers do. */
+extern void prism_counter_subscribe(PrismCounter *counter);
+/* How often subscribers were to be woken; another number: look again. */
+extern uint64 prism_counter_wakes(PrismCounter *counter);
+extern void prism_counter_unsubscribe_all(void);
+extern void prism_counter_unsubscribe(PrismCounter *counter);
+
+/* This backend's pool of in-flight blocks: index below prism.max_topics_per_transaction. */
+extern PrismInFlight *prism_counter_block(int index);
+
+/* Write jumps and voids to prism.jump: the maintainer calls it now and then, in a transaction. */
+extern void prism_counter_save_jumps(PrismTopic *topic);
+
+/* The voids, when all jumps are seen there (counter_void.c). */
+extern void prism_counter_save_voids(PrismTopic *topic);
+
+/* ---------- counter_jump.c, for counter_void.c ---------- */
+
+/* One row of prism.jump; SPI is connected. */
+extern void prism_counter_insert_jump(int32 topic_id, const PrismJump *jump);
+/* Delete those of which no offset is kept; likewise. */
+extern void prism_counter_delete_past(int32 topic_id, int64 kept_from);
+/* The first offset of what is kept. */
+extern int64 prism_counter_kept_from(const PrismTopic *topic);
+/* Jumps that hold something of [from, to), newest first, at most 'max' unless that is 0. */
+extern List *prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max);
+
+#endif							/* PRISM_COUNTER_H */

@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * sink_catalog.c
+ *	  The rows of prism.sink that a forwarder serves.
+ *
+ * src/store/sink/sink_catalog.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "base/query.h"
+#include "store/sink/sink.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#define BATCH_MESSAGES_DEFAULT 10000
+#define BATCH_MESSAGES_MAX 100000
+
+/* Columns of the query below. */
+enum
+{
+	SINK_ID = 1,
+	SINK_TOPIC_ID,
+	SINK_TOPIC_NAME,
+	SINK_BACKEND,
+	SINK_SERVER,
+	SINK_BROKERS,
+	SINK_TARGET,
+	SINK_PAUSED,
+	SINK_EXACTLY_ONCE,
+	SINK_BATCH,
+	SINK_PARTITIONS,
+	SINK_REPLICATION,
+	SINK_BYTES_MAX,
+	SINK_FAILURES,
+	SINK_SERVER_OID,
+	SINK_ANY_ENDPOINT
+};
+
+/*
+ * A batch, once made, stays as it is until it is out; so everything is read
+ * here, in one place, and never while sending.
+ */
+static const char sink_query[] =
+"SELECT s.sink_id, s.topic_id, t.name, s.backend, v.server::pg_catalog.text,"
+" CASE pg_catalog.jsonb_typeof(s.config -> 'brokers')"
+"  WHEN 'array' THEN (SELECT pg_catalog.string_agg(b.broker, ',')"
+"                     FROM pg_catalog.jsonb_array_elements_text(s.config -> 'brokers') AS b(broker))"
+"  ELSE s.config ->> 'brokers' END,"
+" CASE WHEN s.config ->> 'topic_prefix' IS NULL"
+"  THEN coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name)"
+"  ELSE (s.config ->> 'topic_prefix') || '.' || coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name) END,"
+" s.paused,"
+" coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
+" s.config ->> 'batch_size', s.config ->> 'partitions', s.config ->> 'replication',"
+" t.message_bytes_max,"
+" CASE WHEN s.backend = 'memory' AND pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
+"  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
+"        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
+" coalesce(v.server_oid, 0::oid)::pg_catalog.int8, s.any_endpoint"
+" FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id LEFT JOIN prism.sink_server v ON v.sink_id = s.sink_id"
+" WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
+"  THEN v.server_oid = $1"
+"  ELSE s.server IS NULL AND EXISTS (SELECT FROM prism.sink o WHERE o.sink_id = $2"
+"   AND o.server IS NULL AND o.backend = s.backend"
+"   AND o.config -> 'brokers' IS NOT DISTINCT FROM s.config -> 'brokers') END"
+" ORDER BY s.sink_id";
+
+static char *
+row_text(HeapTuple row, int column)
+{
+	return SPI_getvalue(row, SPI_tuptable->tupdesc, column);
+}
+
+static int64
+row_number(HeapTuple row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull);
+
+	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID ? DatumGetInt64(value) : DatumGetInt32(value);
+}
+
+/* An option, which is text: one that is wrong damages its sink, and no other. */
+static int
+row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_null, int max)
+{
+	char	   *value = row_text(row, column);
+	char	   *end;
+	long		number;
+
+	if (value == NULL)
+		return if_null;
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (errno == 0 && end != value && *end == '\0' && number >= 0 && number <= max)
+		return (int) number;
+	sink->damage = psprintf("its \"%s\" is \"%.*s\"", name, pg_mbcliplen(value, strlen(value), 32), value);
+	return if_null;
+}
+
+static bool
+row_flag(HeapTuple row, int column)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull)) && !isnull;
+}
+
+static PrismSink *
+make_sink(HeapTuple row)
+{
+	PrismSink  *sink = palloc0_object(PrismSink);
+
+	sink->sink_id = (int32) row_number(row, SINK_ID);
+	sink->topic_id = (int32) row_number(row, SINK_TOPIC_ID);
+	sink->topic_name = row_text(row, SINK_TOPIC_NAME);
+	sink->backend = row_text(row, SINK_BACKEND);
+	sink->server = row_text(row, SINK_SERVER);
+	sink->brokers = row_text(row, SINK_BROKERS);
+	sink->target_name = row_text(row, SINK_TARGET);
+	sink->paused = row_flag(row, SINK_PAUSED);
+	sink->exactly_once = row_flag(row, SINK_EXACTLY_ONCE);
+	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT, PG_INT32_MAX), BATCH_MESSAGES_MAX));
+	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0, PRISM_PARTITIONS_MAX);
+	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0, PRISM_REPLICATION_MAX);
+	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
+	sink->failures = row_text(row, SINK_FAILURES);
+	sink->server_oid = (Oid) row_number(row, SINK_SERVER_OID);
+	sink->any_endpoint = row_flag(row, SINK_ANY_ENDPOINT);
+	return sink;
+}
+
+List *
+prism_sink_list(Oid server, int32 sink_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+	Oid			types[] = {OIDOID, INT4OID};
+	Datum		values[] = {ObjectIdGetDatum(server), Int32GetDatum(sink_id)};
+	List	   *list = NIL;
+
+	prism_query_read(sink_query, lengthof(types), types, values, 0);
+	MemoryContextSwitchTo(caller_cxt);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		list = lappend(list, make_sink(SPI_tuptable->vals[i]));
+	SPI_freetuptable(SPI_tuptable);
+	return list;
+}
+
+/* Weak enough for pause, resume and apply, which change the row but not where it stands. */
+bool
+prism_sink_lock(int32 sink_id)
+{
+	MemoryContext caller_cxt = CurrentMemoryContext;
+
+	prism_query_one("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", sink_id);
+	MemoryContextSwitchTo(caller_cxt);
+	return SPI_processed > 0;
+}
