@@ -50,6 +50,46 @@ UPDATE prism.outbox SET key = 'x';
 DELETE FROM prism.outbox;
 SELECT prism.outbox_insert();
 
+-- Where the server would not call the trigger (a subscription's apply worker, a load), nothing is lost without a word:
+-- an insert is refused, also through views of one's own and from triggers, and prism.publish() works.
+CREATE VIEW outbox_simple AS SELECT topic, key, payload FROM prism.outbox;
+CREATE VIEW outbox_own AS SELECT topic, payload FROM prism.outbox;
+CREATE TRIGGER publish INSTEAD OF INSERT ON outbox_own FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert();
+CREATE VIEW outbox_other AS SELECT 1 AS a;
+CREATE FUNCTION outbox_other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER publish INSTEAD OF INSERT ON outbox_other FOR EACH ROW EXECUTE FUNCTION outbox_other();
+CREATE TABLE outbox_order (id int);
+CREATE FUNCTION outbox_by_view() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO prism.outbox (topic, payload) VALUES (''outbox-test'', new.id::text); RETURN new; END';
+CREATE FUNCTION outbox_by_call() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM prism.publish(''outbox-test'', new.id::text::jsonb); RETURN new; END';
+CREATE TRIGGER publish AFTER INSERT ON outbox_order FOR EACH ROW EXECUTE FUNCTION outbox_by_view();
+ALTER TABLE outbox_order ENABLE ALWAYS TRIGGER publish;
+PREPARE outbox_insert AS INSERT INTO prism.outbox (topic, payload) VALUES ('outbox-test', 'prepared');
+BEGIN; EXECUTE outbox_insert; ROLLBACK;
+SET session_replication_role = replica;
+INSERT INTO prism.outbox (topic, payload) VALUES ('outbox-test', 'lost') RETURNING topic;
+INSERT INTO prism.shop_outbox (payload) SELECT 'lost';
+WITH gone AS (INSERT INTO prism.shop_outbox (payload) VALUES ('lost') RETURNING 1) SELECT * FROM gone;
+COPY prism.outbox (topic, payload) FROM '/dev/null';
+COPY prism.shop_outbox (payload) FROM '/dev/null';
+EXECUTE outbox_insert;
+INSERT INTO outbox_simple VALUES ('outbox-test', 'k', 'lost');
+INSERT INTO outbox_own VALUES ('outbox-test', 'lost');
+INSERT INTO outbox_order VALUES (1);
+INSERT INTO outbox_other VALUES (1);
+SELECT count(*) > 0 AS readable FROM prism.shop_outbox;
+CREATE OR REPLACE TRIGGER publish AFTER INSERT ON outbox_order FOR EACH ROW EXECUTE FUNCTION outbox_by_call();
+ALTER TABLE outbox_order ENABLE ALWAYS TRIGGER publish;
+INSERT INTO outbox_order VALUES (2);
+RESET session_replication_role;
+EXECUTE outbox_insert;
+SELECT payload FROM prism.shop_outbox ORDER BY "position" DESC LIMIT 2;
+DEALLOCATE outbox_insert;
+DROP TABLE outbox_order;
+DROP VIEW outbox_simple, outbox_own, outbox_other;
+DROP FUNCTION outbox_other, outbox_by_view, outbox_by_call;
+
 -- A message out of many that spilled to a file is seen as well.
 BEGIN;
 SET LOCAL prism.publish_buffer = '64kB';

@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/outbox.h"
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/module.h"
@@ -262,6 +263,7 @@ _PG_init(void)
 	prism_modules_register(modules, lengthof(modules));
 	prism_holders_register(holders, lengthof(holders));
 	prism_group_end_handler = prism_handler_end;
+	prism_outbox_init();
 	if (!prism_preloaded)
 		return;
 

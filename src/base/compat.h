@@ -25,6 +25,7 @@
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -183,5 +184,19 @@ prism_insert_index_tuples(ResultRelInfo *relation, TupleTableSlot *slot, EState 
 	return ExecInsertIndexTuples(relation, slot, estate, false, false, NULL, NIL);
 #endif
 }
+
+/*
+ * ExecutorCheckPerms_hook.  Since 16 the rights that a statement needs stand
+ * beside its range table, not in it.
+ */
+#if PG_VERSION_NUM >= 160000
+#define PRISM_CHECK_PERMS_PARAMETERS List *range_table, List *needs, bool report
+#define PRISM_CHECK_PERMS_ARGUMENTS range_table, needs, report
+typedef RTEPermissionInfo PrismNeededPerms;
+#else
+#define PRISM_CHECK_PERMS_PARAMETERS List *needs, bool report
+#define PRISM_CHECK_PERMS_ARGUMENTS needs, report
+typedef RangeTblEntry PrismNeededPerms;
+#endif
 
 #endif /* PRISM_COMPAT_H */
