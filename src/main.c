@@ -22,7 +22,7 @@
 #include "store/log/counter.h"
 #include "store/log/holders.h"
 #include "store/log/log.h"
-#include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 #include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
 

@@ -15,6 +15,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/guess.h"
 
 #include "backend.h"
 #include "kafka_option_table.h"
@@ -33,7 +34,6 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(prism_kafka_validator);
 
@@ -48,7 +48,6 @@ typedef enum OptionPlace
 #define TEXT_BYTES_MAX 1024
 #define PEM_BYTES_MAX 65536
 #define BROKERS_MAX 32
-#define NEAR_ENOUGH 4			/* edits between a typed name and the one that is proposed */
 
 /* librdkafka's spelling: _ stands for a dot, which SQL would want quoted. */
 static void
@@ -136,25 +135,15 @@ fits_place(const KafkaOption *option, OptionPlace place)
 static const char *
 nearest_name(const char *name, OptionPlace place)
 {
-	const char *nearest = NULL;
-	int			nearest_edits = NEAR_ENOUGH + 1;
+	PrismGuess	guess;
 
+	prism_guess_begin(&guess, name);
 	for (size_t i = 0; i < lengthof(kafka_option_table); i++)
 	{
-		const KafkaOption *option = &kafka_option_table[i];
-		int			edits;
-
-		if (!fits_place(option, place))
-			continue;
-		edits = varstr_levenshtein_less_equal(name, strlen(name), option->name, strlen(option->name),
-											  1, 1, 1, nearest_edits, true);
-		if (edits < nearest_edits)
-		{
-			nearest = option->name;
-			nearest_edits = edits;
-		}
+		if (fits_place(&kafka_option_table[i], place))
+			prism_guess_try(&guess, kafka_option_table[i].name);
 	}
-	return nearest;
+	return guess.best;
 }
 
 /* All names for a place, as the last hint. */

@@ -11,15 +11,11 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/guess.h"
 #include "namespace/schema.h"
 #include "pattern/pattern.h"
 
 #include "lib/stringinfo.h"
-#include "utils/varlena.h"
-
-/* A suggestion differs in at most this many characters from what was written. */
-#define TYPING_ERRORS_MAX 3
-#define NAME_CHARACTERS_MAX 64
 
 #define HOUR_MS (INT64CONST(3600) * 1000)
 #define DAY_MS (24 * HOUR_MS)
@@ -148,17 +144,7 @@ static char *longest(const PrismKey *key);
 static char *expectation(const PrismKey *key);
 static char *known_words(const char *list);
 
-/* The best of several candidates for what was meant. */
-typedef struct Guess
-{
-	const char *written;
-	const char *best;
-	int			distance;
-} Guess;
-
 static bool next_word(const char *list, int *position, PrismWord *word);
-static void guess_begin(Guess *guess, const char *written);
-static void guess_try(Guess *guess, const char *candidate);
 
 void
 prism_schema_check(const PrismYaml *root)
@@ -241,14 +227,14 @@ static void
 report_unknown_key(const PrismYaml *written, const char *map, const char *pattern)
 {
 	StringInfoData known;
-	Guess		guess;
+	PrismGuess	guess;
 
 	initStringInfo(&known);
-	guess_begin(&guess, written->text);
+	prism_guess_begin(&guess, written->text);
 	for (const PrismKey *key = keys; key->map != NULL; key++)
 		if (strcmp(key->map, map) == 0 || (pattern != NULL && strcmp(key->map, pattern) == 0))
 		{
-			guess_try(&guess, key->name);
+			prism_guess_try(&guess, key->name);
 			if (key->available)
 				appendStringInfo(&known, "%s%s", known.len > 0 ? ", " : "", key->name);
 		}
@@ -351,17 +337,17 @@ check_scalar(const PrismKey *key, const PrismYaml *value)
 static void
 check_word(const PrismKey *key, const PrismYaml *value)
 {
-	Guess		guess;
+	PrismGuess	guess;
 	PrismWord	word;
 	int			position = 0;
 
 	if (value->kind != PRISM_YAML_SCALAR || prism_yaml_is_null(value))
 		report_wrong_value(key, value);
 
-	guess_begin(&guess, value->text);
+	prism_guess_begin(&guess, value->text);
 	while (next_word(key->target, &position, &word))
 	{
-		guess_try(&guess, word.word);
+		prism_guess_try(&guess, word.word);
 		if (strcmp(word.word, value->text) != 0)
 			continue;
 		if (!word.available)
@@ -567,29 +553,4 @@ next_word(const char *list, int *position, PrismWord *word)
 			return true;
 		}
 	return false;
-}
-
-static void
-guess_begin(Guess *guess, const char *written)
-{
-	guess->written = written;
-	guess->best = NULL;
-	guess->distance = Min(TYPING_ERRORS_MAX, (int) strlen(written) / 2) + 1;
-}
-
-static void
-guess_try(Guess *guess, const char *candidate)
-{
-	int			distance;
-
-	if (strlen(guess->written) > NAME_CHARACTERS_MAX)
-		return;
-	distance = varstr_levenshtein_less_equal(guess->written, strlen(guess->written),
-											 candidate, strlen(candidate),
-											 1, 1, 1, guess->distance - 1, true);
-	if (distance < guess->distance)
-	{
-		guess->best = candidate;
-		guess->distance = distance;
-	}
 }

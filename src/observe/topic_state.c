@@ -18,6 +18,7 @@
 #include "store/log/log.h"
 #include "store/log/retention.h"
 #include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 #include "store/log/topic.h"
 
 #include "access/xlog.h"

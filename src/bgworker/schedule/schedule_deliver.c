@@ -21,7 +21,7 @@
 #include "bgworker/worker.h"
 #include "pattern/pattern.h"
 #include "store/group/backlog.h"
-#include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 
 #include "access/detoast.h"
 #include "lib/binaryheap.h"

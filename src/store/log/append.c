@@ -23,6 +23,7 @@
 #include "store/log/pending.h"
 #include "store/log/row.h"
 #include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 #include "store/log/segment_index.h"
 
 #include "access/heapam.h"

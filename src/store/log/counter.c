@@ -17,11 +17,14 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/patience.h"
+#include "base/wait_event.h"
 #include "store/log/counter.h"
 #include "store/log/holders.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -39,6 +42,9 @@ typedef struct CounterTable
 
 static CounterTable *table = NULL;
 static PrismInFlight *in_flight_pool = NULL;
+
+/* The counter whose mark this backend is moving, or NULL. */
+static PrismCounter *extending = NULL;
 
 /* A topic made or dropped by the current transaction. */
 typedef struct MarkChange
@@ -279,6 +285,54 @@ prism_counter_end(bool committed)
 	}
 	mark_changes = NIL;
 	prism_counter_release_extender();
+}
+
+/* ---------- who moves the mark ---------- */
+
+bool
+prism_counter_claim_extender(PrismCounter *counter, int64 count, int64 *next)
+{
+	bool		enough = false;
+	bool		mine = false;
+
+	ConditionVariablePrepareToSleep(&counter->extended);
+	for (;;)
+	{
+		SpinLockAcquire(&counter->mutex);
+		enough = counter->limit - counter->next >= count;
+		*next = counter->next;
+		if (!enough && counter->extender < 0)
+		{
+			counter->extender = prism_my_proc_number();
+			mine = true;
+		}
+		SpinLockRelease(&counter->mutex);
+		if (mine)
+			extending = counter;
+		if (enough || mine)
+			break;
+		if (!prism_never_waits)
+			ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
+		else if (ConditionVariableTimedSleep(&counter->extended, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_MARK)))
+			prism_refuse_to_wait_for("moving a topic's mark");
+	}
+	ConditionVariableCancelSleep();
+	return mine;
+}
+
+void
+prism_counter_release_extender(void)
+{
+	PrismCounter *counter = extending;
+
+	if (counter == NULL)
+		return;
+	extending = NULL;
+	SpinLockAcquire(&counter->mutex);
+	if (counter->extender == prism_my_proc_number())
+		counter->extender = -1;
+	SpinLockRelease(&counter->mutex);
+	ConditionVariableBroadcast(&counter->extended);
 }
 
 /* ---------- handing out ---------- */

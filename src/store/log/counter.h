@@ -156,7 +156,12 @@ extern void prism_counter_subcommit(int nest_level);
 extern void prism_counter_subabort(int nest_level);	/* cannot throw */
 extern void prism_counter_end(bool committed);	/* cannot throw */
 
-/* Give up the role of the one who moves the mark, if it is ours. Cannot throw. */
+/*
+ * Become the one who moves the mark, as 'count' offsets are not left; may wait.
+ * False: they are by now.  An error leaves the role to prism_counter_end().
+ */
+extern bool prism_counter_claim_extender(PrismCounter *counter, int64 count, int64 *next);
+/* Give up the role, if it is ours. Cannot throw. */
 extern void prism_counter_release_extender(void);
 
 /* Read the mark if nobody did since the server started. Before any other use. 25006 on a standby. */
@@ -169,9 +174,9 @@ extern void prism_counter_init(PrismTopic *topic);
  */
 extern int64 prism_counter_reserve(PrismTopic *topic, int64 count);
 
-/* The first offset that would be handed out now: a hint for opening segments. */
 /* Somebody has started it from its mark: until then the server has to read the log first. */
 extern bool prism_counter_is_ready(PrismCounter *counter);
+/* The first offset that would be handed out now: a hint for opening segments. */
 extern int64 prism_counter_peek(PrismCounter *counter);
 
 /*
@@ -240,16 +245,5 @@ extern void prism_counter_save_jumps(PrismTopic *topic);
 
 /* The voids, when all jumps are seen there (counter_void.c). */
 extern void prism_counter_save_voids(PrismTopic *topic);
-
-/* ---------- counter_jump.c, for counter_void.c ---------- */
-
-/* One row of prism.jump; SPI is connected. */
-extern void prism_counter_insert_jump(int32 topic_id, const PrismJump *jump);
-/* Delete those of which no offset is kept; likewise. */
-extern void prism_counter_delete_past(int32 topic_id, int64 kept_from);
-/* The first offset of what is kept. */
-extern int64 prism_counter_kept_from(const PrismTopic *topic);
-/* Jumps that hold something of [from, to), newest first, at most 'max' unless that is 0. */
-extern List *prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max);
 
 #endif							/* PRISM_COUNTER_H */

@@ -21,32 +21,13 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "base/compat.h"
-#include "base/index_choice.h"
-#include "base/query.h"
 #include "store/log/counter.h"
+#include "store/log/jump_catalog.h"
 #include "store/log/segment.h"
 #include "store/log/segment_repair.h"
 
-#include "access/genam.h"
-#include "access/table.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-
-/* Columns of prism.jump. */
-enum
-{
-	JUMP_TOPIC_ID = 1,
-	JUMP_FROM,
-	JUMP_TO,
-	JUMP_SKIPPED
-};
 
 /* ---------- in shared memory ---------- */
 
@@ -130,41 +111,28 @@ prism_counter_recent_distance(PrismCounter *counter, int64 from, int64 to, int64
 	return known;
 }
 
-/* ---------- in the catalogue ---------- */
-
-/* Jumps that hold something of [from, to): list of PrismJump, newest first, at most 'max' unless that is 0. */
-List *
-prism_counter_read_jumps(int32 topic_id, int64 from, int64 to, int max)
+void
+prism_counter_roll(PrismTopic *topic, int64 segment_number)
 {
-	Relation	catalog = table_open(get_relname_relid("jump", get_namespace_oid("prism", false)), AccessShareLock);
-	Relation	index = index_open(prism_index_choose(catalog, 2), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	List	   *jumps = NIL;
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	PrismCounter *counter = topic->counter;
+	int64		base = (segment_number + 1) * counter->segment_messages;
 
-	ScanKeyInit(&keys[0], JUMP_TOPIC_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(topic_id));
-	ScanKeyInit(&keys[1], JUMP_FROM, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(to));
-	scan = systable_beginscan_ordered(catalog, index, snapshot, lengthof(keys), keys);
-	while ((max == 0 || list_length(jumps) < max) &&
-		   HeapTupleIsValid(tuple = systable_getnext_ordered(scan, BackwardScanDirection)))
+	/*
+	 * The mark first: positions follow the stable offset to the base at once,
+	 * and a restart that went on below them would hide new messages.
+	 */
+	(void) prism_counter_reserve(topic, base - prism_counter_peek(counter));
+	SpinLockAcquire(&counter->mutex);
+	/* what is not in prism.jump yet must not be pushed out */
+	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base &&
+		counter->jump_count - counter->jumps_saved < PRISM_JUMPS_KEPT)
 	{
-		PrismJump  *jump = palloc(sizeof(PrismJump));
-		bool		isnull;
+		PrismJump	jump = {counter->next, base, base - counter->next};
 
-		jump->from = DatumGetInt64(heap_getattr(tuple, JUMP_FROM, RelationGetDescr(catalog), &isnull));
-		jump->to = DatumGetInt64(heap_getattr(tuple, JUMP_TO, RelationGetDescr(catalog), &isnull));
-		jump->skipped = DatumGetInt64(heap_getattr(tuple, JUMP_SKIPPED, RelationGetDescr(catalog), &isnull));
-		if (jump->to <= from)
-			break;
-		jumps = lappend(jumps, jump);
+		prism_counter_note_jump(counter, &jump);
+		counter->next = base;
 	}
-	systable_endscan_ordered(scan);
-	UnregisterSnapshot(snapshot);
-	index_close(index, AccessShareLock);
-	table_close(catalog, AccessShareLock);
-	return jumps;
+	SpinLockRelease(&counter->mutex);
 }
 
 /* Behind the newest of them. */
@@ -175,15 +143,6 @@ end_of_jumps(const List *jumps)
 }
 
 /* ---------- in the rows ---------- */
-
-/* The first offset of what is kept. */
-int64
-prism_counter_kept_from(const PrismTopic *topic)
-{
-	int64		number = prism_segment_next(topic->topic_id, 0);
-
-	return Max(number, 0) * topic->segment_messages;
-}
 
 /* The first offset behind the last row that begins below 'offset', where all is settled; not less than 'low'. */
 static int64
@@ -232,9 +191,9 @@ find_jumps(PrismTopic *topic, int64 low, int64 high)
 static List *
 unsaved_jumps(PrismTopic *topic, int64 high)
 {
-	int64		saved_to = end_of_jumps(prism_counter_read_jumps(topic->topic_id, 0, high, 1));
+	int64		saved_to = end_of_jumps(prism_jump_read(topic->topic_id, 0, high, 1));
 
-	return find_jumps(topic, Max(saved_to, prism_counter_kept_from(topic)), Min(high, prism_counter_stable(topic->counter, NULL)));
+	return find_jumps(topic, Max(saved_to, prism_segment_kept_from(topic)), Min(high, prism_counter_stable(topic->counter, NULL)));
 }
 
 /* ---------- what a former server left ---------- */
@@ -290,7 +249,7 @@ know_jumps(PrismTopic *topic)
 		return true;
 	if (prism_segments_restoring(topic->topic_id))
 		return false;
-	saved = prism_counter_read_jumps(topic->topic_id, 0, start, PRISM_JUMPS_KEPT + 1);
+	saved = prism_jump_read(topic->topic_id, 0, start, PRISM_JUMPS_KEPT + 1);
 	take_over(counter, start, list_concat(unsaved_jumps(topic, start), saved), end_of_jumps(saved));
 	return true;
 }
@@ -318,7 +277,7 @@ skipped_in(PrismTopic *topic, const PrismJump *jump, int64 from, int64 to)
 static int64
 former_skipped(PrismTopic *topic, int64 from, int64 to)
 {
-	List	   *jumps = list_concat(unsaved_jumps(topic, to), prism_counter_read_jumps(topic->topic_id, from, to, 0));
+	List	   *jumps = list_concat(unsaved_jumps(topic, to), prism_jump_read(topic->topic_id, from, to, 0));
 	int64		skipped = 0;
 	ListCell   *cell;
 
@@ -350,7 +309,7 @@ prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 	count += prism_counter_copy_voids(counter, Max(from, recent_from), spans + count);
 	SpinLockRelease(&counter->mutex);
 	if (from < recent_from)
-		from = Max(from, prism_counter_kept_from(topic));
+		from = Max(from, prism_segment_kept_from(topic));
 	distance = Max(to - from, 0);
 	for (int i = 0; i < count; i++)
 		distance -= skipped_in(topic, &spans[i], Max(from, recent_from), to);
@@ -360,28 +319,6 @@ prism_counter_distance(PrismTopic *topic, int64 from, int64 to)
 }
 
 /* ---------- keeping them ---------- */
-
-void
-prism_counter_insert_jump(int32 topic_id, const PrismJump *jump)
-{
-	Oid			types[] = {INT4OID, INT8OID, INT8OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(jump->from), Int64GetDatum(jump->to), Int64GetDatum(jump->skipped)};
-
-	prism_query("INSERT INTO prism.jump (topic_id, from_offset, to_offset, skipped)"
-				" VALUES ($1, $2, $3, $4) ON CONFLICT (topic_id, from_offset)"
-				" DO UPDATE SET to_offset = EXCLUDED.to_offset, skipped = EXCLUDED.skipped",
-				lengthof(types), types, values, NULL);
-}
-
-void
-prism_counter_delete_past(int32 topic_id, int64 kept_from)
-{
-	Oid			types[] = {INT4OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(kept_from)};
-
-	prism_query("DELETE FROM prism.jump WHERE topic_id OPERATOR(pg_catalog.=) $1 AND to_offset OPERATOR(pg_catalog.<=) $2",
-				lengthof(types), types, values, NULL);
-}
 
 /*
  * A jump counts as saved when it is seen in prism.jump, so not before the next
@@ -411,20 +348,20 @@ prism_counter_save_jumps(PrismTopic *topic)
 		return;
 	}
 
-	saved_to = end_of_jumps(prism_counter_read_jumps(topic->topic_id, 0, PG_INT64_MAX, 1));
+	saved_to = end_of_jumps(prism_jump_read(topic->topic_id, 0, PG_INT64_MAX, 1));
 	if (saved_to < jumps[count - 1].to)
 	{
 		List	   *former = unsaved_jumps(topic, recent_from);
 
 		SPI_connect();
 		foreach(cell, former)
-			prism_counter_insert_jump(topic->topic_id, lfirst(cell));
+			prism_jump_insert(topic->topic_id, lfirst(cell));
 		for (int i = 0; i < count; i++)
 		{
 			if (jumps[i].to > saved_to)
-				prism_counter_insert_jump(topic->topic_id, &jumps[i]);
+				prism_jump_insert(topic->topic_id, &jumps[i]);
 		}
-		prism_counter_delete_past(topic->topic_id, prism_counter_kept_from(topic));
+		prism_jump_delete_past(topic->topic_id, prism_segment_kept_from(topic));
 		SPI_finish();
 		return;
 	}

@@ -23,7 +23,6 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/patience.h"
-#include "base/wait_event.h"
 #include "store/log/counter.h"
 #include "store/log/segment.h"
 #include "store/log/segment_repair.h"
@@ -33,7 +32,6 @@
 #include "access/xlog.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
@@ -41,9 +39,6 @@
 
 /* No position that was ever given is so far behind the last message. */
 #define MARK_AHEAD_MAX (2 * PRISM_MARK_STEP)
-
-/* The counter whose mark this backend is moving, or NULL. */
-static PrismCounter *extending = NULL;
 
 static int64
 timeline_bits(void)
@@ -220,51 +215,6 @@ prism_counter_init(PrismTopic *topic)
 						  mark - PRISM_TIMELINE_STEP, mark));
 }
 
-/* Become the one who moves the mark.  False: there are enough offsets by now. */
-static bool
-claim_extension(PrismCounter *counter, int64 count, int64 *next)
-{
-	bool		enough = false;
-	bool		mine = false;
-
-	ConditionVariablePrepareToSleep(&counter->extended);
-	for (;;)
-	{
-		SpinLockAcquire(&counter->mutex);
-		enough = counter->limit - counter->next >= count;
-		*next = counter->next;
-		if (!enough && counter->extender < 0)
-		{
-			counter->extender = prism_my_proc_number();
-			mine = true;
-		}
-		SpinLockRelease(&counter->mutex);
-		if (enough || mine)
-			break;
-		if (!prism_never_waits)
-			ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
-		else if (ConditionVariableTimedSleep(&counter->extended, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_MARK)))
-			prism_refuse_to_wait_for("moving a topic's mark");
-	}
-	ConditionVariableCancelSleep();
-	return mine;
-}
-
-void
-prism_counter_release_extender(void)
-{
-	PrismCounter *counter = extending;
-
-	if (counter == NULL)
-		return;
-	extending = NULL;
-	SpinLockAcquire(&counter->mutex);
-	if (counter->extender == prism_my_proc_number())
-		counter->extender = -1;
-	SpinLockRelease(&counter->mutex);
-	ConditionVariableBroadcast(&counter->extended);
-}
-
 /* Whoever took offsets from zero on would take those of messages that are there: their mark comes last. */
 static void
 refuse_while_restoring(PrismTopic *topic)
@@ -299,7 +249,7 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 
 	prism_counter_init(topic);
 	refuse_while_restoring(topic);
-	if (!claim_extension(counter, count, &next))
+	if (!prism_counter_claim_extender(counter, count, &next))
 		return next;
 
 	/*
@@ -307,7 +257,6 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 	 * may not be enough for 'count': then the caller comes here again.
 	 * An error leaves the role to prism_counter_end() of the abort.
 	 */
-	extending = counter;
 	mark = TYPEALIGN64(PRISM_MARK_STEP, next + count + PRISM_MARK_STEP / 2);
 	write_mark(topic->mark_relid, mark);
 	SpinLockAcquire(&counter->mutex);
@@ -315,28 +264,4 @@ prism_counter_reserve(PrismTopic *topic, int64 count)
 	SpinLockRelease(&counter->mutex);
 	prism_counter_release_extender();
 	return next;
-}
-
-void
-prism_counter_roll(PrismTopic *topic, int64 segment_number)
-{
-	PrismCounter *counter = topic->counter;
-	int64		base = (segment_number + 1) * counter->segment_messages;
-
-	/*
-	 * The mark first: positions follow the stable offset to the base at once,
-	 * and a restart that went on below them would hide new messages.
-	 */
-	(void) prism_counter_reserve(topic, base - prism_counter_peek(counter));
-	SpinLockAcquire(&counter->mutex);
-	/* what is not in prism.jump yet must not be pushed out */
-	if (counter->next / counter->segment_messages == segment_number && counter->limit >= base &&
-		counter->jump_count - counter->jumps_saved < PRISM_JUMPS_KEPT)
-	{
-		PrismJump	jump = {counter->next, base, base - counter->next};
-
-		prism_counter_note_jump(counter, &jump);
-		counter->next = base;
-	}
-	SpinLockRelease(&counter->mutex);
 }

@@ -25,6 +25,8 @@
 #include "base/prism.h"
 #include "base/query.h"
 #include "store/log/counter.h"
+#include "store/log/jump_catalog.h"
+#include "store/log/segment.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -183,11 +185,11 @@ prism_counter_save_voids(PrismTopic *topic)
 	if (count == 0)
 		return;
 
-	kept_from = prism_counter_kept_from(topic);
+	kept_from = prism_segment_kept_from(topic);
 	SPI_connect();
 	for (int i = 0; i < count; i++)
 	{
-		List	   *found = prism_counter_read_jumps(topic->topic_id, spans[i].from, spans[i].to, 1);
+		List	   *found = prism_jump_read(topic->topic_id, spans[i].from, spans[i].to, 1);
 
 		/* nobody asks for one that is past */
 		if (spans[i].to <= kept_from || (found != NIL && is_same(linitial(found), &spans[i])))
@@ -196,10 +198,10 @@ prism_counter_save_voids(PrismTopic *topic)
 			continue;
 		}
 		delete_parts(topic->topic_id, &spans[i]);
-		prism_counter_insert_jump(topic->topic_id, &spans[i]);
+		prism_jump_insert(topic->topic_id, &spans[i]);
 		wrote = true;
 	}
 	if (wrote)
-		prism_counter_delete_past(topic->topic_id, kept_from);
+		prism_jump_delete_past(topic->topic_id, kept_from);
 	SPI_finish();
 }

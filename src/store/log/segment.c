@@ -13,8 +13,6 @@
 #include "base/ownership.h"
 #include "base/patience.h"
 #include "base/query.h"
-#include "base/wait_event.h"
-#include "store/log/counter.h"
 #include "store/log/record_batch.h"
 #include "store/log/segment.h"
 
@@ -28,8 +26,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -38,12 +34,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
-
-/* How long a publisher waits for the maintainer to make a segment. */
-#define SEGMENT_PATIENCE_MS 10000
-/* How often it looks by itself, should the maintainer's signal be lost. */
-#define SEGMENT_RECHECK_MS 200
 
 /* Columns of prism.segment. */
 enum
@@ -61,8 +51,6 @@ typedef struct SegmentRow
 	TimestampTz created_at;
 	TimestampTz settled_at;		/* 0: not yet */
 } SegmentRow;
-
-void		(*prism_segment_wake) (void) = NULL;
 
 TupleDesc
 prism_segment_descriptor(void)
@@ -220,6 +208,14 @@ int64
 prism_segment_before(int32 topic_id, int64 to)
 {
 	return scan_segments(topic_id, to, BackwardScanDirection).number;
+}
+
+int64
+prism_segment_kept_from(const PrismTopic *topic)
+{
+	int64		number = prism_segment_next(topic->topic_id, 0);
+
+	return Max(number, 0) * topic->segment_messages;
 }
 
 /*
@@ -432,100 +428,4 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 	prism_own_relation(get_relname_relid(name, get_namespace_oid("prism_log", false)));
 	topic->segment_number = -1;
 	return true;
-}
-
-/* ---------- waiting ---------- */
-
-/* All segments that hold [first, end) exist. */
-static bool
-segments_exist(PrismTopic *topic, int64 first, int64 end)
-{
-	for (int64 number = first / topic->segment_messages;
-		 number <= (end - 1) / topic->segment_messages; number++)
-	{
-		if (!OidIsValid(prism_segment_relid(topic, number, NULL)))
-			return false;
-	}
-	return true;
-}
-
-bool
-prism_segments_are_free(PrismTopic *topic, int64 first, int64 end)
-{
-	for (int64 number = first / topic->segment_messages;
-		 number <= (end - 1) / topic->segment_messages; number++)
-	{
-		Oid			index_relid;
-		Oid			relid = prism_segment_relid(topic, number, &index_relid);
-
-		if (OidIsValid(relid) &&
-			(!ConditionalLockRelationOid(relid, RowExclusiveLock) || !ConditionalLockRelationOid(index_relid, RowExclusiveLock)))
-			return false;
-	}
-	return true;
-}
-
-bool
-prism_segments_lacking(PrismTopic *topic)
-{
-	PrismCounter *counter = topic->counter;
-	int64		next,
-				end;
-
-	SpinLockAcquire(&counter->mutex);
-	next = counter->next;
-	end = Max(counter->wanted_end, next + 1);
-	SpinLockRelease(&counter->mutex);
-	return !segments_exist(topic, next, end);
-}
-
-static void
-want_segments(PrismCounter *counter, int64 end)
-{
-	SpinLockAcquire(&counter->mutex);
-	counter->wanted_end = Max(counter->wanted_end, end);
-	SpinLockRelease(&counter->mutex);
-	if (prism_segment_wake != NULL)
-		prism_segment_wake();
-}
-
-bool
-prism_segment_ready(PrismTopic *topic, int64 messages)
-{
-	int64		first;
-
-	prism_counter_init(topic);
-	first = prism_counter_peek(topic->counter);
-	if (segments_exist(topic, first, first + messages))
-		return prism_segments_are_free(topic, first, first + messages);
-	want_segments(topic->counter, first + messages);
-	return false;
-}
-
-void
-prism_segment_await(PrismTopic *topic, int64 first, int64 end)
-{
-	PrismCounter *counter = topic->counter;
-	PrismInstant give_up;
-
-	if (segments_exist(topic, first, end))
-		return;
-	give_up = prism_instant_after(prism_instant(), SEGMENT_PATIENCE_MS);
-	ConditionVariablePrepareToSleep(&counter->segments_changed);
-	for (;;)
-	{
-		want_segments(counter, end);
-		AcceptInvalidationMessages();
-		if (segments_exist(topic, first, end))
-			break;
-		if (prism_instant() >= give_up)
-			ereport(ERROR,
-					errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					errmsg("no segment ready for topic \"%s\"", topic->name),
-					errdetail("Offset " INT64_FORMAT " needs one, and none was made within %d seconds.",
-							  end - 1, SEGMENT_PATIENCE_MS / 1000),
-					errhint("prism's maintainer makes segments: look at prism.workers, max_worker_processes and the server log."));
-		ConditionVariableTimedSleep(&counter->segments_changed, SEGMENT_RECHECK_MS, prism_wait_event(PRISM_WAIT_SEGMENT));
-	}
-	ConditionVariableCancelSleep();
 }

@@ -53,6 +53,8 @@ extern int64 prism_segment_next(int32 topic_id, int64 from);
 extern int64 prism_segment_before(int32 topic_id, int64 to);
 /* The largest existing segment number, or -1. */
 extern int64 prism_segment_last(int32 topic_id);
+/* The first offset of what is kept. */
+extern int64 prism_segment_kept_from(const PrismTopic *topic);
 
 /* The first offset behind the last message of a segment, dead ones included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
@@ -101,30 +103,5 @@ extern bool prism_segments_drop_left(void);
 
 /* Before the extension is dropped, which locks all that is left: wait for the maintainer, outside of a transaction block and for a minute at most. */
 extern void prism_segments_await_dropped(void);
-
-/*
- * Wait until the segments that hold [first, end) exist, asking the maintainer
- * for them; 53000 with a hint after prism's patience.  Before registration only.
- */
-extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
-
-/*
- * Likewise without waiting, for the next 'messages' of a topic, and lock them
- * as who writes to them does.  False: the maintainer has been asked for what is
- * missing, or somebody else has one locked.
- */
-extern bool prism_segment_ready(PrismTopic *topic, int64 messages);
-
-/* A segment that a publisher needs or waits for is not there. */
-extern bool prism_segments_lacking(PrismTopic *topic);
-
-/*
- * Lock the segments that hold [first, end), those that exist, as who writes to
- * them does.  False: somebody else has one locked.
- */
-extern bool prism_segments_are_free(PrismTopic *topic, int64 first, int64 end);
-
-/* Called when a segment is wanted: wakes this database's maintainer. Set by main.c; must not throw. */
-extern void (*prism_segment_wake) (void);
 
 #endif							/* PRISM_SEGMENT_H */

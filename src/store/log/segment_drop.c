@@ -21,6 +21,7 @@
 #include "base/query.h"
 #include "base/wait_event.h"
 #include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"

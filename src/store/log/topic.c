@@ -16,6 +16,7 @@
 #include "base/extension.h"
 #include "base/generation.h"
 #include "base/guc.h"
+#include "base/guess.h"
 #include "base/patience.h"
 #include "store/log/counter.h"
 #include "store/log/segment.h"
@@ -537,4 +538,38 @@ prism_topic_names(void)
 	UnregisterSnapshot(snapshot);
 	table_close(catalog, AccessShareLock);
 	return names;
+}
+
+/* ---------- one that is not there ---------- */
+
+/* The existing name nearest to a mistyped one, or NULL. */
+static const char *
+nearest_topic(const char *name)
+{
+	PrismGuess	guess;
+	ListCell   *cell;
+
+	prism_guess_begin(&guess, name);
+	foreach(cell, prism_topic_names())
+		prism_guess_try(&guess, lfirst(cell));
+	return guess.best;
+}
+
+void
+prism_topic_missing(const char *name)
+{
+	const char *nearest;
+
+	if (prism_topic_lost_mark(name))
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
+				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
+	nearest = nearest_topic(name);
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("topic \"%s\" does not exist", name),
+			nearest != NULL
+			? errhint("Perhaps you mean \"%s\"; prism.topics lists all.", nearest)
+			: errhint("Declare a namespace for it with prism.apply(); prism.topics lists those that exist."));
 }

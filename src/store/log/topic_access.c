@@ -20,10 +20,8 @@
 #include "catalog/pg_class.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/pg_list.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 
 /* ---------- rights ---------- */
 
@@ -127,50 +125,6 @@ prism_topic_for(const char *name, PrismPrivilege privilege)
 }
 
 /* ---------- names ---------- */
-
-/* The existing name nearest to a mistyped one, or NULL. */
-static char *
-nearest_topic(const char *name)
-{
-	char	   *nearest = NULL;
-	int			nearest_distance = Max(1, Min(4, (int) strlen(name) / 2));
-	ListCell   *cell;
-
-	if (strlen(name) > PRISM_TOPIC_NAME_MAX)
-		return NULL;
-	foreach(cell, prism_topic_names())
-	{
-		char	   *other = lfirst(cell);
-		int			distance = varstr_levenshtein_less_equal(name, strlen(name), other, strlen(other),
-															 1, 1, 1, nearest_distance, true);
-
-		if (distance <= nearest_distance)
-		{
-			nearest_distance = distance;
-			nearest = other;
-		}
-	}
-	return nearest;
-}
-
-void
-prism_topic_missing(const char *name)
-{
-	char	   *nearest;
-
-	if (prism_topic_lost_mark(name))
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("topic \"%s\" has lost its sequence in schema prism_log", name),
-				errhint("Restore the whole dump, not its data alone, into a database without extension prism."));
-	nearest = nearest_topic(name);
-	ereport(ERROR,
-			errcode(ERRCODE_UNDEFINED_OBJECT),
-			errmsg("topic \"%s\" does not exist", name),
-			nearest != NULL
-			? errhint("Perhaps you mean \"%s\"; prism.topics lists all.", nearest)
-			: errhint("Declare a namespace for it with prism.apply(); prism.topics lists those that exist."));
-}
 
 void
 prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name)
