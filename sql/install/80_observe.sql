@@ -184,9 +184,13 @@ WITH sink_state AS MATERIALIZED (
 ), handler AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', h.consumer_group, 'handler', h.handler) AS labels, h.*
     FROM prism.handler_states() h JOIN topic t ON t.topic = h.topic
-), worker AS (
-    SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', w.database, 'server', w.server, 'sink_id', w.sink_id::text)) AS labels, w.*
-    FROM prism.workers w
+), worker AS (    -- what has no name, or none that can be told from here, goes by its oid: no two have the same labels
+    SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', coalesce(d.datname, w.database_oid::text),
+            'server', coalesce(s.srvname, w.server_oid::text), 'sink_id', w.sink_id::text, 'role', coalesce(r.rolname, w.role_oid::text))) AS labels, w.*
+    FROM prism.worker_slots() w
+    LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database_oid
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = w.role_oid
+    LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = w.server_oid AND d.datname = pg_catalog.current_database()
 ), sample AS (
     SELECT 10 AS place, 'prism_pattern_outbox_inserted_total' AS name, pg_catalog.jsonb_build_object('namespace', namespace) AS labels,
         messages_total::float8 AS value, 'counter' AS type, 'Messages committed to the namespace''s topic since the server started.' AS help FROM outbox
@@ -233,7 +237,7 @@ WITH sink_state AS MATERIALIZED (
 )
 SELECT name, labels, value, type, help FROM sample WHERE value IS NOT NULL ORDER BY place, labels;
 COMMENT ON VIEW prism.metrics IS
-'Samples for monitoring: name, labels (a flat object of strings), value, type (counter or gauge) and help. Of the namespaces on which the caller holds a privilege; workers for the owner and pg_monitor. Totals since the server started.';
+'Samples for monitoring: name, labels (a flat object of strings), value, type (counter or gauge) and help. Of the namespaces on which the caller holds a privilege; workers for the owner and pg_monitor, those of other databases with the oid of their foreign server. Totals since the server started.';
 
 CREATE FUNCTION prism.metrics_text() RETURNS text
     LANGUAGE sql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
