@@ -10,7 +10,7 @@ COMMENT ON FUNCTION prism.worker_slots() IS
 CREATE FUNCTION prism.worker_trouble(OUT kind text, OUT state text)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'prism_worker_trouble';
 COMMENT ON FUNCTION prism.worker_trouble() IS
-'The workers that all namespaces of this database need (launcher, manager, maintainer, scheduler) and that do not run as they should; nothing else of them. Behind prism.status.';
+'The workers that all namespaces of this database need (launcher, manager, maintainer, scheduler) and that do not run as they should, with the state they are in or "without a process"; kind all, state "switched off" when prism.enabled is off; nothing on a standby, and nothing else of them. Behind prism.status.';
 
 CREATE VIEW prism.workers AS
 SELECT w.kind, d.datname AS database, s.srvname AS server, w.sink_id, r.rolname AS role, w.pid, w.state, w.since, w.restarts, w.error, w.hint

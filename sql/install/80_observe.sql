@@ -105,7 +105,7 @@ LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
-CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble FROM prism.worker_trouble() x) u
+CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism.worker_trouble() x) u
 CROSS JOIN (SELECT string_agg(x.place || ' (' || pg_catalog.pg_size_pretty(x.free_bytes) || ')', ', ') AS scarce FROM prism.disks() x WHERE x.scarce) f
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
     WHEN c.lacking
@@ -114,6 +114,8 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
     THEN 'Another session has tables of the topic locked: its publishers and readers wait, those of other topics do not. Who it is: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted'
     WHEN t.name IS NOT NULL AND c.namespace_id IS NULL
     THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
+    WHEN u.off
+    THEN 'Prism''s workers are switched off: nothing is forwarded, delivered when it is due, given to handlers or tidied up. Set in postgresql.conf and reload: prism.enabled = on'
     WHEN u.trouble IS NOT NULL
     THEN 'Of the workers that all namespaces of this database need: ' || u.trouble || '. prism.workers shows the error, prism.doctor() what to do.'
     WHEN f.scarce IS NOT NULL

@@ -105,6 +105,10 @@ prism_worker_shmem_init(void)
 	{
 		memset(shared, 0, slots_size());
 		ConditionVariableInit(&shared->left);
+		/* the postmaster has been asked for the launcher; nobody but itself changes its slot */
+		shared->slots[PRISM_LAUNCHER_SLOT].state = PRISM_WORKER_STARTING;
+		shared->slots[PRISM_LAUNCHER_SLOT].since_time = GetCurrentTimestamp();
+		shared->slots[PRISM_LAUNCHER_SLOT].since = prism_instant();
 	}
 }
 

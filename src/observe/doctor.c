@@ -287,10 +287,13 @@ put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 	const char *of_whom = unasked == 0 ? "" :
 		psprintf(", and %d more for each of %d further databases that turns out to have prism", MANAGER_AND_MAINTAINER, unasked);
 
-	if (launchers == 0 && prism_enabled)
+	if (launchers == 0)
+	{
 		put(report, "launcher", "error",
 			"prism's launcher has no process, so no database has any of prism's workers. It is started again within a second unless max_worker_processes are used up by others: look at the server log, set in postgresql.conf and restart the server: max_worker_processes = %d",
 			max_worker_processes + prism_max_workers);
+		return;					/* nobody has asked for more than these */
+	}
 	if (without > 0 && wanted > prism_max_workers)
 		put(report, "prism.max_workers", "error", "%d of prism's workers found no place. Set in postgresql.conf and restart the server: prism.max_workers = %d%s",
 			without, room, of_whom);

@@ -9,8 +9,10 @@
  */
 #include "base/prism.h"
 #include "base/extension.h"
+#include "base/guc.h"
 #include "bgworker/slots.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -19,6 +21,8 @@
 #include "utils/timestamp.h"
 
 #define WORKERS_COLUMNS 11
+/* The launcher has come when the server takes connections, or a moment later. */
+#define LAUNCHER_PATIENCE_MS 5000
 
 PG_FUNCTION_INFO_V1(prism_workers);
 PG_FUNCTION_INFO_V1(prism_worker_trouble);
@@ -37,8 +41,8 @@ prism_workers(PG_FUNCTION_ARGS)
 	int			count;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (!prism_preloaded || !may_see_workers())
-		return (Datum) 0;
+	if (!prism_preloaded || RecoveryInProgress() || !may_see_workers())
+		return (Datum) 0;		/* on a standby none is wanted */
 
 	slots = palloc(prism_worker_slots_max() * sizeof(*slots));
 	count = prism_worker_slots(slots);
@@ -64,6 +68,40 @@ is_for_all(const PrismWorkerSlot *slot)
 	}
 }
 
+/* The postmaster starts it, and tries for ever: it finds no place among max_worker_processes. */
+static bool
+is_missing(const PrismWorkerSlot *slot)
+{
+	return slot->identity.kind == PRISM_LAUNCHER && slot->state == PRISM_WORKER_STARTING && slot->pid == 0 &&
+		prism_has_passed(slot->since, prism_instant(), LAUNCHER_PATIENCE_MS);
+}
+
+/* What is in the way of the worker, NULL: nothing. */
+static const char *
+trouble_of(const PrismWorkerSlot *slot)
+{
+	if (is_missing(slot))
+		return "without a process";
+	switch (slot->state)
+	{
+		case PRISM_WORKER_BACKOFF:
+		case PRISM_WORKER_NO_SLOT:
+		case PRISM_WORKER_FAILED:
+			return prism_worker_state_name(slot->state);
+		default:
+			return NULL;
+	}
+}
+
+static void
+put_trouble(ReturnSetInfo *result, const char *kind, const char *state)
+{
+	Datum		values[2] = {CStringGetTextDatum(kind), CStringGetTextDatum(state)};
+	bool		nulls[2] = {false, false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 /* Everybody who sees prism.status may know of it; the error texts are in prism.workers. */
 Datum
 prism_worker_trouble(PG_FUNCTION_ARGS)
@@ -73,22 +111,18 @@ prism_worker_trouble(PG_FUNCTION_ARGS)
 	int			count;
 
 	InitMaterializedSRF(fcinfo, 0);
-	if (!prism_preloaded)
+	if (!prism_preloaded || RecoveryInProgress())
 		return (Datum) 0;
+	if (!prism_enabled)
+		put_trouble(result, "all", "switched off");
 	slots = palloc(prism_worker_slots_max() * sizeof(*slots));
 	count = prism_worker_slots(slots);
 	for (int i = 0; i < count; i++)
 	{
-		Datum		values[2];
-		bool		nulls[2] = {false, false};
+		const char *trouble = is_for_all(&slots[i]) ? trouble_of(&slots[i]) : NULL;
 
-		if (!is_for_all(&slots[i]) ||
-			(slots[i].state != PRISM_WORKER_BACKOFF && slots[i].state != PRISM_WORKER_NO_SLOT &&
-			 slots[i].state != PRISM_WORKER_FAILED))
-			continue;
-		values[0] = CStringGetTextDatum(prism_worker_kind_name(slots[i].identity.kind));
-		values[1] = CStringGetTextDatum(prism_worker_state_name(slots[i].state));
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		if (trouble != NULL)
+			put_trouble(result, prism_worker_kind_name(slots[i].identity.kind), trouble);
 	}
 	return (Datum) 0;
 }
@@ -149,6 +183,8 @@ readable_error(const PrismWorkerSlot *slot)
 static const char *
 hint_for(const PrismWorkerSlot *slot)
 {
+	if (is_missing(slot))
+		return "Raise max_worker_processes and restart the server.";
 	switch (slot->state)
 	{
 		case PRISM_WORKER_NO_SLOT:

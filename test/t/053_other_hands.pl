@@ -101,7 +101,12 @@ like(sql(q{SELECT hint FROM prism.doctor() WHERE item = 'prism.max_workers'}), q
 is(sql(q{SELECT count(*) FROM prism.doctor() WHERE item = 'launcher'}), 0, 'there is a launcher');
 $node->append_conf('postgresql.conf', 'max_worker_processes = 0');
 $node->restart;
-is(sql(q{SELECT state FROM prism.doctor() WHERE item = 'launcher'}), 'error', 'without one the doctor says so');
+is(sql(q{SELECT string_agg(item || ' ' || state, ', ') FROM prism.doctor() WHERE item IN ('launcher', 'max_worker_processes')}), 'launcher error', 'without one the doctor says so, and names one number');
+# who only sees the status is told as well, once the launcher has had its time to come
+wait_for_value($node, q{SELECT DISTINCT state || ' ' || hint FROM prism.status},
+	'warn Of the workers that all namespaces of this database need: launcher without a process. prism.workers shows the error, prism.doctor() what to do.');
+is(sql(q{SELECT state, pid IS NULL, hint FROM prism.workers}), 'starting|t|Raise max_worker_processes and restart the server.', 'so does prism.workers');
+is(sql(q{SELECT labels, value FROM prism.metrics WHERE name = 'prism_worker_up'}), '{"kind": "launcher"}|0', 'and a monitor sees it');
 
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 done_testing();
