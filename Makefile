@@ -1,7 +1,7 @@
-# Prism: an extension of two shared libraries.
-#   prism.so           functions, hooks and worker loops; links no client library
-#   prism_backends.so  the operations of src/backend (librdkafka ...), loaded by workers only
-# PGXS builds one MODULE_big a makefile, so the second has its own and this one recurses into it.
+# Prism: an extension of several shared libraries.
+#   prism.so       functions, hooks and worker loops; links no client library
+#   prism_NAME.so  the operations of a back end, src/backend/NAME, with its client library; loaded by workers only
+# PGXS builds one MODULE_big a makefile, so each back end has its own and this one recurses into them.
 # Built in another folder as well: make -f <here>/Makefile.
 
 TOP := $(or $(VPATH),$(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST)))))
@@ -11,9 +11,11 @@ files = $(patsubst $(TOP)/%,%,$(wildcard $(addprefix $(TOP)/,$(1))))
 EXTENSION = prism
 EXTVERSION = 0.3.0
 MODULE_big = prism
-OBJS = $(patsubst %.c,%.o,$(filter-out $(BACKEND_SOURCES),$(call files,src/*.c src/*/*.c src/*/*/*.c)))
-# What of src/backend belongs to the other library (src/backend/Makefile says the same).
-BACKEND_SOURCES = $(addprefix src/backend/,$(shell cat $(TOP)/src/backend/SOURCES))
+# Of src/backend: what a session knows of back ends, and endpoint_rule.c, which all have.
+OBJS = $(patsubst %.c,%.o,$(filter-out $(BACKEND_ONLY),$(call files,src/*.c src/*/*.c src/*/*/*.c)))
+BACKEND_ONLY = src/backend/handle.c src/backend/text.c \
+	$(filter-out %_info.c %_options.c,$(call files,src/backend/*/*.c))
+BACK_ENDS = $(patsubst src/backend/%/Makefile,%,$(call files,src/backend/*/Makefile))
 SQL_PARTS = $(sort $(wildcard $(TOP)/sql/install/*.sql))
 DATA_built = prism--$(EXTVERSION).sql
 DATA = $(call files,sql/updates/prism--*.sql)
@@ -43,18 +45,15 @@ folders:
 prism--$(EXTVERSION).sql: $(SQL_PARTS)
 	cat $^ > $@
 
-# The other library, in its folder of wherever we build.
-BACKENDS = mkdir -p src/backend && $(MAKE) -C src/backend -f $(abspath $(TOP))/src/backend/Makefile PG_CONFIG='$(PG_CONFIG)' PRISM_CFLAGS='$(PRISM_CFLAGS)' DESTDIR='$(DESTDIR)'
-.PHONY: backends backends-install backends-uninstall backends-clean
-all: backends
-install: backends-install
-uninstall: backends-uninstall
-clean: backends-clean
-backends:
-	+$(BACKENDS) all
-backends-install: backends
-	+$(BACKENDS) install
-backends-uninstall:
-	+$(BACKENDS) uninstall
-backends-clean:
-	+$(BACKENDS) clean
+# The library of each back end, in its folder of wherever we build: backend-all-kafka ...
+BACKEND_GOALS = $(foreach goal,all install uninstall clean,$(addprefix backend-$(goal)-,$(BACK_ENDS)))
+.PHONY: $(BACKEND_GOALS)
+all: $(addprefix backend-all-,$(BACK_ENDS))
+install: $(addprefix backend-install-,$(BACK_ENDS))
+uninstall: $(addprefix backend-uninstall-,$(BACK_ENDS))
+clean: $(addprefix backend-clean-,$(BACK_ENDS))
+$(addprefix backend-install-,$(BACK_ENDS)): backend-install-%: backend-all-%
+$(BACKEND_GOALS): goal = $(word 2,$(subst -, ,$@))
+$(BACKEND_GOALS): folder = src/backend/$(word 3,$(subst -, ,$@))
+$(BACKEND_GOALS):
+	+mkdir -p $(folder) && $(MAKE) -C $(folder) -f $(abspath $(TOP))/$(folder)/Makefile $(goal) PG_CONFIG='$(PG_CONFIG)' PRISM_CFLAGS='$(PRISM_CFLAGS)' DESTDIR='$(DESTDIR)'

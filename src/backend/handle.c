@@ -17,7 +17,7 @@
  */
 #include "postgres.h"
 
-#include "handle.h"
+#include "backend/handle.h"
 
 #include "lib/ilist.h"
 #include "storage/ipc.h"

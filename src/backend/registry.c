@@ -1,10 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * registry.c
- *	  The back ends there are: names, roles and limits.
- *
- * What a caller's session has to know of a back end; the operations are in the
- * other library (backends.c).
+ *	  The back ends there are.
  *
  * src/backend/registry.c
  *
@@ -12,41 +9,24 @@
  */
 #include "base/prism.h"
 
-#include "backend.h"
-
-#define MEGABYTE INT64CONST(1000000)	/* decimal, as in namespaces */
+#include "backend/registry.h"
 
 /*
- * The log itself: messages stay where they were written, and a consumer that
- * takes, works and acknowledges in one transaction does so exactly once.
+ * One line a back end, in the order in which users read of them; the first is
+ * the default.  The line stands for prism_NAME_info, in src/backend/NAME/.
  */
-static const PrismBackendInfo postgres_info = {
-	.name = "postgres",
-	.roles = PRISM_ROLE_QUEUE,
-	.transactional = true,
-	.message_bytes_max = 256 * MEGABYTE,
-};
+#define BACK_ENDS(line) \
+	line(postgres) \
+	line(memory) \
+	line(kafka)
 
-static const PrismBackendInfo kafka_info = {
-	.name = "kafka",
-	.wrapper = "prism_kafka",
-	.roles = PRISM_ROLE_QUEUE,
-	.transactional = true,
-	.message_bytes_max = 1 * MEGABYTE,
-};
+#define DECLARE(name) extern const PrismBackendInfo prism_##name##_info;
+#define LIST(name) &prism_##name##_info,
 
-/* A queue in the worker's memory, which fails on request: for tests. */
-static const PrismBackendInfo memory_info = {
-	.name = "memory",
-	.roles = PRISM_ROLE_QUEUE,
-	.transactional = true,
-	.message_bytes_max = 256 * MEGABYTE,
-};
+BACK_ENDS(DECLARE)
 
 static const PrismBackendInfo *const infos[] = {
-	&postgres_info,
-	&kafka_info,
-	&memory_info,
+	BACK_ENDS(LIST)
 	NULL
 };
 
@@ -62,5 +42,20 @@ prism_backend_info(const char *name)
 	for (const PrismBackendInfo *const *info = infos; *info != NULL; info++)
 		if (strcmp((*info)->name, name) == 0)
 			return *info;
+	return NULL;
+}
+
+const PrismBackendInfo *
+prism_backend_default(void)
+{
+	return infos[0];
+}
+
+const PrismBackendKey *
+prism_backend_key(const PrismBackendInfo *info, const char *name)
+{
+	for (const PrismBackendKey *key = info->keys; key != NULL && key->name != NULL; key++)
+		if (strcmp(key->name, name) == 0)
+			return key;
 	return NULL;
 }

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "text.h"
+#include "backend/text.h"
 
 #include "mb/pg_wchar.h"
 

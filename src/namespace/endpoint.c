@@ -13,7 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "backend/backend.h"
+#include "backend/endpoint_rule.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "namespace/schema.h"
@@ -25,8 +25,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-#define BROKERS_MAX 32
-
 static char *normalise_endpoint(const PrismYaml *broker);
 
 /* The brokers as "host:port", allowed for the caller. */
@@ -36,11 +34,11 @@ prism_endpoints_check(const PrismYaml *brokers)
 	List	   *endpoints = NIL;
 	ListCell   *cell;
 
-	if (brokers->items == NIL || list_length(brokers->items) > BROKERS_MAX)
+	if (brokers->items == NIL || list_length(brokers->items) > PRISM_ENDPOINTS_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("\"backend.brokers\" " PRISM_AT " must have from 1 to %d entries",
-					   prism_at(brokers), BROKERS_MAX));
+					   prism_at(brokers), PRISM_ENDPOINTS_MAX));
 	foreach(cell, brokers->items)
 	{
 		const PrismYaml *broker = lfirst(cell);

@@ -14,7 +14,7 @@
 #define PRISM_SPEC_H
 
 #include "base/prism.h"
-#include "backend/backend.h"
+#include "backend/registry.h"
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
 
@@ -86,7 +86,7 @@ typedef struct PrismNamespace
 } PrismNamespace;
 
 /* Messages leave the database: there is a sink. */
-#define prism_namespace_has_sink(namespace) (strcmp((namespace)->backend->name, "postgres") != 0)
+#define prism_namespace_has_sink(namespace) ((namespace)->backend->library != NULL)
 
 extern const PrismApi prism_apis[];
 extern const int prism_api_count;

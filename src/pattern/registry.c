@@ -8,7 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "backend/backend.h"
+#include "backend/registry.h"
 #include "pattern/pattern.h"
 
 #define MESSAGING (PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT)

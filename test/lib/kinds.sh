@@ -186,7 +186,7 @@ builds_elsewhere() {
 	chmod -R a-w "$top/source"
 	"${AS_USER[@]}" "${make[@]}" -C "$top/build" -j"$(nproc)" all >"$log" 2>&1 &&
 		"${AS_USER[@]}" "${make[@]}" -C "$top/build" install >>"$log" 2>&1 &&
-		[ "$(find "$top/root" -type f | wc -l)" -ge 4 ] &&
+		[ "$(find "$top/root" -name "prism*.so" | wc -l)" -ge 3 ] &&
 		"${AS_USER[@]}" "${make[@]}" -C "$top/build" uninstall >>"$log" 2>&1 &&
 		[ -z "$(find "$top/root" -type f)" ] &&
 		"${AS_USER[@]}" "${make[@]}" -C "$top/build" clean >>"$log" 2>&1 &&
@@ -232,7 +232,7 @@ debian_builds() {
 	stage "$root/prism"
 	make="make -s -C /prism PG_CONFIG=/usr/lib/postgresql/$2/bin/pg_config PRISM_CFLAGS=-Werror"
 	chroot "$root" $make -j"$(nproc)" >"$log" 2>&1 && chroot "$root" $make install >>"$log" 2>&1 && [ ! -s "$log" ] &&
-		[ -e "$root/usr/lib/postgresql/$2/lib/prism_backends.so" ] && return 0
+		[ -e "$root/usr/lib/postgresql/$2/lib/prism_kafka.so" ] && return 0
 	show "$log" 50
 	return 1
 }

@@ -1,4 +1,4 @@
-# The operations of prism_backends.so in a server process, against a real broker (test/lib/backend_test).
+# The operations of back ends in a server process, against a real broker (test/lib/backend_test).
 use PrismTest;
 
 use Cwd qw(abs_path);

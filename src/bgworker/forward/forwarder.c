@@ -31,9 +31,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define BACKENDS_LIBRARY "$libdir/prism_backends"
-#define BACKENDS_FUNCTION "prism_backends"
-
 /* Wake-ups that bring nothing look at the catalogue at most this often. */
 #define CHECK_INTERVAL_MS 100
 
@@ -51,21 +48,6 @@ new_incarnation(char *incarnation)
 	snprintf(incarnation, PRISM_INCARNATION_BYTES, "%016llx", (unsigned long long) number);
 }
 
-/* NULL: there is none of this name. */
-static const PrismBackend *
-find_backend(const char *name)
-{
-	static PrismBackendsFunction backends = NULL;
-
-	if (backends == NULL)
-		backends = (PrismBackendsFunction) load_external_function(BACKENDS_LIBRARY, BACKENDS_FUNCTION,
-																  true, NULL);
-	for (const PrismBackend *const *backend = backends(); *backend != NULL; backend++)
-		if (strcmp((*backend)->name, name) == 0 && (*backend)->queue != NULL)
-			return *backend;
-	return NULL;
-}
-
 pg_noreturn static void
 no_backend(const PrismSink *sink)
 {
@@ -74,13 +56,14 @@ no_backend(const PrismSink *sink)
 			errmsg("back end \"%s\" cannot be sent to", sink->backend));
 }
 
-/* A row that is damaged may name a back end which there is not, or one which has no servers. */
+/* A row that is damaged may name a back end which there is not, one that is sent nothing, or one without servers. */
 static bool
 tells_backend(const PrismSink *sink)
 {
 	const PrismBackendInfo *info = prism_backend_info(sink->backend);
 
-	return info != NULL && (info->wrapper != NULL || !OidIsValid(sink->server_oid));
+	return info != NULL && info->library != NULL && (info->roles & PRISM_ROLE_QUEUE) != 0 &&
+		(info->wrapper != NULL || !OidIsValid(sink->server_oid));
 }
 
 /* That of the first sink which has one; others are not of this server, whatever their rows say. */
@@ -95,7 +78,7 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 		PrismSink  *sink = lfirst(cell);
 
 		if (forwarder->backend == NULL && tells_backend(sink))
-			forwarder->backend = find_backend(sink->backend);
+			forwarder->backend = prism_backend_info(sink->backend);
 		if (forwarder->backend == NULL || strcmp(forwarder->backend->name, sink->backend) != 0)
 			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.*s\" is not the back end of its server",
 																				  pg_mbcliplen(sink->backend, strlen(sink->backend), 64), sink->backend));
@@ -482,7 +465,7 @@ sleep_until_needed(PrismForwarder *forwarder)
 	{
 		PrismLane  *lane = &forwarder->lanes[i];
 		pgsocket	socket = lane->conn == NULL ? PGINVALID_SOCKET
-			: forwarder->backend->wait_socket(lane->conn);
+			: lane->conn->backend->wait_socket(lane->conn);
 
 		if (socket != PGINVALID_SOCKET)
 			sockets[count++] = socket;

@@ -32,7 +32,8 @@
 #define PRISM_FORWARDER_H
 
 #include "base/prism.h"
-#include "backend/backend.h"
+#include "backend/queue.h"
+#include "backend/registry.h"
 #include "bgworker/worker.h"
 #include "store/log/topic.h"
 #include "store/sink/identity.h"
@@ -168,7 +169,7 @@ typedef struct PrismRoute
 {
 	int			index;			/* in the forwarder's routes; part of tags */
 	PrismSink	sink;
-	PrismTarget target;
+	PrismQueueTarget target;
 	PrismSinkSlot *slot;
 	struct PrismLane *lane;
 	struct PrismCounter *counter;	/* a hint outside of transactions: its topic may be dropped */
@@ -276,7 +277,7 @@ typedef struct PrismForwarder
 	PrismInstant record_at;		/* positions could not be recorded: try again then; 0: they could */
 	PrismBatch *reading;		/* the batch being filled: no route's yet */
 	PrismInstallation installation;
-	const PrismBackend *backend;
+	const PrismBackendInfo *backend;	/* its library is loaded by who opens a connection */
 	PrismServer endpoint;
 	const char *endpoint_id;	/* part of transactional ids */
 	int			route_count;

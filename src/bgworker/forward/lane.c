@@ -29,7 +29,7 @@
 const PrismQueueOps *
 prism_lane_queue(const PrismLane *lane)
 {
-	return lane->forwarder->backend->queue;
+	return lane->conn->backend->queue;
 }
 
 static bool
@@ -92,6 +92,7 @@ open_connection(PrismLane *lane)
 	PrismForwarder *forwarder = lane->forwarder;
 	char		error[PRISM_ERROR_BYTES] = "";
 	char	   *transactional_id = NULL;
+	const PrismBackend *backend;
 
 	Assert(lane->conn == NULL);
 	lane->mcxt = AllocSetContextCreate(forwarder->mcxt, "prism connection", ALLOCSET_DEFAULT_SIZES);
@@ -99,7 +100,9 @@ open_connection(PrismLane *lane)
 		transactional_id = MemoryContextStrdup(lane->mcxt,
 											   psprintf("prism.%s.%s.%d", forwarder->installation.id,
 														forwarder->endpoint_id, lane->number));
-	lane->conn = forwarder->backend->open(&forwarder->endpoint, transactional_id, lane->mcxt, error);
+	backend = prism_backend_load(forwarder->backend, error);
+	if (backend != NULL)
+		lane->conn = backend->queue->open(&forwarder->endpoint, transactional_id, lane->mcxt, error);
 	if (lane->conn == NULL)
 	{
 		PrismInstant retry_at = prism_instant_after(prism_instant(),
@@ -108,7 +111,7 @@ open_connection(PrismLane *lane)
 		lane->backoff.retry_at = retry_at;
 		prism_lane_close(lane);
 		tell_routes(lane, PRISM_SINK_STOPPED, retry_at, error);
-		prism_lane_report(lane, "wrong settings", error, PRISM_TRIED_AGAIN);
+		prism_lane_report(lane, backend == NULL ? "missing library" : "wrong settings", error, PRISM_TRIED_AGAIN);
 		return;
 	}
 	prism_forwarder_finish_at_exit(forwarder);
@@ -453,7 +456,7 @@ prism_lane_timeout_ms(const PrismLane *lane)
 	if (lane->round.phase == ROUND_NONE && prism_lane_rest_ms(lane) > 0)
 		return prism_lane_rest_ms(lane);
 	if (lane->outstanding > 0)
-		timeout = lane->forwarder->backend->wait_socket(lane->conn) == PGINVALID_SOCKET
+		timeout = lane->conn->backend->wait_socket(lane->conn) == PGINVALID_SOCKET
 			? PRISM_POLL_MS : PRISM_STALL_MS;
 	for (PrismRoute *route = next_route(lane, NULL); route != NULL; route = next_route(lane, route))
 	{

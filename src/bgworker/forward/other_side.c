@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "backend/server_options.h"
 #include "base/guc.h"
 #include "bgworker/forward/forwarder.h"
 
@@ -109,13 +110,14 @@ options_to_utf8(List *options)
 static List *
 inline_options(const PrismSink *sink)
 {
+	const PrismBackendInfo *info = prism_backend_info(sink->backend);
 	List	   *options = NIL;
 	char	   *rest;
 	char	   *value;
 
-	if (sink->brokers != NULL)
-		options = add_option(options, "bootstrap.servers", pstrdup(sink->brokers));
-	if (sink->failures == NULL)
+	if (sink->brokers != NULL && info->options != NULL)
+		options = add_option(options, info->options->inline_endpoints, pstrdup(sink->brokers));
+	if (sink->failures == NULL || !info->fails_on_request)
 		return options;
 	rest = pstrdup(sink->failures);
 	while ((value = strsep(&rest, ",")) != NULL)
@@ -159,7 +161,7 @@ prism_endpoint_load(PrismForwarder *forwarder, List *sinks, const PrismSink *sin
 	if (OidIsValid(sink->server_oid))
 	{
 		endpoint->name = pstrdup(sink->server);
-		endpoint->options = prism_backend_server_options(prism_backend_info(sink->backend),
+		endpoint->options = prism_server_options(prism_backend_info(sink->backend),
 														 sink->server_oid);
 		/* not its name: another server could be called so next, and the two would fence each other */
 		forwarder->endpoint_id = psprintf("%u", sink->server_oid);

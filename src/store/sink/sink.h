@@ -44,7 +44,7 @@ typedef struct PrismSink
 	int			replication;
 	int64		message_bytes_max;
 	const char *damage;			/* what is wrong with the row; NULL: nothing */
-	const char *failures;		/* how the back end "memory" shall fail, for tests: name=value,...; or NULL */
+	const char *failures;		/* how it shall fail, where a back end does so on request: name=value,...; or NULL */
 } PrismSink;
 
 /*

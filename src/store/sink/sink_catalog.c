@@ -57,7 +57,7 @@ static const char sink_query[] =
 " coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
 " s.config ->> 'batch_size', s.config ->> 'partitions', s.config ->> 'replication',"
 " t.message_bytes_max,"
-" CASE WHEN s.backend = 'memory' AND pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
+" CASE WHEN pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
 "        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
 " coalesce(v.server_oid, 0::oid)::pg_catalog.int8, s.any_endpoint"

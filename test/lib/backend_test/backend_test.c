@@ -13,7 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "backend.h"
+#include "backend/queue.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -87,17 +87,14 @@ expect_outcome(Subject *subject, const char *call, PrismOutcome got, PrismOutcom
 				errdetail("%s", subject->conn->error));
 }
 
-/* The table of operations, as a worker gets it. */
+/* The table of operations, from its library as a worker gets it. */
 static const PrismBackend *
 find_backend(const char *name)
 {
-	PrismBackendsFunction backends = (PrismBackendsFunction)
-	load_external_function("$libdir/prism_backends", "prism_backends", true, NULL);
+	PrismBackendFunction backend = (PrismBackendFunction)
+	load_external_function(psprintf("$libdir/prism_%s", name), psprintf("prism_%s_backend", name), true, NULL);
 
-	for (const PrismBackend *const *backend = backends(); *backend != NULL; backend++)
-		if (strcmp((*backend)->name, name) == 0)
-			return *backend;
-	elog(ERROR, "no back end \"%s\"", name);
+	return backend();
 }
 
 /* Names and values in turn, ended by NULL. */
@@ -149,7 +146,7 @@ subject_open(const char *name, const char *transactional_id, List *options)
 	double		started = now_ms();
 
 	subject->mcxt = AllocSetContextCreate(TopMemoryContext, "connection under test", ALLOCSET_DEFAULT_SIZES);
-	subject->conn = backend->open(&server, transactional_id, subject->mcxt, error);
+	subject->conn = backend->queue->open(&server, transactional_id, subject->mcxt, error);
 	note_time(subject, "open", started);
 	if (subject->conn == NULL)
 		ereport(ERROR, errmsg("open refused: %s", error));

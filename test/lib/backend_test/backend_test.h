@@ -12,7 +12,7 @@
 
 #include "base/prism.h"
 #include "base/compat.h"
-#include "backend.h"
+#include "backend/queue.h"
 
 #include "lib/stringinfo.h"
 
@@ -29,7 +29,7 @@ typedef struct Subject
 	MemoryContext mcxt;
 	PrismConn  *conn;
 	const PrismQueueOps *queue;
-	PrismTarget target;
+	PrismQueueTarget target;
 	double		slowest_ms;		/* of all calls so far */
 	const char *slowest_call;
 } Subject;

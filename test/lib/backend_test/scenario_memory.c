@@ -8,7 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "backend.h"
+#include "backend/queue.h"
 
 #include <librdkafka/rdkafka.h>
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "mb/pg_wchar.h"
-#include "text.h"
+#include "backend/text.h"
 
 #undef printf					/* the system's: this program links nothing of the server */
 

@@ -13,7 +13,7 @@
  *	  descriptor, through one callback that counts (kafka_client.c), and through
  *	  one that refuses addresses (kafka_resolve.c).
  *
- * src/backend/kafka.h
+ * src/backend/kafka/kafka.h
  *
  *-------------------------------------------------------------------------
  */
@@ -22,9 +22,10 @@
 
 #include "base/prism.h"
 
-#include "backend.h"
+#include "backend/endpoint_rule.h"
+#include "backend/handle.h"
+#include "backend/queue.h"
 #include "base/clock.h"
-#include "handle.h"
 
 #include "port/atomics.h"
 
@@ -170,14 +171,14 @@ extern const char *kafka_advice(rd_kafka_resp_err_t code);	/* NULL: its text say
 /* kafka_event.c */
 extern void kafka_clean(char *text);
 extern void kafka_serve(KafkaConn *kafka);
-extern void kafka_explain(PrismConn *conn, const PrismTarget *target, int code, char *text);
+extern void kafka_explain(PrismConn *conn, const PrismQueueTarget *target, int code, char *text);
 extern int	kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 extern PrismOutcome kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format, ...) pg_attribute_printf(3, 4);
 extern void kafka_wake(KafkaClient *client);
 
 /* kafka_send.c */
 extern KafkaTopic *kafka_topic(KafkaConn *kafka, const char *name);
-extern PrismOutcome kafka_send(PrismConn *conn, const PrismTarget *target,
+extern PrismOutcome kafka_send(PrismConn *conn, const PrismQueueTarget *target,
 							   const PrismMessage *message, uint64 tag);
 
 #endif							/* PRISM_KAFKA_H */

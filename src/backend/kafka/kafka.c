@@ -13,13 +13,13 @@
  *		kafka_transaction.c		fence, commit, abort
  *		kafka_error.c		what an error means
  *
- * src/backend/kafka.c
+ * src/backend/kafka/kafka.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 /* Left free in a batch for what librdkafka does not count when it fills one. */
 #define BATCH_MARGIN_BYTES 512
@@ -27,19 +27,20 @@
 static PrismConn *open_connection(const PrismServer *server, const char *transactional_id,
 								  MemoryContext mcxt, char *error);
 static pgsocket wait_socket(PrismConn *conn);
-static PrismOutcome prepare(PrismConn *conn, const PrismTarget *target);
+static PrismOutcome prepare(PrismConn *conn, const PrismQueueTarget *target);
 static PrismOutcome fence(PrismConn *conn);
-static PrismOutcome position_read(PrismConn *conn, const PrismTarget *target,
+static PrismOutcome position_read(PrismConn *conn, const PrismQueueTarget *target,
 								  int64 *position, char *metadata);
-static PrismOutcome position_write(PrismConn *conn, const PrismTarget *target,
+static PrismOutcome position_write(PrismConn *conn, const PrismQueueTarget *target,
 								   int64 position, const char *metadata);
 static PrismOutcome begin(PrismConn *conn);
 static void purge(PrismConn *conn);
-static PrismOutcome commit(PrismConn *conn, const PrismTarget *target,
+static PrismOutcome commit(PrismConn *conn, const PrismQueueTarget *target,
 						   int64 position, const char *metadata);
 static PrismOutcome abort_transaction(PrismConn *conn);
 
 static const PrismQueueOps kafka_queue = {
+	.open = open_connection,
 	.prepare = prepare,
 	.fence = fence,
 	.position_read = position_read,
@@ -53,14 +54,14 @@ static const PrismQueueOps kafka_queue = {
 	.abort = abort_transaction,
 };
 
-extern const PrismBackend prism_kafka_backend;
-
-const PrismBackend prism_kafka_backend = {
+static const PrismBackend kafka_backend = {
 	.name = "kafka",
-	.open = open_connection,
+	.version = PRISM_VERSION,
 	.wait_socket = wait_socket,
 	.queue = &kafka_queue,
 };
+
+PRISM_BACKEND_LIBRARY(kafka, kafka_backend);
 
 /* The context goes: everything that holds the client first, then the client. */
 static void
@@ -94,7 +95,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 	char		text[32];
 
 	prism_handles_at_exit(kafka_clients_wait);
-	kafka->conn.backend = &prism_kafka_backend;
+	kafka->conn.backend = &kafka_backend;
 	kafka->conn.mcxt = mcxt;
 	kafka->transactional = transactional_id != NULL;
 	kafka->server_name = MemoryContextStrdup(mcxt, server->name);
@@ -127,7 +128,7 @@ wait_socket(PrismConn *conn)
 }
 
 static KafkaJob
-new_job(KafkaOperation operation, const PrismTarget *target)
+new_job(KafkaOperation operation, const PrismQueueTarget *target)
 {
 	KafkaJob	job;
 
@@ -156,7 +157,7 @@ too_many_closing(KafkaConn *kafka)
 }
 
 static PrismOutcome
-prepare(PrismConn *conn, const PrismTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaJob	job = new_job(KAFKA_PREPARE, target);
@@ -207,7 +208,7 @@ fence(PrismConn *conn)
 }
 
 static PrismOutcome
-position_read(PrismConn *conn, const PrismTarget *target, int64 *position, char *metadata)
+position_read(PrismConn *conn, const PrismQueueTarget *target, int64 *position, char *metadata)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaJob	job = new_job(KAFKA_POSITION_READ, target);
@@ -223,7 +224,7 @@ position_read(PrismConn *conn, const PrismTarget *target, int64 *position, char 
 }
 
 static PrismOutcome
-position_write(PrismConn *conn, const PrismTarget *target, int64 position, const char *metadata)
+position_write(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaJob	job = new_job(KAFKA_POSITION_WRITE, target);
@@ -277,7 +278,7 @@ purge(PrismConn *conn)
 }
 
 static PrismOutcome
-commit(PrismConn *conn, const PrismTarget *target, int64 position, const char *metadata)
+commit(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaJob	job = new_job(KAFKA_COMMIT, target);

@@ -10,13 +10,13 @@
  *
  * It belongs to the process and not to a connection, as a broker does.
  *
- * src/backend/memory.c
+ * src/backend/memory/memory.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "backend.h"
+#include "backend/queue.h"
 
 #include "access/detoast.h"
 #include "utils/jsonb.h"
@@ -204,7 +204,7 @@ read_options(MemoryConn *memory, List *options, char *error)
 	return true;
 }
 
-extern const PrismBackend prism_memory_backend;
+static const PrismBackend memory_backend;
 
 static PrismConn *
 open_connection(const PrismServer *server, const char *transactional_id,
@@ -212,7 +212,7 @@ open_connection(const PrismServer *server, const char *transactional_id,
 {
 	MemoryConn *memory = MemoryContextAllocZero(mcxt, sizeof(MemoryConn));
 
-	memory->conn.backend = &prism_memory_backend;
+	memory->conn.backend = &memory_backend;
 	memory->conn.mcxt = mcxt;
 	memory->number = ++connections;
 	if (!read_options(memory, server->options, error))
@@ -243,7 +243,7 @@ away(MemoryConn *memory)
 }
 
 static PrismOutcome
-prepare(PrismConn *conn, const PrismTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 
@@ -279,7 +279,7 @@ fence(PrismConn *conn)
 }
 
 static PrismOutcome
-position_read(PrismConn *conn, const PrismTarget *target, int64 *position, char *metadata)
+position_read(PrismConn *conn, const PrismQueueTarget *target, int64 *position, char *metadata)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 	MemoryTopic *topic = find_topic(target->name);
@@ -302,7 +302,7 @@ set_position(MemoryTopic *topic, int64 position, const char *metadata)
 }
 
 static PrismOutcome
-position_write(PrismConn *conn, const PrismTarget *target, int64 position, const char *metadata)
+position_write(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 	MemoryTopic *topic = find_topic(target->name);
@@ -335,7 +335,7 @@ begin(PrismConn *conn)
 }
 
 static PrismOutcome
-send(PrismConn *conn, const PrismTarget *target, const PrismMessage *message, uint64 tag)
+send(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage *message, uint64 tag)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 	MemoryTopic *topic = find_topic(target->name);
@@ -426,7 +426,7 @@ collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 }
 
 static void
-explain(PrismConn *conn, const PrismTarget *target, int code, char *text)
+explain(PrismConn *conn, const PrismQueueTarget *target, int code, char *text)
 {
 	strlcpy(text, code == MEMORY_REJECTED_CODE ? REJECTED_TEXT : conn->error, PRISM_ERROR_BYTES);
 }
@@ -443,7 +443,7 @@ purge(PrismConn *conn)
 }
 
 static PrismOutcome
-commit(PrismConn *conn, const PrismTarget *target, int64 position, const char *metadata)
+commit(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 	MemoryTopic *topic = find_topic(target->name);
@@ -483,6 +483,7 @@ abort_transaction(PrismConn *conn)
 }
 
 static const PrismQueueOps memory_queue = {
+	.open = open_connection,
 	.prepare = prepare,
 	.fence = fence,
 	.position_read = position_read,
@@ -496,9 +497,11 @@ static const PrismQueueOps memory_queue = {
 	.abort = abort_transaction,
 };
 
-const PrismBackend prism_memory_backend = {
+static const PrismBackend memory_backend = {
 	.name = "memory",
-	.open = open_connection,
+	.version = PRISM_VERSION,
 	.wait_socket = wait_socket,
 	.queue = &memory_queue,
 };
+
+PRISM_BACKEND_LIBRARY(memory, memory_backend);

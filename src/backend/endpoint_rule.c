@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * endpoint.c
+ * endpoint_rule.c
  *	  The one rule of what an endpoint is, and which of them are allowed.
  *
  * The same wherever one is written: brokers of a namespace, the option of a
@@ -8,19 +8,20 @@
  * of itself.  The last is asked in threads of a client library, so nothing here
  * calls PostgreSQL.
  *
- * src/backend/endpoint.c
+ * src/backend/endpoint_rule.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include <arpa/inet.h>
+#include "backend/endpoint_rule.h"
 
-#include "backend.h"
+#include <arpa/inet.h>
 
 #define HOST_BYTES_MAX 253
 #define DEFAULT_PORT 9092
-#define SEPARATORS ", \t\r\n"
+#define PATTERN_SEPARATORS ", \t\r\n"
+#define LIST_SEPARATORS ", "		/* as librdkafka divides a list */
 
 /* Of host names; nothing of it can be taken for a URL, a user, a path, a list or an option. */
 #define HOST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
@@ -114,14 +115,56 @@ matches(const char *pattern, const char *pattern_end, const char *text)
 bool
 prism_endpoint_allowed(const char *patterns, const char *endpoint)
 {
-	for (const char *pattern = patterns + strspn(patterns, SEPARATORS); *pattern != '\0';
-		 pattern += strspn(pattern, SEPARATORS))
+	for (const char *pattern = patterns + strspn(patterns, PATTERN_SEPARATORS); *pattern != '\0';
+		 pattern += strspn(pattern, PATTERN_SEPARATORS))
 	{
-		const char *end = pattern + strcspn(pattern, SEPARATORS);
+		const char *end = pattern + strcspn(pattern, PATTERN_SEPARATORS);
 
 		if (matches(pattern, end, endpoint))
 			return true;
 		pattern = end;
 	}
 	return false;
+}
+
+PrismEndpointFault
+prism_endpoint_judge(const char *text, const char *patterns, char *endpoint)
+{
+	if (!prism_endpoint_parse(text, endpoint))
+		return PRISM_ENDPOINT_MALFORMED;
+	return patterns == NULL || prism_endpoint_allowed(patterns, endpoint) ?
+		PRISM_ENDPOINT_GOOD : PRISM_ENDPOINT_FORBIDDEN;
+}
+
+bool
+prism_endpoint_next(const char **list, char *text)
+{
+	const char *begin = *list + strspn(*list, LIST_SEPARATORS);
+	size_t		bytes = strcspn(begin, LIST_SEPARATORS);
+
+	if (bytes == 0 || bytes >= PRISM_ENDPOINT_BYTES)
+		return false;
+	memcpy(text, begin, bytes);
+	text[bytes] = '\0';
+	*list = begin + bytes;
+	return true;
+}
+
+PrismEndpointFault
+prism_endpoint_judge_list(const char *list, const char *patterns, char *endpoint)
+{
+	char		text[PRISM_ENDPOINT_BYTES];
+	int			count = 0;
+
+	while (prism_endpoint_next(&list, text))
+	{
+		PrismEndpointFault fault = prism_endpoint_judge(text, patterns, endpoint);
+
+		if (fault != PRISM_ENDPOINT_GOOD)
+			return fault;
+		if (++count > PRISM_ENDPOINTS_MAX)
+			return PRISM_ENDPOINT_MALFORMED;
+	}
+	/* nothing may be left: what is too long for an endpoint is none */
+	return count > 0 && list[strspn(list, LIST_SEPARATORS)] == '\0' ? PRISM_ENDPOINT_GOOD : PRISM_ENDPOINT_MALFORMED;
 }

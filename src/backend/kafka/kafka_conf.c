@@ -3,14 +3,14 @@
  * kafka_conf.c
  *	  A server's options become librdkafka's configuration.
  *
- * src/backend/kafka_conf.c
+ * src/backend/kafka/kafka_conf.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
-#include "kafka_option_table.h"
+#include "backend/kafka/kafka.h"
+#include "backend/kafka/kafka_option_table.h"
 
 #include "utils/memutils.h"
 

@@ -9,14 +9,14 @@
  * This runs once for every message of a backlog, so it allocates nothing of
  * PostgreSQL's unless a value is compressed or carries headers.
  *
- * src/backend/kafka_send.c
+ * src/backend/kafka/kafka_send.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 #include "base/compat.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 #include "utils/jsonb.h"
 
@@ -197,7 +197,7 @@ too_large(const KafkaConn *kafka, const KafkaTopic *topic, Size record_bytes)
 }
 
 PrismOutcome
-kafka_send(PrismConn *conn, const PrismTarget *target, const PrismMessage *message, uint64 tag)
+kafka_send(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage *message, uint64 tag)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaTopic *topic = kafka_topic(kafka, target->name);

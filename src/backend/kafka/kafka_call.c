@@ -13,13 +13,13 @@
  * library (snprintf and strlcpy are macros or substitutes for those), which
  * touch nothing but their arguments.  Its job is copied in and out.
  *
- * src/backend/kafka_call.c
+ * src/backend/kafka/kafka_call.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 #include <stdarg.h>
 

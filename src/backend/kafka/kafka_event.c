@@ -6,15 +6,15 @@
  * Everything arrives on one queue, read by PostgreSQL's thread; the queue's
  * descriptor wakes the worker.
  *
- * src/backend/kafka_event.c
+ * src/backend/kafka/kafka_event.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
 #include "base/clock.h"
-#include "kafka.h"
-#include "text.h"
+#include "backend/kafka/kafka.h"
+#include "backend/text.h"
 
 #include "mb/pg_wchar.h"
 
@@ -235,7 +235,7 @@ fill_receipt(KafkaConn *kafka, const rd_kafka_message_t *message, PrismReceipt *
 }
 
 void
-kafka_explain(PrismConn *conn, const PrismTarget *target, int code, char *text)
+kafka_explain(PrismConn *conn, const PrismQueueTarget *target, int code, char *text)
 {
 	explain(target->name, code, text);
 	kafka_clean(text);

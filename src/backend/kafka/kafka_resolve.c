@@ -13,13 +13,13 @@
  * PostgreSQL but its snprintf.  What was refused waits in the client until
  * PostgreSQL's thread asks; the last address is enough.
  *
- * src/backend/kafka_resolve.c
+ * src/backend/kafka/kafka_resolve.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 #include "lib/stringinfo.h"
 
@@ -45,19 +45,15 @@ kafka_allowed_addresses(const PrismServer *server)
 	foreach(cell, server->options)
 	{
 		const PrismOption *option = lfirst(cell);
-		char	   *rest;
-		char	   *list;
+		const char *list = option->value;
+		char		text[PRISM_ENDPOINT_BYTES];
+		char		endpoint[PRISM_ENDPOINT_BYTES];
 
 		if (strcmp(option->name, "bootstrap.servers") != 0)
 			continue;
-		list = pstrdup(option->value);
-		for (char *address = strtok_r(list, ", ", &rest); address != NULL; address = strtok_r(NULL, ", ", &rest))
-		{
-			char		endpoint[PRISM_ENDPOINT_BYTES];
-
-			if (prism_endpoint_parse(address, endpoint))
+		while (prism_endpoint_next(&list, text))
+			if (prism_endpoint_parse(text, endpoint))
 				appendStringInfo(&allowed, ",%s", endpoint);
-		}
 	}
 	return allowed.data;
 }

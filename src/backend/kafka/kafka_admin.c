@@ -3,13 +3,13 @@
  * kafka_admin.c
  *	  Topics and positions at the broker, as they run in a caller thread.
  *
- * src/backend/kafka_admin.c
+ * src/backend/kafka/kafka_admin.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 #include <stdlib.h>
 #include <time.h>

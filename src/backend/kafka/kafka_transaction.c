@@ -12,13 +12,13 @@
  * other than plain success is in doubt, and even success is, when a connection
  * was closed since we fenced (kafka_serve() sees that).
  *
- * src/backend/kafka_transaction.c
+ * src/backend/kafka/kafka_transaction.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 /* Longer than librdkafka's own request timeouts: a caller may wait, the worker does not. */
 #define END_TRANSACTION_MS 60000

@@ -7,13 +7,13 @@
  * threads, which may sit in a name lookup or in a connection that swallows
  * packets, and a worker must be able to leave within seconds.
  *
- * src/backend/kafka_client.c
+ * src/backend/kafka/kafka_client.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>

@@ -3,13 +3,13 @@
  * kafka_error.c
  *	  What an error of librdkafka or of the broker means for a message or a call.
  *
- * src/backend/kafka_error.c
+ * src/backend/kafka/kafka_error.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 
-#include "kafka.h"
+#include "backend/kafka/kafka.h"
 
 typedef struct KafkaMeaning
 {

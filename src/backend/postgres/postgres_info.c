@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * postgres_info.c
+ *	  The log itself as a back end: messages stay where they were written.
+ *
+ * It has no operations and so no library.  A consumer that takes, works and
+ * acknowledges in one transaction does so exactly once.
+ *
+ * src/backend/postgres/postgres_info.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+
+#include "backend/registry.h"
+
+extern const PrismBackendInfo prism_postgres_info;
+
+const PrismBackendInfo prism_postgres_info = {
+	.name = "postgres",
+	.roles = PRISM_ROLE_QUEUE,
+	.transactional = true,
+	.message_bytes_max = INT64CONST(256000000),
+};
