@@ -145,6 +145,47 @@ $holder->quit;
 wait_for_value($node, handler_processes(), 0);
 is(sql('SELECT count(*), count(DISTINCT p) FROM done'), '37|37', 'a call whose group was dropped is undone');
 
+# Another group has the name, or another handler the group, once its process has waited for those who do that: what was
+# registered before is not called with a message of theirs.
+sql(q{
+	CREATE TABLE got (what text, p bigint);
+	GRANT INSERT ON got TO app;
+	SELECT prism.apply('name: anew');
+	SELECT prism.grant('anew', 'consume', 'app');
+	SELECT count(prism.publish('anew', 'x')) FROM generate_series(1, 5);
+	CREATE FUNCTION former(messages prism.message[]) RETURNS void LANGUAGE sql AS $$ INSERT INTO got SELECT 'former', m."position" FROM unnest(messages) AS m $$;
+	CREATE FUNCTION latter(messages prism.message[]) RETURNS void LANGUAGE sql AS $$ INSERT INTO got SELECT 'latter', m."position" FROM unnest(messages) AS m $$;
+});
+my $waits = q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.backend_type = 'prism handler'};
+for my $case (
+	[ q{SELECT prism.drop_group('anew', 'g'), prism.create_group('anew', 'g', 'earliest')}, '', 5, 'a group of that name without a handler' ],
+	[ q{SELECT prism.drop_group('anew', 'g'), prism.create_group('anew', 'g', 'earliest'), prism.on('anew', 'g', 'latter(prism.message[])', role => 'app')},
+		'latter 5', 0, 'one with another handler' ],
+	[ q{SELECT prism.apply('{name: anew, consumers: [{group: g, max_attempts: 7}]}'), prism.off('anew', 'g'), prism.on('anew', 'g', 'latter(prism.message[])', role => 'app')},
+		'latter 5', 0, 'another handler of the same group' ],
+	[ q{SELECT prism.apply('{name: anew, consumers: [{group: g, max_attempts: 8}]}');
+		DO $$ BEGIN EXECUTE 'REVOKE SELECT ON prism_log.handler_' || (SELECT h.group_id FROM prism.handler h JOIN prism.topic USING (topic_id) WHERE name = 'anew') || ' FROM app'; END $$},
+		'', 5, 'one whose role has taken its consent back' ])
+{
+	my ($changes, $calls, $left, $name) = @$case;
+	sql(q{SELECT prism.create_group('anew', 'g', 'latest'); SELECT prism.on('anew', 'g', 'former(prism.message[])', role => 'app')});
+	wait_for_value($node, q{SELECT state FROM prism.handlers WHERE topic = 'anew'}, 'waiting');
+	my $deployer = $node->background_psql('postgres');
+	$deployer->query_safe("BEGIN; $changes; SELECT prism.seek('anew', 'g', 'earliest');");
+	# a new process knows nothing of the group, and so asks for its name
+	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'prism handler'});
+	wait_for_value($node, $waits, 1);
+	$deployer->query_safe('COMMIT');
+	$deployer->quit;
+	wait_for_value($node, q{SELECT count(*) FROM prism.handlers WHERE topic = 'anew' AND state NOT IN ('waiting', 'failed')}, 0);
+	wait_for_value($node, handler_processes(), $left > 0 ? 0 : 1);
+	wait_for_value($node, q{SELECT lag_messages FROM prism.groups WHERE topic = 'anew'}, $left);
+	is(sql(q{SELECT string_agg(DISTINCT what || ' ' || (SELECT count(*) FROM got), '') FROM got}), $calls, "$name: its messages are its own");
+	sql(q{TRUNCATE got; SELECT prism.drop_group('anew', 'g')});
+	wait_for_value($node, handler_processes(), 0);
+}
+sql(q{SELECT prism.drop_namespace('anew', true); DROP FUNCTION former(prism.message[]), latter(prism.message[]); DROP TABLE got});
+
 # The role.
 sql(q{SELECT prism.create_group('t', 'g', 'latest'); SELECT prism.on('t', 'g', 'work(prism.message[])', role => 'app')});
 wait_for_value($node, handler_processes(), 1);

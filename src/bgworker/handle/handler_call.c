@@ -46,9 +46,13 @@
 #define OVERDUE_FACTOR 2
 #define OVERDUE_MS 1000
 
+/* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
+#define LEASE_FACTOR 2
+#define LEASE_EXTRA_MS 60000
+
 static TimeoutId overdue_timeout;
 
-/* ---------- reading ---------- */
+/* ---------- taking and reading ---------- */
 
 static Datum
 make_message(TupleDesc descriptor, PrismMessageRow *row)
@@ -56,8 +60,8 @@ make_message(TupleDesc descriptor, PrismMessageRow *row)
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
 }
 
-void
-prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch)
+static void
+read_batch(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch)
 {
 	TupleDesc	descriptor = lookup_rowtype_tupdesc_copy(prism_handler_argument_type(false), -1);
 	int			room = prism_delivery_count(delivery) + 1;
@@ -81,6 +85,20 @@ prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHa
 		batch->count++;
 	}
 	prism_delivery_return_rest(delivery);
+}
+
+bool
+prism_handler_take(const PrismHandler *handler, PrismGroupRef *group, int max, PrismHandlerBatch *batch)
+{
+	int64		lease_ms = LEASE_FACTOR * (int64) handler->timeout_ms + LEASE_EXTRA_MS;
+	PrismDelivery *delivery = prism_group_take(group, max, lease_ms * 1000);
+	bool		buried;
+
+	read_batch(handler, delivery, batch);
+	/* before the call: it reads on, and an error there must not undo what was done, and count as an attempt */
+	buried = prism_delivery_buried(delivery);
+	prism_delivery_close(delivery);
+	return buried;
 }
 
 /* ---------- time-outs ---------- */

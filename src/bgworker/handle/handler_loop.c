@@ -24,8 +24,6 @@
 #include "bgworker/worker.h"
 #include "store/log/counter.h"
 
-#include "common/hashfn.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/acl.h"
@@ -33,15 +31,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* The server log has so much of a function's error message. */
-#define REPORT_BYTES_MAX 1024
 /* A lost wake-up is found after this time. */
 #define REPAIR_MS 5000
 /* How long a message that failed alone rests. */
 #define BACKOFF_OF_GROUP (-1)
-/* The lease has to outlast a batch; it ends with the transaction unless the process is frozen. */
-#define LEASE_FACTOR 2
-#define LEASE_EXTRA_MS 60000
 /* A fault that passes has passed after so many tries, with a back-off in between: else it is the message's. */
 #define PASSING_FAULTS_MAX 6
 
@@ -330,30 +323,10 @@ serve(void *arg)
 
 /* ---------- failures ---------- */
 
-/* A function can say as much as memory holds, and says it again each minute. */
-static const char *
-clip(const char *text)
-{
-	return pnstrdup(text, pg_mbcliplen(text, strlen(text), REPORT_BYTES_MAX));
-}
-
 static void
 report_failure(Handler *handler, const ErrorData *error, const char *what)
 {
-	const char *text = error->message_id != NULL ? error->message_id : error->message;
-	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);
-	int64		times;
-
-	if (prism_report_decide(&handler->report, cause, &times) == PRISM_REPORT_NOTHING)
-		return;
-	ereport(LOG,
-			errcode(error->sqlerrcode),
-			errmsg("handler %s of consumer group \"%s\" failed: %s",
-				   prism_handler_function(handler->row), handler->row->group_name, clip(error->message)),
-			error->detail != NULL ? errdetail_internal("%s", clip(error->detail)) : 0,
-			errcontext("%s", what),
-			errhint("prism.handlers shows how it stands (failure " INT64_FORMAT " of this kind since the last report).", times),
-			errhidestmt(true));
+	prism_handler_report(handler->row, &handler->report, error, what);
 }
 
 /* The whole handler waits. */
@@ -404,13 +377,12 @@ typedef struct Turn
 	bool		leave;			/* the role cannot be served any more */
 } Turn;
 
-static PrismDelivery *
-take(Handler *handler, PrismGroupRef *group)
+/* What is in the catalogue is something else than what was loaded. */
+static void
+load_again(void)
 {
-	int			max = handler->singly_until > 0 ? 1 : handler->row->batch_size;
-	int64		lease_ms = LEASE_FACTOR * (int64) handler->row->timeout_ms + LEASE_EXTRA_MS;
-
-	return prism_group_take(group, max, lease_ms * 1000);
+	worker.look_around = true;
+	worker.generation = 0;
 }
 
 /* What was called may have been written by who had lost the right to that by then: nothing of it stays. */
@@ -431,6 +403,12 @@ handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *
 	Handler    *handler = turn->handler;
 	ErrorData  *error;
 
+	if (!prism_handler_stands(handler->row, worker.generation))
+	{
+		prism_group_untake(group, batch->positions, batch->count, batch->lease_id);
+		load_again();
+		return;
+	}
 	turn->count = batch->count;
 	turn->last = batch->positions[batch->count - 1];
 	if (batch->positions[0] >= handler->singly_until)
@@ -454,6 +432,26 @@ handle_batch(Turn *turn, PrismGroupRef *group, Oid function, PrismHandlerBatch *
 	}
 }
 
+static void
+look_for_messages(Turn *turn, PrismTopic *topic, PrismGroupRef *group, Oid function)
+{
+	Handler    *handler = turn->handler;
+	PrismHandlerBatch batch = {0};
+	bool		buried;
+
+	/* before the look: what comes after it wakes us */
+	handler->counter = topic->counter;
+	prism_counter_subscribe(handler->counter);
+	handler->wakes = prism_counter_wakes(handler->counter);
+	buried = prism_handler_take(handler->row, group, handler->singly_until > 0 ? 1 : handler->row->batch_size, &batch);
+	if (batch.count > 0)
+		handle_batch(turn, group, function, &batch);
+	else
+		handler->singly_until = 0;
+	/* dead letters of the take itself may have made room for others, once they are committed */
+	handler->due = batch.count > 0 || buried ? 0 : prism_group_next_due(group);
+}
+
 /* Everything of a turn that can be undone. */
 static void
 turn_steps(Turn *turn)
@@ -461,7 +459,6 @@ turn_steps(Turn *turn)
 	Handler    *handler = turn->handler;
 	PrismHandler *row = handler->row;
 	const PrismHandlerFault *fault;
-	PrismHandlerBatch batch = {0};
 	PrismTopic *topic;
 	Oid			function;
 	bool		busy = false;
@@ -482,24 +479,12 @@ turn_steps(Turn *turn)
 	else
 	{
 		PrismGroupRef *group = prism_group_open(topic, row->group_name, PRISM_GROUP_REFUSE);
-		PrismDelivery *delivery;
-		bool		buried;
 
-		/* before the look: what comes after it wakes us */
-		handler->counter = topic->counter;
-		prism_counter_subscribe(handler->counter);
-		handler->wakes = prism_counter_wakes(handler->counter);
-		delivery = take(handler, group);
-		prism_handler_read(row, delivery, &batch);
-		/* before the call: it reads on, and an error there must not undo what was done, and count as an attempt */
-		buried = prism_delivery_buried(delivery);
-		prism_delivery_close(delivery);
-		if (batch.count > 0)
-			handle_batch(turn, group, function, &batch);
+		/* another one may have got the name: its messages are not this handler's */
+		if (prism_group_number(group) == row->group_id)
+			look_for_messages(turn, topic, group, function);
 		else
-			handler->singly_until = 0;
-		/* dead letters of the take itself may have made room for others, once they are committed */
-		handler->due = batch.count > 0 || buried ? 0 : prism_group_next_due(group);
+			load_again();
 	}
 	prism_worker_commit();
 }

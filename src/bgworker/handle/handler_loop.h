@@ -3,8 +3,9 @@
  * handler_loop.h
  *	  What the files of the handler worker share.
  *
- *		handler.c		the process: which handlers, whose turn, what became of a batch
- *		handler_call.c	a batch, and the call of a user's function with it
+ *		handler_loop.c		the process: which handlers, whose turn, what became of a batch
+ *		handler_call.c		a batch, and the call of a user's function with it
+ *		handler_report.c	failures in the server log
  *
  * src/bgworker/handle/handler_loop.h
  *
@@ -14,6 +15,7 @@
 #define PRISM_HANDLER_WORKER_H
 
 #include "base/prism.h"
+#include "base/backoff.h"
 #include "store/group/group.h"
 #include "store/handler/handler.h"
 
@@ -28,11 +30,18 @@ typedef struct PrismHandlerBatch
 	Datum	   *messages;		/* rows of prism.message */
 } PrismHandlerBatch;
 
+/* Write to the server log that a handler failed, at what, as often as its limit allows. */
+extern void prism_handler_report(const PrismHandler *handler, PrismReportLimit *limit, const ErrorData *error,
+								 const char *what);
+
 /* Once in a process, before the first call. */
 extern void prism_handler_call_init(void);
 
-/* Read what was taken, in the current memory context; what is too much for one batch goes back. */
-extern void prism_handler_read(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch);
+/*
+ * Take up to 'max' messages and read them, in the current memory context; what
+ * is too much for one batch goes back.  True: dead letters were made of some.
+ */
+extern bool prism_handler_take(const PrismHandler *handler, PrismGroupRef *group, int max, PrismHandlerBatch *batch);
 
 /*
  * Call the function, in a savepoint of the current transaction, which belongs

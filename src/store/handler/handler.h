@@ -47,6 +47,7 @@ typedef struct PrismHandler
 	bool		registered_by_owner;	/* likewise */
 	int			batch_size;
 	int			timeout_ms;		/* for the calls of one batch */
+	TransactionId written_by;	/* another row of the same group has another one */
 } PrismHandler;
 
 /* ---------- prism.handler ---------- */
@@ -65,6 +66,9 @@ extern void prism_handler_end(int32 group_id);
 /* The topic is being dropped: delete the handlers of all its groups. SPI is connected. */
 extern void prism_handler_drop_all(int32 topic_id);
 
+/* The row is there: nobody has committed that the handler goes, or that another one takes its place. */
+extern bool prism_handler_has_row(const PrismHandler *handler);
+
 /* ---------- whose rights it uses ---------- */
 
 /* Note that role and registrant have agreed; forget it. */
@@ -73,6 +77,9 @@ extern void prism_handler_forget_agreement(int32 group_id);
 
 /* Fill in who they are now: the two roles, and what they are called if they still are. */
 extern void prism_handler_read_parties(PrismHandler *handler);
+
+/* They are still who they were when that was asked last. */
+extern bool prism_handler_has_consent(const PrismHandler *handler);
 
 /* A role is about to be dropped: 2BP01 with the names of handlers of this database that need it. */
 extern void prism_handler_refuse_drop_role(Oid role);
@@ -99,6 +106,14 @@ extern const PrismHandlerFault *prism_handler_check(const PrismHandler *handler,
  * away may be what was called.  NULL: they do.
  */
 extern const PrismHandlerFault *prism_handler_check_again(const PrismHandler *handler, Oid function);
+
+/*
+ * Before a call, after what may have waited for others: nobody has committed
+ * meanwhile that the handler goes, or another one takes its place, or that one
+ * who had agreed to it does not any more.  It was read at this generation of the
+ * catalogue.
+ */
+extern bool prism_handler_stands(const PrismHandler *handler, uint64 generation);
 
 /* NULL: a worker can have a session of the role. */
 extern const PrismHandlerFault *prism_handler_check_role(Oid role, const char *name);

@@ -79,6 +79,7 @@ make_handler(HeapTuple tuple, TupleDesc descriptor)
 	/* what is out of range would be taken for a size of memory, or a time that has passed */
 	handler->batch_size = Max(DatumGetInt32(values[HANDLER_BATCH_SIZE - 1]), 1);
 	handler->timeout_ms = Max(Min(DatumGetInt32(values[HANDLER_TIMEOUT_MS - 1]), TIMEOUT_MS_MAX), 1);
+	handler->written_by = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	return handler;
 }
 
@@ -122,27 +123,34 @@ prism_handler_list(Oid role)
 	return handlers;
 }
 
-/* ---------- writing; under the lock of the group's name ---------- */
-
-static bool
-find_row(Relation catalog, int32 group_id, ItemPointer tid)
+/* A copy of the row of the group's handler, as of now; NULL: it has none. */
+static HeapTuple
+find_row(Relation catalog, int32 group_id)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
 	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found;
+	HeapTuple	row;
 
 	ScanKeyInit(&key, HANDLER_GROUP_ID, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(group_id));
 	scan = systable_beginscan(catalog, InvalidOid, false, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
-		*tid = tuple->t_self;
+	row = heap_copytuple(systable_getnext(scan));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	return found;
+	return row;
 }
+
+bool
+prism_handler_has_row(const PrismHandler *handler)
+{
+	Relation	catalog = open_catalog(AccessShareLock);
+	HeapTuple	row = find_row(catalog, handler->group_id);
+
+	table_close(catalog, AccessShareLock);
+	return HeapTupleIsValid(row) && HeapTupleHeaderGetRawXmin(row->t_data) == handler->written_by;
+}
+
+/* ---------- writing; under the lock of the group's name ---------- */
 
 static void
 name_value(Datum *value, const char *text)
@@ -166,13 +174,12 @@ prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 	Datum		values[HANDLER_COLUMNS];
 	bool		nulls[HANDLER_COLUMNS] = {false};
 	PrismGroupRow group;
-	ItemPointerData tid;
 
 	prism_group_lock_name(ref);
 	if (!prism_group_find_row(handler->topic_id, handler->group_name, &group) ||
 		group.group_id != handler->group_id)
 		prism_group_dropped(handler->group_name);
-	if (find_row(catalog, handler->group_id, &tid))
+	if (HeapTupleIsValid(find_row(catalog, handler->group_id)))
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
 				errmsg("consumer group \"%s\" has a handler already", handler->group_name),
@@ -205,17 +212,16 @@ bool
 prism_handler_delete(int32 group_id)
 {
 	Relation	catalog = open_catalog(RowExclusiveLock);
-	ItemPointerData tid;
-	bool		found = find_row(catalog, group_id, &tid);
+	HeapTuple	row = find_row(catalog, group_id);
 
-	if (found)
+	if (HeapTupleIsValid(row))
 	{
-		CatalogTupleDelete(catalog, &tid);
+		CatalogTupleDelete(catalog, &row->t_self);
 		prism_handler_forget_agreement(group_id);
 		prism_catalog_changed();
 	}
 	table_close(catalog, NoLock);
-	return found;
+	return HeapTupleIsValid(row);
 }
 
 void

@@ -12,6 +12,7 @@
  */
 #include "base/prism.h"
 #include "base/compat.h"
+#include "base/generation.h"
 #include "store/handler/handler.h"
 
 #include "catalog/namespace.h"
@@ -195,6 +196,14 @@ prism_handler_check(const PrismHandler *handler, const PrismTopic *topic, Oid *f
 	if (fault == NULL)
 		fault = check_topic(handler, topic);
 	return fault != NULL ? fault : check_function(handler, function);
+}
+
+bool
+prism_handler_stands(const PrismHandler *handler, uint64 generation)
+{
+	AcceptInvalidationMessages();
+	return (prism_catalog_generation() == generation || prism_handler_has_row(handler)) &&
+		prism_handler_has_consent(handler);
 }
 
 const PrismHandlerFault *

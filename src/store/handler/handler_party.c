@@ -98,8 +98,9 @@ holder(const Acl *acl, Oid owner, AclMode privilege)
 	return found;
 }
 
+/* InvalidOid where the view does not tell, or is not there. */
 static void
-read_view(PrismHandler *handler)
+read_view(const PrismHandler *handler, Oid *role, Oid *registered_by)
 {
 	Oid			relid = get_relname_relid(psprintf(PRISM_HANDLER_VIEW, handler->group_id),
 										  get_namespace_oid("prism_log", false));
@@ -107,6 +108,7 @@ read_view(PrismHandler *handler)
 	Datum		value;
 	bool		isnull;
 
+	*role = *registered_by = InvalidOid;
 	if (!HeapTupleIsValid(tuple))
 		return;
 	value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
@@ -115,8 +117,8 @@ read_view(PrismHandler *handler)
 		const Acl  *acl = DatumGetAclP(value);
 		Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 
-		handler->role_oid = holder(acl, owner, CALLED_AS);
-		handler->registered_by_oid = holder(acl, owner, REGISTERED_BY);
+		*role = holder(acl, owner, CALLED_AS);
+		*registered_by = holder(acl, owner, REGISTERED_BY);
 	}
 	ReleaseSysCache(tuple);
 }
@@ -138,8 +140,7 @@ prism_handler_read_parties(PrismHandler *handler)
 	bool		owner_runs = handler->role == NULL || handler->role_is_owner;
 	bool		owner_registered = handler->registered_by == NULL || handler->registered_by_owner;
 
-	handler->role_oid = handler->registered_by_oid = InvalidOid;
-	read_view(handler);
+	read_view(handler, &handler->role_oid, &handler->registered_by_oid);
 	if (owner_runs)
 		handler->role_oid = prism_owner();
 	if (owner_registered)
@@ -148,6 +149,17 @@ prism_handler_read_parties(PrismHandler *handler)
 	handler->registered_by_owner = owner_registered;
 	handler->role = current_name(handler, handler->role_oid, handler->role);
 	handler->registered_by = current_name(handler, handler->registered_by_oid, handler->registered_by);
+}
+
+bool
+prism_handler_has_consent(const PrismHandler *handler)
+{
+	Oid			role;
+	Oid			registered_by;
+
+	read_view(handler, &role, &registered_by);
+	return (handler->role_is_owner || role == handler->role_oid) &&
+		(handler->registered_by_owner || registered_by == handler->registered_by_oid);
 }
 
 /* ---------- DROP ROLE ---------- */
