@@ -46,6 +46,9 @@ SELECT pg_temp.refused(repeat('{a: ', 32) || '1' || repeat('}', 32));
 SELECT pg_temp.refused(repeat('- ', 512 * 1024));
 SELECT pg_temp.refused('a: [' || repeat('a,', 500000) || ']');
 SELECT pg_temp.refused((SELECT string_agg('k' || i || ': 1', E'\n') FROM generate_series(1, 65) i));
+SELECT pg_temp.refused((SELECT string_agg('%TAG !a' || i || '! tag:a', E'\n') FROM generate_series(1, 17) i) || E'\n---\nnamespace: a');
+SELECT pg_temp.refused((SELECT string_agg('%TAG !a' || i || '! tag:a', E'\n') FROM generate_series(1, 16) i) || E'\n---\nname: a');
+SELECT pg_temp.refused(E'%YAML 1.1\n---\nname: a # 100 %TAG' || repeat('%TAG ', 20));
 SELECT pg_temp.refused('namespaces: [' || (SELECT string_agg('{name: n' || i || '}', ',') FROM generate_series(1, 1001) i) || ']');
 
 -- Unknown keys: the place, what is known there and what was probably meant.

@@ -33,6 +33,7 @@ typedef struct YamlReader
 } YamlReader;
 
 static YamlReader *open_reader(const char *text, Size bytes);
+static void check_directives(const char *text, Size bytes);
 static void release_reader(void *arg);
 static void next_event(YamlReader *reader);
 static void report_parser_error(YamlReader *reader);
@@ -79,6 +80,7 @@ open_reader(const char *text, Size bytes)
 
 	reader->text = pg_server_to_any(text, (int) bytes, PG_UTF8);
 	reader->bytes = reader->text == text ? bytes : strlen(reader->text);
+	check_directives(reader->text, reader->bytes);
 	release->func = release_reader;
 	release->arg = reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, release);
@@ -92,6 +94,36 @@ open_reader(const char *text, Size bytes)
 	yaml_parser_set_input_string(&reader->parser,
 								 (const unsigned char *) reader->text, reader->bytes);
 	return reader;
+}
+
+/*
+ * libyaml compares all %TAG directives with each other before it comes back to
+ * us: with as many as fit into the text that takes many seconds, in which
+ * nothing can interrupt it.  One may stand wherever a line begins, and YAML
+ * has more ends of lines than there are in ASCII.
+ */
+static void
+check_directives(const char *text, Size bytes)
+{
+	static const char directive[] = "%TAG";
+	const Size	length = sizeof(directive) - 1;
+	const char *end = text + bytes;
+	int			found = 0;
+
+	for (const char *at = text; (at = memchr(at, '%', end - at)) != NULL; at++)
+	{
+		if (end - at < (ptrdiff_t) length)
+			break;
+		if (memcmp(at, directive, length) != 0 ||
+			(at > text && at[-1] >= ' ' && !IS_HIGHBIT_SET(at[-1])))
+			continue;
+		if (++found > PRISM_YAML_TAGS_MAX)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("configuration has too many %%TAG directives"),
+					errdetail("The limit is %d.", PRISM_YAML_TAGS_MAX),
+					errhint("Leave them out: tags are not used here."));
+	}
 }
 
 static void

@@ -22,6 +22,7 @@
 #define PRISM_YAML_DEPTH_MAX 32
 #define PRISM_YAML_VALUES_MAX 100000	/* all scalars, lists and maps of the document */
 #define PRISM_YAML_KEYS_MAX 64	/* of one map */
+#define PRISM_YAML_TAGS_MAX 16	/* %TAG directives, which say nothing here */
 
 typedef enum PrismYamlKind
 {

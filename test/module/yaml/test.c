@@ -22,6 +22,7 @@
 
 #undef printf					/* the system's: this program links nothing of the server */
 #undef sprintf
+#undef snprintf
 
 #define TAP_DIAGNOSTIC() printf("# the last error: %s\n", shim_error.message)
 #include "../tap.h"
@@ -49,6 +50,23 @@ refused(const char *text, const char *message)
 		strcmp(shim_error.message, message) == 0;
 
 	shim_reset();
+	return result;
+}
+
+/* As many %TAG as fit would keep libyaml busy for many seconds. */
+static bool
+refused_tags(const char *before, const char *line_end, const char *after)
+{
+	Size		bytes_max = PRISM_YAML_BYTES_MAX;
+	char	   *text = malloc(bytes_max + 1);
+	Size		bytes = snprintf(text, bytes_max, "%s", before);
+	bool		result;
+
+	for (int i = 0; bytes + 64 < bytes_max; i++)
+		bytes += snprintf(text + bytes, bytes_max - bytes, "%%TAG !%x! t%s", i, line_end);
+	snprintf(text + bytes, bytes_max - bytes, "%s", after);
+	result = refused(text, "configuration has too many %TAG directives");
+	free(text);
 	return result;
 }
 
@@ -103,6 +121,9 @@ test_refusals(void)
 	ok(refused("a: &x 1", "configuration must not use anchors (\"&name\") at line 1, column 4"), "anchors are refused");
 	ok(refused("a: *x", "configuration must not use aliases (\"*name\") at line 1, column 4"), "aliases are refused");
 	ok(refused("a: !!str 1", "configuration must not use tags (\"!name\") at line 1, column 4"), "tags are refused");
+	ok(refused_tags("", "\n", "---\na: 1"), "directives of tags are counted");
+	ok(refused_tags("a: 1\n...\n", "\n", "---\na: 1"), "those of a second document as well");
+	ok(refused_tags("\xef\xbb\xbf", "\xc2\x85", "---\na: 1"), "whatever ends their lines");
 	ok(refused("a: 1\nb: 2\na: 3", "key \"a\" is given twice at line 3, column 1"), "a key given twice is found");
 	ok(refused("a: 1\n---\nb: 2", "configuration has a second document at line 2, column 1"), "a second document is refused");
 	ok(refused("[a]: 1", "a key must be a word at line 1, column 1"), "a list is no key");
