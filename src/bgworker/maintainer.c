@@ -39,6 +39,8 @@
 #define REPAIR_MS 60000
 /* Whoever fills a segment wants the next one before he commits: until then nobody can tell that the segments before are past. */
 #define COMMIT_MS 1000
+/* Housekeeping may have thousands of segments to drop: publishers, who give up after some seconds, are served in between. */
+#define SERVE_MS 1000
 /* Topics looked at in one transaction, each locked against being dropped: with more, who drops several meets a deadlock. */
 #define TOPICS_A_LOOK 1
 /* What a restore has made, adopted in one transaction. */
@@ -78,6 +80,7 @@ typedef struct Round
 	PrismBackoff failures;		/* of rounds */
 	Phase		resume;			/* housekeeping that was interrupted, by a failure or for publishers; PHASE_SEGMENTS: none */
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
+	PrismInstant served_at;		/* the last look at all topics was at its end */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
 	Oid			stray;			/* of PHASE_RESTORED: likewise */
 	PrismInstant retention_due; /* when to look at the progress log and retention again */
@@ -189,6 +192,9 @@ take_turn(void *arg)
 {
 	Round	   *round = arg;
 
+	if (round->phase != PHASE_SEGMENTS && round->phase != PHASE_END &&
+		prism_has_passed(round->served_at, prism_instant(), SERVE_MS))
+		serve_publishers(round, round->phase);
 	switch (round->phase)
 	{
 		case PHASE_SEGMENTS:
@@ -213,7 +219,7 @@ take_turn(void *arg)
 		case PHASE_DROPPED:
 			round->phase = PHASE_DELAYED;
 			if (drop_left())
-				serve_publishers(round, PHASE_DROPPED);	/* there may be more */
+				round->phase = PHASE_DROPPED;	/* there may be more */
 			break;
 		case PHASE_DELAYED:
 			round->phase = PHASE_RESTORED;
@@ -223,7 +229,7 @@ take_turn(void *arg)
 		case PHASE_RESTORED:
 			round->phase = PHASE_END;
 			if (adopt_strays(&round->stray))
-				serve_publishers(round, PHASE_RESTORED);	/* there may be more */
+				round->phase = PHASE_RESTORED;	/* there may be more */
 			break;
 		case PHASE_END:
 			break;
@@ -241,7 +247,7 @@ pass_over(Round *round)
 	round->phase = PHASE_END;
 }
 
-/* Between two pieces of work that may be long. */
+/* Between two pieces of housekeeping. */
 static void
 serve_publishers(Round *round, Phase resume)
 {
@@ -271,6 +277,7 @@ first_housekeeping(Round *round)
 	PrismInstant now = prism_instant();
 	Phase		resume = round->resume;
 
+	round->served_at = now;
 	round->resume = PHASE_SEGMENTS;
 	if (resume != PHASE_SEGMENTS)
 		return resume;

@@ -39,8 +39,21 @@ ok(1, 'also one whose table somebody has dropped before');
 # Who adds up the size of them, or drops what is too large, does not hold them all.
 fill('large', 10);
 is($node->safe_psql('postgres', q{SELECT segments > 300, disk_bytes > 8192 * 600 FROM prism.topics WHERE topic = 'large'}), 't|t', 'prism.topics tells their size');
+$node->safe_psql('postgres', q{SELECT prism.apply('{name: busy}')});
+$node->safe_psql('postgres', $_) for (
+	q{CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$DECLARE begun timestamptz = clock_timestamp();
+		BEGIN WHILE clock_timestamp() < begun + interval '0.1 s' LOOP END LOOP; END$$},
+	'CREATE EVENT TRIGGER slow ON sql_drop EXECUTE FUNCTION slow()', 'ALTER EVENT TRIGGER slow ENABLE ALWAYS');
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: large, needs: {retention: 1MB}}')});
 $node->safe_psql('postgres', q{SELECT count(prism.publish('large', 'x'::text)) FROM generate_series(1, 2048)});
+
+# While they do, one by one, publishers of other topics get their segments.
+my $left = q{SELECT count(*) FROM prism.segment JOIN prism.topic USING (topic_id) WHERE name = 'large'};
+my $before = $node->safe_psql('postgres', $left);
+wait_for_value($node, "SELECT ($left) < $before - 2");
+$node->safe_psql('postgres', q{SELECT count(prism.publish('busy', 'x'::text)) FROM generate_series(1, 700)}) for 1 .. 8;
+cmp_ok($node->safe_psql('postgres', $left), '>', 100, 'while many segments of one topic go, others get theirs');
+$node->safe_psql('postgres', 'DROP EVENT TRIGGER slow; DROP FUNCTION slow()');
 wait_for_value($node, q{SELECT count(*) < 60 FROM prism.segment JOIN prism.topic USING (topic_id) WHERE name = 'large'});
 ok(1, 'those beyond a retention by size go');
 is(log_count($node, 'prism maintainer.*out of shared memory'), 0, 'nobody was short of locks');
