@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * delay.c
- *	  Delayed messages: the journal, and what publishers and the scheduler share.
+ *	  Delayed messages: keeping them, and whether any wait.
  *
  * src/store/delay/delay.c
  *
@@ -20,12 +20,8 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
-
-/* "p-2147483648,-9223372036854775808,k" */
-#define ENVELOPE_BYTES 48
 
 /* Who drops a topic looks so often whether earlier commits have come to their end. */
 #define SETTLED_RECHECK_MS 20
@@ -49,27 +45,6 @@ prism_delay_ensure(void)
 	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
 }
 
-/* ---------- the journal ---------- */
-
-/* The key of a record: what it is, where the message goes, when, and whether its own key follows. */
-static text *
-seal_key(PrismDelayKind kind, const PrismDelayEntry *entry, const PrismMessage *message)
-{
-	char		envelope[ENVELOPE_BYTES];
-	int			envelope_bytes = snprintf(envelope, sizeof(envelope), "%c%d," INT64_FORMAT ",%c",
-										  kind, entry->topic_id, entry->due_at,
-										  message->has_key ? 'k' : '-');
-	text	   *own = message->has_key ? DatumGetTextPP(message->key) : NULL;
-	int			own_bytes = own != NULL ? VARSIZE_ANY_EXHDR(own) : 0;
-	text	   *key = palloc(VARHDRSZ + envelope_bytes + own_bytes);
-
-	SET_VARSIZE(key, VARHDRSZ + envelope_bytes + own_bytes);
-	memcpy(VARDATA(key), envelope, envelope_bytes);
-	if (own_bytes > 0)
-		memcpy(VARDATA(key) + envelope_bytes, VARDATA_ANY(own), own_bytes);
-	return key;
-}
-
 void
 prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *message)
 {
@@ -84,7 +59,7 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("this database has no store for delayed messages"),
 				errhint("prism.apply() makes it: apply the namespace again."));
-	record.key = PointerGetDatum(seal_key(PRISM_DELAY_PUBLISH, &entry, message));
+	record.key = PointerGetDatum(prism_delay_seal(&entry, message));
 	record.has_key = true;
 	/* the journal makes no promise of its own; a savepoint that is rolled back leaves a flush too many */
 	if (topic->policy.synchronous)
@@ -93,57 +68,6 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 	pfree(DatumGetPointer(record.key));
 	journal_counter = journal->counter;
 	first_due = Min(first_due, due_at);
-}
-
-/* Where the own key begins; -1: nobody can read it. */
-static int
-read_envelope(text *key, PrismDelayEntry *entry, bool *has_key)
-{
-	char		envelope[ENVELOPE_BYTES];
-	long long	due_at;
-	int			bytes;
-	char		flag;
-
-	text_to_cstring_buffer(key, envelope, sizeof(envelope));
-	if (sscanf(envelope, "p%d,%lld,%c%n", &entry->topic_id, &due_at, &flag, &bytes) != 3 ||
-		(flag != 'k' && flag != '-') || entry->topic_id <= 0 || TIMESTAMP_NOT_FINITE(due_at) || !IS_VALID_TIMESTAMP(due_at))
-		return -1;
-	entry->due_at = due_at;
-	*has_key = flag == 'k';
-	return bytes;
-}
-
-PrismDelayKind
-prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry)
-{
-	text	   *key;
-	PrismDelayKind kind;
-	bool		has_key;
-
-	if (!record->has_key)
-		return PRISM_DELAY_DAMAGED;
-	key = prism_log_value(record->key);
-	if (key == NULL)
-		return PRISM_DELAY_DAMAGED;
-	if (VARSIZE_ANY_EXHDR(key) == 1 && *VARDATA_ANY(key) == PRISM_DELAY_STATE && record->has_payload)
-		kind = PRISM_DELAY_STATE;
-	else
-		kind = read_envelope(key, entry, &has_key) >= 0 ? PRISM_DELAY_PUBLISH : PRISM_DELAY_DAMAGED;
-	if (PointerGetDatum(key) != record->key)
-		pfree(key);
-	return kind;
-}
-
-void
-prism_delay_unseal(PrismMessage *record)
-{
-	text	   *key = DatumGetTextPP(record->key);
-	PrismDelayEntry entry;
-	int			envelope_bytes = read_envelope(key, &entry, &record->has_key);
-
-	Assert(envelope_bytes > 0);
-	record->key = PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(key) + envelope_bytes,
-														   VARSIZE_ANY_EXHDR(key) - envelope_bytes));
 }
 
 /* ---------- what waits ---------- */
@@ -236,7 +160,7 @@ prism_delay_has_work(void)
 	return false;
 }
 
-/* ---------- shared memory ---------- */
+/* ---------- the end of a transaction ---------- */
 
 /* An end of any kind may let others be seen that have committed behind it. */
 void
@@ -256,86 +180,4 @@ prism_delay_end(bool committed)
 	first_due = DT_NOEND;
 	if (wake && prism_delay_wake != NULL)
 		prism_delay_wake();
-}
-
-void
-prism_delay_take_news(PrismTopic *journal, PrismDelayNews *news)
-{
-	PrismCounter *counter = journal->counter;
-
-	prism_counter_init(journal);
-	SpinLockAcquire(&counter->mutex);
-	news->first_due = counter->delay.look_at;
-	news->next = counter->next;
-	counter->delay.look_at = DT_NOEND;
-	SpinLockRelease(&counter->mutex);
-}
-
-/* Unless somebody has told us something since. */
-void
-prism_delay_look_at(PrismTopic *journal, TimestampTz at)
-{
-	PrismCounter *counter = journal->counter;
-
-	SpinLockAcquire(&counter->mutex);
-	if (counter->delay.look_at == DT_NOEND)
-		counter->delay.look_at = at;
-	SpinLockRelease(&counter->mutex);
-}
-
-void
-prism_delay_share_needed(PrismTopic *journal, int64 needed_from)
-{
-	SpinLockAcquire(&journal->counter->mutex);
-	journal->counter->delay.needed_from = needed_from;
-	SpinLockRelease(&journal->counter->mutex);
-}
-
-int64
-prism_delay_needed_from(PrismTopic *journal)
-{
-	int64		needed_from;
-
-	SpinLockAcquire(&journal->counter->mutex);
-	needed_from = journal->counter->delay.needed_from;
-	SpinLockRelease(&journal->counter->mutex);
-	return needed_from;
-}
-
-void
-prism_delay_share_waiting(PrismTopic *topic, int64 waiting, TimestampTz next_due)
-{
-	SpinLockAcquire(&topic->counter->mutex);
-	topic->counter->delay.waiting = waiting;
-	topic->counter->delay.next_due = next_due;
-	SpinLockRelease(&topic->counter->mutex);
-}
-
-void
-prism_delay_share_known(PrismTopic *journal)
-{
-	SpinLockAcquire(&journal->counter->mutex);
-	journal->counter->delay.known = true;
-	SpinLockRelease(&journal->counter->mutex);
-}
-
-bool
-prism_delay_shared_waiting(PrismTopic *topic, int64 *waiting, TimestampTz *next_due)
-{
-	bool		busy;
-	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
-	bool		known = !busy;	/* without a journal none waits */
-
-	if (journal != NULL)
-	{
-		SpinLockAcquire(&journal->counter->mutex);
-		known = journal->counter->delay.known;
-		SpinLockRelease(&journal->counter->mutex);
-		prism_topic_release(journal);
-	}
-	SpinLockAcquire(&topic->counter->mutex);
-	*waiting = topic->counter->delay.waiting;
-	*next_due = topic->counter->delay.next_due;
-	SpinLockRelease(&topic->counter->mutex);
-	return known;
 }

@@ -56,12 +56,6 @@ extern void prism_delay_ensure(void);
  */
 extern void prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *message);
 
-/* What a record of the journal is; of a message also where it goes and when.  Never throws for what it says. */
-extern PrismDelayKind prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry);
-
-/* The message of a record as it was published: its own key, in the current memory context, in place of the record's. */
-extern void prism_delay_unseal(PrismMessage *record);
-
 /* Messages for the topic wait, those not yet sorted included.  The caller keeps the scheduler off the topic by its lock. */
 extern bool prism_delay_waiting(int32 topic_id);
 
@@ -74,7 +68,18 @@ extern void prism_delay_end(bool committed);
 /* Called when the scheduler must look: wakes it, or has it started. Set by main.c; must not throw. */
 extern void (*prism_delay_wake) (void);
 
-/* ---------- for the scheduler: what it shares with publishers and views ---------- */
+/* ---------- records of the journal: delay_record.c ---------- */
+
+/* The key that a message's record gets. */
+extern text *prism_delay_seal(const PrismDelayEntry *entry, const PrismMessage *message);
+
+/* What a record of the journal is; of a message also where it goes and when.  Never throws for what it says. */
+extern PrismDelayKind prism_delay_peek(const PrismMessage *record, PrismDelayEntry *entry);
+
+/* The message of a record as it was published: its own key, in the current memory context, in place of the record's. */
+extern void prism_delay_unseal(PrismMessage *record);
+
+/* ---------- for the scheduler: what it shares with publishers and views, delay_shared.c ---------- */
 
 /* What publishers have told since the last look. */
 typedef struct PrismDelayNews

@@ -18,10 +18,12 @@
  */
 #include "base/prism.h"
 #include "store/group/backlog.h"
+#include "store/group/group_replay.h"
 #include "store/group/group_shared.h"
 #include "store/log/counter.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* What was seen is used so long, or so many times as long as it took to see it. */
@@ -52,6 +54,40 @@ position_of(PrismTopic *topic, PrismGroupRow *row, List **others, int64 *positio
 	return true;
 }
 
+/* The slowest of groups that are not loaded and its position, out of the progress log, which is read once. */
+static int64
+replay_slowest(const List *rows, PrismGroupRow **slowest)
+{
+	MemoryContext replay_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism group positions",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(replay_cxt);
+	HTAB	   *states = prism_replays_make();
+	int64		position = PG_INT64_MAX;
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		PrismGroupRow *row = lfirst(cell);
+
+		prism_replays_add(states, row->group_id, row->start_from);
+	}
+	prism_replays_run(states);
+	foreach(cell, rows)
+	{
+		PrismGroupRow *row = lfirst(cell);
+		PrismReplayedGroup *state = hash_search(states, &row->group_id, HASH_FIND, NULL);
+
+		if (state->finished.floor < position)
+		{
+			position = state->finished.floor;
+			*slowest = row;
+		}
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(replay_cxt);
+	return position;
+}
+
 /* The group that is farthest behind; NULL: the topic has none. */
 static PrismGroupRow *
 find_slowest(PrismTopic *topic, int64 *slowest)
@@ -76,7 +112,7 @@ find_slowest(PrismTopic *topic, int64 *slowest)
 	{
 		PrismGroupRow *other = NULL;
 
-		position = prism_group_replay_slowest(others, &other);
+		position = replay_slowest(others, &other);
 		if (position < *slowest)
 		{
 			*slowest = position;

@@ -13,15 +13,30 @@
  * savepoint, is rolled back or its backend ends; after COMMIT it stays leased
  * until the deadline.
  *
- * Files: group.c slots and the backend's view of them; group_changes.c groups
- * made, altered, dropped; group_options.c what a group wants; group_catalog.c
- * prism.consumer_group; group_state.c progress records, rebuilding and
- * checkpoints; group_take.c reading ahead and handing out; row_cache.c rows read
- * for a later delivery; group_wait.c consumers that sleep; group_status.c how a
- * group stands; group_lease.c leases, until when and of whom; group_ack.c what
- * ends them, and the end of transactions; group_dead.c dead letters;
- * group_attempts.c what the progress log says of attempts; group_seek.c moving a
- * group.
+ * Files, none of which calls one that stands behind it:
+ *
+ *	group_order.c		which message comes before which
+ *	group_ranges.c		sets of offsets
+ *	group_window.c		what became of each message: no I/O, no locks
+ *	group_options.c		what a group wants
+ *	group_attempts.c	what is known of attempts after a restart
+ *	group_record.c		what is written to the progress log; group_replay.c what it says
+ *	group.c				slots in shared memory
+ *	group_changes.c		groups made, altered, dropped
+ *	group_wait.c		consumers that sleep
+ *	group_state.c		making a window anew
+ *	group_catalog.c		prism.consumer_group
+ *	group_open.c		a backend's way to a group
+ *	group_status.c		how a group stands
+ *	group_checkpoint.c	full records
+ *	group_seek.c		moving a group
+ *	group_lease.c		leases, until when and of whom
+ *	group_settlements.c what ends them, and what that means at the commit
+ *	group_dead.c		dead letters
+ *	group_take.c		reading ahead and handing out
+ *	group_call.c		sessions that are told of messages
+ *	group_ack.c			acknowledge, give up, reject
+ *	group_transaction.c the ends of transactions
  *
  * src/store/group/group.h
  *

@@ -23,9 +23,13 @@
 
 #include "access/xact.h"
 #include "common/pg_prng.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+
+/* Positions that an error names. */
+#define POSITIONS_NAMED_MAX 10
 
 /* What a (sub)transaction was handed out. */
 typedef struct Taking
@@ -169,7 +173,47 @@ prism_group_excuse(void)
 	}
 }
 
+/* ---------- single messages ---------- */
+
+void
+prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (count == 0 || !prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
+	prism_counter_wake(ref->topic->counter);
+}
+
+void
+prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
+{
+	if (!prism_group_lock_if(ref->group, ref->generation))
+		return;
+	for (int i = 0; i < count; i++)
+		prism_window_uncount(ref->group->window, positions[i], lease_id);
+	prism_group_unlock(ref->group);
+}
+
 /* ---------- extending ---------- */
+
+void
+prism_group_refuse(const char *verb, const char *group_name, const int64 *positions, int count)
+{
+	StringInfoData named;
+
+	initStringInfo(&named);
+	for (int i = 0; i < Min(count, POSITIONS_NAMED_MAX); i++)
+		appendStringInfo(&named, "%s" INT64_FORMAT, i > 0 ? ", " : "", positions[i]);
+	if (count > POSITIONS_NAMED_MAX)
+		appendStringInfo(&named, " and %d more", count - POSITIONS_NAMED_MAX);
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("cannot %s messages whose lease is not held", verb),
+			errdetail("Consumer group \"%s\", positions: %s.", group_name, named.data),
+			errhint("The lease ended and another consumer got the message, or it was never handed out, or it was finished too long ago to tell. Undo the work; if it happens often, ask for a longer lease."));
+}
 
 /* At once, whatever becomes of this transaction: so that it helps who works for long in it. */
 int

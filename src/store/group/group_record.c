@@ -3,8 +3,9 @@
  * group_record.c
  *	  Records of consumer groups: writing one, and whether one is what prism has written.
  *
- * It lies in a table, where anybody may have changed it: it is looked at as a
- * whole before any of it counts.
+ * Numbers are in network byte order, as pg_dump carries them to other machines.
+ * A record lies in a table, where anybody may have changed it: it is looked at
+ * as a whole before any of it counts.
  *
  * src/store/group/group_record.c
  *
@@ -194,4 +195,10 @@ prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *at
 	}
 	prism_progress_append(PRISM_PROGRESS_GROUP, group_id, record.data, record.len);
 	pfree(record.data);
+}
+
+void
+prism_group_append_start(int32 group_id, uint32 epoch, int64 start)
+{
+	prism_group_append_checkpoint(group_id, epoch, prism_progress_stable(), start, start, NULL, 0);
 }

@@ -137,8 +137,6 @@ extern void prism_group_lock_name(const PrismGroupRef *ref);
 
 /* ---------- group_state.c ---------- */
 
-/* The first record of a group, or of its next epoch: everything below 'start' is finished, nothing above. */
-extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
 /* The window of a new group, of which the log has nothing yet. */
 extern void prism_group_start(PrismGroupRef *ref, uint32 epoch);
 /*
@@ -147,30 +145,7 @@ extern void prism_group_start(PrismGroupRef *ref, uint32 epoch);
  * (53400) for all but those who only look.
  */
 extern bool prism_group_rebuild(PrismGroupRef *ref, bool look);
-/* The slowest of groups that are not loaded and its position, out of the progress log, which is read once. */
-extern int64 prism_group_replay_slowest(const List *rows, PrismGroupRow **slowest);
-/* A full record of a loaded group, in this transaction. */
-extern void prism_group_checkpoint(int32 group_id);
-
-/* ---------- group_record.c ---------- */
-
-/* Everything below 'base', and up to 'read_end' all but these, is finished; so says the progress log below 'covers'. */
-extern void prism_group_append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
-										  const PrismAttempt *attempts, int count);
-/* What is to be known of unfinished messages after a restart. */
-extern void prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count);
-extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
-
-/* ---------- group_seek.c: called by those of group_ack.c ---------- */
-
-extern bool prism_group_has_seeks(void);
-extern void prism_group_append_seeks(void);	/* at pre-commit */
-extern void prism_group_end_seeks(bool committed);	/* cannot throw */
-extern void prism_group_subend_seeks(int nest_level, bool committed);	/* cannot throw */
-
-/* ---------- group_take.c ---------- */
-
-/* What reading ahead found. */
+/* What reading ahead, or rebuilding, found. */
 typedef struct PrismArrival
 {
 	int64		offset;
@@ -180,12 +155,35 @@ typedef struct PrismArrival
 
 extern PrismArrival prism_group_arrival(const PrismMessage *message);
 
+/* ---------- group_checkpoint.c ---------- */
+
+/* A full record of a loaded group, in this transaction. */
+extern void prism_group_checkpoint(int32 group_id);
+
+/* ---------- group_record.c ---------- */
+
+/* The first record of a group, or of its next epoch: everything below 'start' is finished, nothing above. */
+extern void prism_group_append_start(int32 group_id, uint32 epoch, int64 start);
+/* Everything below 'base', and up to 'read_end' all but these, is finished; so says the progress log below 'covers'. */
+extern void prism_group_append_checkpoint(int32 group_id, uint32 epoch, int64 covers, int64 base, int64 read_end,
+										  const PrismAttempt *attempts, int count);
+/* What is to be known of unfinished messages after a restart. */
+extern void prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count);
+extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
+
+/* ---------- group_seek.c: called by group_transaction.c ---------- */
+
+extern bool prism_group_has_seeks(void);
+extern void prism_group_append_seeks(void);	/* at pre-commit */
+extern void prism_group_end_seeks(bool committed);	/* cannot throw */
+extern void prism_group_subend_seeks(int nest_level, bool committed);	/* cannot throw */
+
 /* ---------- group_wait.c ---------- */
 
 /* Somebody has looked for messages, and left some: wake the next one. */
 extern void prism_group_took(PrismGroupRef *ref, bool left);
 
-/* ---------- group_lease.c: the callbacks are called by those of group_ack.c ---------- */
+/* ---------- group_lease.c: the callbacks are called by group_transaction.c ---------- */
 
 /* The lease of this (sub)transaction; what it takes goes back when it rolls back. */
 extern PrismHolder prism_group_holder(PrismGroupRef *ref);
@@ -196,19 +194,19 @@ extern PrismHolder prism_group_holder(PrismGroupRef *ref);
  */
 extern void prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, int64 first, int64 last, int repeated);
 
-extern bool prism_group_has_leases(void);
-extern void prism_group_append_leases(void);	/* at pre-commit */
-extern void prism_group_end_leases(bool committed);	/* cannot throw */
-extern void prism_group_subend_leases(int nest_level, bool committed);	/* cannot throw */
-
-/* ---------- group_ack.c ---------- */
-
 /* Positions that are checked under one hold of the lock. */
 #define PRISM_POSITIONS_CHUNK 256
 
 /* 55000: the positions' leases are not held. The verb takes "messages" as its object. */
 pg_noreturn extern void prism_group_refuse(const char *verb, const char *group_name,
 										   const int64 *positions, int count);
+
+extern bool prism_group_has_leases(void);
+extern void prism_group_append_leases(void);	/* at pre-commit */
+extern void prism_group_end_leases(bool committed);	/* cannot throw */
+extern void prism_group_subend_leases(int nest_level, bool committed);	/* cannot throw */
+
+/* ---------- group_settlements.c: the rest is in its header ---------- */
 
 /*
  * These, under the lease, are finished when the transaction commits.  Those that

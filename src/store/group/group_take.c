@@ -18,7 +18,6 @@
 #include "store/log/row_cache.h"
 #include "store/log/segment.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -58,24 +57,6 @@ struct PrismDelivery
 	bool		row_valid;
 	bool		damaged;		/* ... and it is */
 };
-
-PrismArrival
-prism_group_arrival(const PrismMessage *message)
-{
-	PrismArrival arrival = {.offset = message->offset,.created_at = message->created_at};
-
-	if (message->has_key)
-	{
-		struct varlena *stored = (struct varlena *) DatumGetPointer(message->key);
-		text	   *key = pg_detoast_datum_packed(stored);
-		uint32		hash = hash_bytes((unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
-
-		arrival.key_hash = hash != 0 ? hash : 1;
-		if (key != stored)
-			pfree(key);
-	}
-	return arrival;
-}
 
 /* ---------- reading ahead ---------- */
 
@@ -560,25 +541,4 @@ prism_delivery_close(PrismDelivery *delivery)
 		read_spare_rows(delivery);
 	close_reader(delivery);
 	MemoryContextDelete(delivery->mcxt);
-}
-
-void
-prism_group_untake(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
-{
-	if (count == 0 || !prism_group_lock_if(ref->group, ref->generation))
-		return;
-	for (int i = 0; i < count; i++)
-		(void) prism_window_untake(ref->group->window, positions[i], lease_id);
-	prism_group_unlock(ref->group);
-	prism_counter_wake(ref->topic->counter);
-}
-
-void
-prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int64 lease_id)
-{
-	if (!prism_group_lock_if(ref->group, ref->generation))
-		return;
-	for (int i = 0; i < count; i++)
-		prism_window_uncount(ref->group->window, positions[i], lease_id);
-	prism_group_unlock(ref->group);
 }

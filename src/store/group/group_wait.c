@@ -9,10 +9,6 @@
  * looks and sleeps on if there is nothing left; and whoever takes messages and
  * leaves some wakes one as well.
  *
- * Who waits by prism.wait() comes for its message in a later statement, or never.
- * As many are called as there are messages, and the others wait for those who
- * were called, but not for long.
- *
  * src/store/group/group_wait.c
  *
  *-------------------------------------------------------------------------
@@ -27,8 +23,6 @@
 
 /* Repairs a lost wake-up, and finds leases that ended. */
 #define SLEEP_MAX_MS 5000
-/* How long the others wait for a session that was called. */
-#define CALLED_US (100 * INT64CONST(1000))
 
 /* What this backend waits for; counter NULL: nothing. */
 static struct
@@ -113,38 +107,6 @@ prism_group_subabort_sleep(int nest_level)
 		prism_group_cancel_sleep();
 }
 
-/* ---------- calling ---------- */
-
-/* Under the lock. */
-static bool
-calls_count(const PrismGroup *group, PrismInstant now)
-{
-	return group->called > 0 && group->called_until > now;
-}
-
-bool
-prism_group_call(PrismGroupRef *ref)
-{
-	PrismGroup *group = ref->group;
-	int			available = prism_group_available(ref);
-	PrismInstant now = prism_instant();
-	bool		called;
-
-	if (available == 0)
-		return false;
-	prism_group_lock(ref, LW_EXCLUSIVE);
-	if (!calls_count(group, now))
-		group->called = 0;
-	called = group->called < available;
-	if (called)
-	{
-		group->called++;
-		group->called_until = now + CALLED_US;
-	}
-	prism_group_unlock(group);
-	return called;
-}
-
 PrismInstant
 prism_group_next_due(PrismGroupRef *ref)
 {
@@ -154,20 +116,6 @@ prism_group_next_due(PrismGroupRef *ref)
 	due = ref->group->window->next_deadline;
 	prism_group_unlock(ref->group);
 	return due;
-}
-
-PrismInstant
-prism_group_look_at(PrismGroupRef *ref)
-{
-	PrismGroup *group = ref->group;
-	PrismInstant look_at;
-
-	prism_group_lock(ref, LW_SHARED);
-	look_at = group->window->next_deadline;
-	if (calls_count(group, prism_instant()))
-		look_at = Min(look_at, group->called_until);
-	prism_group_unlock(group);
-	return look_at;
 }
 
 void

@@ -69,6 +69,9 @@ extern void prism_handler_drop_all(int32 topic_id);
 /* The row is there: nobody has committed that the handler goes, or that another one takes its place. */
 extern bool prism_handler_has_row(const PrismHandler *handler);
 
+/* A role is about to be dropped: 2BP01 with the names of handlers of this database that need it. */
+extern void prism_handler_refuse_drop_role(Oid role);
+
 /* ---------- whose rights it uses ---------- */
 
 /* Note that role and registrant have agreed; forget it. */
@@ -80,9 +83,6 @@ extern void prism_handler_read_parties(PrismHandler *handler);
 
 /* They are still who they were when that was asked last. */
 extern bool prism_handler_has_consent(const PrismHandler *handler);
-
-/* A role is about to be dropped: 2BP01 with the names of handlers of this database that need it. */
-extern void prism_handler_refuse_drop_role(Oid role);
 
 /* ---------- can it be called? ---------- */
 

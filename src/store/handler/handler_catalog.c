@@ -23,6 +23,7 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -239,4 +240,31 @@ prism_handler_drop_all(int32 topic_id)
 		if (((PrismHandler *) lfirst(cell))->topic_id == topic_id)
 			prism_handler_forget_agreement(((PrismHandler *) lfirst(cell))->group_id);
 	prism_query_one("DELETE FROM prism.handler WHERE topic_id = $1", topic_id);
+}
+
+/* ---------- DROP ROLE ---------- */
+
+/* PostgreSQL would name the view; in other databases it has to do with that. */
+void
+prism_handler_refuse_drop_role(Oid role)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, prism_handler_list(InvalidOid))
+	{
+		const PrismHandler *handler = lfirst(cell);
+
+		if (handler->role_oid == role || handler->registered_by_oid == role)
+			appendStringInfo(&names, "%s%s of consumer group \"%s\"", names.len > 0 ? ", " : "",
+							 prism_handler_function(handler), handler->group_name);
+	}
+	if (names.len > 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("role \"%s\" cannot be dropped because some objects depend on it",
+					   GetUserNameFromId(role, false)),
+				errdetail("Handlers run as it, or were registered by it: %s.", names.data),
+				errhint("Remove them with prism.off(); DROP OWNED takes the role's consent back as well."));
 }

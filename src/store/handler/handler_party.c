@@ -22,7 +22,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -160,31 +159,4 @@ prism_handler_has_consent(const PrismHandler *handler)
 	read_view(handler, &role, &registered_by);
 	return (handler->role_is_owner || role == handler->role_oid) &&
 		(handler->registered_by_owner || registered_by == handler->registered_by_oid);
-}
-
-/* ---------- DROP ROLE ---------- */
-
-/* PostgreSQL would name the view; in other databases it has to do with that. */
-void
-prism_handler_refuse_drop_role(Oid role)
-{
-	StringInfoData names;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(cell, prism_handler_list(InvalidOid))
-	{
-		const PrismHandler *handler = lfirst(cell);
-
-		if (handler->role_oid == role || handler->registered_by_oid == role)
-			appendStringInfo(&names, "%s%s of consumer group \"%s\"", names.len > 0 ? ", " : "",
-							 prism_handler_function(handler), handler->group_name);
-	}
-	if (names.len > 0)
-		ereport(ERROR,
-				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				errmsg("role \"%s\" cannot be dropped because some objects depend on it",
-					   GetUserNameFromId(role, false)),
-				errdetail("Handlers run as it, or were registered by it: %s.", names.data),
-				errhint("Remove them with prism.off(); DROP OWNED takes the role's consent back as well."));
 }
