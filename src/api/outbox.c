@@ -135,6 +135,7 @@ put_topic(const Outbox *outbox)
 	int64		stable = prism_log_stable(topic);
 	int64		position = prism_sink_slowest(topic);
 
+	prism_sink_ask_anew();
 	reader = prism_reader_open(topic, recent_start(topic, position == PRISM_NOBODY ? stable : position));
 	while (prism_reader_look(reader, &message))
 	{

@@ -128,6 +128,18 @@ SQL
 	'4|4|sized|t|t', 'they are dead letters, once each, with origin and reason');
 is($node->safe_psql('postgres', "SELECT dead_letters_total FROM prism.sinks WHERE topic = 'sized'"), 4, 'and counted');
 
+# The limit is raised, which nobody tells us.
+$kafka->tool('kafka.admin.ConfigCommand', '--alter', '--entity-type', 'topics', '--entity-name', 'sized',
+	'--add-config', 'max.message.bytes=1000000');
+my $large;
+for (my $end = time + 60; !$large && time < $end;)
+{
+	my $dead = $node->safe_psql('postgres', q{SELECT dead_letters_total FROM prism.sinks WHERE topic = 'sized'; SELECT prism.publish('sized', repeat('y', 20000))});
+	is_sent('sized');
+	$large = $node->safe_psql('postgres', q{SELECT dead_letters_total FROM prism.sinks WHERE topic = 'sized'}) == (split /\n/, $dead)[0];
+}
+ok($large, 'a limit that was raised at the broker is found');
+
 # An orderly restart in the middle of a load repeats nothing.
 apply('restarted', partitions => 3);
 for my $round (0 .. 2)

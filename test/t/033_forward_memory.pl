@@ -40,6 +40,68 @@ SQL
 	}
 }
 
+# What prism.skip() says counts until the other side has it: after a doubt that comes soon after, nothing is sent again.
+apply('skipped', 'exactly_once', '{"doubt_every": 7}');
+$node->safe_psql('postgres', q{SELECT prism.publish('skipped', '0')});
+wait_for_value($node, q{SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = 'skipped'});
+$node->safe_psql('postgres', q{SELECT prism.pause('skipped')});
+wait_for_value($node, q{SELECT state FROM prism.sinks WHERE topic = 'skipped'}, 'paused');
+$node->safe_psql('postgres', q{SELECT prism.skip('skipped', to_position => 1), prism.resume('skipped')});
+$node->safe_psql('postgres', "SELECT prism.publish('skipped', '$_')") for 1 .. 16;
+wait_for_value($node, q{SELECT lag_messages = 0 AND state = 'running' OR state = 'stopped' FROM prism.sinks WHERE topic = 'skipped'});
+is($node->safe_psql('postgres', q{SELECT state, messages_total FROM prism.sinks WHERE topic = 'skipped'}), 'running|17',
+	'a position that prism.skip() gave is the other side\'s as soon as that has it');
+# A procedure waits for its message, in one statement of the client.
+my ($result, undef, $error) = $node->psql('postgres', <<'SQL');
+DO $$
+DECLARE
+	message uuid := prism.publish('skipped', 'awaited');
+	begin_at timestamptz := clock_timestamp();
+	out_at timestamptz;
+BEGIN
+	LOOP
+		COMMIT;
+		SELECT published_at INTO out_at FROM prism.outbox WHERE topic = 'skipped' AND id = message;
+		EXIT WHEN out_at IS NOT NULL;
+		IF clock_timestamp() > begin_at + '20 s' THEN RAISE 'not seen for 20 s'; END IF;
+	END LOOP;
+END $$
+SQL
+is($error, '', 'a procedure that commits sees when its message is out');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('skipped', true)});
+wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+
+# Resumed before its position could be recorded, it goes on with what it held.
+my $progress = $node->safe_psql('postgres', q{SELECT 'prism_log.topic_' || topic_id || '_0' FROM prism.topic WHERE name = '__prism_progress'});
+for my $guarantee (qw(at_least_once exactly_once))
+{
+	my $topic = "held_$guarantee";
+	apply($topic, $guarantee, '{"reject_bytes": 100}');
+	$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'recorded')");
+	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$topic'");
+	wait_for_value($node, "SELECT count(*) > 0 FROM $progress WHERE key = 's' || (SELECT sink_id FROM prism.sink JOIN prism.topic USING (topic_id) WHERE name = '$topic')");
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe("BEGIN; LOCK TABLE $progress IN SHARE MODE");
+	$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'moves')");
+	wait_for_value($node, "SELECT lag_messages = 0 FROM prism.sinks WHERE topic = '$topic'");
+	$node->safe_psql('postgres', "SELECT count(prism.publish('$topic', CASE i WHEN 3 THEN repeat('x', 1000) ELSE 'a' END)) FROM generate_series(1, 8) i");
+	wait_for_value($node, "SELECT rejected_total > 0 AND state IN ('waiting', 'backoff') FROM prism.sinks WHERE topic = '$topic'");
+	for my $change (qw(pause resume))
+	{
+		my $changed = $node->safe_psql('postgres', "SELECT clock_timestamp() FROM prism.$change('$topic', 'memory')");
+		# the forwarder tries again all the time, and looks at the catalogue in between
+		wait_for_value($node, "SELECT every(state_change > timestamptz '$changed' + '1 s') FROM pg_stat_activity WHERE backend_type = 'prism forwarder'");
+	}
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'last')");
+	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$topic'");
+	is($node->safe_psql('postgres', "SELECT messages_total, dead_letters_total FROM prism.sinks WHERE topic = '$topic'"), '11|1',
+		"$topic: a pause before its position is recorded loses nothing");
+	$node->safe_psql('postgres', "SELECT prism.drop_namespace('$topic', true)");
+	wait_for_value($node, "SELECT count(*) = 0 FROM prism.workers WHERE kind = 'forwarder'");
+}
+
 # Two messages refused at about the same time, each for a reason of its own: before it is sent, and by a receipt.
 for my $guarantee (qw(at_least_once exactly_once))
 {

@@ -170,6 +170,7 @@ prepare(PrismConn *conn, const PrismQueueTarget *target)
 	if (outcome != PRISM_OK)
 		return outcome;
 	kafka_topic(kafka, target->name)->record_bytes_max = job.record_bytes_max;
+	kafka_topic(kafka, target->name)->record_bytes_at = prism_instant();
 
 	/*
 	 * A topic that takes less than a whole batch would refuse batches of good

@@ -21,7 +21,6 @@
 #define PRISM_KAFKA_H
 
 #include "base/prism.h"
-
 #include "backend/endpoint_rule.h"
 #include "backend/handle.h"
 #include "backend/queue.h"
@@ -109,7 +108,8 @@ typedef struct KafkaTopic
 {
 	char		name[PRISM_TOPIC_NAME_MAX + 1];
 	rd_kafka_topic_t *handle;
-	int64		record_bytes_max;	/* what the broker said, 0: unknown */
+	int64		record_bytes_max;	/* what the broker said, 0: unknown, ... */
+	PrismInstant record_bytes_at;	/* ... and when: it may be another number by now */
 	struct KafkaTopic *next;
 } KafkaTopic;
 

@@ -25,6 +25,8 @@
 /* At least these bytes come on top of a record alone in its batch: the batch's header and the record's lengths. */
 #define BATCH_OVERHEAD_BYTES 68
 
+/* How long the broker's word about the size of records is believed without asking again. */
+#define LIMIT_BELIEVED_MS 10000
 #define UNIX_EPOCH_US (((int64) POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* The topic's entry, moved to the front of the list: runs of messages go to the same one. */
@@ -187,12 +189,16 @@ produce(KafkaConn *kafka, KafkaTopic *topic, const PrismMessage *message, uint64
 
 /*
  * One record too many makes the broker refuse its whole batch, so what is known
- * to be refused does not go there.  Compression may make it fit.
+ * to be refused does not go there.  Compression may make it fit.  The limit can be
+ * raised at the broker, which tells nobody: after a while it is asked again, by
+ * sending the record; when it refuses, the connection begins anew and learns the
+ * limit of that moment.
  */
 static bool
 too_large(const KafkaConn *kafka, const KafkaTopic *topic, Size record_bytes)
 {
 	return topic->record_bytes_max > 0 && !kafka->compresses &&
+		!prism_has_passed(topic->record_bytes_at, prism_instant(), LIMIT_BELIEVED_MS) &&
 		record_bytes + BATCH_OVERHEAD_BYTES > (Size) topic->record_bytes_max;
 }
 

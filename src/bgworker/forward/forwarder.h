@@ -353,6 +353,7 @@ extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
 /* route_record.c */
 extern bool prism_route_record_due(const PrismRoute *route, PrismInstant now);
 extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
+extern bool prism_route_record_claim(PrismRoute *route);
 
 /* batch.c */
 extern bool prism_route_stalled(const PrismRoute *route, PrismInstant now);

@@ -515,6 +515,8 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 											 prism_route_metadata(route, route->last_id, metadata));
 			if (*outcome != PRISM_OK)
 				return false;
+			if (!prism_route_record_claim(route))
+				return true;
 			route->claimed_at = prism_instant();
 			route->claimed_generation = lane->generation;
 			become_ready(route);

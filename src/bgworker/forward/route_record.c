@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "bgworker/forward/forwarder.h"
 
+#include "access/xact.h"
 #include "utils/timestamp.h"
 
 bool
@@ -128,4 +129,45 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 		route->progress.shared = route->sink.exactly_once;
 		prism_sink_recorded(route->slot, route->position, recorded_at);
 	}
+}
+
+/* ---------- a position that becomes the other side's ---------- */
+
+static void
+write_claim(void *arg)
+{
+	PrismRoute *route = arg;
+
+	prism_worker_begin("records a position that the other side keeps");
+	prism_sink_record(route->sink.sink_id, PRISM_SINK_POSITION_SHARED, route->position);
+	ForceSyncCommit();
+	prism_worker_commit();
+}
+
+/*
+ * The position is one that the other side had no say in: prism.skip() gave it, or
+ * the sink was not exactly_once.  Now that the other side has it, it counts from
+ * here on, and the progress log says so before anything is sent: after a crash or
+ * a doubt this position would be taken again, whatever had been sent since.
+ * False: not now.
+ */
+bool
+prism_route_record_claim(PrismRoute *route)
+{
+	ErrorData  *error;
+
+	if (route->progress.shared || route->progress.position < 0)
+		return true;
+	error = prism_worker_attempt(write_claim, route);
+	if (error == NULL)
+	{
+		route->progress.position = route->recorded = route->position;
+		route->progress.shared = true;
+		return true;
+	}
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		prism_route_await_lock(route, error->message);
+	else
+		prism_route_back_off(route, error->message);
+	return false;
 }

@@ -220,6 +220,8 @@ extern bool prism_sink_waiting(int32 topic_id);
  * topic without sinks has nothing to wait for: *at is 0 and the answer true.
  */
 extern bool prism_sink_published_at(int32 topic_id, int64 offset, TimestampTz *at);
+/* A list of messages begins: how the sinks stand is looked up once for it. */
+extern void prism_sink_ask_anew(void);
 
 /* The position of the topic's slowest sink, 0 for one that has sent nothing yet; PRISM_NOBODY: the topic has none. */
 extern int64 prism_sink_slowest(PrismTopic *topic);

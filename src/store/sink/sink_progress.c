@@ -260,7 +260,7 @@ static struct
 {
 	int32		topic_id;
 	uint64		generation;
-	TimestampTz statement;		/* 'copies' are as of this statement */
+	bool		copied;			/* 'copies' are there */
 	int			count;
 	int32		sink_ids[SINKS_OF_TOPIC_MAX];
 	PrismSinkSlot copies[SINKS_OF_TOPIC_MAX];
@@ -290,7 +290,13 @@ load_sinks_of_topic(int32 topic_id)
 	SPI_finish();
 	asked.topic_id = topic_id;
 	asked.generation = generation;
-	asked.statement = 0;
+	asked.copied = false;
+}
+
+void
+prism_sink_ask_anew(void)
+{
+	asked.copied = false;
 }
 
 bool
@@ -328,13 +334,11 @@ prism_sink_slowest(PrismTopic *topic)
 	return slowest;
 }
 
-/* How the topic's sinks stand, once a statement: a long list then tells one story. */
+/* How the topic's sinks stand, once a list: a long one then tells one story. */
 static void
 load_copies(void)
 {
-	TimestampTz statement = GetCurrentStatementStartTimestamp();
-
-	if (asked.statement == statement)
+	if (asked.copied)
 		return;
 	for (int i = 0; i < asked.count; i++)
 	{
@@ -351,7 +355,7 @@ load_copies(void)
 			prism_sink_replay(asked.sink_ids[i], &progress, copy);
 		}
 	}
-	asked.statement = statement;
+	asked.copied = true;
 }
 
 /* When the sink's position passed the offset; false: not yet. */
