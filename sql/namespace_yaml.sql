@@ -16,7 +16,8 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
     detail := replace(detail, current_database(), 'this_database');
     RETURN concat_ws(E'\n  ', SQLSTATE || ' ' || message, 'detail: ' || nullif(detail, ''), 'hint: ' || nullif(hint, ''),
-        'in: ' || substring(context FROM '^namespace [^\n]*'));
+        'at: ' || substring(context FROM '^(line [^\n]*) of the configuration'),
+        'in: ' || substring(context FROM '(?n)^(namespace [^\n]*) of the configuration$'));
 END
 $function$;
 
@@ -107,6 +108,18 @@ SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {batch_size: 0}}]}');
 SELECT pg_temp.refused('{name: a, observability: {trace_patterns: 1}}');
 
+-- An option stands beside its pattern or under config; what stood in both would be lost once. Where "type" stands is no matter.
+SELECT pg_temp.refused('{name: a, patterns: [{table: t, type: outbox, config: {database: postgres}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{table: t, type: outbox, config: {table: t}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: {batch_size: 5}}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, config: table}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, config: {type: wal}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [[outbox]]}');
+SELECT pg_temp.refused('{name: a, patterns: [~]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbux, enabled: false}]}');
+SELECT pg_temp.refused('{name: a, backend: []}');
+SELECT pg_temp.refused('{name: a, backend: {server: k, brokerz: [k], queue: kafka}}');
+
 -- How messages are kept: times and sizes have units, and what says nothing without another need is not ignored.
 SELECT config, pg_temp.refused('{name: a, needs: {retention: ' || config || '}}')
 FROM unnest(ARRAY['30days', '30 days', '90d', '10GB', '10 GiB', 'forever', '{time: 30days, size: 10GB}', '{time: forever, size: 1MB}', '{size: 1GB}',
@@ -147,6 +160,10 @@ SELECT pg_temp.refused('{name: a, patterns: [{type: claim-check, enabled: false,
 SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
 SELECT pg_temp.refused(E'name: a\nneeds: {consistency: strong}\npatterns:\n  - {type: outbox, enabled: false}');
 SELECT pg_temp.refused('{name: a, backend: {type: postgres, partitions: 3}}');
+SELECT pg_temp.refused('{name: a, backend: {partitions: 3}}');
+SELECT pg_temp.refused('{name: a, backend: {partition: 3}}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: wal, table: t}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: wal, config: {table: t}}]}');
 SELECT pg_temp.refused('{name: a, backend: {type: postgres, brokers: ["k:9092"]}}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, database: elsewhere}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, table: ' || repeat('t', 64) || '}]}');

@@ -51,7 +51,8 @@ static void shut_topics_of_sinks(const List *namespaces);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
-static void check_name(const char *name, const PrismYaml *place);
+static void check_name(const char *name, const PrismPlace *place);
+static void name_place(void *arg);
 static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
 static void create_namespace(PrismNamespaceWork *work, const char *config);
 static char *differences(const PrismNamespaceWork *work);
@@ -209,35 +210,46 @@ name_namespace(void *arg)
 {
 	const PrismNamespace *namespace = arg;
 
-	errcontext("namespace \"%s\" " PRISM_AT, prism_yaml_show(namespace->name),
-			   prism_at(namespace->place));
+	errcontext("namespace \"%s\", line %d, column %d of the configuration",
+			   prism_yaml_show(namespace->name), prism_at(&namespace->given->name.place));
 }
 
 /* All names can be names of Kafka topics: that of the namespace too, as it is the topic's by default. */
 static void
 check_names(const PrismNamespace *wanted)
 {
-	check_name(wanted->name, wanted->place);
+	check_name(wanted->name, &wanted->given->name.place);
 	check_name(wanted->topic, wanted->topic_place);
-	check_name(wanted->target, wanted->backend_place);
+	check_name(wanted->target, wanted->target_place);
 	check_name(psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
 	if (prism_dead_letter_reserves(wanted->topic))
 		ereport(ERROR,
 				errcode(ERRCODE_RESERVED_NAME),
-				errmsg("topic name \"%s\" is reserved " PRISM_AT, wanted->topic, prism_at(wanted->topic_place)),
+				errmsg("topic name \"%s\" is reserved", wanted->topic),
 				errdetail("Names that end with \"%s\" are those of dead letters, which come with their topic.",
-						  PRISM_DEAD_LETTER_SUFFIX));
+						  PRISM_DEAD_LETTER_SUFFIX),
+				prism_errplace(wanted->topic_place));
 }
 
 /* The topic's own check repeats the name as it is; control characters must not come into the log that way. */
 static void
-check_name(const char *name, const PrismYaml *place)
+check_name(const char *name, const PrismPlace *place)
 {
+	ErrorContextCallback context = {error_context_stack, name_place, unconstify(PrismPlace *, place)};
+
+	error_context_stack = &context;
 	if (strpbrk(name, CONTROL_CHARACTERS) != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid topic name \"%s\" " PRISM_AT, prism_yaml_show(name), prism_at(place)));
+				errmsg("invalid topic name \"%s\"", prism_yaml_show(name)));
 	prism_topic_check_name(name);
+	error_context_stack = context.previous;
+}
+
+static void
+name_place(void *arg)
+{
+	prism_errplace((const PrismPlace *) arg);
 }
 
 static void
@@ -260,11 +272,12 @@ check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
 				owner != NULL
-				? errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\" " PRISM_AT,
-						 wanted->topic, wanted->name, owner, prism_at(wanted->topic_place))
-				: errmsg("topic \"%s\" of namespace \"%s\" belongs to another namespace " PRISM_AT,
-						 wanted->topic, wanted->name, prism_at(wanted->topic_place)),
-				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."));
+				? errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\"",
+						 wanted->topic, wanted->name, owner)
+				: errmsg("topic \"%s\" of namespace \"%s\" belongs to another namespace",
+						 wanted->topic, wanted->name),
+				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."),
+				prism_errplace(wanted->topic_place));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

@@ -359,10 +359,10 @@ table_difference(const PrismNamespaceWork *work)
 		((state == NULL || strcmp(state, "good") != 0) && belongs_to_another(wanted->table, work->namespace_id)))
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_TABLE),
-				errmsg("relation \"%s\" already exists in schema prism " PRISM_AT,
-					   wanted->table, prism_at(wanted->table_place)),
+				errmsg("relation \"%s\" already exists in schema prism", wanted->table),
 				state == NULL ? errdetail("It is the outbox view of another namespace, lost until that one is applied again.") : 0,
-				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."));
+				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."),
+				prism_errplace(wanted->table_place));
 	if (state == NULL)
 		return psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table));
 	if (strcmp(state, "good") == 0)

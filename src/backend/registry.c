@@ -12,8 +12,8 @@
 #include "backend/registry.h"
 
 /*
- * One line a back end, in the order in which users read of them; the first is
- * the default.  The line stands for prism_NAME_info, in src/backend/NAME/.
+ * One line a back end, in the order in which users read of them.  The line
+ * stands for prism_NAME_info, in src/backend/NAME/.
  */
 #define BACK_ENDS(line) \
 	line(postgres) \
@@ -42,20 +42,5 @@ prism_backend_info(const char *name)
 	for (const PrismBackendInfo *const *info = infos; *info != NULL; info++)
 		if (strcmp((*info)->name, name) == 0)
 			return *info;
-	return NULL;
-}
-
-const PrismBackendInfo *
-prism_backend_default(void)
-{
-	return infos[0];
-}
-
-const PrismBackendKey *
-prism_backend_key(const PrismBackendInfo *info, const char *name)
-{
-	for (const PrismBackendKey *key = info->keys; key != NULL && key->name != NULL; key++)
-		if (strcmp(key->name, name) == 0)
-			return key;
 	return NULL;
 }

@@ -15,9 +15,9 @@
 #ifndef PRISM_BACKEND_REGISTRY_H
 #define PRISM_BACKEND_REGISTRY_H
 
+#include "base/config_key.h"
 #include "base/prism.h"
-
-#include "nodes/pg_list.h"
+#include "backend/endpoint_rule.h"
 
 /* What a back end can be used for; the operations of a role are in a header of its own. */
 #define PRISM_ROLE_QUEUE	(1 << 0)	/* queue.h */
@@ -26,43 +26,34 @@
 #define PRISM_ROLE_TABLE	(1 << 3)
 
 /*
- * What a namespace says in its "backend" beside the type and the topic: where
- * the back end's keys are read to.  All zero: nothing was said.
+ * What a namespace says in its "backend": where the keys of all back ends are
+ * read to.  All zero: nothing was said.
  */
-typedef struct PrismBackendSettings
+typedef struct PrismBackendKeys
 {
-	char	   *server;			/* foreign server */
-	List	   *brokers;		/* of char *: host:port */
-	char	   *topic_prefix;
-	int			partitions;
-	int			replication;
-} PrismBackendSettings;
+	PrismPlace	place;			/* also of the word alone */
+	PrismValue	type;
+	PrismValue	topic;
 
-typedef enum PrismBackendKeyKind
-{
-	PRISM_BACKEND_KEY_TEXT,		/* char * */
-	PRISM_BACKEND_KEY_INTEGER,	/* int, minimum .. maximum */
-	PRISM_BACKEND_KEY_ENDPOINTS /* List * of char *, allowed for the caller (endpoint_rule.h) */
-} PrismBackendKeyKind;
+	/* of queues beyond the database */
+	PrismValue	topic_prefix;
+	PrismValue	partitions;
+	PrismValue	replication;
 
-/* A key of YAML's "backend" that means something to a back end. */
-typedef struct PrismBackendKey
-{
-	const char *name;
-	PrismBackendKeyKind kind;
-	Size		offset;			/* of its value in PrismBackendSettings */
-	int64		minimum;
-	int64		maximum;
-} PrismBackendKey;
+	/* of those that are reached through foreign servers */
+	PrismValue	server;
+	PrismValue	brokers;
+} PrismBackendKeys;
 
-/* Keys of those that are reached through foreign servers, and of those that are queues. */
+/* Rows for tables of keys (base/config_key.h). */
+#define PRISM_BACKEND_KEY(key_name, key_kind) .name = #key_name,.kind = PRISM_KEY_##key_kind,.offset = offsetof(PrismBackendKeys, key_name)
 #define PRISM_BACKEND_SERVER_KEYS \
-	{"server", PRISM_BACKEND_KEY_TEXT, offsetof(PrismBackendSettings, server), 0, 0}, \
-	{"brokers", PRISM_BACKEND_KEY_ENDPOINTS, offsetof(PrismBackendSettings, brokers), 0, 0}
+	{PRISM_BACKEND_KEY(server, TEXT)}, \
+	{PRISM_BACKEND_KEY(brokers, TEXT_LIST),.entries_min = 1,.entries_max = PRISM_ENDPOINTS_MAX}
 #define PRISM_BACKEND_QUEUE_KEYS \
-	{"topic_prefix", PRISM_BACKEND_KEY_TEXT, offsetof(PrismBackendSettings, topic_prefix), 0, 0}, \
-	{"partitions", PRISM_BACKEND_KEY_INTEGER, offsetof(PrismBackendSettings, partitions), 1, PRISM_PARTITIONS_MAX}, \
-	{"replication", PRISM_BACKEND_KEY_INTEGER, offsetof(PrismBackendSettings, replication), 1, PRISM_REPLICATION_MAX}
+	{PRISM_BACKEND_KEY(topic_prefix, TEXT)}, \
+	{PRISM_BACKEND_KEY(partitions, INTEGER),.minimum = 1,.maximum = PRISM_PARTITIONS_MAX}, \
+	{PRISM_BACKEND_KEY(replication, INTEGER),.minimum = 1,.maximum = PRISM_REPLICATION_MAX}
 
 typedef struct PrismBackendInfo
 {
@@ -73,17 +64,11 @@ typedef struct PrismBackendInfo
 	int64		message_bytes_max;	/* default of max_message_size */
 	const char *wrapper;		/* its FOREIGN DATA WRAPPER, NULL: none */
 	const struct PrismOptionTable *options; /* of the wrapper's servers (option_table.h) */
-	const PrismBackendKey *keys;	/* of YAML, ended by one without a name; NULL: none */
+	const PrismKey *keys;		/* of YAML's "backend", beside type and topic; NULL: none */
 	bool		fails_on_request;	/* takes what the row of a sink says under "failures" as options: for tests */
 } PrismBackendInfo;
 
 extern const PrismBackendInfo *prism_backend_info(const char *name);	/* NULL: unknown */
 extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NULL */
-
-/* The one of a namespace that names none. */
-extern const PrismBackendInfo *prism_backend_default(void);
-
-/* The back end knows this key of YAML; NULL: it has no meaning for it. */
-extern const PrismBackendKey *prism_backend_key(const PrismBackendInfo *info, const char *name);
 
 #endif							/* PRISM_BACKEND_REGISTRY_H */

@@ -31,13 +31,15 @@ static void add_patterns(StringInfo json, const PrismNamespace *namespace);
 static void add_backend(StringInfo json, const PrismNamespace *namespace);
 static void add_consumers(StringInfo json, const PrismNamespace *namespace);
 static void add_log_needs(StringInfo json, const PrismNamespace *namespace);
-static void add_need(StringInfo json, const PrismNamespace *namespace, const char *need);
+static void add_given(StringInfo json, const char *key, const PrismValue *value);
 static char *joined_brokers(const PrismNamespace *namespace);
 static char *normalise(const char *json);
 
 char *
 prism_namespace_config(const PrismNamespace *namespace)
 {
+	const PrismValue *consistency = &namespace->given->needs.consistency;
+	const PrismObservabilityKeys *observability = &namespace->given->observability;
 	StringInfoData json;
 
 	initStringInfo(&json);
@@ -48,12 +50,12 @@ prism_namespace_config(const PrismNamespace *namespace)
 	add_patterns(&json, namespace);
 	add_backend(&json, namespace);
 	add_consumers(&json, namespace);
-	add_text(&json, "consistency", namespace->strong ? "strong" : "eventual");
+	add_text(&json, "consistency", prism_is_given(consistency) ? consistency->text : "eventual");
 	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
 	add_integer(&json, "max_message_size", namespace->message_bytes_max);
 	add_log_needs(&json, namespace);
-	add_boolean(&json, "trace_patterns", namespace->trace_patterns);
-	add_boolean(&json, "pattern_metrics", namespace->pattern_metrics);
+	add_boolean(&json, "trace_patterns", observability->trace_patterns.number != 0);
+	add_boolean(&json, "pattern_metrics", observability->pattern_metrics.number != 0);
 	appendStringInfoChar(&json, '}');
 	return normalise(json.data);
 }
@@ -126,27 +128,26 @@ static void
 add_log_needs(StringInfo json, const PrismNamespace *namespace)
 {
 	const PrismTopicPolicy *policy = &namespace->policy;
+	const PrismNeedsKeys *given = &namespace->given->needs;
 
-	add_need(json, namespace, "durability");
-	add_need(json, namespace, "replay");
-	add_need(json, namespace, "ordered");
+	add_given(json, "durability", &given->durability);
+	add_given(json, "replay", &given->replay);
+	add_given(json, "ordered", &given->ordered);
 	if (policy->retention_ms == PRISM_RETENTION_FOREVER)
 		add_text(json, "retention", "forever");
 	else if (policy->retention_ms != PRISM_RETENTION_DEFAULT)
 		add_integer(json, "retention_ms", policy->retention_ms);
 	add_integer(json, "retention_bytes", policy->retention_bytes);
-	add_need(json, namespace, "retain");
+	add_given(json, "retain", &given->retain);
 	add_integer(json, "max_backlog", policy->backlog_max);
-	add_need(json, namespace, "on_full");
+	add_given(json, "on_full", &given->on_full);
 }
 
 static void
-add_need(StringInfo json, const PrismNamespace *namespace, const char *need)
+add_given(StringInfo json, const char *key, const PrismValue *value)
 {
-	const PrismYaml *value = namespace->needs != NULL ? prism_yaml_get(namespace->needs, need) : NULL;
-
-	if (value != NULL)
-		add_text(json, need, value->text);
+	if (prism_is_given(value))
+		add_text(json, key, value->text);
 }
 
 char *

@@ -16,7 +16,6 @@
 #include "backend/endpoint_rule.h"
 #include "base/compat.h"
 #include "base/guc.h"
-#include "namespace/schema.h"
 #include "namespace/spec.h"
 
 #include "foreign/foreign.h"
@@ -25,31 +24,27 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-static char *normalise_endpoint(const PrismYaml *broker);
+static char *normalise_endpoint(const PrismValue *broker);
 
 /* The brokers as "host:port", allowed for the caller. */
 List *
-prism_endpoints_check(const PrismYaml *brokers)
+prism_endpoints_check(const List *brokers)
 {
 	List	   *endpoints = NIL;
 	ListCell   *cell;
 
-	if (brokers->items == NIL || list_length(brokers->items) > PRISM_ENDPOINTS_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"backend.brokers\" " PRISM_AT " must have from 1 to %d entries",
-					   prism_at(brokers), PRISM_ENDPOINTS_MAX));
-	foreach(cell, brokers->items)
+	foreach(cell, brokers)
 	{
-		const PrismYaml *broker = lfirst(cell);
+		const PrismValue *broker = lfirst(cell);
 		char	   *endpoint = normalise_endpoint(broker);
 
 		if (!superuser() && !prism_endpoint_allowed(prism_allowed_endpoints, endpoint))
 			ereport(ERROR,
 					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("endpoint \"%s\" is not allowed " PRISM_AT, endpoint, prism_at(broker)),
+					errmsg("endpoint \"%s\" is not allowed", endpoint),
 					errdetail("Only superusers name hosts that prism.allowed_endpoints does not match."),
-					errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."));
+					errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."),
+					prism_errplace(&broker->place));
 		endpoints = lappend(endpoints, endpoint);
 	}
 	return endpoints;
@@ -57,15 +52,16 @@ prism_endpoints_check(const PrismYaml *brokers)
 
 /* With its port, as it is kept. */
 static char *
-normalise_endpoint(const PrismYaml *broker)
+normalise_endpoint(const PrismValue *broker)
 {
 	char	   *endpoint = palloc(PRISM_ENDPOINT_BYTES);
 
 	if (!prism_endpoint_parse(broker->text, endpoint))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" is not an endpoint " PRISM_AT, prism_yaml_show(broker->text), prism_at(broker)),
-				errhint("Write it as host:port, such as kafka-1:9092."));
+				errmsg("\"%s\" is not an endpoint", prism_yaml_show(broker->text)),
+				errhint("Write it as host:port, such as kafka-1:9092."),
+				prism_errplace(&broker->place));
 	return endpoint;
 }
 
@@ -96,29 +92,32 @@ find_and_lock_server(const char *name)
 void
 prism_server_check(const PrismNamespace *namespace)
 {
+	const PrismValue *given = &namespace->given->backend.server;
+	const PrismPlace *place = prism_is_given(given) ? &given->place : namespace->backend_place;
 	const char *wrapper = namespace->backend->wrapper;
 	ForeignServer *server = find_and_lock_server(namespace->server);
 
 	if (server == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("foreign server \"%s\" of namespace \"%s\" does not exist " PRISM_AT,
-					   prism_yaml_show(namespace->server), namespace->name,
-					   prism_at(namespace->server_place)),
-				errhint("CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name it by \"server: ...\" in \"backend\".",
-						prism_yaml_show(namespace->server), wrapper));
+				errmsg("foreign server \"%s\" of namespace \"%s\" does not exist",
+					   prism_yaml_show(namespace->server), prism_yaml_show(namespace->name)),
+				errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\".",
+						prism_yaml_show(namespace->server), wrapper),
+				prism_errplace(place));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, wrapper) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("foreign server \"%s\" is not one of back end \"%s\" " PRISM_AT,
-					   server->servername, namespace->backend->name, prism_at(namespace->server_place)),
+				errmsg("foreign server \"%s\" is not one of backend \"%s\"", server->servername, namespace->backend->name),
 				errdetail("Its wrapper is \"%s\"; \"%s\" is needed.",
-						  GetForeignDataWrapper(server->fdwid)->fdwname, wrapper));
+						  GetForeignDataWrapper(server->fdwid)->fdwname, wrapper),
+				prism_errplace(place));
 	if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied for foreign server %s", server->servername),
-				errhint("GRANT USAGE ON FOREIGN SERVER %s TO %s.",
+				errhint("Run GRANT USAGE ON FOREIGN SERVER %s TO %s.",
 						quote_identifier(server->servername),
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+						quote_identifier(GetUserNameFromId(GetUserId(), false))),
+				prism_errplace(place));
 }

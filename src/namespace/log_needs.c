@@ -8,85 +8,57 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/schema.h"
 #include "namespace/spec.h"
 
-static void read_durability(PrismNamespace *namespace, const PrismYaml *needs);
-static void read_retention(PrismTopicPolicy *policy, const PrismYaml *retention);
-static void read_backlog(PrismTopicPolicy *policy, const PrismYaml *needs);
+static bool is_durable(const PrismNamespace *namespace);
+static void check_backlog(const PrismNeedsKeys *given);
 
 void
-prism_needs_read_log(PrismNamespace *namespace, const PrismYaml *needs)
+prism_needs_read_log(PrismNamespace *namespace)
 {
-	namespace->policy.retention_ms = PRISM_RETENTION_DEFAULT;
-	read_durability(namespace, needs);
-	if (needs == NULL)
-		return;
-	namespace->policy.no_replay = prism_yaml_is(needs, "replay", "disabled") != NULL;
-	namespace->policy.unordered = prism_yaml_is(needs, "ordered", "false") != NULL;
-	read_retention(&namespace->policy, prism_yaml_get(needs, "retention"));
-	read_backlog(&namespace->policy, needs);
+	const PrismNeedsKeys *given = &namespace->given->needs;
+	PrismTopicPolicy *policy = &namespace->policy;
+
+	check_backlog(given);
+	policy->synchronous = is_durable(namespace);
+	policy->no_replay = prism_value_is(&given->replay, "disabled");
+	policy->unordered = prism_value_is(&given->ordered, "false");
+	policy->retention_ms = prism_is_given(&given->retention.time) ? given->retention.time.number : PRISM_RETENTION_DEFAULT;
+	policy->retention_bytes = given->retention.size.number;
+	policy->for_consumers = prism_value_is(&given->retain, "consumers");
+	policy->backlog_max = given->max_backlog.number;
+	policy->reject = prism_value_is(&given->on_full, "reject");
 }
 
 /* A durable queue that may forget would be a contradiction in itself. */
-static void
-read_durability(PrismNamespace *namespace, const PrismYaml *needs)
+static bool
+is_durable(const PrismNamespace *namespace)
 {
-	const PrismYaml *relaxed = needs != NULL ? prism_yaml_is(needs, "durability", "relaxed") : NULL;
+	const PrismValue *durability = &namespace->given->needs.durability;
 
-	if (namespace->api->durable && relaxed != NULL)
+	if (namespace->api->durable && prism_value_is(durability, "relaxed"))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("client API \"%s\" cannot have relaxed durability " PRISM_AT,
-					   namespace->api->name, prism_at(relaxed)),
-				errhint("Remove \"durability: relaxed\", or use \"client_api: queue\"."));
-	namespace->policy.synchronous = namespace->api->durable ||
-		(needs != NULL && prism_yaml_is(needs, "durability", "strong") != NULL);
-}
-
-/* One value says whether it is a time or a size by its unit; a map has both. */
-static void
-read_retention(PrismTopicPolicy *policy, const PrismYaml *retention)
-{
-	const PrismYaml *value;
-
-	if (retention == NULL)
-		return;
-	if (retention->kind == PRISM_YAML_SCALAR)
-	{
-		if (!prism_parse_retention_time(retention->text, &policy->retention_ms))
-			(void) prism_parse_retention_size(retention->text, &policy->retention_bytes);
-		return;
-	}
-	value = prism_yaml_get(retention, "time");
-	if (value != NULL)
-		(void) prism_parse_retention_time(value->text, &policy->retention_ms);
-	value = prism_yaml_get(retention, "size");
-	if (value != NULL)
-		(void) prism_parse_retention_size(value->text, &policy->retention_bytes);
+				errmsg("client API \"%s\" cannot have relaxed durability", namespace->api->name),
+				errhint("Remove \"durability: relaxed\", or use \"client_api: queue\"."),
+				prism_errplace(&durability->place));
+	return namespace->api->durable || prism_value_is(durability, "strong");
 }
 
 /* What says nothing without another key is not ignored. */
 static void
-read_backlog(PrismTopicPolicy *policy, const PrismYaml *needs)
+check_backlog(const PrismNeedsKeys *given)
 {
-	const PrismYaml *max_backlog = prism_yaml_get(needs, "max_backlog");
-	const PrismYaml *on_full = prism_yaml_get(needs, "on_full");
-
-	policy->for_consumers = prism_yaml_is(needs, "retain", "consumers") != NULL;
-	if (max_backlog != NULL && !policy->for_consumers)
+	if (prism_is_given(&given->max_backlog) && !prism_value_is(&given->retain, "consumers"))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"needs.max_backlog\" has no meaning without \"retain: consumers\" " PRISM_AT,
-					   prism_at(max_backlog)),
-				errhint("Add \"retain: consumers\", or leave it out."));
-	if (on_full != NULL && max_backlog == NULL)
+				errmsg("\"needs.max_backlog\" has no meaning without \"retain: consumers\""),
+				errhint("Add \"retain: consumers\", or leave it out."),
+				prism_errplace(&given->max_backlog.place));
+	if (prism_is_given(&given->on_full) && !prism_is_given(&given->max_backlog))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"needs.on_full\" has no meaning without \"max_backlog\" " PRISM_AT,
-					   prism_at(on_full)),
-				errhint("Add \"max_backlog: ...\", or leave it out."));
-	if (max_backlog != NULL)
-		policy->backlog_max = prism_yaml_integer(max_backlog);
-	policy->reject = prism_yaml_is(needs, "on_full", "reject") != NULL;
+				errmsg("\"needs.on_full\" has no meaning without \"max_backlog\""),
+				errhint("Add \"max_backlog: ...\", or leave it out."),
+				prism_errplace(&given->on_full.place));
 }

@@ -8,11 +8,10 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/schema.h"
 #include "namespace/spec.h"
 
 /* A need's place in the YAML, or NULL when the namespace does not have it. */
-typedef const PrismYaml *(*NeedTest) (const PrismNamespace *namespace);
+typedef const PrismPlace *(*NeedTest) (const PrismNamespace *namespace);
 
 typedef struct NeedRule
 {
@@ -21,61 +20,61 @@ typedef struct NeedRule
 	const char *pattern;
 } NeedRule;
 
-static const PrismYaml *
+static const PrismPlace *
+when_it_is(const PrismValue *need, const char *word)
+{
+	return prism_value_is(need, word) ? &need->place : NULL;
+}
+
+static const PrismPlace *
 needs_strong(const PrismNamespace *namespace)
 {
-	return namespace->strong ? namespace->consistency_place : NULL;
+	return when_it_is(&namespace->given->needs.consistency, "strong");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 needs_exactly_once(const PrismNamespace *namespace)
 {
-	return namespace->exactly_once ? namespace->delivery_place : NULL;
+	return when_it_is(&namespace->given->needs.delivery_guarantee, "exactly_once");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 is_durable(const PrismNamespace *namespace)
 {
 	return namespace->api->durable ? namespace->api_place : NULL;
 }
 
-static const PrismYaml *
-need_is(const PrismNamespace *namespace, const char *need, const char *word)
-{
-	return namespace->needs != NULL ? prism_yaml_is(namespace->needs, need, word) : NULL;
-}
-
-static const PrismYaml *
+static const PrismPlace *
 needs_durability(const PrismNamespace *namespace)
 {
-	return need_is(namespace, "durability", "strong");
+	return when_it_is(&namespace->given->needs.durability, "strong");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 needs_replay(const PrismNamespace *namespace)
 {
-	return need_is(namespace, "replay", "enabled");
+	return when_it_is(&namespace->given->needs.replay, "enabled");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 needs_retention(const PrismNamespace *namespace)
 {
-	return namespace->needs != NULL ? prism_yaml_get(namespace->needs, "retention") : NULL;
+	return prism_is_given(&namespace->given->needs.retention) ? &namespace->given->needs.retention.place : NULL;
 }
 
-static const PrismYaml *
+static const PrismPlace *
 needs_consumers(const PrismNamespace *namespace)
 {
-	return need_is(namespace, "retain", "consumers");
+	return when_it_is(&namespace->given->needs.retain, "consumers");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 needs_order(const PrismNamespace *namespace)
 {
-	return need_is(namespace, "ordered", "true");
+	return when_it_is(&namespace->given->needs.ordered, "true");
 }
 
-static const PrismYaml *
+static const PrismPlace *
 leaves_database(const PrismNamespace *namespace)
 {
 	return prism_namespace_has_sink(namespace) ? namespace->backend_place : NULL;
@@ -94,86 +93,70 @@ static const NeedRule rules[] = {
 	{leaves_database, "its messages leave the database", "outbox"},
 };
 
-static void add_named(PrismNamespace *namespace, const PrismYaml *patterns);
-static void add_needed(PrismNamespace *namespace, const NeedRule *rule, const PrismYaml *patterns);
-static const PrismYaml *pattern_type(const PrismYaml *pattern);
+static void add_named(PrismNamespace *namespace, const PrismPatternKeys *given);
+static void add_needed(PrismNamespace *namespace, const NeedRule *rule);
+static PrismChosenPattern *add_pattern(PrismNamespace *namespace, const char *name, const char *reason, const PrismPlace *place);
 
 void
-prism_needs_select(PrismNamespace *namespace, const PrismYaml *patterns)
-{
-	if (patterns != NULL)
-		add_named(namespace, patterns);
-	for (int i = 0; i < (int) lengthof(rules); i++)
-		if (rules[i].test(namespace) != NULL)
-			add_needed(namespace, &rules[i], patterns);
-}
-
-static void
-add_named(PrismNamespace *namespace, const PrismYaml *patterns)
+prism_needs_select(PrismNamespace *namespace)
 {
 	ListCell   *cell;
 
-	foreach(cell, patterns->items)
-	{
-		const PrismYaml *type = pattern_type(lfirst(cell));
-		PrismChosenPattern *chosen;
+	foreach(cell, namespace->given->patterns.list)
+		add_named(namespace, lfirst(cell));
+	for (int i = 0; i < (int) lengthof(rules); i++)
+		if (rules[i].test(namespace) != NULL)
+			add_needed(namespace, &rules[i]);
+}
 
-		if (!prism_pattern_enabled(lfirst(cell)))
-			continue;
-		chosen = palloc0(sizeof(*chosen));
-		chosen->pattern = prism_pattern_find(type->text);
-		chosen->reason = "named in patterns";
-		chosen->place = type;
-		if (chosen->pattern == NULL)
-			elog(ERROR, "pattern \"%s\" has no entry", type->text);
-		namespace->patterns = lappend(namespace->patterns, chosen);
-	}
+static void
+add_named(PrismNamespace *namespace, const PrismPatternKeys *given)
+{
+	if (!prism_value_is(&given->enabled, "false"))
+		add_pattern(namespace, given->type.text, "named in patterns", &given->type.place);
 }
 
 /* Once, with all that it is needed for; a need for what was switched off is a contradiction. */
 static void
-add_needed(PrismNamespace *namespace, const NeedRule *rule, const PrismYaml *patterns)
+add_needed(PrismNamespace *namespace, const NeedRule *rule)
 {
-	PrismChosenPattern *chosen;
 	ListCell   *cell;
 
 	foreach(cell, namespace->patterns)
 	{
-		chosen = lfirst(cell);
+		PrismChosenPattern *chosen = lfirst(cell);
+
 		if (strcmp(chosen->pattern->name, rule->pattern) != 0)
 			continue;
 		if (chosen->needed)
 			chosen->reason = psprintf("%s, %s", chosen->reason, rule->reason);
 		return;
 	}
+	foreach(cell, namespace->given->patterns.list)
+	{
+		const PrismPatternKeys *given = lfirst(cell);
 
-	if (patterns != NULL)
-		foreach(cell, patterns->items)
-		{
-			const PrismYaml *type = pattern_type(lfirst(cell));
-
-			if (strcmp(type->text, rule->pattern) == 0)
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("pattern \"%s\" is needed but switched off " PRISM_AT,
-							   rule->pattern, prism_at(type)),
-						errdetail("It is needed as %s, " PRISM_AT ".",
-								  rule->reason, prism_at(rule->test(namespace))),
-						errhint("Remove \"enabled: false\", or the need."));
-		}
-
-	chosen = palloc(sizeof(*chosen));
-	chosen->pattern = prism_pattern_find(rule->pattern);
-	chosen->reason = rule->reason;
-	chosen->needed = true;
-	chosen->place = rule->test(namespace);
-	if (chosen->pattern == NULL)
-		elog(ERROR, "pattern \"%s\" has no entry", rule->pattern);
-	namespace->patterns = lappend(namespace->patterns, chosen);
+		if (strcmp(given->type.text, rule->pattern) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("pattern \"%s\" is needed but switched off", rule->pattern),
+					errdetail("The reason is: %s, " PRISM_AT ".", rule->reason, prism_at(rule->test(namespace))),
+					errhint("Remove \"enabled: false\", or the need."),
+					prism_errplace(&given->type.place));
+	}
+	add_pattern(namespace, rule->pattern, rule->reason, rule->test(namespace))->needed = true;
 }
 
-static const PrismYaml *
-pattern_type(const PrismYaml *pattern)
+static PrismChosenPattern *
+add_pattern(PrismNamespace *namespace, const char *name, const char *reason, const PrismPlace *place)
 {
-	return pattern->kind == PRISM_YAML_SCALAR ? pattern : prism_yaml_get(pattern, "type");
+	PrismChosenPattern *chosen = palloc0(sizeof(*chosen));
+
+	chosen->pattern = prism_pattern_find(name);
+	if (chosen->pattern == NULL)
+		elog(ERROR, "pattern \"%s\" has no entry", name);
+	chosen->reason = reason;
+	chosen->place = place;
+	namespace->patterns = lappend(namespace->patterns, chosen);
+	return chosen;
 }

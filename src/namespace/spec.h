@@ -15,16 +15,10 @@
 
 #include "base/prism.h"
 #include "backend/registry.h"
+#include "namespace/apis.h"
+#include "namespace/keys.h"
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
-
-/* What applications see of a namespace: the RFC's layer 3. */
-typedef struct PrismApi
-{
-	const char *name;			/* as written in YAML */
-	uint32		api;			/* PRISM_API_* */
-	bool		durable;		/* what was published must not be lost: durability is strong */
-} PrismApi;
 
 /* A link of the chain, and why it is there. */
 typedef struct PrismChosenPattern
@@ -32,79 +26,68 @@ typedef struct PrismChosenPattern
 	const PrismPattern *pattern;
 	const char *reason;			/* for people */
 	bool		needed;			/* nobody has named it */
-	const PrismYaml *place;		/* where the reason stands */
+	const PrismPlace *place;	/* where the reason stands */
 } PrismChosenPattern;
 
 /* A consumer group that apply() makes. */
 typedef struct PrismConsumer
 {
-	const PrismYaml *place;		/* of its name */
 	char	   *group;
 	char	   *config;			/* its options, as JSON */
 } PrismConsumer;
 
+/* What is made of what is given: with defaults, names and reasons. */
 typedef struct PrismNamespace
 {
-	const PrismYaml *place;		/* of its name */
+	const PrismNamespaceKeys *given;
 	char	   *name;
 	const PrismApi *api;
-	const PrismYaml *api_place;
+	const PrismPlace *api_place;
 	char	   *topic;			/* of the log: the first argument of publish() */
-	const PrismYaml *topic_place;
+	const PrismPlace *topic_place;
 	List	   *patterns;		/* PrismChosenPattern, in order */
 
 	/* outbox */
 	char	   *table;			/* the view in schema prism, or NULL */
-	const PrismYaml *table_place;
+	const PrismPlace *table_place;
 	int			interval_ms;	/* 0: not given */
 	int			batch_size;		/* 0: not given */
 
 	/* back end */
 	const PrismBackendInfo *backend;
-	const PrismYaml *backend_place;
+	const PrismPlace *backend_place;
 	char	   *server;			/* foreign server, or NULL */
-	const PrismYaml *server_place;
 	List	   *brokers;		/* of host:port, or NIL */
 	char	   *target;			/* the topic's name at the back end */
+	const PrismPlace *target_place;
 	int			partitions;		/* 0: not given */
 	int			replication;	/* 0: not given */
 
 	/* needs */
-	const PrismYaml *needs;		/* the map, or NULL */
-	bool		strong;			/* consistency */
-	const PrismYaml *consistency_place;
 	bool		exactly_once;
-	const PrismYaml *delivery_place;
 	int64		message_bytes_max;
 	PrismTopicPolicy policy;	/* of its topic */
 
 	List	   *consumers;		/* PrismConsumer */
-
-	/* observability */
-	bool		trace_patterns;
-	bool		pattern_metrics;
 } PrismNamespace;
 
 /* Messages leave the database: there is a sink. */
 #define prism_namespace_has_sink(namespace) ((namespace)->backend->library != NULL)
 
-extern const PrismApi prism_apis[];
-extern const int prism_api_count;
-
-/* config.c: read and check a configuration; the result is a list of PrismNamespace. */
+/* config.c: read and check a configuration; a list of PrismNamespace. */
 extern List *prism_namespaces_read(const char *text, Size bytes);
 
-/* log_needs.c: the topic's policy; 'needs' may be NULL. */
-extern void prism_needs_read_log(PrismNamespace *namespace, const PrismYaml *needs);
+/* log_needs.c: the topic's policy. */
+extern void prism_needs_read_log(PrismNamespace *namespace);
 
-/* needs.c: complete the chain with what the needs ask for. */
-extern void prism_needs_select(PrismNamespace *namespace, const PrismYaml *patterns);
+/* needs.c: the chain that is given, completed with what the needs ask for. */
+extern void prism_needs_select(PrismNamespace *namespace);
 
 /* validate.c: API, order and back end of the chain fit together. */
 extern void prism_namespace_validate(const PrismNamespace *namespace);
 
 /* endpoint.c */
-extern List *prism_endpoints_check(const PrismYaml *brokers);
+extern List *prism_endpoints_check(const List *brokers);
 extern void prism_server_check(const PrismNamespace *namespace);
 
 /* catalog.c: prism.namespace, and what else of a namespace is stored. */

@@ -50,13 +50,13 @@ check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
 
 	initStringInfo(&serves);
 	for (int i = 0; i < prism_api_count; i++)
-		if (chosen->pattern->apis & prism_apis[i].api)
+		if (prism_apis[i].built && (chosen->pattern->apis & prism_apis[i].api))
 			appendStringInfo(&serves, "%s%s", serves.len > 0 ? ", " : "", prism_apis[i].name);
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("pattern \"%s\" cannot serve the client API \"%s\" " PRISM_AT,
-				   chosen->pattern->name, namespace->api->name, prism_at(chosen->place)),
-			errhint("It works with: %s.", serves.data));
+			errmsg("pattern \"%s\" cannot serve the client API \"%s\"", chosen->pattern->name, namespace->api->name),
+			errhint("It works with: %s.", serves.data),
+			prism_errplace(chosen->place));
 }
 
 /* Also when others stand in between. */
@@ -69,9 +69,9 @@ check_once(const PrismNamespace *namespace, const ListCell *place)
 		if (strcmp(((const PrismChosenPattern *) lfirst(other))->pattern->name, chosen->pattern->name) == 0)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("pattern \"%s\" is given twice " PRISM_AT,
-						   chosen->pattern->name, prism_at(chosen->place)),
-					errhint("Remove one of the two."));
+					errmsg("pattern \"%s\" is given twice", chosen->pattern->name),
+					errhint("Remove one of the two."),
+					prism_errplace(chosen->place));
 }
 
 static void
@@ -89,10 +89,10 @@ check_order(const PrismChosenPattern *first, const PrismChosenPattern *second)
 	}
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("pattern \"%s\" cannot follow \"%s\" " PRISM_AT,
-				   second->pattern->name, first->pattern->name, prism_at(second->place)),
+			errmsg("pattern \"%s\" cannot follow \"%s\"", second->pattern->name, first->pattern->name),
 			follows.len > 0 ? errhint("It may follow: %s.", follows.data) :
-			errhint("Put it first."));
+			errhint("Put it first."),
+			prism_errplace(second->place));
 }
 
 static void
@@ -106,17 +106,17 @@ check_backend(const PrismNamespace *namespace)
 	if ((namespace->backend->roles & roles) != roles)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("back end \"%s\" cannot carry the patterns of namespace \"%s\" " PRISM_AT,
-					   namespace->backend->name, prism_yaml_show(namespace->name),
-					   prism_at(namespace->backend_place)),
-				errhint("Back ends that can: %s.", backends_with(roles, false)));
+				errmsg("backend \"%s\" cannot carry the patterns of namespace \"%s\"",
+					   namespace->backend->name, prism_yaml_show(namespace->name)),
+				errhint("Those that can are: %s.", backends_with(roles, false)),
+				prism_errplace(namespace->backend_place));
 	if (namespace->exactly_once && !namespace->backend->transactional)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("back end \"%s\" cannot deliver exactly once " PRISM_AT,
-					   namespace->backend->name, prism_at(namespace->delivery_place)),
-				errhint("Back ends that can: %s. Otherwise use \"delivery_guarantee: at_least_once\".",
-						backends_with(roles, true)));
+				errmsg("backend \"%s\" cannot deliver exactly once", namespace->backend->name),
+				errhint("Those that can are: %s. Otherwise use \"delivery_guarantee: at_least_once\".",
+						backends_with(roles, true)),
+				prism_errplace(&namespace->given->needs.delivery_guarantee.place));
 }
 
 static char *

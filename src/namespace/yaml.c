@@ -35,6 +35,7 @@ typedef struct YamlReader
 static YamlReader *open_reader(const char *text, Size bytes);
 static void check_directives(const char *text, Size bytes);
 static void release_reader(void *arg);
+static PrismPlace place_of(const yaml_mark_t *mark);
 static void next_event(YamlReader *reader);
 static void report_parser_error(YamlReader *reader);
 static PrismYaml *read_document(YamlReader *reader);
@@ -136,6 +137,14 @@ release_reader(void *arg)
 		yaml_parser_delete(&reader->parser);
 }
 
+static PrismPlace
+place_of(const yaml_mark_t *mark)
+{
+	PrismPlace	place = {.line = (int) mark->line + 1,.column = (int) mark->column + 1};
+
+	return place;
+}
+
 /* Move to the next event; the one before is gone, so copy what is needed first. */
 static void
 next_event(YamlReader *reader)
@@ -152,8 +161,7 @@ report_parser_error(YamlReader *reader)
 {
 	yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "unknown problem";
-	int			line = (int) parser->problem_mark.line + 1;
-	int			column = (int) parser->problem_mark.column + 1;
+	PrismPlace	place = place_of(&parser->problem_mark);
 	const char *at = reader->text;
 	const char *end = reader->text + reader->bytes;
 
@@ -166,10 +174,10 @@ report_parser_error(YamlReader *reader)
 	{
 		const char *broken = reader->text + Min(parser->problem_offset, reader->bytes);
 
-		for (line = column = 1; at < broken; at += pg_utf_mblen((const unsigned char *) at))
+		for (place.line = place.column = 1; at < broken; at += pg_utf_mblen((const unsigned char *) at))
 		{
-			column = *at == '\n' ? 1 : column + 1;
-			line += *at == '\n' ? 1 : 0;
+			place.column = *at == '\n' ? 1 : place.column + 1;
+			place.line += *at == '\n' ? 1 : 0;
 		}
 	}
 	else
@@ -178,9 +186,10 @@ report_parser_error(YamlReader *reader)
 
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("configuration is not valid YAML at line %d, column %d: %s", line, column, problem),
-			parser->context ? errdetail("Found %s.", parser->context) : 0,
-			at < end && *at == '\t' ? errhint("Indent with spaces; YAML does not allow tabs there.") : 0);
+			errmsg("configuration is not valid YAML: %s", problem),
+			parser->context ? errdetail("The parser stopped %s.", parser->context) : 0,
+			at < end && *at == '\t' ? errhint("Indent with spaces; YAML does not allow tabs there.") : 0,
+			prism_errplace(&place));
 }
 
 static PrismYaml *
@@ -201,12 +210,15 @@ read_document(YamlReader *reader)
 	next_event(reader);			/* the document's end */
 	next_event(reader);
 	if (reader->event.type != YAML_STREAM_END_EVENT)
+	{
+		PrismPlace	place = place_of(&reader->event.start_mark);
+
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration has a second document at line %d, column %d",
-					   (int) reader->event.start_mark.line + 1,
-					   (int) reader->event.start_mark.column + 1),
-				errhint("Put all namespaces into one list \"namespaces\"."));
+				errmsg("configuration has a second document"),
+				errhint("Put all namespaces into one list \"namespaces\"."),
+				prism_errplace(&place));
+	}
 	return root;
 }
 
@@ -217,18 +229,20 @@ read_node(YamlReader *reader, int depth)
 	yaml_event_t *event = &reader->event;
 	PrismYaml  *node = palloc0(sizeof(*node));
 
-	node->line = (int) event->start_mark.line + 1;
-	node->column = (int) event->start_mark.column + 1;
+	node->line = place_of(&event->start_mark).line;
+	node->column = place_of(&event->start_mark).column;
 	if (depth > PRISM_YAML_DEPTH_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration is nested too deeply " PRISM_AT, prism_at(node)),
-				errdetail("The limit is %d levels.", PRISM_YAML_DEPTH_MAX));
+				errmsg("configuration is nested too deeply"),
+				errdetail("The limit is %d levels.", PRISM_YAML_DEPTH_MAX),
+				prism_errplace(node));
 	if (++reader->values > PRISM_YAML_VALUES_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration has too many values " PRISM_AT, prism_at(node)),
-				errdetail("The limit is %d.", PRISM_YAML_VALUES_MAX));
+				errmsg("configuration has too many values"),
+				errdetail("The limit is %d.", PRISM_YAML_VALUES_MAX),
+				prism_errplace(node));
 	check_plain_node(reader);
 
 	switch (event->type)
@@ -239,7 +253,8 @@ read_node(YamlReader *reader, int depth)
 			if (strlen((char *) event->data.scalar.value) != event->data.scalar.length)
 				ereport(ERROR,
 						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("configuration contains a zero character " PRISM_AT, prism_at(node)));
+						errmsg("configuration contains a zero character"),
+						prism_errplace(node));
 			node->text = pstrdup(pg_any_to_server((char *) event->data.scalar.value,
 												  (int) event->data.scalar.length, PG_UTF8));
 			break;
@@ -276,19 +291,21 @@ read_map(YamlReader *reader, PrismYaml *map, int depth)
 		if (entry->key->kind != PRISM_YAML_SCALAR)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("a key must be a word " PRISM_AT, prism_at(entry->key)));
+					errmsg("a key must be a word"),
+					prism_errplace(entry->key));
 		if (list_length(map->items) >= PRISM_YAML_KEYS_MAX)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("too many keys in one map " PRISM_AT, prism_at(entry->key)),
-					errdetail("The limit is %d.", PRISM_YAML_KEYS_MAX));
+					errmsg("too many keys in one map"),
+					errdetail("The limit is %d.", PRISM_YAML_KEYS_MAX),
+					prism_errplace(entry->key));
 		twin = prism_yaml_get(map, entry->key->text);
 		if (twin != NULL)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("key \"%s\" is given twice " PRISM_AT,
-						   prism_yaml_show(entry->key->text), prism_at(entry->key)),
-					errdetail("Its first value is " PRISM_AT ".", prism_at(twin)));
+					errmsg("key \"%s\" is given twice", prism_yaml_show(entry->key->text)),
+					errdetail("The first value is " PRISM_AT ".", prism_at(twin)),
+					prism_errplace(entry->key));
 		next_event(reader);
 		entry->value = read_node(reader, depth + 1);
 		map->items = lappend(map->items, entry);
@@ -300,26 +317,34 @@ static void
 check_plain_node(YamlReader *reader)
 {
 	yaml_event_t *event = &reader->event;
-	const char *what = NULL;
+	PrismPlace	place = place_of(&event->start_mark);
+	bool		anchor = false;
+	bool		tag = false;
 
-	if (event->type == YAML_ALIAS_EVENT)
-		what = "aliases (\"*name\")";
-	else if (event->type == YAML_SCALAR_EVENT)
-		what = event->data.scalar.anchor ? "anchors (\"&name\")" :
-			event->data.scalar.tag ? "tags (\"!name\")" : NULL;
+	if (event->type == YAML_SCALAR_EVENT)
+	{
+		anchor = event->data.scalar.anchor != NULL;
+		tag = event->data.scalar.tag != NULL;
+	}
 	else if (event->type == YAML_SEQUENCE_START_EVENT)
-		what = event->data.sequence_start.anchor ? "anchors (\"&name\")" :
-			event->data.sequence_start.tag ? "tags (\"!name\")" : NULL;
+	{
+		anchor = event->data.sequence_start.anchor != NULL;
+		tag = event->data.sequence_start.tag != NULL;
+	}
 	else if (event->type == YAML_MAPPING_START_EVENT)
-		what = event->data.mapping_start.anchor ? "anchors (\"&name\")" :
-			event->data.mapping_start.tag ? "tags (\"!name\")" : NULL;
-
-	if (what != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration must not use %s at line %d, column %d", what,
-					   (int) event->start_mark.line + 1, (int) event->start_mark.column + 1),
-				errhint("Write the value out, and quote text that begins with *, & or !."));
+	{
+		anchor = event->data.mapping_start.anchor != NULL;
+		tag = event->data.mapping_start.tag != NULL;
+	}
+	if (!anchor && !tag && event->type != YAML_ALIAS_EVENT)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			anchor ? errmsg("configuration must not use anchors (\"&name\")") :
+			tag ? errmsg("configuration must not use tags (\"!name\")") :
+			errmsg("configuration must not use aliases (\"*name\")"),
+			errhint("Write the value out, and quote text that begins with *, & or !."),
+			prism_errplace(&place));
 }
 
 PrismYaml *

@@ -5,7 +5,7 @@
  *
  * The subset that configuration needs: one document, maps, lists and scalars.
  * Anchors, aliases and tags are refused: they are how YAML grows behind the
- * reader's back.  Every refusal is 22023 with line and column.
+ * reader's back.  Every refusal is 22023 with its place.
  *
  * src/namespace/yaml.h
  *
@@ -14,6 +14,7 @@
 #ifndef PRISM_YAML_H
 #define PRISM_YAML_H
 
+#include "base/config_key.h"
 #include "base/prism.h"
 
 #include "nodes/pg_list.h"
@@ -47,9 +48,12 @@ typedef struct PrismYamlEntry
 	PrismYaml  *value;
 } PrismYamlEntry;
 
-/* For messages: errmsg("... " PRISM_AT, ..., prism_at(node)) */
+/* Where an error is, within its ereport(): the place is context, the message stays one sentence. */
+#define prism_errplace(place) errcontext("line %d, column %d of the configuration", (place)->line, (place)->column)
+
+/* A second place, for a detail: errdetail("... " PRISM_AT ".", ..., prism_at(place)) */
 #define PRISM_AT "at line %d, column %d"
-#define prism_at(node) (node)->line, (node)->column
+#define prism_at(place) (place)->line, (place)->column
 
 /* Read a document (in the database's encoding) into the current memory context. */
 extern PrismYaml *prism_yaml_read(const char *text, Size bytes);

@@ -16,10 +16,10 @@
 
 extern const PrismBackendInfo prism_kafka_info;
 
-static const PrismBackendKey keys[] = {
+static const PrismKey keys[] = {
 	PRISM_BACKEND_SERVER_KEYS,
 	PRISM_BACKEND_QUEUE_KEYS,
-	{NULL}
+	{0}
 };
 
 const PrismBackendInfo prism_kafka_info = {

@@ -15,9 +15,9 @@
 
 extern const PrismBackendInfo prism_memory_info;
 
-static const PrismBackendKey keys[] = {
+static const PrismKey keys[] = {
 	PRISM_BACKEND_QUEUE_KEYS,
-	{NULL}
+	{0}
 };
 
 const PrismBackendInfo prism_memory_info = {

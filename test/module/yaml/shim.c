@@ -161,6 +161,23 @@ errdetail(const char *format,...)
 }
 
 int
+set_errcontext_domain(const char *domain)
+{
+	return 0;
+}
+
+int
+errcontext_msg(const char *format,...)
+{
+	va_list		arguments;
+
+	va_start(arguments, format);
+	vsnprintf(shim_error.context, SHIM_TEXT_BYTES, format, arguments);
+	va_end(arguments);
+	return 0;
+}
+
+int
 errhint(const char *format,...)
 {
 	return 0;

@@ -1,0 +1,314 @@
+/*-------------------------------------------------------------------------
+ *
+ * refusal.c
+ *	  What is told of a document that is not as the tables of keys say.
+ *
+ * The message names the key, the detail says what the key takes, the hint what
+ * was perhaps meant; the place is the context.
+ *
+ * src/namespace/refusal.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "base/guess.h"
+#include "namespace/schema.h"
+
+#include "lib/stringinfo.h"
+
+#define HOUR_MS (INT64CONST(3600) * 1000)
+
+static void add_path(StringInfo path, const PrismLevel *level);
+static char *key_path(const PrismLevel *level, const PrismKey *key);
+static void look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
+static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
+static int	detail_of(const PrismKey *key);
+static char *longest(const PrismKey *key);
+static char *known_words(const PrismKey *key);
+
+/* ---------- keys ---------- */
+
+void
+prism_refuse_configuration(const PrismYaml *root)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			root->kind == PRISM_YAML_MAP ? errmsg("configuration has no namespace") : errmsg("configuration is not a map"),
+			errdetail("It must be a map with the key \"namespaces\", or one namespace with its \"name\"."),
+			prism_errplace(root));
+}
+
+void
+prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
+{
+	StringInfoData known;
+	PrismGuess	guess;
+
+	initStringInfo(&known);
+	prism_guess_begin(&guess, written->text);
+	if (!level->options)
+		add_known(&known, level->map->keys, &guess);
+	add_known(&known, level->chosen, &guess);
+	if (level->map->keys_of != NULL)
+		look_at_other_choices(level, written, &guess);
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("unknown key \"%s\"", prism_yaml_show(written->text)),
+			known.len > 0 ? errdetail("The keys known here are: %s.", known.data) : errdetail("No key is known here."),
+			guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) :
+			level->map->unknown_hint != NULL ? errhint("%s", level->map->unknown_hint) : 0,
+			prism_errplace(written));
+}
+
+/* An option that would say nothing to what was chosen is not ignored, and is not a typing error. */
+static void
+look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess)
+{
+	const PrismKey *chooser = prism_key_find(level->map->keys, level->map->chooser);
+	const PrismKey *found = NULL;
+	StringInfoData others;
+	StringInfoData unused;
+	PrismWord	word;
+
+	initStringInfo(&others);
+	initStringInfo(&unused);
+	for (int i = 0; prism_key_word(chooser, i, &word); i++)
+	{
+		const PrismKey *keys = level->map->keys_of(word.name);
+		const PrismKey *key = prism_key_find(keys, written->text);
+
+		add_known(&unused, keys, guess);
+		if (key == NULL)
+			continue;
+		found = key;
+		appendStringInfo(&others, "%s%s", others.len > 0 ? ", " : "", word.name);
+	}
+	if (found == NULL)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("\"%s\" has no meaning with \"%s: %s\"", key_path(level, found), chooser->name, level->choice),
+			errhint("Leave it out, or give another \"%s\" that it is for: %s.", chooser->name, others.data),
+			prism_errplace(written));
+}
+
+static void
+add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess)
+{
+	for (const PrismKey *key = keys; key != NULL && key->name != NULL; key++)
+	{
+		prism_guess_try(guess, key->name);
+		if (key->synonym != NULL)
+			prism_guess_try(guess, key->synonym);
+		if (key->kind == PRISM_KEY_LATER)
+			continue;
+		appendStringInfo(known, "%s%s", known->len > 0 ? ", " : "", key->name);
+		if (key->synonym != NULL)
+			appendStringInfo(known, ", %s", key->synonym);
+	}
+}
+
+void
+prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("key \"%s\" is not available yet in this version", key_path(level, key)),
+			key->pattern != NULL ? errdetail("It needs the pattern \"%s\".", key->pattern) : 0,
+			errhint("Leave it out for now."),
+			prism_errplace(written));
+}
+
+void
+prism_refuse_twice(const PrismLevel *level, const PrismKey *key, const PrismYaml *value, const PrismPlace *first)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("key \"%s\" is given twice", key_path(level, key)),
+			key->synonym != NULL ?
+			errdetail("\"%s\" and \"%s\" mean the same; the first value is " PRISM_AT ".", key->name, key->synonym, prism_at(first)) :
+			errdetail("The first value is " PRISM_AT ".", prism_at(first)),
+			errhint("Remove one of the two."),
+			prism_errplace(value));
+}
+
+void
+prism_refuse_missing(const PrismLevel *level, const PrismYaml *map)
+{
+	const PrismKey *key = prism_key_find(level->map->keys, level->map->required);
+
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("key \"%s\" is missing", key_path(level, key)),
+			errhint("%s", level->map->required_hint),
+			prism_errplace(map));
+}
+
+/* "needs.retention"; the keys of a namespace and the configuration itself stand alone. */
+static char *
+key_path(const PrismLevel *level, const PrismKey *key)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	add_path(&path, level);
+	if (!level->alone)
+		appendStringInfo(&path, "%s%s", path.len > 0 ? "." : "", key->name);
+	return path.data;
+}
+
+static void
+add_path(StringInfo path, const PrismLevel *level)
+{
+	if (level->outer == NULL || level->map == &prism_namespace_map)
+		return;
+	add_path(path, level->outer);
+	appendStringInfo(path, "%s%s", path->len > 0 ? "." : "", level->name);
+}
+
+/* ---------- values ---------- */
+
+void
+prism_refuse_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *value)
+{
+	char	   *path = key_path(level, key);
+
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			value->kind == PRISM_YAML_MAP ? errmsg("\"%s\" must not be a map", path) :
+			value->kind == PRISM_YAML_LIST ? errmsg("\"%s\" must not be a list", path) :
+			prism_yaml_is_null(value) ? errmsg("\"%s\" has no value", path) :
+			errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
+			detail_of(key),
+			prism_errplace(value));
+}
+
+void
+prism_refuse_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *entry)
+{
+	char	   *path = key_path(level, key);
+
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			entry->kind == PRISM_YAML_MAP ? errmsg("an entry of \"%s\" must not be a map", path) :
+			entry->kind == PRISM_YAML_LIST ? errmsg("an entry of \"%s\" must not be a list", path) :
+			prism_yaml_is_null(entry) ? errmsg("an entry of \"%s\" has no value", path) :
+			errmsg("invalid entry of \"%s\": \"%s\"", path, prism_yaml_show(entry->text)),
+			detail_of(key),
+			prism_errplace(entry));
+}
+
+void
+prism_refuse_entries(const PrismLevel *level, const PrismKey *key, const PrismYaml *list)
+{
+	char	   *path = key_path(level, key);
+	int			count = list_length(list->items);
+
+	if (count < key->entries_min)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"%s\" has too few entries", path),
+				errdetail("It has %d; there must be at least %d.", count, key->entries_min),
+				prism_errplace(list));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("\"%s\" has too many entries", path),
+			errdetail("It has %d; the limit is %d.", count, key->entries_max),
+			key->entries_hint != NULL ? errhint("%s", key->entries_hint) : 0,
+			prism_errplace(list));
+}
+
+/* Unknown, or not in this version. */
+void
+prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml *value)
+{
+	char	   *path = key_path(level, key);
+	PrismGuess	guess;
+	PrismWord	word;
+
+	prism_guess_begin(&guess, value->text);
+	for (int i = 0; prism_key_word(key, i, &word); i++)
+	{
+		prism_guess_try(&guess, word.name);
+		if (strcmp(word.name, value->text) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("value \"%s\" of \"%s\" is not available yet in this version", word.name, path),
+					detail_of(key),
+					prism_errplace(value));
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
+			detail_of(key),
+			guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) : 0,
+			prism_errplace(value));
+}
+
+/* What the key takes: a sentence for each kind. */
+static int
+detail_of(const PrismKey *key)
+{
+	switch (key->kind)
+	{
+		case PRISM_KEY_TEXT:
+			return errdetail("It must be text.");
+		case PRISM_KEY_WORD:
+			return errdetail("It must be one of: %s.", known_words(key));
+		case PRISM_KEY_BOOLEAN:
+			return errdetail("It must be true or false.");
+		case PRISM_KEY_INTEGER:
+			return errdetail("It must be an integer from " INT64_FORMAT " to " INT64_FORMAT ".", key->minimum, key->maximum);
+		case PRISM_KEY_SIZE:
+			return errdetail("It must be a size such as 500k, 1MB or 64MiB.");
+		case PRISM_KEY_INTERVAL:
+			return errdetail("It must be a time such as 100ms, 5s or 1min, from %d ms to %s.", (int) key->minimum, longest(key));
+		case PRISM_KEY_INTERVAL_LIST:
+			return errdetail("It must be a list of times such as 100ms, 5s or 1min, from %d ms to %s each.", (int) key->minimum, longest(key));
+		case PRISM_KEY_RETENTION:
+			return errdetail("It must be a time such as 30days, a size such as 10GB, forever, or a map with time and size.");
+		case PRISM_KEY_RETENTION_SIZE:
+			return errdetail("It must be a size such as 10GB, at least 1MB.");
+		case PRISM_KEY_RETENTION_TIME:
+			return errdetail("It must be a time such as 30days, from 1 second to 36500 days, or forever.");
+		case PRISM_KEY_TEXT_LIST:
+			return errdetail("It must be a list of text.");
+		case PRISM_KEY_MAP:
+			if (key->map->chooser != NULL)
+				return errdetail("It must be a map, or one of: %s.", known_words(prism_key_find(key->map->keys, key->map->chooser)));
+			return errdetail("It must be a map.");
+		case PRISM_KEY_OPTIONS:
+			return errdetail("It must be a map.");
+		case PRISM_KEY_MAPS:
+			if (key->map->chooser != NULL)
+				return errdetail("It must be a list of words, or of maps, each with a \"%s\".", key->map->required);
+			return errdetail("It must be a list of maps, each with a \"%s\".", key->map->required);
+		case PRISM_KEY_LATER:
+			break;
+	}
+	return 0;
+}
+
+/* An interval's upper bound: whole days or hours. */
+static char *
+longest(const PrismKey *key)
+{
+	int			hours = (int) (key->maximum / HOUR_MS);
+
+	if (hours % 24 == 0)
+		return psprintf("%d day%s", hours / 24, hours > 24 ? "s" : "");
+	return psprintf("%d hours", hours);
+}
+
+static char *
+known_words(const PrismKey *key)
+{
+	StringInfoData known;
+	PrismWord	word;
+
+	initStringInfo(&known);
+	for (int i = 0; prism_key_word(key, i, &word); i++)
+		if (word.available)
+			appendStringInfo(&known, "%s%s", known.len > 0 ? ", " : "", word.name);
+	return known.data;
+}
