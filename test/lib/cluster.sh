@@ -12,6 +12,12 @@ socket_folder() {
 	echo "$folder"
 }
 
+# cluster_address NAME: where clients find it.
+cluster_address() {
+	PGHOST=$(socket_folder "$1") PGPORT=5432 PGUSER=postgres
+	export PGHOST PGPORT PGUSER
+}
+
 # cluster_start NAME [SETTINGS]: makes the cluster if need be and starts it; sets PGHOST and PGPORT to it.
 # Fails with the end of the server's log.
 cluster_start() {
@@ -39,7 +45,7 @@ cluster_start() {
 		$plugins
 		${2:-}
 	SETTINGS
-	export PGHOST=$socket PGPORT=5432 PGUSER=postgres
+	cluster_address "$name"
 	: | as_user tee "$folder/server.log" >/dev/null
 	STARTED+=("$name")
 	as_user "$PG_BIN/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t "$PRISM_WAIT" start >/dev/null 9>&- ||

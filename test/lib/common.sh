@@ -23,10 +23,27 @@ own_folder() {
 	chmod 755 "$1"
 }
 
+# What ./dev has made, or found empty, has this in it. Anything else is somebody's: nothing is made there or removed.
+MARKER=.made-by-dev
+
 make_state() {
+	if ! is_state "$PRISM_STATE" && ! is_vacant "$PRISM_STATE"; then
+		die "$PRISM_STATE has other things in it than what ./dev makes: set PRISM_STATE to a folder that is empty or does not exist"
+	fi
 	own_folder "$PRISM_STATE"
 	PRISM_STATE=$(cd "$PRISM_STATE" && pwd -P)
 	export PRISM_STATE
+	[ -e "$PRISM_STATE/$MARKER" ] || : >"$PRISM_STATE/$MARKER"
+}
+
+# A folder of a ./dev that knew no marker has these three.
+is_state() {
+	[ -f "$1/$MARKER" ] || { [ -f "$1/lock" ] && [ -f "$1/staging" ] && [ -d "$1/build" ]; }
+}
+
+is_vacant() {
+	if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
+	[ -d "$1" ] && [ -z "$(find "$1/" -mindepth 1 -maxdepth 1 -print -quit)" ]
 }
 
 # PostgreSQL refuses to run as root, so servers and tests of root's run as $PRISM_USER.

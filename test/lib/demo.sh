@@ -7,9 +7,9 @@ demo() {
 		--kafka) kafka=yes ;;
 		*) help >&2; exit 2 ;;
 	esac
+	set_up
 	trap stop_demo EXIT
 	trap 'exit 1' INT TERM HUP
-	set_up
 	step "starting a server with prism preloaded, in $PRISM_STATE/demo"
 	stop_demo
 	rm -rf "${PRISM_STATE:?}/demo/data"	# an older build may have made it
@@ -120,10 +120,18 @@ stop_demo() {
 }
 
 # A shell on the demo's server, which runs as long as the shell, its broker too if the demo had one.
+# Beside another ./dev that has the server running, one more shell on it.
 demo_psql() {
 	make_state
 	find_postgres
 	[ -e "$PRISM_STATE/demo/data" ] || die "run ./dev demo first"
+	if ! in_charge; then
+		cluster_address demo
+		"$PG_BIN/pg_isready" -q || die "another ./dev is at work in $PRISM_STATE"
+		say "the server ends with the ./dev that has started it"
+		"$PG_BIN/psql" -d demo "$@" 9>&-
+		return
+	fi
 	trap stop_demo EXIT
 	if [ -e "$PRISM_STATE/demo/with_kafka" ]; then
 		local broker
