@@ -60,7 +60,8 @@ typedef enum Phase
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
 	PHASE_DROPPED,				/* drop what topics that were dropped have left behind */
-	PHASE_DELAYED,				/* ... and delayed messages */
+	PHASE_JOURNAL,				/* ... what of the journal of delayed messages is done */
+	PHASE_DELAYED,				/* ... and their tables */
 	PHASE_RESTORED,				/* adopt what a restore has made */
 	PHASE_END
 } Phase;
@@ -82,6 +83,9 @@ typedef struct Round
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	PrismInstant served_at;		/* the last look at all topics was at its end */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
+	int32		left_topic_id;	/* of PHASE_DROPPED: the last segment looked at */
+	int64		left_number;
+	int32		bucket_id;		/* of PHASE_DELAYED: likewise */
 	Oid			stray;			/* of PHASE_RESTORED: likewise */
 	PrismInstant retention_due; /* when to look at the progress log and retention again */
 	bool		filled;			/* segments were, since the last look */
@@ -103,7 +107,8 @@ static const char strays_query[] =
 " ORDER BY 1";
 
 static bool maintain(void *arg);
-static bool is_of_topic(const Round *round, int32 former_id, const ErrorData *error);
+static bool is_of_topic(const Round *round, const Round *former, const ErrorData *error);
+static void leave_to_next_round(Round *round, ErrorData *error);
 static void take_turn(void *arg);
 static long time_to_wait(const Round *round);
 static bool find_topic_in_need(Round *round);
@@ -114,11 +119,12 @@ static void pass_over(Round *round);
 static void serve_publishers(Round *round, Phase resume);
 static void end_round(Round *round);
 static Phase first_housekeeping(Round *round);
-static bool adopt_strays(Oid *last);
+static bool adopt_strays(Round *round);
 static bool enforce_retention(Round *round);
 static void trim_progress(void);
-static bool drop_left(void);
-static bool tidy_delayed(void);
+static bool drop_left(Round *round);
+static void trim_journal(void);
+static bool drop_bucket(Round *round);
 
 void
 prism_maintainer_main(Datum main_arg)
@@ -149,23 +155,17 @@ static bool
 maintain(void *arg)
 {
 	Round	   *round = arg;
-	int32		former_id = round->topic_id;
+	Round		former = *round;
 	ErrorData  *error;
 
 	if (round->in_turn)
 		pass_over(round);
 	round->in_turn = true;
 	error = prism_worker_attempt(take_turn, round);
-	if (error != NULL && !is_of_topic(round, former_id, error))
+	if (error != NULL && !is_of_topic(round, &former, error))
 		ReThrowError(error);
 	if (error != NULL)
-	{
-		/* the others need not wait for that */
-		round->failed = round->passed = true;
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			prism_worker_report(error);
-		prism_worker_show(PRISM_WORKER_BACKOFF, error->message);
-	}
+		leave_to_next_round(round, error);
 	round->in_turn = false;
 	if (round->phase != PHASE_END)
 		return true;
@@ -174,16 +174,27 @@ maintain(void *arg)
 }
 
 /*
- * Somebody has its tables locked, or it needs a segment and cannot have one: if
- * many were in trouble, with a back-off of the worker for each, publishers of
- * all others would wait for that.  A fault of the whole database comes again,
- * before the next turn has come to a topic.
+ * Somebody has its tables locked, or it needs a segment and cannot have one, or
+ * one of it cannot be dropped: if many were in trouble, with a back-off of the
+ * worker for each, publishers of all others would wait for that.  A fault of the
+ * whole database comes again, before the next turn has come to a topic.
  */
 static bool
-is_of_topic(const Round *round, int32 former_id, const ErrorData *error)
+is_of_topic(const Round *round, const Round *former, const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		(round->phase == PHASE_SEGMENTS && round->topic_id != former_id);
+		(round->phase == PHASE_SEGMENTS && round->topic_id != former->topic_id) ||
+		(round->phase == PHASE_RETENTION && round->retention_topic_id != former->retention_topic_id);
+}
+
+/* The others need not wait for that. */
+static void
+leave_to_next_round(Round *round, ErrorData *error)
+{
+	round->failed = round->passed = true;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		prism_worker_report(error);
+	prism_worker_show(PRISM_WORKER_BACKOFF, error->message);
 }
 
 /* A turn moves on before it does anything that can throw. */
@@ -217,18 +228,22 @@ take_turn(void *arg)
 				round->phase = PHASE_DROPPED;
 			break;
 		case PHASE_DROPPED:
-			round->phase = PHASE_DELAYED;
-			if (drop_left())
+			round->phase = PHASE_JOURNAL;
+			if (drop_left(round))
 				round->phase = PHASE_DROPPED;	/* there may be more */
+			break;
+		case PHASE_JOURNAL:
+			round->phase = PHASE_DELAYED;
+			trim_journal();
 			break;
 		case PHASE_DELAYED:
 			round->phase = PHASE_RESTORED;
-			if (tidy_delayed())
+			if (drop_bucket(round))
 				round->phase = PHASE_DELAYED;	/* there may be more */
 			break;
 		case PHASE_RESTORED:
 			round->phase = PHASE_END;
-			if (adopt_strays(&round->stray))
+			if (adopt_strays(round))
 				round->phase = PHASE_RESTORED;	/* there may be more */
 			break;
 		case PHASE_END:
@@ -447,39 +462,95 @@ enforce_retention(Round *round)
 	return topic_id != 0;
 }
 
-/* False: there is none left to drop. */
-static bool
-drop_left(void)
-{
-	bool		dropped;
+/* ---------- what is nobody's any more ---------- */
 
-	prism_worker_begin("dropping what topics have left");
-	dropped = prism_segments_drop_left();
-	prism_worker_commit();
-	return dropped;
+/*
+ * Several in one transaction, each by itself: what cannot be dropped, because a
+ * view of somebody's hangs on it, must not keep all that is behind it.
+ */
+static void
+try_each(Round *round, void (*part) (void *arg), void *arg)
+{
+	ErrorData  *error = prism_worker_try(part, arg);
+
+	if (error != NULL)
+		leave_to_next_round(round, error);
 }
 
-/* One bucket a transaction. False: there is none left to drop. */
+static void
+drop_left_segment(void *arg)
+{
+	const Round *round = arg;
+
+	prism_segment_drop_left(round->left_topic_id, round->left_number);
+}
+
+/* False: all have been looked at. */
 static bool
-tidy_delayed(void)
+drop_left(Round *round)
+{
+	int			seen = 0;
+
+	prism_worker_begin("dropping what topics have left");
+	while (seen < PRISM_SEGMENTS_A_TRANSACTION && prism_segment_next_left(&round->left_topic_id, &round->left_number))
+	{
+		CHECK_FOR_INTERRUPTS();
+		try_each(round, drop_left_segment, round);
+		seen++;
+	}
+	if (seen < PRISM_SEGMENTS_A_TRANSACTION)
+		round->left_topic_id = round->left_number = 0;
+	prism_worker_commit();
+	return seen == PRISM_SEGMENTS_A_TRANSACTION;
+}
+
+static void
+trim_journal(void)
 {
 	PrismTopic *journal;
 	bool		busy;
-	bool		dropped;
 
-	prism_worker_begin("dropping what delayed messages have left");
+	prism_worker_begin("dropping segments of the journal of delayed messages");
 	journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
 	if (journal != NULL)
 	{
 		prism_retention_roll_large(journal, JOURNAL_SEGMENT_BYTES);
 		prism_retention_drop_below(journal, prism_delay_needed_from(journal));
 	}
-	dropped = prism_delay_bucket_drop_retired();
 	prism_worker_commit();
-	return dropped;
+}
+
+static void
+drop_next_bucket(void *arg)
+{
+	const Round *round = arg;
+
+	prism_delay_bucket_drop(round->bucket_id);
+}
+
+/* One a transaction. False: all have been looked at. */
+static bool
+drop_bucket(Round *round)
+{
+	bool		found;
+
+	prism_worker_begin("dropping what delayed messages have left");
+	found = prism_delay_bucket_next_retired(&round->bucket_id);
+	if (found)
+		try_each(round, drop_next_bucket, round);
+	else
+		round->bucket_id = 0;
+	prism_worker_commit();
+	return found;
 }
 
 /* ---------- after a restore ---------- */
+
+static void
+adopt(void *arg)
+{
+	prism_own_restored(*(Oid *) arg);
+}
 
 /*
  * Some of them a transaction, as each is locked to its end.  What is locked
@@ -487,10 +558,10 @@ tidy_delayed(void)
  * at, and the next round begins with the first.
  */
 static bool
-adopt_strays(Oid *last)
+adopt_strays(Round *round)
 {
 	Oid			type = OIDOID;
-	Datum		after = ObjectIdGetDatum(*last);
+	Datum		after = ObjectIdGetDatum(round->stray);
 	SPITupleTable *rows;
 	int			count;
 
@@ -498,12 +569,12 @@ adopt_strays(Oid *last)
 	prism_query_read(strays_query, 1, &type, &after, STRAYS_A_TURN);
 	rows = SPI_tuptable;
 	count = SPI_processed;
-	*last = InvalidOid;
+	round->stray = InvalidOid;
 	if (count == STRAYS_A_TURN)
 	{
 		bool		isnull;
 
-		*last = DatumGetObjectId(SPI_getbinval(rows->vals[count - 1], rows->tupdesc, 1, &isnull));
+		round->stray = DatumGetObjectId(SPI_getbinval(rows->vals[count - 1], rows->tupdesc, 1, &isnull));
 	}
 	for (int i = 0; i < count; i++)
 	{
@@ -513,11 +584,11 @@ adopt_strays(Oid *last)
 		if (!ConditionalLockRelationOid(relid, AccessShareLock))
 			continue;
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-			prism_own_restored(relid);
+			try_each(round, adopt, &relid);
 	}
 	/* behind the last of them: what default privileges gave is taken by then */
-	if (!OidIsValid(*last))
+	if (!OidIsValid(round->stray))
 		prism_own_note_granted(0);
 	prism_worker_commit();
-	return OidIsValid(*last);
+	return OidIsValid(round->stray);
 }

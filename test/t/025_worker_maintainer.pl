@@ -107,5 +107,17 @@ wait_for_value($small, q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'p
 	AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'a')}, 0);
 is(log_count($small, 'out of shared memory'), 0, 'many of them are adopted without the locks of all');
 
+# One that cannot be adopted keeps no other from it.
+$small->safe_psql('postgres', $_) for (
+	q{CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF current_setting('application_name') = 'prism maintainer' THEN RAISE 'no grant'; END IF; END$$},
+	q{CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('GRANT') EXECUTE FUNCTION refuse()}, 'ALTER EVENT TRIGGER refuse ENABLE ALWAYS',
+	q{BEGIN; CREATE TABLE prism_log.stray_a (a int); GRANT SELECT ON prism_log.stray_a TO PUBLIC; CREATE TABLE prism_log.stray_b (a int); COMMIT; SELECT prism.wake_workers()});
+my $adopted = q{SELECT string_agg(objid::regclass::text, ' ' ORDER BY objid) FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid IN ('prism_log.stray_a'::regclass, 'prism_log.stray_b'::regclass)
+	AND refclassid = 'pg_extension'::regclass AND deptype = 'a'};
+wait_for_value($small, $adopted, 'prism_log.stray_b');
+ok(1, 'one that cannot be adopted keeps no other from it');
+$small->safe_psql('postgres', 'DROP EVENT TRIGGER refuse; SELECT prism.wake_workers()');
+wait_for_value($small, $adopted, 'prism_log.stray_a prism_log.stray_b');
+
 is(log_count($node, 'PANIC|TRAP|terminated by signal|prism maintainer ERROR'), 0, 'without an accident');
 done_testing();

@@ -172,8 +172,9 @@ my $holder = $node->background_psql('postgres');
 my $held = $holder->query_safe(q{SELECT count(*) FROM prism.consume('late', 'holder', 10)});
 $node->safe_psql('postgres', q{SELECT count(prism.ack(m)) FROM prism.consume('late', 'done', 3000) AS m});
 $node->safe_psql('postgres', q{SELECT count(CASE WHEN position > 9 THEN prism.ack(m) END) FROM prism.consume('late', 'acked', 3000) AS m});
+my $last = answer(q{SELECT max(created_at) FROM prism.read('late', 2000, 1000)});
 apply('late', 'retention: 1s');
-wait_for_value($node, q{SELECT now() - max(created_at) > interval '1.5 s' FROM prism.read('late', 2000, 1000)}, 't');
+wait_for_value($node, "SELECT now() - '$last' > interval '1.5 s'", 't');
 publish('witness', 1024) for 1 .. 2;
 wait_for_value($node, segments('late') , '2 3');
 is($holder->query_safe(q{SELECT prism.ack('late', 'holder', ARRAY(SELECT generate_series(0, 9)))}), '10',

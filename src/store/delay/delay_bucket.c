@@ -205,45 +205,42 @@ prism_delay_bucket_keep(int32 bucket_id, int32 topic_id)
 	SPI_finish();
 }
 
+bool
+prism_delay_bucket_next_retired(int32 *bucket_id)
+{
+	Oid			type = INT4OID;
+	Datum		after = Int32GetDatum(*bucket_id);
+	bool		found;
+	bool		isnull;
+
+	SPI_connect();
+	prism_query("SELECT bucket_id FROM prism.delay_bucket b WHERE retired AND bucket_id > $1"
+				" AND NOT EXISTS (SELECT FROM prism.delay_lost l WHERE l.bucket_id = b.bucket_id) ORDER BY 1 LIMIT 1",
+				1, &type, &after, NULL);
+	found = SPI_processed > 0;
+	if (found)
+		*bucket_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return found;
+}
+
 /* A table without its index is being restored, and who restores it must find it. Nobody waits: who reads one keeps it. */
-static bool
-drop_bucket(int32 bucket_id)
+void
+prism_delay_bucket_drop(int32 bucket_id)
 {
 	Oid			schema = get_namespace_oid("prism_log", false);
 	char		name[NAMEDATALEN];
 	Oid			relid = get_relname_relid(bucket_name(name, bucket_id), schema);
 
-	if (OidIsValid(relid))
-	{
-		if (!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
-			!ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid))
-			return false;
-		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
-	}
-	prism_query_one("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
-	return true;
-}
-
-bool
-prism_delay_bucket_drop_retired(void)
-{
-	SPITupleTable *rows;
-	uint64		count;
-	bool		dropped = false;
-
+	if (OidIsValid(relid) &&
+		(!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
+		 !ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid)))
+		return;
 	SPI_connect();
-	prism_query("SELECT bucket_id FROM prism.delay_bucket b WHERE retired"
-				" AND NOT EXISTS (SELECT FROM prism.delay_lost l WHERE l.bucket_id = b.bucket_id) ORDER BY 1", 0, NULL, NULL, NULL);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count && !dropped; i++)
-	{
-		bool		isnull;
-
-		dropped = drop_bucket(DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull)));
-	}
+	if (OidIsValid(relid))
+		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
+	prism_query_one("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
 	SPI_finish();
-	return dropped;
 }
 
 /* ---------- opening ---------- */

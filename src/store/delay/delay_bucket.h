@@ -58,8 +58,11 @@ extern bool prism_delay_write_off(int32 bucket_id, int32 topic_id, int64 message
 /* The bucket has rows of the topic that nobody waited for: it stays until somebody has looked at them. */
 extern void prism_delay_bucket_keep(int32 bucket_id, int32 topic_id);
 
-/* Drop a retired bucket of which prism.delay_lost knows nothing, unless somebody reads it. False: there is none. */
-extern bool prism_delay_bucket_drop_retired(void);
+/* Go from a retired bucket of which prism.delay_lost knows nothing to the next one; 0 is before the first.  False: there is none. */
+extern bool prism_delay_bucket_next_retired(int32 *bucket_id);
+
+/* Drop one of them, unless somebody reads it or a restore has not come to it yet. */
+extern void prism_delay_bucket_drop(int32 bucket_id);
 
 /* Filling; a writer belongs to this transaction. */
 typedef struct PrismDelayWriter PrismDelayWriter;

@@ -98,8 +98,11 @@ extern void prism_segment_drop(int32 topic_id, int64 segment_number);
  */
 extern void prism_segments_drop_all(int32 topic_id);
 
-/* Drop some of those left behind, passing over what somebody has locked.  True: some were. */
-extern bool prism_segments_drop_left(void);
+/* Go from one of those left behind to the next one; (0, 0) is before the first.  False: there is none. */
+extern bool prism_segment_next_left(int32 *topic_id, int64 *segment_number);
+
+/* Drop one of them, unless somebody has it locked or a restore has not come to it yet. */
+extern void prism_segment_drop_left(int32 topic_id, int64 segment_number);
 
 /* Before the extension is dropped, which locks all that is left: wait for the maintainer, outside of a transaction block and for a minute at most. */
 extern void prism_segments_await_dropped(void);

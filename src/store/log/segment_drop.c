@@ -66,43 +66,37 @@ prism_segments_drop_all(int32 topic_id)
 	SPI_finish();
 }
 
-/* False: somebody has it locked, or a restore has not come to it yet. */
-static bool
-drop_left(int32 topic_id, int64 segment_number)
+bool
+prism_segment_next_left(int32 *topic_id, int64 *segment_number)
+{
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(*topic_id), Int64GetDatum(*segment_number)};
+	bool		found;
+	bool		isnull;
+
+	SPI_connect();
+	prism_query("SELECT topic_id, segment_number FROM prism.segment"
+				" WHERE dropped AND (topic_id, segment_number) > ($1, $2) ORDER BY 1, 2 LIMIT 1",
+				lengthof(types), types, values, NULL);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		*topic_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		*segment_number = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	SPI_finish();
+	return found;
+}
+
+void
+prism_segment_drop_left(int32 topic_id, int64 segment_number)
 {
 	char		name[NAMEDATALEN];
 	Oid			relid = get_relname_relid(prism_segment_name(name, topic_id, segment_number),
 										  get_namespace_oid("prism_log", false));
 
-	if (OidIsValid(relid) && (!ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid)))
-		return false;
-	prism_segment_drop(topic_id, segment_number);
-	return true;
-}
-
-bool
-prism_segments_drop_left(void)
-{
-	SPITupleTable *rows;
-	uint64		count;
-	int			dropped = 0;
-
-	SPI_connect();
-	prism_query("SELECT topic_id, segment_number FROM prism.segment WHERE dropped ORDER BY 1, 2", 0, NULL, NULL, NULL);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	for (uint64 i = 0; i < count && dropped < PRISM_SEGMENTS_A_TRANSACTION; i++)
-	{
-		bool		isnull;
-		int32		topic_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
-		int64		number = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull));
-
-		CHECK_FOR_INTERRUPTS();
-		if (drop_left(topic_id, number))
-			dropped++;
-	}
-	SPI_finish();
-	return dropped > 0;
+	if (!OidIsValid(relid) || (ConditionalLockRelationOid(relid, AccessExclusiveLock) && prism_is_guarded(relid)))
+		prism_segment_drop(topic_id, segment_number);
 }
 
 static bool
