@@ -12,6 +12,7 @@
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/module.h"
+#include "bgworker/database.h"
 #include "bgworker/slots.h"
 #include "bgworker/wakeup.h"
 #include "store/delay/delay.h"
@@ -52,6 +53,7 @@ PGDLLEXPORT void _PG_init(void);
  *	topics			after all that use a topic's slot, which may be freed here
  *	handlers
  *	sinks			after the log: who is told to resume reads the position there
+ *	databases		which workers stay away from
  *	workers			after all: they look at what the transaction has left; and
  *					what is forgotten of a database is forgotten last
  *	client			at the very end, as a client that does not read makes it wait
@@ -118,6 +120,11 @@ static const PrismModule modules[] = {
 		.subcommit = prism_sink_subcommit,
 		.subabort = prism_sink_subabort,
 		.forget_database = prism_sink_forget_database,
+	},
+	{
+		.name = "databases",
+		.shmem_size = prism_database_shmem_size,
+		.shmem_init = prism_database_shmem_init,
 	},
 	{
 		.name = "workers",

@@ -15,7 +15,7 @@
 #include "base/prism.h"
 #include "base/guc.h"
 #include "bgworker/database.h"
-#include "bgworker/slots.h"
+#include "bgworker/ensure.h"
 #include "bgworker/utility.h"
 #include "bgworker/worker.h"
 
@@ -58,21 +58,15 @@ static void start_managers(void);
 static int	probes_under_way(void);
 static long time_to_wait(void);
 
-/* The launcher waits for the end of recovery: nothing runs on a standby, and all of it after a promotion. */
 void
 prism_worker_init(void)
 {
 	BackgroundWorker launcher = {
-		.bgw_name = "prism launcher",
-		.bgw_type = "prism launcher",
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
 		.bgw_restart_time = 1,
-		.bgw_library_name = "prism",
-		.bgw_function_name = "prism_launcher_main",
 		.bgw_main_arg = Int32GetDatum(PRISM_LAUNCHER_SLOT),
 	};
 
+	prism_worker_kind_describe(PRISM_LAUNCHER, &launcher);
 	prism_utility_init();
 	if (!IsBinaryUpgrade)
 		RegisterBackgroundWorker(&launcher);

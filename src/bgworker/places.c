@@ -4,9 +4,9 @@
  *	  Who gets a process when there are not enough.
  *
  * Handlers are the one kind of worker of which users can make any number, one
- * a role.  So they are served last: none is started while a worker of another
+ * a role.  So they are served last (PRISM_PLACE_LAST): none is started while a worker of another
  * kind waits for a place, and one leaves for it.  A role whose handlers have
- * nothing to do needs none (manager.c).  Among the others who has used least
+ * nothing to do needs none (wanted.c).  Among the others who has used least
  * comes first, and among those alike who has waited longest: so a role with
  * little work does not wait until many with much work have had their turns.
  * Who is to leave does so when the call that is under way has ended.
@@ -19,7 +19,7 @@
  */
 #include "base/prism.h"
 #include "base/guc.h"
-#include "bgworker/slots.h"
+#include "bgworker/places.h"
 
 #include "utils/timestamp.h"
 
@@ -35,7 +35,7 @@
 static bool
 is_handler(const PrismWorkerSlot *slot)
 {
-	return slot->identity.kind == PRISM_HANDLER_WORKER;
+	return prism_worker_kind(slot->identity.kind)->place == PRISM_PLACE_LAST;
 }
 
 /* Somebody waits and is not forgotten. */
@@ -162,7 +162,7 @@ prism_place_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms)
 		else
 			handlers += is_handler(&slots[i]);
 	}
-	if (kind != PRISM_HANDLER_WORKER || handlers < handlers_max())
+	if (prism_worker_kind(kind)->place != PRISM_PLACE_LAST || handlers < handlers_max())
 		return found;
 	last = last_in_line(slots);
 	return last != NULL && step(last->use_ms) > step(use_ms) ? last : NULL;
@@ -174,7 +174,7 @@ prism_place_is_to_be_told(PrismWorkerKind kind, PrismInstant now)
 {
 	static PrismInstant told_at = 0;
 
-	if (kind != PRISM_HANDLER_WORKER)
+	if (prism_worker_kind(kind)->place != PRISM_PLACE_LAST)
 		return true;
 	if (told_at != 0 && !prism_has_passed(told_at, now, TELL_AGAIN_MS))
 		return false;

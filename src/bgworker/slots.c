@@ -15,15 +15,12 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/wait_event.h"
-#include "bgworker/database.h"
 #include "bgworker/slots.h"
-#include "bgworker/worker.h"
 
 #include <signal.h>
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "postmaster/bgworker.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -35,9 +32,6 @@
 
 /* A worker that was asked to leave and is still busy is sent SIGTERM. */
 #define STOP_PATIENCE_MS 1000
-/* A process that was asked for and has not come is given up. */
-#define START_PATIENCE_MS 30000
-#define NO_SLOT_RETRY_MS 2000
 /* What is due and cannot be done yet is no reason to spin. */
 #define RETRY_FLOOR_MS 50
 /* A process that lived so long before it failed is no reason for a longer back-off. */
@@ -50,21 +44,14 @@ typedef struct WorkerShared
 	PrismWorkerSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } WorkerShared;
 
+volatile sig_atomic_t prism_worker_told_to_end = false;
 PrismWorkerSlot *prism_my_worker = NULL;
 
 static WorkerShared *shared = NULL;
 static LWLock *shared_lock = NULL;
 
-static void set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error);
-static PrismWorkerSlot *find_slot(const PrismWorkerIdentity *identity);
-static PrismWorkerSlot *free_slot(PrismWorkerKind kind, int64 use_ms);
-static void make_room(const PrismWorkerSlot *slot, PrismInstant now);
-static bool may_start(PrismWorkerSlot *slot, PrismInstant now);
-static int	count_processes(void);
 static void ask_to_leave(PrismWorkerSlot *slot, PrismInstant now);
-static bool register_process(int slot_number, const PrismWorkerSlot *start);
 static void release_slot(int code, Datum arg);
-static bool wake_slot(const PrismWorkerSlot *slot);
 static void wake_supervisor(PrismWorkerKind kind, Oid database);
 
 int
@@ -72,13 +59,6 @@ prism_worker_slots_max(void)
 {
 	/* The launcher's, and room to show workers that are wanted and get no process. */
 	return 1 + 4 * prism_max_workers + 16;
-}
-
-static Size
-slots_size(void)
-{
-	return add_size(offsetof(WorkerShared, slots),
-					mul_size(prism_worker_slots_max(), sizeof(PrismWorkerSlot)));
 }
 
 int
@@ -90,7 +70,8 @@ prism_worker_lwlocks(void)
 Size
 prism_worker_shmem_size(void)
 {
-	return add_size(slots_size(), prism_database_shmem_size());
+	return add_size(offsetof(WorkerShared, slots),
+					mul_size(prism_worker_slots_max(), sizeof(PrismWorkerSlot)));
 }
 
 void
@@ -98,12 +79,11 @@ prism_worker_shmem_init(void)
 {
 	bool		found;
 
-	prism_database_shmem_init();
-	shared = ShmemInitStruct("prism workers", slots_size(), &found);
+	shared = ShmemInitStruct("prism workers", prism_worker_shmem_size(), &found);
 	shared_lock = &GetNamedLWLockTranche(PRISM_WORKER_TRANCHE)[PRISM_WORKER_LOCK_SLOTS].lock;
 	if (!found)
 	{
-		memset(shared, 0, slots_size());
+		memset(shared, 0, prism_worker_shmem_size());
 		ConditionVariableInit(&shared->left);
 		/* the postmaster has been asked for the launcher; nobody but itself changes its slot */
 		shared->slots[PRISM_LAUNCHER_SLOT].state = PRISM_WORKER_STARTING;
@@ -128,9 +108,8 @@ static const uint32 may_follow[] PG_USED_FOR_ASSERTS_ONLY = {
 };
 #undef MAY
 
-/* The one place where a slot changes its state.  error: NULL keeps the text, "" clears it. */
-static void
-set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error)
+void
+prism_slot_change(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error)
 {
 	Assert(LWLockHeldByMeInMode(shared_lock, LW_EXCLUSIVE));
 	Assert(slot->state == state || (may_follow[slot->state] & (1 << state)) != 0);
@@ -152,6 +131,23 @@ set_state(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, 
 	slot->retry_at = retry_at;
 	if (error != NULL)
 		strlcpy(slot->error, error, pg_mbcliplen(error, strlen(error), sizeof(slot->error) - 1) + 1);
+}
+
+const char *
+prism_worker_state_name(PrismWorkerState state)
+{
+	static const char *const names[] = {
+		[PRISM_WORKER_FREE] = "free",
+		[PRISM_WORKER_STARTING] = "starting",
+		[PRISM_WORKER_RUNNING] = "running",
+		[PRISM_WORKER_BACKOFF] = "backoff",
+		[PRISM_WORKER_STOPPING] = "stopping",
+		[PRISM_WORKER_NO_SLOT] = "no_worker_slot",
+		[PRISM_WORKER_FAILED] = "failed",
+		[PRISM_WORKER_ABSENT] = "absent",
+	};
+
+	return names[state];
 }
 
 int
@@ -183,7 +179,7 @@ prism_worker_attach(int slot_number, uint32 generation)
 		if (slot->started_at != 0)
 			slot->restarts++;
 		slot->identity.kind = PRISM_LAUNCHER;
-		set_state(slot, PRISM_WORKER_STARTING, 0, NULL);
+		prism_slot_change(slot, PRISM_WORKER_STARTING, 0, NULL);
 		wanted = true;
 	}
 	else
@@ -220,7 +216,7 @@ release_slot(int code, Datum arg)
 	if (slot->state == PRISM_WORKER_ABSENT)
 		 /* the launcher frees it */ ;
 	else if (identity.kind != PRISM_LAUNCHER && (code == 0 || slot->stop_requested))
-		set_state(slot, PRISM_WORKER_FREE, 0, NULL);
+		prism_slot_change(slot, PRISM_WORKER_FREE, 0, NULL);
 	else
 	{
 		PrismBackoff backoff = {.clock = &prism_real_clock};
@@ -228,7 +224,7 @@ release_slot(int code, Datum arg)
 		if (prism_worker_told_to_end || prism_has_passed(slot->started_at, now, HEALTHY_MS))
 			slot->failures = 0;
 		backoff.failures = slot->failures;
-		set_state(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
+		prism_slot_change(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
 				  slot->error[0] == '\0' ? "the process ended; the server log says why" : NULL);
 		/* A new process costs more than a new step, and two lines of log: the wait grows twice as fast. */
 		slot->failures = backoff.failures + 1;
@@ -239,7 +235,7 @@ release_slot(int code, Datum arg)
 	{
 		if (shared->slots[i].state == PRISM_WORKER_NO_SLOT)
 			shared->slots[i].retry_at = now;
-		if (identity.kind == PRISM_HANDLER_WORKER)
+		if (prism_worker_kind(identity.kind)->place == PRISM_PLACE_LAST)
 			shared->slots[i].yield_requested = false;
 	}
 	LWLockRelease(shared_lock);
@@ -254,123 +250,11 @@ prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *e
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
 	if (prism_my_worker->state != PRISM_WORKER_STOPPING &&
 		(state != PRISM_WORKER_ABSENT || !prism_my_worker->try_at_once))
-		set_state(prism_my_worker, state, retry_at, error);
-	LWLockRelease(shared_lock);
-}
-
-void
-prism_worker_note_load(bool idle, int64 use_ms)
-{
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	prism_my_worker->idle = idle;
-	prism_my_worker->use_ms = use_ms;
-	if (prism_place_is_wanted(shared->slots, prism_my_worker, prism_instant()))
-		prism_my_worker->yield_requested = true;
+		prism_slot_change(prism_my_worker, state, retry_at, error);
 	LWLockRelease(shared_lock);
 }
 
 /* ---------------- for supervisors ---------------- */
-
-bool
-prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms)
-{
-	PrismInstant now = prism_instant();
-	PrismWorkerSlot *slot;
-	PrismWorkerSlot start;
-	bool		was_told;
-
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	slot = find_slot(identity);
-	if (slot != NULL && slot->pid == 0)
-		slot->use_ms = use_ms;
-	if (prism_database_is_held(identity->database) || (slot != NULL && !may_start(slot, now)))
-	{
-		bool		served = slot == NULL || slot->state != PRISM_WORKER_NO_SLOT;
-
-		LWLockRelease(shared_lock);
-		return served;
-	}
-	if (slot == NULL && (slot = free_slot(identity->kind, use_ms)) == NULL)
-	{
-		LWLockRelease(shared_lock);
-		return false;			/* shown by those that are in the slots */
-	}
-	was_told = slot->state == PRISM_WORKER_NO_SLOT;
-	if (slot->started_at != 0)
-		slot->restarts++;
-	slot->identity = *identity;
-	slot->use_ms = use_ms;
-	slot->generation++;
-	if (count_processes() >= prism_max_workers || prism_place_must_wait(shared->slots, slot, now))
-	{
-		set_state(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
-				  "prism.max_workers is used up");
-		make_room(slot, now);
-	}
-	else
-		set_state(slot, PRISM_WORKER_STARTING, 0, was_told ? "" : NULL);
-	start = *slot;
-	LWLockRelease(shared_lock);
-
-	if (start.state == PRISM_WORKER_STARTING && register_process(slot - shared->slots, &start))
-		return true;
-
-	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	if (slot->generation == start.generation && slot->state == PRISM_WORKER_STARTING)
-	{
-		set_state(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
-				  "max_worker_processes is used up");
-		make_room(slot, now);
-	}
-	start = *slot;
-	LWLockRelease(shared_lock);
-	if (!was_told && start.state == PRISM_WORKER_NO_SLOT && prism_place_is_to_be_told(identity->kind, now))
-		ereport(LOG,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("prism cannot start a %s for database %u: %s",
-					   prism_worker_kind_name(identity->kind), identity->database, start.error),
-				errhint("Raise max_worker_processes (now %d) or prism.max_workers (now %d) and restart the server.",
-						max_worker_processes, prism_max_workers));
-	return false;
-}
-
-/* A slot in use: is it time for a (new) process? */
-static bool
-may_start(PrismWorkerSlot *slot, PrismInstant now)
-{
-	if (slot->pid != 0)
-		return false;
-	if (slot->state == PRISM_WORKER_STARTING)
-		return prism_has_passed(slot->since, now, START_PATIENCE_MS);
-	return (slot->state == PRISM_WORKER_BACKOFF || slot->state == PRISM_WORKER_NO_SLOT) &&
-		slot->retry_at <= now;
-}
-
-static bool
-register_process(int slot_number, const PrismWorkerSlot *start)
-{
-	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
-		.bgw_restart_time = BGW_NEVER_RESTART,	/* by its supervisor, who knows whether it is still wanted */
-		.bgw_library_name = "prism",
-		.bgw_main_arg = Int32GetDatum(slot_number),
-		.bgw_notify_pid = MyProcPid,
-	};
-	const char *kind = prism_worker_kind_name(start->identity.kind);
-	BackgroundWorkerHandle *handle;
-	bool		registered;
-
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "prism %s", kind);
-	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "prism %s", kind);
-	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), "prism_%s_main", kind);
-	memcpy(worker.bgw_extra, &start->generation, sizeof(start->generation));
-
-	registered = RegisterDynamicBackgroundWorker(&worker, &handle);
-	if (registered)
-		pfree(handle);
-	return registered;
-}
 
 void
 prism_worker_dismiss(const PrismWorkerIdentity *identity)
@@ -378,7 +262,7 @@ prism_worker_dismiss(const PrismWorkerIdentity *identity)
 	PrismWorkerSlot *slot;
 
 	LWLockAcquire(shared_lock, LW_EXCLUSIVE);
-	slot = find_slot(identity);
+	slot = prism_slot_find(identity);
 	if (slot != NULL)
 		ask_to_leave(slot, prism_instant());
 	LWLockRelease(shared_lock);
@@ -393,15 +277,15 @@ ask_to_leave(PrismWorkerSlot *slot, PrismInstant now)
 {
 	if (slot->pid == 0)
 	{
-		set_state(slot, PRISM_WORKER_FREE, 0, NULL);	/* a process under way finds another generation */
+		prism_slot_change(slot, PRISM_WORKER_FREE, 0, NULL);	/* a process under way finds another generation */
 		return;
 	}
 	if (!slot->stop_requested)
 	{
 		slot->stop_requested = true;
 		if (slot->state != PRISM_WORKER_ABSENT)
-			set_state(slot, PRISM_WORKER_STOPPING, 0, NULL);
-		wake_slot(slot);
+			prism_slot_change(slot, PRISM_WORKER_STOPPING, 0, NULL);
+		prism_slot_wake(slot);
 	}
 	else if (prism_has_passed(slot->since, now, STOP_PATIENCE_MS))
 		kill(slot->pid, SIGTERM);
@@ -425,7 +309,7 @@ prism_worker_retry_ms(Oid database)
 		if (slot->state == PRISM_WORKER_STOPPING)
 			due = prism_instant_after(slot->since, STOP_PATIENCE_MS + 1);
 		else if (slot->state == PRISM_WORKER_STARTING && slot->pid == 0)
-			due = prism_instant_after(slot->since, START_PATIENCE_MS + 1);
+			due = prism_instant_after(slot->since, PRISM_START_PATIENCE_MS + 1);
 		else if ((slot->state == PRISM_WORKER_BACKOFF && slot->pid == 0) || slot->state == PRISM_WORKER_NO_SLOT)
 			due = slot->retry_at;
 		first = Min(first, due);
@@ -439,8 +323,8 @@ prism_worker_retry_ms(Oid database)
 
 /* ---------------- waking ---------------- */
 
-static bool
-wake_slot(const PrismWorkerSlot *slot)
+bool
+prism_slot_wake(const PrismWorkerSlot *slot)
 {
 	if (slot->pid == 0)
 		return false;
@@ -456,7 +340,7 @@ prism_worker_wake(PrismWorkerKind kind, Oid database)
 	LWLockAcquire(shared_lock, LW_SHARED);
 	for (int i = 0; i < prism_worker_slots_max(); i++)
 		if (shared->slots[i].identity.kind == kind && shared->slots[i].identity.database == database &&
-			wake_slot(&shared->slots[i]))
+			prism_slot_wake(&shared->slots[i]))
 			woken = true;
 	LWLockRelease(shared_lock);
 	return woken;
@@ -478,7 +362,7 @@ nudge(bool all_kinds, PrismWorkerKind kind, Oid database)
 		/* who has waited since long ago would be forgotten (places.c) */
 		slot->retry_at = slot->state == PRISM_WORKER_NO_SLOT ? prism_instant() : 0;
 		slot->try_at_once = true;
-		wake_slot(slot);
+		prism_slot_wake(slot);
 	}
 	LWLockRelease(shared_lock);
 }
@@ -541,10 +425,23 @@ prism_worker_clear_database(Oid database, long timeout_ms)
 	return still_there == 0;
 }
 
-/* ---------------- helpers; the lock is held ---------------- */
+/* ---------------- under the lock ---------------- */
 
-static PrismWorkerSlot *
-find_slot(const PrismWorkerIdentity *identity)
+PrismWorkerSlot *
+prism_slots_lock(LWLockMode mode)
+{
+	LWLockAcquire(shared_lock, mode);
+	return shared->slots;
+}
+
+void
+prism_slots_unlock(void)
+{
+	LWLockRelease(shared_lock);
+}
+
+PrismWorkerSlot *
+prism_slot_find(const PrismWorkerIdentity *identity)
 {
 	for (int i = 1; i < prism_worker_slots_max(); i++)
 	{
@@ -559,40 +456,4 @@ find_slot(const PrismWorkerIdentity *identity)
 			return slot;
 	}
 	return NULL;
-}
-
-static PrismWorkerSlot *
-free_slot(PrismWorkerKind kind, int64 use_ms)
-{
-	PrismWorkerSlot *slot = prism_place_slot(shared->slots, kind, use_ms);
-
-	if (slot != NULL && slot->state != PRISM_WORKER_FREE)
-		set_state(slot, PRISM_WORKER_FREE, 0, NULL);
-	return slot;
-}
-
-static void
-make_room(const PrismWorkerSlot *slot, PrismInstant now)
-{
-	PrismWorkerSlot *giver;
-
-	do
-	{
-		giver = prism_place_giver(shared->slots, slot, now);
-		if (giver == NULL)
-			return;
-		giver->yield_requested = true;
-		wake_slot(giver);
-	} while (!giver->idle);
-}
-
-/* Processes that run or were asked for; the launcher does not count. */
-static int
-count_processes(void)
-{
-	int			count = 0;
-
-	for (int i = 1; i < prism_worker_slots_max(); i++)
-		count += shared->slots[i].pid != 0 || shared->slots[i].state == PRISM_WORKER_STARTING;
-	return count;
 }

@@ -15,11 +15,16 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PRISM_BGWORKER_SHMEM_H
-#define PRISM_BGWORKER_SHMEM_H
+#ifndef PRISM_SLOTS_H
+#define PRISM_SLOTS_H
 
 #include "base/prism.h"
 #include "base/clock.h"
+#include "bgworker/kinds.h"
+
+#include <signal.h>
+
+#include "storage/lwlock.h"
 
 /* The launcher's slot; the others are taken as they come. */
 #define PRISM_LAUNCHER_SLOT 0
@@ -32,34 +37,8 @@ enum
 	PRISM_WORKER_LOCKS
 };
 #define PRISM_WORKER_ERROR_BYTES 256
-
-typedef enum PrismWorkerKind
-{
-	PRISM_LAUNCHER,
-	PRISM_MANAGER,
-	PRISM_MAINTAINER,
-	PRISM_FORWARDER,
-	PRISM_SCHEDULER,
-	PRISM_HANDLER_WORKER
-} PrismWorkerKind;
-
-/*
- * What makes a worker this one and no other.
- *
- * A forwarder serves the sinks of one foreign server ('server'), or, when that
- * is InvalidOid, the sinks without a server whose back end and endpoint are
- * those of sink 'sink_id' (the smallest number among them).
- *
- * A handler worker serves the handlers of a role; its session is that role's.
- */
-typedef struct PrismWorkerIdentity
-{
-	PrismWorkerKind kind;
-	Oid			database;
-	Oid			server;
-	int32		sink_id;
-	Oid			role;
-} PrismWorkerIdentity;
+/* A process that was asked for and has not come is given up. */
+#define PRISM_START_PATIENCE_MS 30000
 
 typedef enum PrismWorkerState
 {
@@ -102,6 +81,9 @@ extern void prism_worker_shmem_init(void);
 /* _PG_init of a preloaded library: register the launcher, install the hooks. */
 extern void prism_worker_init(void);
 
+/* SIGTERM has come: the end of this process says nothing about the next one. */
+extern volatile sig_atomic_t prism_worker_told_to_end;
+
 /* The slot of this process, NULL when it is no worker of prism. Others' slots are read as copies only. */
 extern PrismWorkerSlot *prism_my_worker;
 
@@ -109,29 +91,14 @@ extern PrismWorkerSlot *prism_my_worker;
 extern int	prism_worker_slots(PrismWorkerSlot *copies);
 extern int	prism_worker_slots_max(void);
 
-/* For names of processes and views: "forwarder"; "running". */
-extern const char *prism_worker_kind_name(PrismWorkerKind kind);
+/* For views: "running". */
 extern const char *prism_worker_state_name(PrismWorkerState state);
-
-/*
- * For supervisors: make sure that the worker runs.  Does nothing when it does,
- * when its back-off is not over, or while its database is held off.  False: no
- * process is to be had (the slot says so).  use_ms: of a handler, else 0; who
- * has used less comes first.  Never throws.
- */
-extern bool prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms);
 
 /* For supervisors: let it leave; its slot is freed when it is gone. */
 extern void prism_worker_dismiss(const PrismWorkerIdentity *identity);
 
 /* This process changes its own state; error NULL keeps the last text, "" clears it. */
 extern void prism_worker_change(PrismWorkerState state, PrismInstant retry_at, const char *error);
-
-/*
- * This process, a handler's: whether it has nothing to do, and what its role's
- * calls have taken lately.  It leaves when somebody waits for its place.
- */
-extern void prism_worker_note_load(bool idle, int64 use_ms);
 
 /* A process takes its slot, first thing; false: it is not wanted any more. Released by itself at exit. */
 extern bool prism_worker_attach(int slot_number, uint32 generation);
@@ -157,29 +124,19 @@ extern bool prism_worker_clear_database(Oid database, long timeout_ms);
 /* When the next supervised worker of the database (InvalidOid: managers) may be tried again, in ms; -1: none waits. */
 extern long prism_worker_retry_ms(Oid database);
 
-/* ---------- places.c; under the lock ---------- */
+/* ---------- for ensure.c; under the lock, which the first takes ---------- */
 
-/* Others come first: the worker of this slot gets no process now, even when one is to be had. */
-extern bool prism_place_must_wait(const PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
+/* All slots, prism_worker_slots_max() of them. */
+extern PrismWorkerSlot *prism_slots_lock(LWLockMode mode);
+extern void prism_slots_unlock(void);
 
-/*
- * Whose place the worker of this slot, which has found none, is to have; NULL:
- * nobody's.  One that is idle leaves at once; else all are asked, one after the
- * other, for nobody knows whose call ends first.
- */
-extern PrismWorkerSlot *prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
+/* NULL: it has none. */
+extern PrismWorkerSlot *prism_slot_find(const PrismWorkerIdentity *identity);
 
-/* The handler's process has nothing to do, or has had its turn, and others wait, more than are leaving already. */
-extern bool prism_place_is_wanted(const PrismWorkerSlot *slots, const PrismWorkerSlot *self, PrismInstant now);
+/* The one place where a slot changes its state.  error: NULL keeps the text, "" clears it. */
+extern void prism_slot_change(PrismWorkerSlot *slot, PrismWorkerState state, PrismInstant retry_at, const char *error);
 
-/*
- * A slot for a worker that has none: a free one, or for a handler, when
- * handlers have all that they may, that of one that waits and has used more.
- * NULL: there is none.
- */
-extern PrismWorkerSlot *prism_place_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms);
+/* False: it has no process. */
+extern bool prism_slot_wake(const PrismWorkerSlot *slot);
 
-/* Whether the server log shall say that there are too few processes. */
-extern bool prism_place_is_to_be_told(PrismWorkerKind kind, PrismInstant now);
-
-#endif							/* PRISM_BGWORKER_SHMEM_H */
+#endif							/* PRISM_SLOTS_H */

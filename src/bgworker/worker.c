@@ -71,8 +71,6 @@ static const struct
 /* What the session would have had. */
 static char *session_settings[lengthof(worker_settings)];
 
-volatile sig_atomic_t prism_worker_told_to_end = false;
-
 static PrismBackoff backoff = {.clock = &prism_real_clock};
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
 static emit_log_hook_type former_emit_log = NULL;

@@ -26,8 +26,6 @@
 
 #include "base/prism.h"
 
-#include <signal.h>
-
 #include "base/backoff.h"
 #include "base/compat.h"
 #include "bgworker/slots.h"
@@ -116,18 +114,7 @@ extern void prism_worker_activity(const char *activity);
 /* Show a fault of the outside in prism.workers (it is no error of the step). NULL: all is well again. */
 extern void prism_worker_show(PrismWorkerState state, const char *error);
 
-/* SIGTERM has come: the end of this process says nothing about the next one. */
-extern volatile sig_atomic_t prism_worker_told_to_end;
-
 /* Leave: not wanted (0), or to be replaced by a new process (1). */
 pg_noreturn extern void prism_worker_leave(int code);
-
-/* Entry points of worker processes, for PostgreSQL's dynamic loader. */
-extern PGDLLEXPORT void prism_launcher_main(Datum main_arg);
-extern PGDLLEXPORT void prism_manager_main(Datum main_arg);
-extern PGDLLEXPORT void prism_maintainer_main(Datum main_arg);
-extern PGDLLEXPORT void prism_forwarder_main(Datum main_arg);
-extern PGDLLEXPORT void prism_scheduler_main(Datum main_arg);
-extern PGDLLEXPORT void prism_handler_main(Datum main_arg);
 
 #endif							/* PRISM_WORKER_H */

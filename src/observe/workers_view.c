@@ -51,21 +51,12 @@ prism_workers(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Sinks and handlers have views of their own that tell of theirs. */
+/* Of the server and of this database; sinks and handlers have views of their own that tell of theirs. */
 static bool
 is_for_all(const PrismWorkerSlot *slot)
 {
-	switch (slot->identity.kind)
-	{
-		case PRISM_LAUNCHER:
-			return true;
-		case PRISM_MANAGER:
-		case PRISM_MAINTAINER:
-		case PRISM_SCHEDULER:
-			return slot->identity.database == MyDatabaseId;
-		default:
-			return false;
-	}
+	return !prism_worker_kind(slot->identity.kind)->has_view &&
+		(!OidIsValid(slot->identity.database) || slot->identity.database == MyDatabaseId);
 }
 
 /* The postmaster starts it, and tries for ever: it finds no place among max_worker_processes. */
@@ -122,7 +113,7 @@ prism_worker_trouble(PG_FUNCTION_ARGS)
 		const char *trouble = is_for_all(&slots[i]) ? trouble_of(&slots[i]) : NULL;
 
 		if (trouble != NULL)
-			put_trouble(result, prism_worker_kind_name(slots[i].identity.kind), trouble);
+			put_trouble(result, prism_worker_kind(slots[i].identity.kind)->name, trouble);
 	}
 	return (Datum) 0;
 }
@@ -142,7 +133,7 @@ put_worker(ReturnSetInfo *result, const PrismWorkerSlot *slot)
 	bool		nulls[WORKERS_COLUMNS] = {0};
 	const char *hint = hint_for(slot);
 
-	values[0] = CStringGetTextDatum(prism_worker_kind_name(slot->identity.kind));
+	values[0] = CStringGetTextDatum(prism_worker_kind(slot->identity.kind)->name);
 	values[1] = ObjectIdGetDatum(slot->identity.database);
 	nulls[1] = !OidIsValid(slot->identity.database);
 	values[2] = ObjectIdGetDatum(slot->identity.server);
@@ -196,36 +187,4 @@ hint_for(const PrismWorkerSlot *slot)
 		default:
 			return NULL;
 	}
-}
-
-const char *
-prism_worker_kind_name(PrismWorkerKind kind)
-{
-	static const char *const names[] = {
-		[PRISM_LAUNCHER] = "launcher",
-		[PRISM_MANAGER] = "manager",
-		[PRISM_MAINTAINER] = "maintainer",
-		[PRISM_FORWARDER] = "forwarder",
-		[PRISM_SCHEDULER] = "scheduler",
-		[PRISM_HANDLER_WORKER] = "handler",
-	};
-
-	return names[kind];
-}
-
-const char *
-prism_worker_state_name(PrismWorkerState state)
-{
-	static const char *const names[] = {
-		[PRISM_WORKER_FREE] = "free",
-		[PRISM_WORKER_STARTING] = "starting",
-		[PRISM_WORKER_RUNNING] = "running",
-		[PRISM_WORKER_BACKOFF] = "backoff",
-		[PRISM_WORKER_STOPPING] = "stopping",
-		[PRISM_WORKER_NO_SLOT] = "no_worker_slot",
-		[PRISM_WORKER_FAILED] = "failed",
-		[PRISM_WORKER_ABSENT] = "absent",
-	};
-
-	return names[state];
 }

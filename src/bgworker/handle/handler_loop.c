@@ -20,6 +20,7 @@
 #include "base/prism.h"
 #include "base/generation.h"
 #include "base/patience.h"
+#include "bgworker/ensure.h"
 #include "bgworker/handle/handler_loop.h"
 #include "bgworker/worker.h"
 #include "store/log/counter.h"
