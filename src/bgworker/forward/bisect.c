@@ -15,6 +15,8 @@
 #include "base/prism.h"
 #include "bgworker/forward/forwarder.h"
 
+#include "utils/memutils.h"
+
 static bool
 is_settled(const PrismBatch *batch, int i)
 {
@@ -27,17 +29,26 @@ push(PrismBisect *bisect, int lo, int hi)
 	if (lo >= hi)
 		return;
 	Assert(bisect->depth < PRISM_BISECT_DEPTH);
-	bisect->stack[bisect->depth].lo = lo;
-	bisect->stack[bisect->depth].hi = hi;
+	bisect->batch->parts[bisect->depth].lo = lo;
+	bisect->batch->parts[bisect->depth].hi = hi;
 	bisect->depth++;
 }
 
 void
 prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRange all)
 {
+	if (batch->parts == NULL)
+		batch->parts = MemoryContextAlloc(batch->mcxt, PRISM_BISECT_DEPTH * sizeof(PrismRange));
 	bisect->batch = batch;
 	bisect->depth = 0;
 	push(bisect, all.lo, all.hi);
+}
+
+PrismRange
+prism_bisect_top(const PrismBisect *bisect)
+{
+	Assert(bisect->depth > 0);
+	return bisect->batch->parts[bisect->depth - 1];
 }
 
 /*
@@ -55,7 +66,7 @@ prism_bisect_refused(PrismBisect *bisect, int *culprit)
 	int			open = 0;
 
 	Assert(bisect->depth > 0);
-	top = bisect->stack[--bisect->depth];
+	top = batch->parts[--bisect->depth];
 	for (int i = top.lo; i < top.hi; i++)
 	{
 		if (is_settled(batch, i))

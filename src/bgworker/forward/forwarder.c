@@ -17,6 +17,7 @@
  */
 #include "base/prism.h"
 #include "base/generation.h"
+#include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
 #include "store/log/counter.h"
 
@@ -110,22 +111,6 @@ make_fingerprint(PrismForwarder *forwarder, List *sinks)
 	return text.data;
 }
 
-static void
-init_lanes(PrismForwarder *forwarder)
-{
-	memset(forwarder->lanes, 0, sizeof(forwarder->lanes));
-	for (int i = 0; i < PRISM_LANES; i++)
-	{
-		PrismLane  *lane = &forwarder->lanes[i];
-
-		lane->number = i;
-		lane->forwarder = forwarder;
-		lane->backoff.clock = &prism_real_clock;
-		lane->report.clock = &prism_real_clock;
-		lane->generation = 1;
-	}
-}
-
 /* One that tells of the endpoint: all do, but for those whose row is damaged. */
 static const PrismSink *
 leading_sink(List *sinks)
@@ -184,7 +169,7 @@ park_copy(PrismForwarder *forwarder)
 
 		route->phase = ROUTE_PARKED;
 		if (route->unmade)		/* not to be made as if it were ours: all is loaded anew */
-			route->parked_until = prism_instant_after(prism_instant(), PRISM_REPAIR_MS);
+			route->parked_until = prism_instant_after(forwarder->clock->now(), PRISM_REPAIR_MS);
 		route->unmade = false;
 		news |= route->slot != NULL && prism_sink_change(route->slot, state, 0, installation->reason);
 	}
@@ -204,7 +189,7 @@ load(PrismForwarder *forwarder)
 	forwarder->draining_since = 0;
 	forwarder->reading = NULL;
 	forwarder->route_count = 0;
-	init_lanes(forwarder);
+	prism_lanes_init(forwarder);
 	MemoryContextReset(forwarder->mcxt);	/* closes all connections */
 	prism_sink_detach_all();
 
@@ -222,7 +207,7 @@ load(PrismForwarder *forwarder)
 
 	if (forwarder->installation.state != PRISM_INSTALLATION_OWN)
 		park_copy(forwarder);
-	forwarder->checked_at = prism_instant();
+	forwarder->checked_at = forwarder->clock->now();
 	forwarder->loaded = true;
 }
 
@@ -291,7 +276,7 @@ check_catalog(PrismForwarder *forwarder)
 	List	   *sinks;
 	bool		all = true;
 
-	forwarder->checked_at = prism_instant();
+	forwarder->checked_at = forwarder->clock->now();
 	forwarder->check_wanted = false;
 	prism_worker_begin("looks at the catalogue");
 	if (forwarder->generation != prism_catalog_generation() ||
@@ -312,54 +297,6 @@ check_catalog(PrismForwarder *forwarder)
 	prism_worker_commit();
 }
 
-/* Paused sinks come to rest; those that were stopped by wrong settings are tried again now and then. */
-static void
-mind_idle_routes(PrismForwarder *forwarder)
-{
-	PrismInstant now = 0;
-
-	for (int i = 0; i < forwarder->route_count; i++)
-	{
-		PrismRoute *route = &forwarder->routes[i];
-
-		prism_route_rest(route);
-		if (route->phase != ROUTE_PARKED || route->parked_until == 0)
-			continue;
-		if (now == 0)
-			now = prism_instant();
-		if (now < route->parked_until)
-			continue;
-		if (route->unmade)
-			prism_route_make_again(route);
-		else if (route->broken)
-			forwarder->draining_since = now;
-		else
-			prism_route_retry(route);
-	}
-}
-
-/*
- * Who is stuck brings nothing to its end: what it holds is read again, and the
- * others need not stand still for that.  But what of it is on the wire comes to
- * its end first, as it must when the others have taken too long.
- */
-static bool
-is_drained(PrismForwarder *forwarder)
-{
-	PrismInstant now = prism_instant();
-
-	if (!prism_has_passed(forwarder->draining_since, now, PRISM_DRAIN_MS))
-		for (int i = 0; i < forwarder->route_count; i++)
-		{
-			const PrismRoute *route = &forwarder->routes[i];
-
-			if (route->moved_at != 0 ||
-				(route->window_batches > 0 && !route->lane->ends && !prism_route_stalled(route, now)))
-				return false;
-		}
-	return prism_lane_end(&forwarder->lanes[PRISM_STREAM_LANE]);
-}
-
 /* Positions that the other side keeps are written again before it forgets them. */
 static void
 claim_again(PrismForwarder *forwarder)
@@ -368,9 +305,43 @@ claim_again(PrismForwarder *forwarder)
 	{
 		PrismRoute *route = &forwarder->routes[i];
 
-		if (route->sink.exactly_once && route->phase == ROUTE_READY && route->window_batches == 0 &&
+		if (route->lane->carrier->owns_position && route->phase == ROUTE_READY && route->window_batches == 0 &&
 			prism_has_passed(route->claimed_at, forwarder->checked_at, PRISM_CLAIM_AGAIN_MS))
 			route->phase = ROUTE_CLAIM;
+	}
+}
+
+/* ---------- an orderly end ---------- */
+
+/*
+ * It is asked for between two turns, or in a transaction of one; a turn that is
+ * not over without a transaction has thrown, and what it left is not to be
+ * trusted.
+ */
+static void
+finish(int code, Datum arg)
+{
+	PrismForwarder *forwarder = (PrismForwarder *) DatumGetPointer(arg);
+
+	if (!forwarder->loaded || (forwarder->in_turn && !IsTransactionState()))
+		return;
+	AbortOutOfAnyTransaction();
+	prism_lanes_finish(forwarder);
+}
+
+/*
+ * Once the first connection is open: callbacks run last registered first, and
+ * the library's own closes the connections.
+ */
+static void
+finish_at_exit(PrismForwarder *forwarder)
+{
+	for (int i = 0; i < PRISM_LANES && !forwarder->finishes; i++)
+	{
+		if (forwarder->lanes[i].conn == NULL)
+			continue;
+		before_shmem_exit(finish, PointerGetDatum(forwarder));
+		forwarder->finishes = true;
 	}
 }
 
@@ -379,14 +350,14 @@ claim_again(PrismForwarder *forwarder)
 static bool
 is_check_due(const PrismForwarder *forwarder, long interval_ms)
 {
-	return prism_has_passed(forwarder->checked_at, prism_instant(), interval_ms);
+	return prism_has_passed(forwarder->checked_at, forwarder->clock->now(), interval_ms);
 }
 
 static bool
 forward(void *arg)
 {
 	PrismForwarder *forwarder = arg;
-	bool		more = false;
+	bool		more;
 
 	/* the turn before this one threw: what is in memory is not to be trusted */
 	if (forwarder->in_turn || !forwarder->loaded)
@@ -396,12 +367,8 @@ forward(void *arg)
 	}
 	forwarder->in_turn = true;
 
-	for (int i = 0; i < PRISM_LANES; i++)
-		more |= prism_lane_turn(&forwarder->lanes[i]);
-	if (prism_routes_read(forwarder))
-		more = true;
-	prism_routes_record(forwarder, false);
-	mind_idle_routes(forwarder);
+	more = prism_lanes_turn(forwarder);
+	finish_at_exit(forwarder);
 
 	if (forwarder->draining_since == 0)
 	{
@@ -413,7 +380,7 @@ forward(void *arg)
 			claim_again(forwarder);
 		}
 	}
-	else if (is_drained(forwarder))
+	else if (prism_lanes_drained(forwarder))
 	{
 		prism_routes_record(forwarder, true);
 		load(forwarder);
@@ -421,33 +388,6 @@ forward(void *arg)
 	}
 	forwarder->in_turn = false;
 	return more;
-}
-
-/* How long nothing needs to be done unless something happens. */
-static long
-timeout_ms(const PrismForwarder *forwarder)
-{
-	long		timeout = forwarder->check_wanted ? CHECK_INTERVAL_MS : PRISM_REPAIR_MS;
-
-	if (forwarder->draining_since != 0)
-		return PRISM_POLL_MS;
-	for (int i = 0; i < PRISM_LANES; i++)
-	{
-		long		wish = prism_lane_timeout_ms(&forwarder->lanes[i]);
-
-		if (wish >= 0)
-			timeout = Min(timeout, wish);
-	}
-	for (int i = 0; i < forwarder->route_count; i++)
-	{
-		const PrismRoute *route = &forwarder->routes[i];
-
-		if (route->moved_at != 0)
-			timeout = Min(timeout, PRISM_RECORD_QUIET_MS);
-		if (route->phase == ROUTE_PARKED && route->parked_until != 0)
-			timeout = Min(timeout, prism_ms_until(route->parked_until, prism_instant()));
-	}
-	return timeout;
 }
 
 static void
@@ -470,46 +410,8 @@ sleep_until_needed(PrismForwarder *forwarder)
 		if (socket != PGINVALID_SOCKET)
 			sockets[count++] = socket;
 	}
-	prism_worker_wait_many(timeout_ms(forwarder), sockets, count);
-}
-
-/*
- * An orderly end: take the receipts that come within a moment and record the
- * positions, so that the next process repeats nothing.  It is asked for
- * between two turns, or in a transaction of one; a turn that is not over
- * without a transaction has thrown, and what it left is not to be trusted.
- */
-static void
-finish(int code, Datum arg)
-{
-	PrismForwarder *forwarder = (PrismForwarder *) DatumGetPointer(arg);
-	PrismLane  *lane = &forwarder->lanes[PRISM_STREAM_LANE];
-	PrismInstant start = prism_instant();
-
-	if (!forwarder->loaded || (forwarder->in_turn && !IsTransactionState()))
-		return;
-	AbortOutOfAnyTransaction();
-	while (lane->conn != NULL && lane->outstanding > 0 &&
-		   !prism_has_passed(start, prism_instant(), PRISM_LAST_RECEIPTS_MS))
-		if (!prism_lane_collect(lane))
-			pg_usleep(1000L);
-	for (int i = 0; i < forwarder->route_count; i++)
-		if (forwarder->routes[i].lane == lane)
-			(void) prism_stream_advance(&forwarder->routes[i]);
-	prism_routes_record(forwarder, true);
-}
-
-/*
- * Called when the first connection is open: callbacks run last registered
- * first, and the library's own closes the connections.
- */
-void
-prism_forwarder_finish_at_exit(PrismForwarder *forwarder)
-{
-	if (forwarder->finishes)
-		return;
-	before_shmem_exit(finish, PointerGetDatum(forwarder));
-	forwarder->finishes = true;
+	prism_worker_wait_many(Min(prism_lanes_timeout_ms(forwarder), forwarder->check_wanted ? CHECK_INTERVAL_MS : PRISM_REPAIR_MS),
+						   sockets, count);
 }
 
 /* What they were is not what they are without us. */
@@ -527,6 +429,7 @@ prism_forwarder_main(Datum main_arg)
 	prism_worker_enter(main_arg);
 	prism_worker_without_triggers();
 	forwarder = MemoryContextAllocZero(TopMemoryContext, sizeof(*forwarder));
+	forwarder->clock = &prism_real_clock;
 	forwarder->server = prism_my_worker->identity.server;
 	forwarder->sink_id = prism_my_worker->identity.sink_id;
 	forwarder->mcxt = AllocSetContextCreate(TopMemoryContext, "prism forwarder", ALLOCSET_DEFAULT_SIZES);

@@ -7,22 +7,29 @@
  * routes travel in lanes, a lane is one connection (one Kafka producer):
  *
  *		forwarder	one process			forwarder.c		what to serve, when to sleep
- *		  lane		one connection		lane.c			open, fence, doubt, back-off
+ *								lanes.c			turns of all lanes
+ *		  lane		one connection		turn.c			open, fence, receipts
+ *								lane.c			doubt, back-off
  *			route	one topic			route_make.c	from the catalogue
- *								route.c			start, position
+ *								route_start.c	where to go on
+ *								route.c			position, state
+ *								route_rest.c	pause, and going on
  *								route_record.c	progress record
- *			  batch	messages read		batch.c
+ *								route_read.c	from the log
+ *			  batch	messages read		batch.c			what became of each
  *
+ *		carrier.h		how batches cross
  *		stream.c		at least once: batches pipelined, acknowledged prefix
  *		transact.c		exactly once: one Kafka transaction a batch, position inside
  *		bisect.c		which message of a refused batch is the bad one
  *		bury.c			where it goes
  *		other_side.c	names, options and secrets of the other side
  *		position_name.c	what stands beside a position there
+ *		lane_report.c	faults in the server's log
  *		outgoing.c		text in UTF-8
  *
  * Everything here runs in the forwarder's own process; what others see of it
- * is in store/sink.h.
+ * is in store/sink/sink.h.
  *
  * src/bgworker/forward/forwarder.h
  *
@@ -128,6 +135,7 @@ typedef struct PrismBatch
 	uint8	   *fates;
 	const char **reasons;		/* why a message was refused; NULL: none was */
 	const char *last_reason;	/* many are refused for the same one */
+	struct PrismRange *parts;	/* bisect.c: to be sent one after the other, the last one first; NULL: it was never refused */
 } PrismBatch;
 
 /* A message as it is sent. */
@@ -150,8 +158,7 @@ typedef struct PrismRange
 typedef struct PrismBisect
 {
 	PrismBatch *batch;			/* NULL: nothing is being bisected */
-	int			depth;
-	PrismRange	stack[PRISM_BISECT_DEPTH];	/* to be sent one after the other, the last one first */
+	int			depth;			/* of batch->parts */
 } PrismBisect;
 
 typedef enum PrismRoutePhase
@@ -239,6 +246,7 @@ typedef struct PrismLane
 {
 	int			number;
 	struct PrismForwarder *forwarder;
+	const struct PrismCarrier *carrier;
 	PrismLanePhase phase;
 	MemoryContext mcxt;			/* of the connection */
 	PrismConn  *conn;
@@ -260,7 +268,8 @@ typedef struct PrismLane
 
 typedef struct PrismForwarder
 {
-	Oid			server;			/* which sinks: see store/sink.h */
+	const PrismClock *clock;
+	Oid			server;			/* which sinks: see store/sink/sink.h */
 	int32		sink_id;
 	char		incarnation[PRISM_INCARNATION_BYTES];
 	bool		finishes;		/* the callback for the end of the process is registered */
@@ -289,8 +298,11 @@ typedef struct PrismForwarder
 	Size		moving_bytes;	/* what they hold, and what the stalled ones hold too much */
 } PrismForwarder;
 
-/* forwarder.c */
-extern void prism_forwarder_finish_at_exit(PrismForwarder *forwarder);
+static inline PrismInstant
+prism_lane_now(const PrismLane *lane)
+{
+	return lane->forwarder->clock->now();
+}
 
 /* other_side.c */
 extern void prism_endpoint_load(PrismForwarder *forwarder, List *sinks, const PrismSink *sink);
@@ -298,22 +310,39 @@ extern void prism_endpoint_load(PrismForwarder *forwarder, List *sinks, const Pr
 extern uint64 prism_endpoint_generation(void);
 extern void prism_endpoint_fingerprint(const PrismForwarder *forwarder, StringInfo fingerprint);
 
-/* lane.c */
+/* lanes.c */
+extern void prism_lanes_init(PrismForwarder *forwarder);
+/* Do what can be done now; true: there is more to do at once. */
+extern bool prism_lanes_turn(PrismForwarder *forwarder);
+/* How long nothing needs to be done unless something happens. */
+extern long prism_lanes_timeout_ms(const PrismForwarder *forwarder);
+/* forwarder->draining_since is set: all has come to its end, as far as it can. */
+extern bool prism_lanes_drained(PrismForwarder *forwarder);
+extern void prism_lanes_finish(PrismForwarder *forwarder);
+
+/* turn.c */
 extern bool prism_lane_turn(PrismLane *lane);
 extern long prism_lane_timeout_ms(const PrismLane *lane);
+extern bool prism_lane_end(PrismLane *lane);
+/* Read receipts; true: there were some. */
+extern bool prism_lane_collect(PrismLane *lane);
+
+/* lane.c */
+extern const PrismQueueOps *prism_lane_queue(const PrismLane *lane);
+/* The lane's routes, one after the other: for (route = prism_lane_next_route(lane, NULL); route; ...) */
+extern PrismRoute *prism_lane_next_route(const PrismLane *lane, PrismRoute *after);
+/* Show it in all of its sinks. */
+extern void prism_lane_tell(PrismLane *lane, PrismSinkState state, PrismInstant retry_at, const char *error);
 /* How long no Kafka transaction should begin yet; 0: one may. */
 extern long prism_lane_rest_ms(const PrismLane *lane);
 extern void prism_lane_close(PrismLane *lane);
 /* The connection's own fault: close it, tell everybody, try again later. */
 extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);
 extern void prism_lane_recover(PrismLane *lane);
-extern bool prism_lane_end(PrismLane *lane);
-/* Read receipts; true: there were some. */
-extern bool prism_lane_collect(PrismLane *lane);
-/* A line in the server's log, at a bounded rate for each 'what'. */
+
+/* lane_report.c: a line in the server's log, at a bounded rate for each 'what' */
 #define PRISM_TRIED_AGAIN "It is tried again; prism.sinks shows how it stands."
 extern void prism_lane_report(PrismLane *lane, const char *what, const char *error, const char *detail);
-extern const PrismQueueOps *prism_lane_queue(const PrismLane *lane);
 
 /* The name under which a position was written at the other side. */
 typedef struct PrismPositionName
@@ -331,33 +360,40 @@ extern bool prism_position_name_parse(const char *metadata, PrismPositionName *n
 /* route_make.c */
 extern void prism_routes_make(PrismForwarder *forwarder, List *sinks);
 extern void prism_route_make_again(PrismRoute *route);
-extern void prism_route_retry(PrismRoute *route);
-extern void prism_route_break(PrismRoute *route, const char *error);
-extern void prism_route_read_progress(PrismRoute *route);
+
+/* route_start.c */
+extern bool prism_route_start_turn(PrismRoute *route);
 
 /* route.c */
-extern bool prism_route_start_turn(PrismRoute *route);
 extern void prism_route_restart(PrismRoute *route);
-extern void prism_route_mend(PrismRoute *route);
-extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
+extern void prism_route_take_progress(PrismRoute *route);
+extern void prism_route_read_progress(PrismRoute *route);
 extern void prism_route_move(PrismRoute *route, int64 position, int messages, Size bytes);
 extern void prism_route_await_lock(PrismRoute *route, const char *why);
 extern void prism_route_back_off(PrismRoute *route, const char *error);
 extern void prism_route_trouble(PrismRoute *route, const char *error);
 extern void prism_route_show_waiting(PrismRoute *route, const char *error);
-extern void prism_route_pause(PrismRoute *route, bool paused);
-extern void prism_route_rest(PrismRoute *route);
+extern void prism_route_park(PrismRoute *route, PrismSinkState state, const char *error);
+extern void prism_route_break(PrismRoute *route, const char *error);
 extern bool prism_route_is_dead(const PrismRoute *route, int64 offset);
 extern void prism_route_remember_dead(PrismRoute *route, int64 offset);
+
+/* route_rest.c */
+extern void prism_route_mend(PrismRoute *route);
+extern void prism_route_pause(PrismRoute *route, bool paused);
+extern void prism_route_rest(PrismRoute *route);
+extern void prism_route_retry(PrismRoute *route);
 
 /* route_record.c */
 extern bool prism_route_record_due(const PrismRoute *route, PrismInstant now);
 extern void prism_routes_record(PrismForwarder *forwarder, bool at_once);
 extern bool prism_route_record_claim(PrismRoute *route);
 
+/* route_read.c */
+extern bool prism_routes_read(PrismForwarder *forwarder);
+
 /* batch.c */
 extern bool prism_route_stalled(const PrismRoute *route, PrismInstant now);
-extern bool prism_routes_read(PrismForwarder *forwarder);
 extern void prism_batch_drop(PrismRoute *route, PrismBatch *batch);
 extern void prism_route_drop_batches(PrismRoute *route);
 extern void prism_batch_sent(PrismRoute *route, const PrismBatch *batch);
@@ -370,15 +406,9 @@ extern bool prism_outgoing_differs(void);
 extern const char *prism_text_to_utf8(const char *text);
 extern void prism_message_to_utf8(const PrismMessage *message, PrismMessage *outgoing, Size *bytes);
 
-/* stream.c, transact.c */
-extern bool prism_stream_turn(PrismRoute *route);
-extern bool prism_stream_advance(PrismRoute *route);
-extern void prism_stream_rewind(PrismRoute *route);
-extern bool prism_transact_turn(PrismLane *lane);
-extern void prism_transact_rewind(PrismRoute *route);
-
 /* bisect.c */
 extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRange all);
+extern PrismRange prism_bisect_top(const PrismBisect *bisect);
 extern bool prism_bisect_refused(PrismBisect *bisect, int *culprit);
 extern void prism_bisect_passed(PrismBisect *bisect);
 

@@ -24,29 +24,9 @@ begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 
 	route->sink = *sink;
 	route->lane = &forwarder->lanes[lane];
-	route->backoff.clock = route->trouble.clock = &prism_real_clock;
+	route->backoff.clock = route->trouble.clock = forwarder->clock;
 	route->blocked_at = -1;
 	dlist_init(&route->window);
-}
-
-/* Its position, and all that begins anew with it, are those that the progress log has just said. */
-static void
-take_progress(PrismRoute *route)
-{
-	route->position = -1;
-	route->recorded = route->progress.position;
-	route->moved_at = 0;
-	route->blocked_at = -1;
-}
-
-void
-prism_route_read_progress(PrismRoute *route)
-{
-	MemoryContext caller_cxt = MemoryContextSwitchTo(route->lane->forwarder->mcxt);
-
-	prism_sink_replay(route->sink.sink_id, &route->progress, route->slot);
-	MemoryContextSwitchTo(caller_cxt);
-	take_progress(route);
 }
 
 /* In a transaction and the forwarder's context, where strings of the sink live as well. */
@@ -82,22 +62,6 @@ set_out(PrismRoute *route)
 		(void) prism_sink_change(route->slot, PRISM_SINK_STARTING, 0, NULL);
 }
 
-/* It cannot be served.  The process serves the others, and loads everything anew after a while. */
-void
-prism_route_break(PrismRoute *route, const char *error)
-{
-	route->broken = true;
-	route->unmade = false;
-	route->phase = ROUTE_PARKED;
-	route->parked_until = prism_instant_after(prism_instant(), PRISM_STOPPED_RETRY_MS);
-	if (route->slot == NULL)
-		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
-	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
-		ereport(WARNING,
-				errmsg("prism: sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
-				errdetail("%s", error));
-}
-
 /*
  * It could not be made now.  Without a slot nothing is told: whoever still
  * serves the sink tells how it stands.
@@ -112,7 +76,7 @@ put_off(PrismRoute *route, const ErrorData *error)
 	else
 		(void) prism_backoff_fail(&route->backoff);
 	route->parked_until = error->sqlerrcode == ERRCODE_OBJECT_IN_USE
-		? prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS) : route->backoff.retry_at;
+		? prism_instant_after(prism_lane_now(route->lane), PRISM_BUSY_RETRY_MS) : route->backoff.retry_at;
 }
 
 static void
@@ -168,7 +132,7 @@ set_out_all(PrismForwarder *forwarder)
 
 		if (route->broken)
 			continue;
-		take_progress(route);
+		prism_route_take_progress(route);
 		if (error != NULL)
 			give_up(route, error);
 		else
@@ -229,29 +193,4 @@ prism_route_make_again(PrismRoute *route)
 	route->phase = ROUTE_PREPARE;
 	route->parked_until = 0;
 	prism_backoff_reset(&route->backoff);
-}
-
-static void
-mend(void *arg)
-{
-	PrismRoute *route = arg;
-
-	prism_worker_begin("tries a stopped sink again");
-	if (prism_sink_lock(route->sink.sink_id))
-		prism_route_mend(route);
-	else
-		route->parked_until = prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS);
-	prism_worker_commit();
-}
-
-/* Nobody has said that it shall be tried again; perhaps the other side has been mended. */
-void
-prism_route_retry(PrismRoute *route)
-{
-	ErrorData  *error = prism_worker_attempt(mend, route);
-
-	if (error == NULL)
-		return;
-	prism_route_back_off(route, error->message);
-	route->parked_until = route->backoff.retry_at;
 }

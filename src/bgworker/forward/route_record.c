@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
 
 #include "access/xact.h"
@@ -37,7 +38,7 @@ write_positions(void *arg)
 		if (route->moved_at == 0 || route->position < 0)
 			continue;
 		prism_sink_record(route->sink.sink_id,
-						  route->sink.exactly_once ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
+						  route->lane->carrier->owns_position ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
 						  route->position);
 	}
 	prism_worker_commit();
@@ -92,7 +93,7 @@ show_recorded(PrismForwarder *forwarder)
 void
 prism_routes_record(PrismForwarder *forwarder, bool at_once)
 {
-	PrismInstant now = prism_instant();
+	PrismInstant now = forwarder->clock->now();
 	TimestampTz recorded_at = GetCurrentTimestamp();
 	bool		due = false;
 	ErrorData  *error;
@@ -126,7 +127,7 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 		route->moved_at = 0;
 		route->recorded = route->position;
 		route->progress.position = route->position;
-		route->progress.shared = route->sink.exactly_once;
+		route->progress.shared = route->lane->carrier->owns_position;
 		prism_sink_recorded(route->slot, route->position, recorded_at);
 	}
 }

@@ -13,9 +13,8 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
-
-#include "utils/timestamp.h"
 
 #define ROUTE_TAG(route) ((uint64) (route)->index << 40)
 
@@ -50,8 +49,8 @@ first_refused(PrismRoute *route)
  * were refused together the bad one is looked for; one that was refused alone
  * is condemned.
  */
-void
-prism_stream_rewind(PrismRoute *route)
+static void
+rewind_route(PrismRoute *route)
 {
 	PrismBatch *refused = first_refused(route);
 	int			culprit = -1;
@@ -172,7 +171,7 @@ send_range(PrismRoute *route)
 
 	while (batch == first_batch(route) && route->bisect.batch != NULL && route->outstanding == 0)
 	{
-		PrismRange	range = route->bisect.stack[route->bisect.depth - 1];
+		PrismRange	range = prism_bisect_top(&route->bisect);
 
 		for (int i = range.lo; i < range.hi; i++)
 			if (!send_message(route, batch, i))
@@ -191,8 +190,8 @@ send_range(PrismRoute *route)
 /* ---------- receiving ---------- */
 
 /* Let go of the batches that are out; true: there were some. */
-bool
-prism_stream_advance(PrismRoute *route)
+static bool
+advance(PrismRoute *route)
 {
 	bool		moved = false;
 	PrismBatch *batch;
@@ -212,20 +211,20 @@ notice_stall(PrismRoute *route)
 	PrismConn  *conn = route->lane->conn;
 
 	if (route->window_batches > 0 &&
-		prism_has_passed(route->progress_at, prism_instant(), PRISM_STALL_MS))
+		prism_has_passed(route->progress_at, prism_lane_now(route->lane), PRISM_STALL_MS))
 		prism_route_show_waiting(route, conn->error);
 }
 
 /* Do what can be done now; true: there is more to do at once. */
-bool
-prism_stream_turn(PrismRoute *route)
+static bool
+route_turn(PrismRoute *route)
 {
 	bool		more;
 
 	if (route->phase != ROUTE_READY)
 		return false;
 	(void) prism_batches_bury(route);
-	more = prism_stream_advance(route);
+	more = advance(route);
 	if (send_window(route))
 		more = true;
 	if (route->phase == ROUTE_READY && route->bisect.batch != NULL &&
@@ -235,3 +234,29 @@ prism_stream_turn(PrismRoute *route)
 		notice_stall(route);
 	return more;
 }
+
+static bool
+lane_turn(PrismLane *lane)
+{
+	bool		more = false;
+
+	for (PrismRoute *route = prism_lane_next_route(lane, NULL); route != NULL; route = prism_lane_next_route(lane, route))
+		if (lane->recovering_since == 0)
+			more |= route_turn(route);
+	return more;
+}
+
+static int
+batches_max(const PrismRoute *route)
+{
+	return route->window_messages >= PRISM_STREAM_BATCHES_FULL * route->sink.batch_messages
+		? 0 : PRISM_STREAM_BATCHES;
+}
+
+const PrismCarrier prism_stream_carrier = {
+	.owns_position = false,
+	.batches_max = batches_max,
+	.turn = lane_turn,
+	.advance = advance,
+	.rewind = rewind_route,
+};

@@ -17,9 +17,8 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
-
-#include "utils/timestamp.h"
 
 #define ROUTE_TAG(route) ((uint64) (route)->index << 40)
 
@@ -56,7 +55,7 @@ begin_round(PrismLane *lane)
 		round->range.lo = 0;
 		round->range.hi = round->batch->count;
 		if (round->probe)
-			round->range = route->bisect.stack[route->bisect.depth - 1];
+			round->range = prism_bisect_top(&route->bisect);
 		round->batch->next = round->range.lo;
 		round->phase = ROUND_BEGIN;
 		lane->rejected = false;
@@ -69,8 +68,8 @@ begin_round(PrismLane *lane)
 /* ---------- sending ---------- */
 
 /* Nothing of a transaction that was not committed is out. */
-void
-prism_transact_rewind(PrismRoute *route)
+static void
+rewind_route(PrismRoute *route)
 {
 	dlist_iter	iter;
 
@@ -194,7 +193,7 @@ static bool
 give_way(PrismLane *lane)
 {
 	PrismRoute *route = lane->round.route;
-	PrismInstant now = prism_instant();
+	PrismInstant now = prism_lane_now(lane);
 	long		patience_ms = PRISM_ROUND_MS << Min(route->trouble.failures, PRISM_ROUND_DOUBLINGS);
 
 	if (prism_has_passed(route->progress_at, now, PRISM_STALL_MS) &&
@@ -269,7 +268,7 @@ commit_turn(PrismLane *lane)
 	switch (outcome)
 	{
 		case PRISM_OK:
-			route->claimed_at = prism_instant();
+			route->claimed_at = prism_lane_now(lane);
 			lane->rest_until = prism_instant_after(route->claimed_at, PRISM_COMMIT_REST_MS);
 			prism_backoff_reset(&route->backoff);
 			round->phase = ROUND_NONE;
@@ -310,14 +309,14 @@ abort_turn(PrismLane *lane)
 		round->phase = ROUND_NONE;
 		if (round->probe)
 			prism_bisect_passed(&round->route->bisect);
-		prism_transact_rewind(round->route);
+		rewind_route(round->route);
 	}
 	return true;
 }
 
 /* Do what can be done now; true: there is more to do at once. */
-bool
-prism_transact_turn(PrismLane *lane)
+static bool
+lane_turn(PrismLane *lane)
 {
 	PrismRound *round = &lane->round;
 	PrismOutcome outcome;
@@ -335,7 +334,7 @@ prism_transact_turn(PrismLane *lane)
 			else
 			{
 				round->phase = ROUND_SEND;
-				round->receipt_at = prism_instant();
+				round->receipt_at = prism_lane_now(lane);
 			}
 			return true;
 		case ROUND_SEND:
@@ -349,3 +348,28 @@ prism_transact_turn(PrismLane *lane)
 	}
 	pg_unreachable();
 }
+
+/*
+ * A Kafka transaction takes its time: while one is under way, read ahead when
+ * there is a backlog; else let the messages gather that the next one can take.
+ */
+static int
+batches_max(const PrismRoute *route)
+{
+	return route->read_position < route->seen_stable ? PRISM_TRANSACT_BATCHES : 1;
+}
+
+/* A batch is out when its transaction has been committed, and goes then. */
+static bool
+advance(PrismRoute *route)
+{
+	return false;
+}
+
+const PrismCarrier prism_transact_carrier = {
+	.owns_position = true,
+	.batches_max = batches_max,
+	.turn = lane_turn,
+	.advance = advance,
+	.rewind = rewind_route,
+};

@@ -89,16 +89,10 @@ static void look_for_first(PrismDelayLine *line, TimestampTz now);
 static bool has_bucket(const Scheduler *scheduler, int32 bucket_id);
 static void hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
 static bool must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *news);
-static PrismInstant instant_of(const PrismTurn *turn, TimestampTz time);
-static PrismInstant next_due(Scheduler *scheduler, const PrismTurn *turn);
-static PrismInstant due_at(const PrismTurn *turn, const PrismDelayLine *line);
-static int32 next_alone(Scheduler *scheduler, const PrismTurn *turn);
 static PrismInstant next_end(const Scheduler *scheduler, const PrismTurn *turn);
 static void retire_buckets(Scheduler *scheduler, PrismTurn *turn);
 static bool is_over(Scheduler *scheduler, const PrismDelayBucket *bucket, TimestampTz now);
 static void forget_lines(Scheduler *scheduler, int32 bucket_id);
-static void show_all(Scheduler *scheduler, PrismTurn *turn);
-static void show(Scheduler *scheduler, PrismTurn *turn);
 static void wait_for_next(const Scheduler *scheduler);
 
 void
@@ -233,12 +227,12 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	if (turn->kind == PRISM_TURN_ALONE)
 	{
 		if (turn->alone_id == 0)
-			turn->alone_id = scheduler->last_alone = next_alone(scheduler, turn);
+			turn->alone_id = scheduler->last_alone = prism_turn_next_alone(turn, scheduler->last_alone);
 		if (turn->alone_id != 0)
 			prism_turn_deliver(turn);
 		prism_turn_close_writers(turn);
 	}
-	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, next_due(scheduler, turn)) <= turn->instant)
+	else if (turn->kind == PRISM_TURN_SORT || Min(scheduler->sort_at, prism_turn_next_due(turn)) <= turn->instant)
 	{
 		if (turn->kind == PRISM_TURN_ALL && must_sort_first(scheduler, turn, &news))
 			turn->kind = PRISM_TURN_SORT_FIRST;
@@ -258,9 +252,9 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	if (turn->changed)
 		prism_delay_state_append(turn->state, turn->journal);
 	retire_buckets(scheduler, turn);	/* behind the record that says that nothing of them waits */
-	show(scheduler, turn);
+	prism_turn_show(turn);
 
-	scheduler->look_at = Min(next_due(scheduler, turn), Min(scheduler->sort_at, next_end(scheduler, turn)));
+	scheduler->look_at = Min(prism_turn_next_due(turn), Min(scheduler->sort_at, next_end(scheduler, turn)));
 	/* nobody needs to wake us for what we shall see by ourselves in a moment, if all is seen that was told */
 	if ((scheduler->first_unsorted == DT_NOEND || scheduler->sort_at != PRISM_NEVER) &&
 		scheduler->look_at <= prism_instant_after(turn->instant, SORT_INTERVAL_MS))
@@ -298,8 +292,9 @@ load(Scheduler *scheduler, PrismTurn *turn)
 	caller_cxt = MemoryContextSwitchTo(state->mcxt);
 	scheduler->buckets = prism_delay_buckets();
 	MemoryContextSwitchTo(caller_cxt);
+	turn->state = state;
 	check_lines(scheduler, turn);
-	show_all(scheduler, turn);
+	prism_turn_show_all(turn);
 
 	/* nobody told us what is in the journal already */
 	scheduler->first_unsorted = turn->now;
@@ -359,7 +354,7 @@ hear_news(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNews *new
 	scheduler->first_unsorted = Min(scheduler->first_unsorted, news->first_due);
 	if (news->first_due != DT_NOEND)
 		scheduler->sort_at = Min(scheduler->sort_at,
-								 Min(instant_of(turn, scheduler->first_unsorted),
+								 Min(prism_turn_instant(turn, scheduler->first_unsorted),
 									 prism_instant_after(turn->instant, SORT_INTERVAL_MS)));
 }
 
@@ -378,53 +373,6 @@ must_sort_first(Scheduler *scheduler, const PrismTurn *turn, const PrismDelayNew
 	return true;
 }
 
-/* When it will be so late, if nobody sets the clock; what is past is now. */
-static PrismInstant
-instant_of(const PrismTurn *turn, TimestampTz time)
-{
-	if (time <= turn->now)
-		return turn->instant;
-	return time == DT_NOEND ? PRISM_NEVER : turn->instant + (time - turn->now);
-}
-
-/* Of what is in buckets. */
-static PrismInstant
-next_due(Scheduler *scheduler, const PrismTurn *turn)
-{
-	PrismInstant first = PRISM_NEVER;
-	HASH_SEQ_STATUS status;
-	PrismDelayLine *line;
-
-	hash_seq_init(&status, scheduler->state->lines);
-	while ((line = hash_seq_search(&status)) != NULL)
-		first = Min(first, due_at(turn, line));
-	return first;
-}
-
-static PrismInstant
-due_at(const PrismTurn *turn, const PrismDelayLine *line)
-{
-	return Max(instant_of(turn, line->next_due), Max(line->held_until, prism_trouble_until(line->topic_id)));
-}
-
-/* The next topic, by number, that is due and not in trouble; 0: there is none. */
-static int32
-next_alone(Scheduler *scheduler, const PrismTurn *turn)
-{
-	int32		next = 0;
-	HASH_SEQ_STATUS status;
-	PrismDelayLine *line;
-
-	hash_seq_init(&status, scheduler->state->lines);
-	while ((line = hash_seq_search(&status)) != NULL)
-	{
-		if (line->topic_id > scheduler->last_alone && (next == 0 || line->topic_id < next) &&
-			due_at(turn, line) <= turn->instant && !prism_trouble_has(line->topic_id))
-			next = line->topic_id;
-	}
-	return next;
-}
-
 /* When the next bucket can be retired. One that has ended and is not retired waits for its messages. */
 static PrismInstant
 next_end(const Scheduler *scheduler, const PrismTurn *turn)
@@ -439,7 +387,7 @@ next_end(const Scheduler *scheduler, const PrismTurn *turn)
 		if (end > turn->now)
 			first = Min(first, end);
 	}
-	return instant_of(turn, first);
+	return prism_turn_instant(turn, first);
 }
 
 /* The latch knows whole milliseconds only. */
@@ -508,90 +456,4 @@ forget_lines(Scheduler *scheduler, int32 bucket_id)
 	while ((line = hash_seq_search(&status)) != NULL)
 		if (line->bucket_id == bucket_id)
 			hash_search(scheduler->state->lines, line, HASH_REMOVE, NULL);
-}
-
-/* ---------- for views ---------- */
-
-PrismTarget *
-prism_turn_target(PrismTurn *turn, int32 topic_id)
-{
-	MemoryContext caller_cxt;
-	PrismTarget *target;
-	ListCell   *cell;
-	bool		busy;
-
-	foreach(cell, turn->targets)
-	{
-		target = lfirst(cell);
-		if (target->topic_id == topic_id)
-			return target;
-	}
-	caller_cxt = MemoryContextSwitchTo(turn->mcxt);
-	target = palloc0(sizeof(PrismTarget));
-	target->topic_id = topic_id;
-	target->next_due = DT_NOEND;
-	target->topic = prism_topic_try_id(topic_id, &busy);
-	target->state = target->topic != NULL ? PRISM_TARGET_HERE : busy ? PRISM_TARGET_BUSY : PRISM_TARGET_GONE;
-	turn->targets = lappend(turn->targets, target);
-	MemoryContextSwitchTo(caller_cxt);
-	return target;
-}
-
-/* After a start: those of which nothing waits, too, let go at once: a transaction may have no room for the locks of all. */
-static void
-show_all(Scheduler *scheduler, PrismTurn *turn)
-{
-	HASH_SEQ_STATUS status;
-	PrismDelayLine *line;
-	List	   *with_lines = NIL;
-	ListCell   *cell;
-
-	hash_seq_init(&status, scheduler->state->lines);
-	while ((line = hash_seq_search(&status)) != NULL)
-		with_lines = list_append_unique_int(with_lines, prism_turn_target(turn, line->topic_id)->topic_id);
-	foreach(cell, prism_topic_names())
-	{
-		bool		busy;
-		PrismTopic *topic = prism_topic_try(lfirst(cell), &busy);
-
-		if (topic == NULL)
-			continue;
-		if (!list_member_int(with_lines, topic->topic_id))
-			prism_delay_share_waiting(topic, 0, DT_NOEND);
-		prism_topic_release(topic);
-	}
-	prism_delay_share_known(turn->journal);
-}
-
-/* Of the topics that this turn has met. */
-static void
-show(Scheduler *scheduler, PrismTurn *turn)
-{
-	HASH_SEQ_STATUS status;
-	PrismDelayLine *line;
-	ListCell   *cell;
-
-	if (turn->targets == NIL)
-		return;
-	hash_seq_init(&status, scheduler->state->lines);
-	while ((line = hash_seq_search(&status)) != NULL)
-	{
-		foreach(cell, turn->targets)
-		{
-			PrismTarget *target = lfirst(cell);
-
-			if (target->topic_id != line->topic_id)
-				continue;
-			target->waiting += line->waiting;
-			target->next_due = Min(target->next_due, line->next_due);
-			break;
-		}
-	}
-	foreach(cell, turn->targets)
-	{
-		PrismTarget *target = lfirst(cell);
-
-		if (target->topic != NULL)
-			prism_delay_share_waiting(target->topic, target->waiting, target->next_due);
-	}
 }

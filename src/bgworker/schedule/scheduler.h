@@ -104,9 +104,6 @@ extern void prism_turn_find_first(void *line);
  */
 extern bool prism_turn_account(PrismTurn *turn, int32 bucket_id);
 
-/* A topic of this turn, looked up once. */
-extern PrismTarget *prism_turn_target(PrismTurn *turn, int32 topic_id);
-
 /*
  * Put a message into the bucket of its time.  False, with nothing done: it
  * needs a new bucket, this turn has made one, and the message can wait ('must'
@@ -123,6 +120,28 @@ extern int64 prism_message_bytes(const PrismMessage *message);
 
 /* Close what this turn has open for filling. */
 extern void prism_turn_close_writers(PrismTurn *turn);
+
+/* ---------- topics of a turn (schedule_turn.c) ---------- */
+
+/* A topic of this turn, looked up once. */
+extern PrismTarget *prism_turn_target(PrismTurn *turn, int32 topic_id);
+
+/* When it will be so late, if nobody sets the clock; what is past is now. */
+extern PrismInstant prism_turn_instant(const PrismTurn *turn, TimestampTz time);
+
+/* When the first message in a bucket is due; PRISM_NEVER: there is none. */
+extern PrismInstant prism_turn_next_due(const PrismTurn *turn);
+
+/* The next topic, by number, that is due and not in trouble; 0: there is none. */
+extern int32 prism_turn_next_alone(const PrismTurn *turn, int32 last_alone);
+
+/*
+ * For views: the topics that this turn has met; and after a start all, those
+ * with nothing waiting as well, let go at once, as a transaction may have no room
+ * for the locks of all.
+ */
+extern void prism_turn_show(PrismTurn *turn);
+extern void prism_turn_show_all(PrismTurn *turn);
 
 /* ---------- topics in trouble (schedule_trouble.c) ---------- */
 

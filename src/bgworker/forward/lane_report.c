@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * lane_report.c
+ *	  Faults of the other side in the server's log, at a bounded rate.
+ *
+ * src/bgworker/forward/lane_report.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "bgworker/forward/forwarder.h"
+
+#include "common/hashfn.h"
+
+void
+prism_lane_report(PrismLane *lane, const char *what, const char *error, const char *detail)
+{
+	uint32		cause = hash_bytes((const unsigned char *) what, (int) strlen(what));
+	int64		times;
+
+	switch (prism_report_decide(&lane->report, cause, &times))
+	{
+		case PRISM_REPORT_FULL:
+			ereport(LOG,
+					errmsg("prism: %s at \"%s\": %s", what, lane->forwarder->endpoint.name, error),
+					errdetail("%s", detail));
+			break;
+		case PRISM_REPORT_SUMMARY:
+			ereport(LOG,
+					errmsg("prism: %s at \"%s\": %s (" INT64_FORMAT " times since the last line)",
+						   what, lane->forwarder->endpoint.name, error, times));
+			break;
+		case PRISM_REPORT_NOTHING:
+			break;
+	}
+}
