@@ -16,11 +16,6 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-/* No more than the configuration takes. */
-#define ATTEMPTS_MAX 10000
-#define LEASE_US_MAX (12 * USECS_PER_HOUR)
-#define BACKOFF_US_MAX (7 * USECS_PER_DAY)
-
 const PrismGroupOptions prism_group_options_default = {
 	.ordering = PRISM_ORDERING_KEY,
 	.max_attempts = 5,
@@ -155,7 +150,7 @@ read_backoff(JsonbContainer *object, PrismGroupOptions *options)
 		JsonbValue *step = getIthJsonbValueFromContainer(list.val.binary.data, i);
 
 		if (step != NULL)
-			take_number(step, 0, BACKOFF_US_MAX, &options->backoff_us[i]);
+			take_number(step, 0, PRISM_DELAY_US_MAX, &options->backoff_us[i]);
 	}
 }
 
@@ -173,8 +168,8 @@ prism_group_options_read(JsonbContainer *object)
 	if (getKeyJsonValueFromContainer(object, "ordering", strlen("ordering"), &ordering) != NULL &&
 		ordering.type == jbvString)
 		(void) prism_ordering_parse(pnstrdup(ordering.val.string.val, ordering.val.string.len), &options.ordering);
-	read_integer(object, "max_attempts", 0, ATTEMPTS_MAX, &max_attempts);
-	read_integer(object, "lease_us", 1, LEASE_US_MAX, &options.lease_us);
+	read_integer(object, "max_attempts", 0, PRISM_ATTEMPTS_MAX, &max_attempts);
+	read_integer(object, "lease_us", 1, PRISM_LEASE_US_MAX, &options.lease_us);
 	read_integer(object, "max_in_flight", 0, PG_INT32_MAX, &max_in_flight);
 	options.max_attempts = (int) max_attempts;
 	options.max_in_flight = (int) max_in_flight;
