@@ -12,7 +12,7 @@
  */
 #include "base/prism.h"
 #include "base/guess.h"
-#include "namespace/schema.h"
+#include "namespace/refusal.h"
 
 #include "lib/stringinfo.h"
 

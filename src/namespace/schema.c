@@ -11,7 +11,9 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/refusal.h"
 #include "namespace/schema.h"
+#include "namespace/units.h"
 
 #include "miscadmin.h"
 

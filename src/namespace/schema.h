@@ -32,25 +32,4 @@ typedef struct PrismLevel
  */
 extern List *prism_schema_read(const PrismYaml *root);
 
-/* refusal.c: what is wrong at a place of the document.  All of them throw. */
-extern void prism_refuse_configuration(const PrismYaml *root) pg_attribute_noreturn();
-extern void prism_refuse_key(const PrismLevel *level, const PrismYaml *written) pg_attribute_noreturn();
-extern void prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written) pg_attribute_noreturn();
-extern void prism_refuse_twice(const PrismLevel *level, const PrismKey *key, const PrismYaml *value,
-							   const PrismPlace *first) pg_attribute_noreturn();
-extern void prism_refuse_missing(const PrismLevel *level, const PrismYaml *map) pg_attribute_noreturn();
-extern void prism_refuse_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *value) pg_attribute_noreturn();
-extern void prism_refuse_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *entry) pg_attribute_noreturn();
-extern void prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml *value) pg_attribute_noreturn();
-extern void prism_refuse_entries(const PrismLevel *level, const PrismKey *key, const PrismYaml *list) pg_attribute_noreturn();
-
-/* units.c: false: not a size (bytes), not an interval (milliseconds), not an integer */
-extern bool prism_parse_size(const char *text, int64 *bytes);
-extern bool prism_parse_interval(const char *text, int64 *ms);
-extern bool prism_parse_integer(const char *text, int64 *number);
-/* How long messages are kept: milliseconds, -1 for "forever". */
-extern bool prism_parse_retention_time(const char *text, int64 *ms);
-/* How many bytes are kept. */
-extern bool prism_parse_retention_size(const char *text, int64 *bytes);
-
 #endif							/* PRISM_SCHEMA_H */

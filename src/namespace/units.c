@@ -11,7 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "namespace/schema.h"
+#include "namespace/units.h"
 
 #include "common/int.h"
 

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "namespace/schema.h"
+#include "namespace/units.h"
 #include "namespace/yaml.h"
 
 #undef printf					/* the system's: this program links nothing of the server */
