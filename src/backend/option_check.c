@@ -223,11 +223,13 @@ check_endpoints(const PrismOptionRule *option, const char *value, bool check_rig
 			break;
 		case PRISM_ENDPOINT_MALFORMED:
 			refuse_value(option, value, "Write host:port, several ones separated by commas.");
+			break;
 		case PRISM_ENDPOINT_FORBIDDEN:
 			ereport(ERROR,
 					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					errmsg("endpoint \"%s\" is not allowed", endpoint),
 					errhint("A superuser can write it, or add it to prism.allowed_endpoints."));
+			break;
 	}
 }
 

@@ -44,6 +44,9 @@ typedef struct PrismReceipt
  * travels inside the transaction.  When a receipt or commit says RETRY, REJECT
  * or STOP, the transaction can only be aborted.
  *
+ * One that has no transactions (PrismBackendInfo.transactional) leaves fence,
+ * position_read, position_write, begin, commit and abort NULL.
+ *
  * After PRISM_DOUBT or PRISM_FENCED, or when conn->doubt is set, from any call:
  * close, open anew, fence, read the position back.  conn->doubt is looked at
  * after commit too: what commit said counts only without it.

@@ -68,6 +68,9 @@ typedef struct PrismBackendInfo
 	bool		fails_on_request;	/* takes what the row of a sink says under "failures" as options: for tests */
 } PrismBackendInfo;
 
+/* The one of a namespace that names none. */
+#define PRISM_BACKEND_DEFAULT "postgres"
+
 extern const PrismBackendInfo *prism_backend_info(const char *name);	/* NULL: unknown */
 extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NULL */
 

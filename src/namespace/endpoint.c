@@ -24,45 +24,42 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-static char *normalise_endpoint(const PrismValue *broker);
-
 /* The brokers as "host:port", allowed for the caller. */
 List *
 prism_endpoints_check(const List *brokers)
 {
+	const char *patterns = superuser() ? NULL : prism_allowed_endpoints;
 	List	   *endpoints = NIL;
 	ListCell   *cell;
 
 	foreach(cell, brokers)
 	{
 		const PrismValue *broker = lfirst(cell);
-		char	   *endpoint = normalise_endpoint(broker);
+		char	   *endpoint = palloc(PRISM_ENDPOINT_BYTES);
 
-		if (!superuser() && !prism_endpoint_allowed(prism_allowed_endpoints, endpoint))
-			ereport(ERROR,
-					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					errmsg("endpoint \"%s\" is not allowed", endpoint),
-					errdetail("Only superusers name hosts that prism.allowed_endpoints does not match."),
-					errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."),
-					prism_errplace(&broker->place));
+		switch (prism_endpoint_judge(broker->text, patterns, endpoint))
+		{
+			case PRISM_ENDPOINT_GOOD:
+				break;
+			case PRISM_ENDPOINT_MALFORMED:
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%s\" is not an endpoint", prism_yaml_show(broker->text)),
+						errhint("Write it as host:port, such as kafka-1:9092."),
+						prism_errplace(&broker->place));
+				break;
+			case PRISM_ENDPOINT_FORBIDDEN:
+				ereport(ERROR,
+						errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("endpoint \"%s\" is not allowed", endpoint),
+						errdetail("Only superusers name hosts that prism.allowed_endpoints does not match."),
+						errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."),
+						prism_errplace(&broker->place));
+				break;
+		}
 		endpoints = lappend(endpoints, endpoint);
 	}
 	return endpoints;
-}
-
-/* With its port, as it is kept. */
-static char *
-normalise_endpoint(const PrismValue *broker)
-{
-	char	   *endpoint = palloc(PRISM_ENDPOINT_BYTES);
-
-	if (!prism_endpoint_parse(broker->text, endpoint))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" is not an endpoint", prism_yaml_show(broker->text)),
-				errhint("Write it as host:port, such as kafka-1:9092."),
-				prism_errplace(&broker->place));
-	return endpoint;
 }
 
 /* It keeps its name until the transaction ends: what is checked is what is taken. */

@@ -100,7 +100,7 @@ backend_word(int number, PrismWord *word)
 }
 
 static const PrismKey backend_keys[] = {
-	{PRISM_BACKEND_KEY(type, WORD),.synonym = "queue",.word = backend_word,.standard = "postgres"},
+	{PRISM_BACKEND_KEY(type, WORD),.synonym = "queue",.word = backend_word,.standard = PRISM_BACKEND_DEFAULT},
 	{PRISM_BACKEND_KEY(topic, TEXT)},
 	{.name = "database",.kind = PRISM_KEY_LATER,.pattern = "cache"},
 	{0}

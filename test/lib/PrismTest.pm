@@ -29,7 +29,8 @@ PrismTest - what prism's TAP tests (test/t/*.pl) stand on
 =head1 DESCRIPTION
 
 C<prism_node(name, ...)> is a L<PostgreSQL::Test::Cluster> with prism preloaded.  Parameters: C<conf> (more
-settings), C<streaming> (for backups and standbys), C<start> and C<extension> (both 1).  Further databases get
+settings), C<streaming> (for backups and standbys), C<install> (the path of a PostgreSQL of the test's own:
+PrismTest::Install), C<start> and C<extension> (both 1).  Further databases get
 prism by C<CREATE EXTENSION> as everywhere.  Crash restart is on and fsync off: a killed process loses nothing.
 
 C<commit_fault_library()> builds test/module/commit_fault and returns the path for C<preload>, which is
@@ -88,7 +89,7 @@ sub import
 sub prism_node
 {
 	my ($name, %param) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, install_path => $param{install});
 
 	$node->init(allows_streaming => $param{streaming} ? 'logical' : 0, extra => [ '--encoding=UTF8', '--locale=C' ]);
 	$node->append_conf('postgresql.conf', common_settings() . "shared_preload_libraries = '" . ($param{preload} // 'prism') . "'\n" . ($param{conf} // ''));

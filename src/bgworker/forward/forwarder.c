@@ -67,6 +67,18 @@ tells_backend(const PrismSink *sink)
 		(info->wrapper != NULL || !OidIsValid(sink->server_oid));
 }
 
+/* What is wrong with a row of this back end's server; NULL: nothing. */
+static const char *
+mismatch(const PrismBackendInfo *backend, const PrismSink *sink)
+{
+	if (backend == NULL || strcmp(backend->name, sink->backend) != 0)
+		return psprintf("\"%.*s\" is not the back end of its server",
+						pg_mbcliplen(sink->backend, strlen(sink->backend), 64), sink->backend);
+	if (sink->exactly_once && !backend->transactional)
+		return psprintf("backend \"%s\" cannot deliver exactly once", sink->backend);
+	return NULL;
+}
+
 /* That of the first sink which has one; others are not of this server, whatever their rows say. */
 static void
 choose_backend(PrismForwarder *forwarder, List *sinks)
@@ -77,12 +89,13 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 	foreach(cell, sinks)
 	{
 		PrismSink  *sink = lfirst(cell);
+		const char *damage;
 
 		if (forwarder->backend == NULL && tells_backend(sink))
 			forwarder->backend = prism_backend_info(sink->backend);
-		if (forwarder->backend == NULL || strcmp(forwarder->backend->name, sink->backend) != 0)
-			sink->damage = MemoryContextStrdup(forwarder->mcxt, psprintf("\"%.*s\" is not the back end of its server",
-																				  pg_mbcliplen(sink->backend, strlen(sink->backend), 64), sink->backend));
+		damage = mismatch(forwarder->backend, sink);
+		if (damage != NULL)
+			sink->damage = MemoryContextStrdup(forwarder->mcxt, damage);
 	}
 	if (forwarder->backend == NULL)
 		no_backend(linitial(sinks));

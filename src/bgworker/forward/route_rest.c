@@ -15,7 +15,12 @@ void
 prism_route_mend(PrismRoute *route)
 {
 	if (route->phase != ROUTE_PARKED)
+	{
+		/* the connection is what does not come about: it is tried now */
+		if (route->lane->phase == LANE_CLOSED)
+			prism_backoff_reset(&route->lane->backoff);
 		return;
+	}
 	if (route->broken)
 	{
 		if (route->lane->forwarder->draining_since == 0)
