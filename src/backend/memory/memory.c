@@ -51,7 +51,7 @@ static const char *const memory_option_names[MEMORY_OPTIONS] = {
 	[MEMORY_AWAY] = "away",		/* prepare and fence answer so many times RETRY first, in the whole process */
 	[MEMORY_STOP] = "stop",		/* prepare answers STOP */
 	[MEMORY_QUEUE_MESSAGES] = "queue_messages", /* so many can wait for a receipt, default 10,000 */
-	[MEMORY_REJECT_BYTES] = "reject_bytes", /* a larger payload makes all that was sent since the last receipt REJECT */
+	[MEMORY_REJECT_BYTES] = "reject_bytes", /* a larger payload makes all that was sent to its topic since the last receipt REJECT */
 	[MEMORY_RETRY_EVERY] = "retry_every",	/* each n-th message is not taken: RETRY */
 	[MEMORY_DOUBT_EVERY] = "doubt_every",	/* each n-th commit is done and answered with DOUBT */
 	[MEMORY_LOSE_EVERY] = "lose_every", /* each n-th commit is not done and answered with DOUBT */
@@ -65,6 +65,7 @@ typedef struct MemoryTopic
 	int64		last_offset;	/* of the messages that count; -1: none */
 	int64		position;		/* -1: none */
 	char		metadata[PRISM_ERROR_BYTES];
+	bool		refuses;		/* while receipts are collected: all that lies in the queue for it */
 } MemoryTopic;
 
 /* Who owns a transactional id: the latest epoch. */
@@ -356,16 +357,23 @@ send(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage *messag
 	return PRISM_OK;
 }
 
-/* Does anything in the queue make the broker refuse all of it? */
+/* Does anything in the queue make the broker refuse all of its topic? */
 static bool
-has_rejected(MemoryConn *memory)
+look_for_rejected(MemoryConn *memory)
 {
 	int64		limit = memory->options[MEMORY_REJECT_BYTES];
+	bool		found = false;
 
+	for (int i = 0; i < memory->sent_count; i++)
+		memory->sent[i].topic->refuses = false;
 	for (int i = 0; limit > 0 && i < memory->sent_count; i++)
-		if (!memory->sent[i].purged && memory->sent[i].payload_bytes > (Size) limit)
-			return true;
-	return false;
+	{
+		if (memory->sent[i].purged || memory->sent[i].payload_bytes <= (Size) limit)
+			continue;
+		memory->sent[i].topic->refuses = true;
+		found = true;
+	}
+	return found;
 }
 
 /* What becomes of one message that is not refused with its batch. */
@@ -405,9 +413,8 @@ collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
 	int			count = Min(receipts_max, memory->sent_count);
-	bool		reject = has_rejected(memory);
 
-	if (reject && !memory->broken)
+	if (look_for_rejected(memory) && !memory->broken)
 	{
 		memory->broken = true;
 		(void) answer(memory, memory->owner != NULL ? PRISM_REJECT : PRISM_DOUBT,
@@ -416,7 +423,8 @@ collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 	for (int i = 0; i < count; i++)
 	{
 		receipts[i].tag = memory->sent[i].tag;
-		receipts[i].outcome = reject && !memory->sent[i].purged ? PRISM_REJECT : take(memory, &memory->sent[i]);
+		receipts[i].outcome = memory->sent[i].topic->refuses && !memory->sent[i].purged
+			? PRISM_REJECT : take(memory, &memory->sent[i]);
 		receipts[i].code = receipts[i].outcome == PRISM_OK ? 0 :
 			receipts[i].outcome == PRISM_REJECT ? MEMORY_REJECTED_CODE : MEMORY_OTHER_CODE;
 	}

@@ -54,10 +54,11 @@ prism_bisect_top(const PrismBisect *bisect)
 /*
  * The range on top was refused.  True: it is one message, *culprit, and off
  * the stack.  Otherwise it was cut: what lies before the refused ones, their
- * two halves, and what lies behind them.
+ * two halves, and what lies behind them.  Unless it went alone, others may be to
+ * blame, and one message is still to be sent alone.
  */
 bool
-prism_bisect_refused(PrismBisect *bisect, int *culprit)
+prism_bisect_refused(PrismBisect *bisect, bool alone, int *culprit)
 {
 	PrismBatch *batch = bisect->batch;
 	PrismRange	top;
@@ -80,7 +81,7 @@ prism_bisect_refused(PrismBisect *bisect, int *culprit)
 	}
 	Assert(first >= 0);
 
-	if (open == 1)
+	if (open == 1 && alone)
 	{
 		*culprit = first;
 		if (bisect->depth == 0)

@@ -281,6 +281,16 @@ mend_routes(PrismForwarder *forwarder, List *sinks)
 	return all;
 }
 
+/* One has stopped, and where it had got to is not recorded yet. */
+static bool
+has_parked_ahead(const PrismForwarder *forwarder)
+{
+	for (int i = 0; i < forwarder->route_count; i++)
+		if (forwarder->routes[i].phase == ROUTE_PARKED && forwarder->routes[i].moved_at != 0)
+			return true;
+	return false;
+}
+
 /* Look at the catalogue if it has changed; in a transaction of its own. */
 static void
 check_catalog(PrismForwarder *forwarder)
@@ -291,6 +301,9 @@ check_catalog(PrismForwarder *forwarder)
 
 	forwarder->checked_at = forwarder->clock->now();
 	forwarder->check_wanted = false;
+	/* whoever is mended goes on where the progress log says */
+	if (has_parked_ahead(forwarder))
+		prism_routes_record(forwarder, true);
 	prism_worker_begin("looks at the catalogue");
 	if (forwarder->generation != prism_catalog_generation() ||
 		forwarder->endpoint_generation != prism_endpoint_generation())

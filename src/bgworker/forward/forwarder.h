@@ -195,6 +195,7 @@ typedef struct PrismRoute
 	int64		read_position;	/* the next batch begins here */
 	int64		seen_stable;	/* the log had settled up to here when it was read to its end */
 	int64		recorded;		/* in the progress log */
+	bool		recording;		/* ... or will be, when the transaction that is under way has committed */
 	char		last_id[PRISM_UUID_TEXT];	/* of the message before the position, "-": none, or not in the log */
 	PrismInstant moved_at;		/* the position moved first since it was recorded; 0: did not */
 	PrismInstant claimed_at;		/* when the other side's copy was written last */
@@ -409,7 +410,7 @@ extern void prism_message_to_utf8(const PrismMessage *message, PrismMessage *out
 /* bisect.c */
 extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRange all);
 extern PrismRange prism_bisect_top(const PrismBisect *bisect);
-extern bool prism_bisect_refused(PrismBisect *bisect, int *culprit);
+extern bool prism_bisect_refused(PrismBisect *bisect, bool alone, int *culprit);
 extern void prism_bisect_passed(PrismBisect *bisect);
 
 /* bury.c; false: not all of them can be written now */

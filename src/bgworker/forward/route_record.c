@@ -25,6 +25,26 @@ prism_route_record_due(const PrismRoute *route, PrismInstant now)
 		prism_has_passed(route->progress_at, now, PRISM_RECORD_QUIET_MS);
 }
 
+/*
+ * prism.skip() moves a sink that stands still, and what it has said holds: the
+ * position that such a one had moved to before is not written behind it.
+ */
+static bool
+is_still_ours(PrismRoute *route)
+{
+	PrismSinkStatus status;
+
+	if (route->phase != ROUTE_PARKED)
+		return true;
+	if (!prism_sink_lock(route->sink.sink_id))
+		route->moved_at = prism_lane_now(route->lane);	/* it has not ended: look again in a while */
+	else if (prism_sink_status(route->sink.sink_id, &status) && status.position == route->position)
+		return true;
+	else
+		route->moved_at = 0;
+	return false;
+}
+
 static void
 write_positions(void *arg)
 {
@@ -35,11 +55,11 @@ write_positions(void *arg)
 	{
 		PrismRoute *route = &forwarder->routes[i];
 
-		if (route->moved_at == 0 || route->position < 0)
-			continue;
-		prism_sink_record(route->sink.sink_id,
-						  route->lane->carrier->owns_position ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
-						  route->position);
+		route->recording = route->moved_at != 0 && route->position >= 0 && is_still_ours(route);
+		if (route->recording)
+			prism_sink_record(route->sink.sink_id,
+							  route->lane->carrier->owns_position ? PRISM_SINK_POSITION_SHARED : PRISM_SINK_POSITION,
+							  route->position);
 	}
 	prism_worker_commit();
 }
@@ -122,7 +142,7 @@ prism_routes_record(PrismForwarder *forwarder, bool at_once)
 	{
 		PrismRoute *route = &forwarder->routes[i];
 
-		if (route->moved_at == 0 || route->position < 0)
+		if (!route->recording)
 			continue;
 		route->moved_at = 0;
 		route->recorded = route->position;

@@ -53,6 +53,7 @@ static void
 rewind_route(PrismRoute *route)
 {
 	PrismBatch *refused = first_refused(route);
+	bool		alone = refused == route->bisect.batch;
 	int			culprit = -1;
 	dlist_iter	iter;
 
@@ -60,9 +61,10 @@ rewind_route(PrismRoute *route)
 	{
 		PrismRange	all = {0, refused->count};
 
-		if (route->bisect.batch != refused)
+		/* it went out together with other batches */
+		if (!alone)
 			prism_bisect_begin(&route->bisect, refused, all);
-		if (!prism_bisect_refused(&route->bisect, &culprit))
+		if (!prism_bisect_refused(&route->bisect, alone, &culprit))
 			culprit = -1;
 	}
 	dlist_foreach(iter, &route->window)

@@ -98,7 +98,7 @@ learn_refusal(PrismRoute *route, PrismBatch *batch)
 
 	if (route->bisect.batch != batch)
 		prism_bisect_begin(&route->bisect, batch, all);
-	if (prism_bisect_refused(&route->bisect, &culprit))
+	if (prism_bisect_refused(&route->bisect, true, &culprit))
 	{
 		batch->fates[culprit] = FATE_PENDING;
 		prism_batch_condemn(route, batch, culprit);
