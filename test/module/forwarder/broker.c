@@ -1,0 +1,431 @@
+/*-------------------------------------------------------------------------
+ *
+ * broker.c
+ *	  The other side: the back end "memory", and what happens on the way to it.
+ *
+ * Each operation is the back end's own; around it, receipts are late, queues
+ * full, messages lost, positions forgotten.  What really took place is asked of
+ * the back end over a connection of the test's own, and told to the model.
+ *
+ * test/module/forwarder/broker.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "test.h"
+
+#include <stdlib.h>
+
+#include "access/detoast.h"
+#include "utils/memutils.h"
+
+#define LINES_MAX (PRISM_LANES + 1)
+#define QUEUE_MAX 2048
+
+extern const PrismBackend *prism_memory_backend(void);
+
+#define MEMORY (prism_memory_backend()->queue)
+
+/* A message on its way. */
+typedef struct Carried
+{
+	uint64		tag;
+	WorldTopic *topic;			/* NULL: it comes nowhere */
+	int64		offset;
+	bool		purged;			/* taken back before it left */
+} Carried;
+
+/* A connection of the forwarder. */
+typedef struct Line
+{
+	PrismConn  *conn;			/* NULL: free */
+	MemoryContextCallback gone;
+	bool		transactional;
+	char		id[128];
+	Carried		carried[QUEUE_MAX]; /* without receipt, in order */
+	int			carried_count;
+	Carried		held[QUEUE_MAX];	/* whose receipts are there and have not come yet */
+	PrismReceipt receipts[QUEUE_MAX];
+	int			held_count;
+	PrismOutcome refusing;		/* PRISM_OK: no; else what the next message is answered with, and RETRY those behind */
+	int64		taken[QUEUE_MAX];	/* in the open transaction, with their receipts */
+	int			taken_count;
+} Line;
+
+BrokerFaults broker_faults;
+bool		broker_abandoned;
+
+static Line lines[LINES_MAX];
+static PrismConn *looker = NULL;
+
+static Line *
+line_of(const PrismConn *conn)
+{
+	for (int i = 0; i < LINES_MAX; i++)
+		if (lines[i].conn == conn)
+			return &lines[i];
+	abort();
+}
+
+static WorldTopic *
+topic_of(const PrismQueueTarget *target)
+{
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		if (strcmp(world[i].target, target->name) == 0)
+			return &world[i];
+	abort();
+}
+
+static PrismOutcome
+answer(PrismConn *conn, PrismOutcome outcome, const char *text)
+{
+	strlcpy(conn->error, text, sizeof(conn->error));
+	return outcome;
+}
+
+/* ---------- the test's own connection ---------- */
+
+static PrismConn *
+open_own(const char *transactional_id)
+{
+	static const PrismServer server = {.name = "test"};
+	char		error[PRISM_ERROR_BYTES];
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "own", ALLOCSET_DEFAULT_SIZES);
+
+	return MEMORY->open(&server, transactional_id, mcxt, error);
+}
+
+int64
+broker_position(const WorldTopic *topic)
+{
+	const PrismQueueTarget target = {.name = topic->target};
+	char		metadata[PRISM_ERROR_BYTES];
+	int64		position;
+
+	if (looker == NULL)
+		looker = open_own(NULL);
+	if (MEMORY->position_read(looker, &target, &position, metadata) != PRISM_OK)
+		abort();
+	return position;
+}
+
+void
+broker_fence(const PrismLane *lane)
+{
+	const Line *line = lane->conn != NULL ? line_of(lane->conn) : NULL;
+	PrismConn  *other;
+
+	if (line == NULL || !line->transactional)
+		return;
+	other = open_own(line->id);
+	(void) MEMORY->fence(other);
+	MemoryContextDelete(other->mcxt);
+}
+
+/* ---------- opening ---------- */
+
+/*
+ * What is still on the wire may arrive behind what the next connection sends: a
+ * process that lives waits for it, for a while.
+ */
+static void
+release(void *arg)
+{
+	Line	   *line = arg;
+	PrismInstant since = forwarder->lanes[PRISM_STREAM_LANE].recovering_since;
+	bool		given_up = since != 0 && prism_has_passed(since, shim_now, PRISM_DRAIN_MS);
+
+	for (int i = 0; i < line->carried_count && !line->transactional && !broker_abandoned && !given_up; i++)
+		if (line->carried[i].topic != NULL && !line->carried[i].purged)
+			violation("%s: message %lld is on the wire when its connection is closed", line->carried[i].topic->target,
+					  (long long) line->carried[i].offset);
+	memset(line, 0, sizeof(Line));
+}
+
+static PrismConn *
+open_connection(const PrismServer *server, const char *transactional_id, MemoryContext mcxt, char *error)
+{
+	Line	   *line = &lines[0];
+
+	while (line->conn != NULL)
+		line++;
+	memset(line, 0, sizeof(*line));
+	line->conn = MEMORY->open(server, transactional_id, mcxt, error);
+	if (line->conn == NULL)
+		return NULL;
+	line->conn->backend = &broker;
+	note("all: a connection is opened, %d", transactional_id != NULL);
+	line->transactional = transactional_id != NULL;
+	if (transactional_id != NULL)
+		strlcpy(line->id, transactional_id, sizeof(line->id));
+	line->gone = (MemoryContextCallback) {.func = release,.arg = line};
+	MemoryContextRegisterResetCallback(mcxt, &line->gone);
+	return line->conn;
+}
+
+static pgsocket
+wait_socket(PrismConn *conn)
+{
+	return PGINVALID_SOCKET;
+}
+
+/* ---------- before there are messages ---------- */
+
+static PrismOutcome
+prepare(PrismConn *conn, const PrismQueueTarget *target)
+{
+	if (shim_chance(broker_faults.stop))
+		return answer(conn, shim_chance(50) ? PRISM_STOP : PRISM_RETRY, "not there");
+	return MEMORY->prepare(conn, target);
+}
+
+static PrismOutcome
+fence(PrismConn *conn)
+{
+	if (shim_chance(broker_faults.stop))
+		return answer(conn, PRISM_RETRY, "not now");
+	return MEMORY->fence(conn);
+}
+
+/* Only where the progress log has the same for certain: others are not forgotten in days. */
+static PrismOutcome
+position_read(PrismConn *conn, const PrismQueueTarget *target, int64 *position, char *metadata)
+{
+	PrismOutcome outcome = MEMORY->position_read(conn, target, position, metadata);
+
+	if (outcome == PRISM_OK && topic_of(target)->flushed.position == *position && shim_chance(broker_faults.forget))
+	{
+		note("%s: position %lld is forgotten there", topic_of(target)->target, (long long) *position);
+		*position = -1;
+		metadata[0] = '\0';
+	}
+	return outcome;
+}
+
+static PrismOutcome
+position_write(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
+{
+	if (shim_chance(broker_faults.stop))
+		return answer(conn, PRISM_RETRY, "not now");
+	note("%s: position %lld is claimed", topic_of(target)->target, (long long) position);
+	return MEMORY->position_write(conn, target, position, metadata);
+}
+
+static PrismOutcome
+begin(PrismConn *conn)
+{
+	line_of(conn)->taken_count = 0;
+	return MEMORY->begin(conn);
+}
+
+/* ---------- messages ---------- */
+
+static PrismOutcome
+send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage *message, uint64 tag)
+{
+	Line	   *line = line_of(conn);
+	WorldTopic *topic = topic_of(target);
+	PrismOutcome outcome;
+
+	if (topic->messages[message->offset].lsn > world_flushed_to)
+		violation("message %lld of %s leaves the server before its commit is on disk", (long long) message->offset, topic->target);
+	if (shim_chance(broker_faults.full) || line->carried_count + line->held_count >= QUEUE_MAX)
+		return PRISM_AGAIN;
+	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(broker_faults.known))
+		return answer(conn, PRISM_REJECT, "it is too large");
+	if (line->refusing == PRISM_OK && shim_random(1000) < broker_faults.refuse)
+		line->refusing = shim_chance(30) ? PRISM_STOP : PRISM_RETRY;
+	if (line->refusing != PRISM_OK)
+	{
+		/* it comes nowhere, nor does what follows */
+		line->carried[line->carried_count++] = (Carried) {.tag = tag,.offset = message->offset};
+		note("%s: %lld is sent and comes nowhere", topic->target, (long long) message->offset);
+		return PRISM_OK;
+	}
+	outcome = MEMORY->send(conn, target, message, tag);
+	if (outcome == PRISM_OK)
+		line->carried[line->carried_count++] = (Carried) {.tag = tag,.topic = topic,.offset = message->offset};
+	note("%s: %lld is sent: %d", topic->target, (long long) message->offset, outcome);
+	return outcome;
+}
+
+/* A receipt is there: what it says has happened, whether it comes or not. */
+static void
+hold(Line *line, const PrismReceipt *receipt)
+{
+	Carried		carried = line->carried[0];
+	PrismReceipt *held = &line->receipts[line->held_count];
+
+	if (carried.tag != receipt->tag)
+		violation("receipts out of order: a fault of the test");
+	memmove(line->carried, line->carried + 1, --line->carried_count * sizeof(Carried));
+	line->held[line->held_count] = carried;
+	line->held_count++;
+	*held = *receipt;
+	if (carried.purged)
+		held->outcome = PRISM_RETRY;
+	if (held->outcome != PRISM_OK)
+	{
+		if (carried.topic != NULL)
+			note("%s: %lld is not taken: %d", carried.topic->target, (long long) carried.offset, held->outcome);
+		return;
+	}
+	if (!line->transactional)
+		model_taken(carried.topic, carried.offset, line->conn);
+	else
+		line->taken[line->taken_count++] = carried.offset;
+}
+
+/* What has arrived there by now. */
+static void
+arrive(Line *line, int max)
+{
+	PrismReceipt receipt;
+
+	while (max-- > 0 && line->carried_count > 0)
+	{
+		if (line->carried[0].topic != NULL)
+		{
+			if (MEMORY->collect(line->conn, &receipt, 1) != 1)
+				return;
+			hold(line, &receipt);
+			continue;
+		}
+		receipt = (PrismReceipt) {.tag = line->carried[0].tag,.outcome = line->refusing,.code = 1};
+		(void) answer(line->conn, line->refusing, "not taken");
+		line->refusing = PRISM_RETRY;
+		if (!line->transactional)
+			line->conn->doubt = true;
+		hold(line, &receipt);
+	}
+}
+
+static int
+collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
+{
+	Line	   *line = line_of(conn);
+	int			max = shim_chance(broker_faults.receipts) ? shim_random(4) : QUEUE_MAX;
+	int			told_max = shim_chance(broker_faults.receipts) ? shim_random(4) : receipts_max;
+	int			count;
+
+	if (broker_faults.stalled)
+		return 0;
+	arrive(line, max);
+	count = Min(told_max, line->held_count);
+	for (int i = 0; i < count; i++)
+	{
+		receipts[i] = line->receipts[i];
+		if (!line->transactional && receipts[i].outcome == PRISM_OK)
+			model_told(line->held[i].topic, line->held[i].offset);
+	}
+	line->held_count -= count;
+	memmove(line->held, line->held + count, line->held_count * sizeof(Carried));
+	memmove(line->receipts, line->receipts + count, line->held_count * sizeof(PrismReceipt));
+	return count;
+}
+
+static void
+explain(PrismConn *conn, const PrismQueueTarget *target, int code, char *text)
+{
+	MEMORY->explain(conn, target, code, text);
+}
+
+/* Some of it is on the wire, and arrives nevertheless. */
+static void
+purge(PrismConn *conn)
+{
+	Line	   *line = line_of(conn);
+
+	if (line->transactional)
+	{
+		MEMORY->purge(conn);
+		return;
+	}
+	for (int i = shim_random(1 + line->carried_count); i < line->carried_count; i++)
+		line->carried[i].purged = true;
+	conn->doubt = true;
+}
+
+void
+broker_lose(void)
+{
+	for (int i = 0; i < LINES_MAX; i++)
+		if (lines[i].conn != NULL && !lines[i].transactional)
+			arrive(&lines[i], shim_random(1 + lines[i].carried_count));
+}
+
+/* ---------- transactions ---------- */
+
+static PrismOutcome
+commit(PrismConn *conn, const PrismQueueTarget *target, int64 position, const char *metadata)
+{
+	Line	   *line = line_of(conn);
+	WorldTopic *topic = topic_of(target);
+	int64		before = broker_position(topic);
+	PrismOutcome outcome;
+
+	if (line->refusing != PRISM_OK || line->carried_count > 0 || line->held_count > 0)
+		violation("a transaction is committed of which not all messages have receipts");
+	outcome = MEMORY->commit(conn, target, position, metadata);
+	if (broker_position(topic) != before)
+		model_committed(topic, line->taken, line->taken_count, position);
+	return outcome;
+}
+
+static PrismOutcome
+abort_transaction(PrismConn *conn)
+{
+	Line	   *line = line_of(conn);
+	PrismOutcome outcome = MEMORY->abort(conn);
+
+	if (outcome == PRISM_OK)
+		line->taken_count = 0;
+	return outcome;
+}
+
+static const PrismQueueOps queue = {
+	.open = open_connection,
+	.prepare = prepare,
+	.fence = fence,
+	.position_read = position_read,
+	.position_write = position_write,
+	.begin = begin,
+	.send = send_message,
+	.collect = collect,
+	.explain = explain,
+	.purge = purge,
+	.commit = commit,
+	.abort = abort_transaction,
+};
+
+const PrismBackend broker = {
+	.name = "memory",
+	.version = PRISM_VERSION,
+	.wait_socket = wait_socket,
+	.queue = &queue,
+};
+
+const PrismBackend *
+prism_backend_load(const PrismBackendInfo *info, char *error)
+{
+	return &broker;
+}
+
+/* ---------- what of the server the back end calls ---------- */
+
+Size
+toast_raw_datum_size(Datum value)
+{
+	return VARSIZE(DatumGetPointer(value));
+}
+
+struct varlena *
+pg_detoast_datum(struct varlena *value)
+{
+	return value;
+}
+
+struct varlena *
+pg_detoast_datum_copy(struct varlena *value)
+{
+	return value;
+}

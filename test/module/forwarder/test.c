@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * test.c
+ *	  The forwarder's lanes and routes without a server: what the random run has
+ *	  found once, each alone, and then the random run.
+ *
+ * PRISM_SEED=... gives it another seed.
+ *
+ * test/module/forwarder/test.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#undef printf
+
+#include "../tap.h"
+
+#define SEED_DEFAULT 1
+
+/* One that is sent at least once, one exactly once. */
+static WorldTopic *const stream = &world[0];
+static WorldTopic *const transact = &world[WORLD_TOPICS - 1];
+
+/* A world without faults, in which one message fills a batch, or many do. */
+static void
+begin(int number, int batch_messages)
+{
+	shim_seed(number);
+	world_make(1000 + number);
+	model_begin();
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		world[i].sink.batch_messages = batch_messages;
+	process_options_none();
+	process_option("reject_bytes", WORLD_BYTES_MAX);
+	process_start();
+}
+
+static void
+publish(WorldTopic *topic, WorldKind kind)
+{
+	world_publish(topic, 1, kind == WORLD_BAD ? 100 : 0);
+}
+
+/* Turns and sleeps, so long. */
+static void
+pass(int ms)
+{
+	PrismInstant end = shim_now + ms * 1000;
+
+	while (shim_now < end)
+		if (!model_step())
+			process_sleep();
+}
+
+static void
+test_undisturbed(void)
+{
+	begin(1, 10);
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		world_publish(&world[i], 35, 0);
+	pass(5000);
+	ok(stream->written.position == 35 && transact->written.position == 35, "without faults all arrives, and is recorded");
+	process_end();
+	world_publish(stream, 1, 0);
+	world_publish(transact, 1, 0);
+	pass(5000);
+	ok(stream->written.position == 36 && transact->written.position == 36, "another process goes on there");
+}
+
+/* Two batches of one message travel together, and the second is too large. */
+static void
+test_companions(void)
+{
+	begin(2, 1);
+	broker_faults.stalled = true;
+	publish(stream, WORLD_GOOD);
+	publish(stream, WORLD_BAD);
+	publish(stream, WORLD_GOOD);
+	pass(500);
+	broker_faults.stalled = false;
+	pass(30000);
+	ok(stream->messages[0].letters == 0 && stream->messages[1].letters == 1 && stream->written.position == 3,
+	   "who travels with one that is refused is not to blame, also when it is a batch of its own");
+}
+
+/* A dead letter cannot be written: the sink lets go of what it holds, and is resumed before it rests. */
+static void
+test_resumed_early(void)
+{
+	begin(3, 10);
+	world_faults.letter = world_faults.record_locked = 100;
+	publish(stream, WORLD_GOOD);
+	pass(30);
+	world_publish(stream, 2, 0);
+	publish(stream, WORLD_BAD);
+	publish(stream, WORLD_GOOD);
+	pass(3000);
+	stream->sink.paused = true;
+	process_look(stream);
+	pass(3000);
+	stream->sink.paused = false;
+	process_look(stream);
+	world_faults.letter = world_faults.record_locked = 0;
+	pass(120000);
+	ok(stream->written.position == 5, "what a paused sink has let go of is read again, when it is resumed before it rests");
+}
+
+/* A position that had not been recorded yet when the sink stopped. */
+static void
+test_skip(void)
+{
+	begin(4, 10);
+	publish(stream, WORLD_GOOD);
+	publish(transact, WORLD_GOOD);
+	pass(2000);
+	world_faults.record_locked = 100;
+	world_publish(stream, 5, 0);
+	pass(200);
+	stream->damaged = stream->stable;
+	world_publish(stream, 5, 0);
+	pass(200);
+	ok(stream->state == PRISM_SINK_STOPPED && stream->shown == 6, "a sink stops at a message that is damaged");
+	model_skip(stream, 8);
+	world_faults.record_locked = 0;
+	pass(2000);
+	ok(stream->written.position == 8, "prism.skip() is not undone by a position from before");
+	process_look(stream);
+	pass(2000);
+	ok(stream->written.position == 11, "and the sink goes on behind");
+}
+
+/* The progress log has a position that the other side had no say in, and an answer is lost behind it. */
+static void
+test_claim(void)
+{
+	begin(5, 1);
+	transact->sink.paused = true;
+	world_publish(transact, 8, 0);
+	pass(1000);
+	model_skip(transact, 2);
+	process_options_none();
+	process_option("doubt_every", 2);
+	transact->sink.paused = false;
+	process_load_anew();
+	world_faults.record_locked = 100;
+	pass(1000);
+	world_faults.record_locked = 0;
+	pass(30000);
+	ok(transact->written.position == 8, "after prism.skip() nothing is sent before that is recorded");
+}
+
+int
+main(void)
+{
+	const char *seed = getenv("PRISM_SEED");
+
+	test_undisturbed();
+	test_companions();
+	test_resumed_early();
+	test_skip();
+	test_claim();
+	ok(violated() == NULL, violated() == NULL ? "nothing comes twice meanwhile" : violated());
+	test_random_faults(seed != NULL ? strtoull(seed, NULL, 10) : SEED_DEFAULT);
+	ok(violated() == NULL, "whatever fails, nothing is lost, overtakes or comes twice, and all arrives in the end");
+	return end_tests();
+}

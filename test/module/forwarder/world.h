@@ -1,0 +1,134 @@
+/*-------------------------------------------------------------------------
+ *
+ * world.h
+ *	  The database that a forwarder sees: logs, the progress log, dead letters,
+ *	  sinks, and the other side; with a way to make each of them fail.
+ *
+ * test/module/forwarder/world.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FORWARDER_WORLD_H
+#define FORWARDER_WORLD_H
+
+#include "bgworker/forward/forwarder.h"
+
+#define WORLD_TOPICS 6			/* the first half are sent at least once, the others exactly once */
+#define WORLD_OFFSETS 8192
+#define WORLD_DEAD_MAX 1024
+/* A larger payload is refused. */
+#define WORLD_BYTES_MAX 500
+
+typedef enum WorldKind
+{
+	WORLD_NOTHING,				/* an offset of a transaction that is gone */
+	WORLD_GOOD,
+	WORLD_BAD					/* the other side will never take it */
+} WorldKind;
+
+typedef struct WorldMessage
+{
+	WorldKind	kind;
+	int			remaining;
+	int			bytes;
+	XLogRecPtr	lsn;			/* where its transaction was committed */
+	int			letters;		/* dead letters that were written of it */
+} WorldMessage;
+
+/* What the progress log says of a sink. */
+typedef struct WorldProgress
+{
+	int64		position;
+	bool		shared;
+	int			dead_count;
+	int64		dead[WORLD_DEAD_MAX];
+} WorldProgress;
+
+typedef struct WorldTopic
+{
+	PrismTopic	topic;
+	PrismSink	sink;
+	char		target[32];
+	int64		stable;
+	WorldMessage messages[WORLD_OFFSETS];
+	int64		damaged;		/* this message cannot be read; -1: all can */
+	bool		busy;			/* somebody is dropping the topic, and may think better of it */
+	bool		skipping;		/* prism.skip() of another session has not ended */
+	PrismSinkState state;
+	char		error[PRISM_ERROR_BYTES];
+	int64		shown;			/* position, for views */
+	WorldProgress written;
+	WorldProgress flushed;		/* what a crash of the server leaves */
+} WorldTopic;
+
+/* Faults of the database, in percent of the calls. */
+typedef struct WorldFaults
+{
+	int			begin;			/* a transaction cannot begin: the step throws, unless it is an attempt */
+	int			record;			/* the progress log cannot be written */
+	int			record_locked;
+	int			letter;			/* a dead letter cannot be written */
+	int			letter_locked;
+	int			read;			/* the log cannot be read now */
+	int			read_locked;
+	int			commit;
+} WorldFaults;
+
+extern WorldTopic world[WORLD_TOPICS];
+extern WorldFaults world_faults;
+extern XLogRecPtr world_flushed_to;
+
+extern void world_make(int round);
+extern void world_publish(WorldTopic *topic, int messages, int bad_percent);
+extern void world_publish_nothing(WorldTopic *topic, int offsets);
+/* All that was committed is on disk. */
+extern void world_flush(void);
+/* The server has crashed: what was not on disk is gone. */
+extern void world_crash(void);
+
+/* Transactions. */
+extern void world_begin(void);
+extern void world_commit(void);
+extern void world_rollback(void);
+extern int	world_savepoint(void);
+extern void world_rollback_to(int savepoint);
+
+/* ---------- the other side (broker.c): the back end "memory", and what happens on the way to it ---------- */
+
+typedef struct BrokerFaults
+{
+	int			stop;			/* prepare answers STOP */
+	int			refuse;			/* a message, and all behind it, is not taken: RETRY or STOP */
+	int			known;			/* that a message is refused is known before it is sent */
+	int			full;			/* no message is taken just now */
+	int			forget;			/* positions that nobody has moved for long */
+	int			receipts;		/* receipts come in parts, or late */
+	int			fence;			/* somebody else uses our name */
+	bool		stalled;		/* no receipt comes at all */
+} BrokerFaults;
+
+extern BrokerFaults broker_faults;
+/* The process ends, or has lost its mind: its connections are closed as they are. */
+extern bool broker_abandoned;
+extern const PrismBackend broker;
+
+/* A transaction of the other side that belongs to another process, which begins later than ours. */
+extern void broker_fence(const PrismLane *lane);
+/* The position that it keeps of a topic; -1: none. */
+extern int64 broker_position(const WorldTopic *topic);
+/* The connections of the process are gone; some of what was on the wire arrives. */
+extern void broker_lose(void);
+
+/* ---------- what the model wants to hear (random.c) ---------- */
+
+/* Taken by the other side, without a transaction, over this connection. */
+extern void model_taken(WorldTopic *topic, int64 offset, const void *connection);
+/* The forwarder was told so. */
+extern void model_told(WorldTopic *topic, int64 offset);
+/* A transaction took place. */
+extern void model_committed(WorldTopic *topic, const int64 *offsets, int count, int64 position);
+/* A transaction here has said so. */
+extern void model_recorded(WorldTopic *topic, int64 position);
+extern void model_buried(WorldTopic *topic, int64 offset);
+
+#endif							/* FORWARDER_WORLD_H */
