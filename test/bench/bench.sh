@@ -12,7 +12,8 @@ ROUNDS=${PRISM_BENCH_ROUNDS:-5}
 SECONDS_EACH=${PRISM_BENCH_SECONDS:-5}
 BENCH=$PROJECT/test/bench
 PG_BIN=$("$PG_CONFIG" --bindir)
-WORK=$PRISM_STATE/bench
+WORK=$PRISM_STATE/bench		# the caller's; below it the server's user has two folders
+DATA=$WORK/server/data
 declare -A SAMPLES=()
 
 # A fresh server; SETTINGS are more lines of its configuration.
@@ -20,9 +21,11 @@ bench_server() {
 	trap bench_end EXIT
 	trap 'exit 1' INT TERM HUP
 	bench_end
-	rm -rf "$WORK/data"
-	user_folder "$WORK" "$WORK/out"
-	cluster_start bench "
+	[ -O "$WORK" ] || rm -rf "$WORK"	# an older ./dev gave it to the user
+	mkdir -p "$WORK"
+	user_folder "$WORK/server" "$WORK/out"
+	rm -rf "$DATA"
+	cluster_start bench/server "
 		fsync = on
 		shared_buffers = 512MB
 		max_wal_size = 16GB
@@ -36,7 +39,7 @@ bench_server() {
 
 bench_end() {
 	release_snapshot
-	cluster_stop bench || true
+	cluster_stop bench/server || true
 	[ ! -d "$WORK/kafka" ] || bench_broker stop
 }
 
@@ -105,11 +108,11 @@ release_snapshot() {
 # instructions LIBRARIES SCRIPT: of one run, from the same data each time.
 instructions() {
 	command -v valgrind >/dev/null || die "needs valgrind: apt-get install valgrind"
-	rm -rf "$WORK/copy"
-	cp -a "$WORK/data" "$WORK/copy"
+	as_user rm -rf "$WORK/server/copy"
+	as_user cp -a "$DATA" "$WORK/server/copy"
 	as_user valgrind --tool=callgrind --callgrind-out-file=/dev/null --log-file="$WORK/out/callgrind" \
-		"$PG_BIN/postgres" --single -D "$WORK/copy" -c shared_preload_libraries="$1" -c wal_level=logical -c fsync=off \
-		-c autovacuum=off -c shared_buffers=64MB bench <"$2" >"$WORK/out/backend" 2>&1 ||
-		{ tail -n 20 "$WORK/out/backend" >&2; die "the standalone backend failed"; }
+		"$PG_BIN/postgres" --single -D "$WORK/server/copy" -c shared_preload_libraries="$1" -c wal_level=logical -c fsync=off \
+		-c autovacuum=off -c shared_buffers=64MB bench <"$2" >"$WORK/backend" 2>&1 ||
+		{ tail -n 20 "$WORK/backend" >&2; die "the standalone backend failed"; }
 	sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$WORK/out/callgrind"
 }

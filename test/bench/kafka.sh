@@ -35,7 +35,7 @@ until_sql() {
 	until [ "$(sql -c "$1")" = t ]; do
 		if [ $SECONDS -ge $end ]; then
 			sql -x -c 'TABLE prism.sinks' >&2
-			tail -n 20 "$WORK/server.log" >&2
+			tail -n 20 "$WORK/server/server.log" >&2
 			die "waited in vain for: $1"
 		fi
 		sleep 0.05

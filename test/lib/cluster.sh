@@ -3,9 +3,6 @@
 # A cluster listens on a socket in a folder that only its user and root may enter: it needs no port and lets no
 # other user of the machine in.
 
-# The path of a socket is bounded by the system (107 bytes); when $PRISM_STATE is long, sockets live elsewhere.
-far_sockets() { echo "/tmp/prism-socket-$(printf %s "$PRISM_STATE" | cksum | cut -d' ' -f1)"; }
-
 socket_folder() {
 	local folder=$PRISM_STATE/$1/socket
 	[ ${#folder} -le 80 ] || folder=$(far_sockets)/${1//\//-}
@@ -25,7 +22,7 @@ cluster_start() {
 	socket=$(socket_folder "$name")
 	[ "$socket" = "$folder/socket" ] || own_folder "$(far_sockets)"
 	user_folder "$folder" "$socket"
-	chmod 700 "$socket"
+	as_user chmod 700 "$socket"
 	if [ ! -e "$folder/data/PG_VERSION" ]; then
 		as_user "$PG_BIN/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$PRISM_STATE/initdb.log" 2>&1 ||
 			{ cat "$PRISM_STATE/initdb.log" >&2; die "initdb failed"; }
@@ -99,7 +96,7 @@ end_leftovers() {
 		pid=$(head -n 1 "$file")
 		if [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(dirname "$file")" ]; then
 			say "ending a server that was left over in $(dirname "$file")"
-			kill -s QUIT "$pid" 2>/dev/null || true
+			as_user kill -s QUIT "$pid" 2>/dev/null || true
 		fi
 	done < <(find "$1" -name postmaster.pid 2>/dev/null)
 	while IFS= read -r file; do

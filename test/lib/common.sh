@@ -62,10 +62,34 @@ find_as_user() {
 }
 
 # user_folder PATH...: folders that $PRISM_USER may write.
+#
+# Root makes a folder, and gives it away, only where nobody else can have put a link in the way: below folders that are
+# root's own, from the state folder on. What is below a folder of the user's the user makes.
 user_folder() {
-	mkdir -p "$@"
-	if is_root; then chown "$PRISM_USER:" "$@"; fi
+	local path
+	for path; do
+		if is_root; then give_folder "$path"; else mkdir -p "$path"; fi
+	done
 }
+
+give_folder() {
+	local path=$1 folder=$PRISM_STATE rest
+	case $path in
+		"$PRISM_STATE"/*) ;;
+		"$(far_sockets)"/*) folder=$(far_sockets) ;;
+		*) die "$path is not below $PRISM_STATE" ;;
+	esac
+	rest=${path#"$folder"/}
+	while [ -O "$folder" ] && [ "$rest" ]; do
+		folder=$folder/${rest%%/*}
+		[ -d "$folder" ] || mkdir "$folder"
+		case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+	done
+	if [ -O "$folder" ]; then chown -h "$PRISM_USER:" "$folder"; else as_user mkdir -p "$path"; fi
+}
+
+# The path of a socket is bounded by the system (107 bytes); when $PRISM_STATE is long, sockets live elsewhere.
+far_sockets() { echo "/tmp/prism-socket-$(printf %s "$PRISM_STATE" | cksum | cut -d' ' -f1)"; }
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -118,9 +142,10 @@ end_process() {
 	local file=$1 signal=$2 pid end=$((SECONDS + 20))
 	if pid_alive "$file"; then
 		read -r pid _ <"$file"
-		kill -s "$signal" "$pid" 2>/dev/null || true
+		# as the user: whose process it is, his file says
+		as_user kill -s "$signal" "$pid" 2>/dev/null || true
 		while pid_alive "$file"; do
-			if [ $SECONDS -ge $end ]; then kill -s KILL "$pid" 2>/dev/null || true; fi
+			if [ $SECONDS -ge $end ]; then as_user kill -s KILL "$pid" 2>/dev/null || true; fi
 			sleep 0.05
 		done
 	fi

@@ -61,12 +61,13 @@ declare -A WORKER_PID=() WORKER_IN=() WORKER_OUT=()
 
 # worker_start NUMBER: a session of its own, a psql between two pipes.
 worker_start() {
-	local in out pipes=$PRISM_STATE/demo/worker$1
+	local in out pipes=$PRISM_STATE/worker$1
 	rm -f "$pipes.in" "$pipes.out"
 	mkfifo "$pipes.in" "$pipes.out"
 	"$PG_BIN/psql" -X -q -d demo -P footer=off -v ON_ERROR_STOP=1 -v worker="worker $1" <"$pipes.in" >"$pipes.out" 2>&1 9>&- &
 	WORKER_PID[$1]=$!
 	exec {in}>"$pipes.in" {out}<"$pipes.out"
+	rm -f "$pipes.in" "$pipes.out"
 	WORKER_IN[$1]=$in WORKER_OUT[$1]=$out
 }
 
@@ -84,7 +85,7 @@ demo_kafka() {
 	"$PROJECT/test/services/kafka" install
 	demo_broker wipe
 	broker=$(demo_broker start)
-	touch "$PRISM_STATE/demo/with_kafka"
+	as_user touch "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -v broker="$broker" -f "$PROJECT/test/lib/demo_kafka.sql"
 	say ""
 	say "STEP 10  The same records, read from the broker at $broker by kcat, which knows nothing of prism:"

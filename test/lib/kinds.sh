@@ -27,8 +27,8 @@ run_tests() {
 	LOGS=$PRISM_STATE/test/log
 	end_leftovers "$PRISM_STATE/test"
 	rm -rf "$PRISM_STATE/test"
-	mkdir -p "$PRISM_STATE/test"
-	user_folder "$LOGS" "$PRISM_STATE/test/tap" "$PRISM_STATE/test/tap/ports"
+	mkdir -p "$LOGS"		# the caller's: he writes them
+	user_folder "$PRISM_STATE/test/tap" "$PRISM_STATE/test/tap/ports"
 
 	for kind in "${kinds[@]}"; do
 		step "test $kind"
@@ -148,10 +148,24 @@ time_bound() {
 
 test_lint() {
 	local name
+	if is_root && wanted dev; then result "root gives away nothing that a link of the user's leads to" gives_no_links_target; fi
 	for name in $(wanted_names '' "$BUILD"/test/lint/*); do
 		run_bounded 120 "$name" env PG_CONFIG="$PG_CONFIG" BUILD="$BUILD" "$BUILD/test/lint/$name" || true
 	done
 }
+
+# The user's folder has links to root's, where root would make the user's folders, and logs.
+gives_no_links_target() (
+	own=$PRISM_STATE/test/own folder=$PRISM_STATE/test/links
+	mkdir "$own"
+	user_folder "$folder"
+	as_user ln -s "$own" "$folder/socket"
+	as_user ln -s "$own/log" "$folder/server.log"
+	(user_folder "$folder/socket" "$folder/socket/below") >/dev/null 2>&1
+	(cluster_start test/links) >/dev/null 2>&1
+	cluster_stop test/links
+	[ -O "$own" ] && [ -z "$(find "$own" -mindepth 1)" ] && [ -O "$LOGS" ] && [ "$(stat -c %a "$own")" = 755 ]
+)
 
 # The build for the installed major happened before all tests, with warnings as errors: it counts here.
 # Each major also runs the demo's story, start and orderly stop of the server included.
@@ -183,7 +197,7 @@ builds_elsewhere() {
 	rm -rf "$top"
 	user_folder "$top/build" "$top/root"
 	stage "$top/source"
-	chmod -R a-w "$top/source"
+	as_user chmod -R a-w "$top/source"
 	"${AS_USER[@]}" "${make[@]}" -C "$top/build" -j"$(nproc)" all >"$log" 2>&1 &&
 		"${AS_USER[@]}" "${make[@]}" -C "$top/build" install >>"$log" 2>&1 &&
 		[ "$(find "$top/root" -name "prism*.so" | wc -l)" -ge 3 ] &&
@@ -229,7 +243,9 @@ debian_builds() {
 	mkdir -p "$PRISM_STATE/debian"
 	"$PROJECT/test/services/debian" "$1" "$root" "${@:3}" || return 1
 	rm -rf "$root/prism"
-	stage "$root/prism"
+	mkdir -p "$root/prism"
+	list_sources
+	pack_sources | tar -C "$root/prism" -xf -	# root's, as who builds there is root
 	make="make -s -C /prism PG_CONFIG=/usr/lib/postgresql/$2/bin/pg_config PRISM_CFLAGS=-Werror"
 	chroot "$root" $make -j"$(nproc)" >"$log" 2>&1 && chroot "$root" $make install >>"$log" 2>&1 && [ ! -s "$log" ] &&
 		[ -e "$root/usr/lib/postgresql/$2/lib/prism_kafka.so" ] && return 0
@@ -241,7 +257,7 @@ debian_builds() {
 tell_story() (
 	name=test/story-$1 PG_CONFIG=$3 PG_BIN=$("$3" --bindir)
 	# errexit does not hold here: the caller asks for our status
-	make -s -C "$2" install PG_CONFIG="$3" >"$LOGS/story-$1.log" 2>&1 &&
+	install_built "$2" "$3" >"$LOGS/story-$1.log" 2>&1 &&
 		cluster_start "$name" &&
 		"$PG_BIN/createdb" story &&
 		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/demo.sql" >>"$LOGS/story-$1.log" 2>&1 &&
@@ -393,7 +409,10 @@ test_cassert() {
 	fi
 	PG_BIN=$("$PG_CONFIG" --bindir)
 	result "compiles for a server with assertions" compile_silently "$BUILD" "$PG_CONFIG" "$LOGS/build-cassert.log"
-	make -s -C "$BUILD" install PG_CONFIG="$PG_CONFIG" >/dev/null || return 0
+	if ! install_built "$BUILD" "$PG_CONFIG"; then
+		result "prism is installed into it" false
+		return
+	fi
 
 	CLUSTER=test/cassert CLUSTER_SETTINGS= REGRESS_LABEL=cassert-
 	test_regress

@@ -60,16 +60,21 @@ find_postgres() {
 stage() {
 	local folder=$1 list=$1/.staged
 	user_folder "$folder"
-	(cd "$PROJECT" && find . \( -name .git -o -name results -o -name tmp_check \) -prune -o \
-		-type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' ! -name 'prism--*.sql' ! -name 'regression.*' -print |
-		LC_ALL=C sort) >"$PRISM_STATE/staging"
+	list_sources
 	if [ -e "$list" ] && ! LC_ALL=C comm -23 "$list" "$PRISM_STATE/staging" | cmp -s - /dev/null; then
 		rm -rf "${folder:?}"
 		user_folder "$folder"
 	fi
-	tar -C "$PROJECT" --owner=0 --group=0 --mode=u+rw,go+r -cf - -T "$PRISM_STATE/staging" | as_user tar -C "$folder" -xf -
+	pack_sources | as_user tar -C "$folder" -xf -
 	as_user tee "$list" <"$PRISM_STATE/staging" >/dev/null
 }
+
+list_sources() {
+	(cd "$PROJECT" && find . \( -name .git -o -name results -o -name tmp_check \) -prune -o \
+		-type f ! -name '*.o' ! -name '*.so' ! -name '*.bc' ! -name 'prism--*.sql' ! -name 'regression.*' -print |
+		LC_ALL=C sort) >"$PRISM_STATE/staging"
+}
+pack_sources() { tar -C "$PROJECT" --owner=0 --group=0 --mode=u+rw,go+r -cf - -T "$PRISM_STATE/staging"; }
 
 # compile FOLDER PG_CONFIG [ARGUMENT...]: as the unprivileged user; warnings are errors here, not for who installs prism.
 compile() {
@@ -87,5 +92,31 @@ build_and_install() {
 	fi
 	compile "$BUILD" "$PG_CONFIG" || die "the build failed"
 	step "installing into $("$PG_CONFIG" --pkglibdir)"
-	make -s -C "$BUILD" install PG_CONFIG="$PG_CONFIG" >/dev/null || die "the installation failed (are you root?)"
+	install_built "$BUILD" "$PG_CONFIG" || die "the installation failed (are you root?)"
+}
+
+# install_built FOLDER PG_CONFIG: by make, for who is not root. Root takes from the user what files have in them, no rule
+# of a makefile, no link, and no name but those of prism in its two folders.
+install_built() {
+	local stage=$1.install made=$PRISM_STATE/made library extension file name
+	if ! is_root; then
+		make -s -C "$1" install PG_CONFIG="$2" >/dev/null
+		return
+	fi
+	library=$("$2" --pkglibdir) extension=$("$2" --sharedir)/extension
+	as_user rm -rf "$stage"
+	as_user make -s -C "$1" install PG_CONFIG="$2" DESTDIR="$stage" >/dev/null || return 1
+	while IFS= read -r file; do
+		name=${file##*/}
+		if ! [[ ${file%/*} == "$library" || ${file%/*} == "$extension" ]] || ! [[ $name =~ ^prism[A-Za-z0-9_.-]*$ ]]; then
+			say "not installed, as it is none of prism's: $file"
+			return 1
+		fi
+		as_user cat "$stage$file" >"$made" || return 1
+		case $name in
+			*.so) install -m 755 "$made" "$file" ;;
+			*) install -m 644 "$made" "$file" ;;
+		esac || return 1
+	done < <(as_user find "$stage" -type f -printf '/%P\n')
+	rm -f "$made"
 }
