@@ -29,6 +29,7 @@
 #define KEYS_MAX 200
 #define PATH_BYTES 200
 #define CELL_BYTES 100
+#define LINE_BYTES 2000
 
 /* ---------- what the tables need of the server ---------- */
 
@@ -72,6 +73,8 @@ typedef struct Entry
 	char		path[PATH_BYTES];
 	char		synonym[PATH_BYTES];	/* or empty */
 	char		standard[CELL_BYTES];	/* or empty */
+	char		line[LINE_BYTES];	/* of the README */
+	const PrismKey *key;		/* of a table */
 	bool		plain_map;		/* which its keys stand for */
 } Entry;
 
@@ -128,6 +131,19 @@ is_word_of(const PrismKey *key, const char *text)
 }
 
 static bool
+has_a_word_twice(const PrismKey *key)
+{
+	PrismWord	word;
+	PrismWord	other;
+
+	for (int i = 0; prism_key_word(key, i, &word); i++)
+		for (int k = i + 1; prism_key_word(key, k, &other); k++)
+			if (strcmp(word.name, other.name) == 0)
+				return true;
+	return false;
+}
+
+static bool
 has_value(const PrismKey *key)
 {
 	return key->kind != PRISM_KEY_LATER && key->kind != PRISM_KEY_OPTIONS;
@@ -152,6 +168,8 @@ fault_of_row(const PrismMap *map, const PrismKey *key)
 		return "its number of entries is none";
 	if ((key->kind == PRISM_KEY_WORD) != (key->words != NULL || key->word != NULL))
 		return "it has words and takes none, or the other way round";
+	if (key->kind == PRISM_KEY_WORD && has_a_word_twice(key))
+		return "a word is given twice";
 	if (has_map != (key->map != NULL))
 		return "it has a map and takes none, or the other way round";
 	if (key->standard != NULL && (key->kind != PRISM_KEY_WORD || !is_word_of(key, key->standard)))
@@ -212,6 +230,7 @@ walk_keys(Entries *entries, const char *path, const PrismMap *map, const PrismKe
 		if (key->kind == PRISM_KEY_LATER || find_entry(entries, inner) != NULL)
 			continue;			/* of two back ends */
 		entry = add_entry(entries, inner);
+		entry->key = key;
 		entry->plain_map = key->kind == PRISM_KEY_MAP && key->map->chooser == NULL;
 		snprintf(entry->synonym, PATH_BYTES, "%s", key->synonym != NULL ? key->synonym : "");
 		snprintf(entry->standard, CELL_BYTES, "%s", key->standard != NULL ? key->standard : "");
@@ -256,6 +275,7 @@ read_row(Entries *entries, const char *line)
 		{
 			entry = add_entry(entries, name);
 			snprintf(entry->standard, CELL_BYTES, "%.*s", standard_bytes, standard);
+			snprintf(entry->line, LINE_BYTES, "%s", line);
 		}
 		at += bytes + 2;
 	}
@@ -264,7 +284,7 @@ read_row(Entries *entries, const char *line)
 static void
 read_readme(Entries *entries, const char *path)
 {
-	char		line[8192];
+	char		line[LINE_BYTES];
 	bool		inside = false;
 	FILE	   *file = fopen(path, "r");
 
@@ -279,6 +299,18 @@ read_readme(Entries *entries, const char *path)
 	}
 	if (file != NULL)
 		fclose(file);
+}
+
+/* A word that the key takes and the README does not tell, or NULL. */
+static const char *
+untold_word(const PrismKey *key, const char *line)
+{
+	PrismWord	word;
+
+	for (int i = 0; key->kind == PRISM_KEY_WORD && prism_key_word(key, i, &word); i++)
+		if (word.available && strstr(line, word.name) == NULL)
+			return word.name;
+	return NULL;
 }
 
 static bool
@@ -299,6 +331,8 @@ readme_has_all(Entries *tables, Entries *readme)
 		}
 		else if (strcmp(told->synonym, entry->synonym) != 0)
 			printf("# %s has the synonym \"%s\", in the README \"%s\"\n", entry->path, entry->synonym, told->synonym);
+		else if (untold_word(entry->key, told->line) != NULL)
+			printf("# %s may be \"%s\", which the README does not tell\n", entry->path, untold_word(entry->key, told->line));
 		else if (entry->standard[0] != '\0' && strcmp(told->standard, entry->standard) != 0)
 			printf("# %s is \"%s\" by default, in the README \"%s\"\n", entry->path, entry->standard, told->standard);
 		else
@@ -334,7 +368,7 @@ main(int count, char **arguments)
 	ok(faults == 0, "what rows say makes sense, and no value lies on another");
 	read_readme(&readme, count > 1 ? arguments[1] : "");
 	ok(readme.count > 0, "the README has a table");
-	ok(readme_has_all(&tables, &readme), "it has all keys, with their synonyms and defaults");
+	ok(readme_has_all(&tables, &readme), "it has all keys, with their synonyms, words and defaults");
 	ok(tables_have_all(&tables, &readme), "and no others");
 	return end_tests();
 }
