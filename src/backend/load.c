@@ -13,6 +13,7 @@
 #include "base/prism.h"
 
 #include "backend/backend.h"
+#include "backend/queue.h"
 #include "backend/registry.h"
 
 #include "fmgr.h"
