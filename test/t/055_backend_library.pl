@@ -18,7 +18,9 @@ $own->install;
 
 # Of a host without librdkafka, and with a library that was left from another version.
 $own->patch('prism_kafka', 'librdkafka.so.1', 'librdkafka.so.0');
-$own->patch('prism_memory', "\0" . '0.3.0' . "\0", "\0" . '0.2.9' . "\0");
+my ($version) = slurp_file("$sources/prism.control") =~ /default_version = '(.*)'/;
+my $other_version = $version =~ s/./x/gr;
+$own->patch('prism_memory', "\0$version\0", "\0$other_version\0");
 
 my $mock = kafka_mock('there');
 my $node = prism_node('main', install => $own->path);
@@ -47,7 +49,7 @@ is($node->safe_psql('postgres', sink('error', 'there')),
 	'backend "kafka" is not usable on this host: librdkafka.so.0: cannot open shared object file: No such file or directory',
 	'a sink of Kafka says what is missing');
 is($node->safe_psql('postgres', sink('error', 'lost')),
-	'library prism_memory is of version 0.2.9, but prism.so of version 0.3.0: restart the server if prism was updated',
+	"library prism_memory is of version $other_version, but prism.so of version $version: restart the server if prism was updated",
 	'a library of another version is not used');
 is(log_count($node, q{missing library at "kafka": backend "kafka" is not usable}), 1, 'the log tells it once');
 

@@ -4,7 +4,7 @@
  *	  The librdkafka properties that prism lets through, and why not the others.
  *
  * librdkafka has properties that load libraries, run commands and read files,
- * so names are allowed one by one.  Both libraries compile this table: prism.so
+ * so names are allowed one by one.  Two libraries compile this table: prism.so
  * to check what is typed, prism_kafka.so so that nothing else reaches librdkafka
  * even when a catalogue was filled behind prism's back.
  *
