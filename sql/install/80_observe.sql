@@ -60,7 +60,8 @@ WITH states AS MATERIALIZED (
     FROM prism.group_states() s JOIN prism.topic t ON t.name = s.topic
     GROUP BY s.topic
 ), handler_trouble AS (
-    SELECT s.topic, min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group
+    SELECT s.topic, min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group,
+        min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff') AND s.error LIKE 'no free place for %prism.max_groups%') AS placeless_group
     FROM prism.handler_states() s
     GROUP BY s.topic
 ), sink_state AS MATERIALIZED (
@@ -95,6 +96,8 @@ SELECT
          WHEN g.slow_group IS NOT NULL
          THEN 'Consumer group ' || g.slow_group || ' is as far behind as max_backlog allows: '
              || CASE WHEN t.policy ->> 'on_full' = 'reject' THEN 'publishers are refused until it catches up.' ELSE 'what it is farther behind is not kept for it.' END
+         WHEN h.placeless_group IS NOT NULL
+         THEN 'The handler of consumer group ' || h.placeless_group || ' gets no messages, as all places of prism.max_groups are in use: remove handlers and groups that are not needed, or raise it and restart the server.'
          WHEN h.failing_group IS NOT NULL
          THEN 'The handler of consumer group ' || h.failing_group || ' is in trouble: prism.handlers says why.'
     END AS hint

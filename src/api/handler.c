@@ -204,7 +204,9 @@ put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic
 	PrismHandlerStatus status = {0};
 	const char *error = status.error;
 
-	(void) prism_handler_status(handler->group_id, &status);
+	if (!prism_handler_status(handler->group_id, &status) && fault == NULL &&
+		!prism_handler_finds_place(handler->group_id))
+		fault = prism_handler_no_place();
 	if (fault != NULL)
 	{
 		status.state = PRISM_HANDLER_FAILED;

@@ -64,9 +64,12 @@ typedef struct HandlerWorker
 	Handler    *handlers;
 	int			turn;			/* who had the last one */
 	bool		calling;		/* a user's function runs, or what it left for the commit */
+	bool		placeless;		/* some have found no place: they look again after a while */
+	PrismBackoff places;
+	PrismReportLimit places_report;
 } HandlerWorker;
 
-static HandlerWorker worker;
+static HandlerWorker worker = {.places.clock = &prism_real_clock,.places_report.clock = &prism_real_clock};
 
 static bool serve(void *arg);
 static void load(void);
@@ -87,15 +90,15 @@ leave_handlers(int code, Datum arg)
 		/* for who decides whether the role needs a process */
 		if (code == 0 && prism_my_worker->yield_requested && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
 			prism_handler_rest(handler->slot, handler->counter, handler->wakes, handler->due, worker.epoch);
-		prism_handler_detach(handler->row->group_id, false);
 	}
+	prism_handler_detach_all();
 }
 
 static long
 timeout_ms(void)
 {
 	PrismInstant now = prism_instant();
-	long		timeout = REPAIR_MS;
+	long		timeout = worker.placeless ? Min(REPAIR_MS, prism_backoff_remaining_ms(&worker.places)) : REPAIR_MS;
 
 	for (int i = 0; i < worker.count; i++)
 	{
@@ -119,6 +122,8 @@ wake_handlers(void)
 
 	nudges_seen = prism_worker_nudges();
 	worker.look_around = true;
+	if (nudged)
+		worker.places.retry_at = 0;
 	for (int i = 0; i < worker.count; i++)
 	{
 		worker.handlers[i].due = 0;
@@ -140,7 +145,7 @@ note_load(bool idle)
 static bool
 is_idle(void)
 {
-	bool		idle = worker.loaded;
+	bool		idle = worker.loaded && !worker.placeless;
 
 	for (int i = 0; i < worker.count; i++)
 		idle = idle && prism_backoff_remaining_ms(&worker.handlers[i].backoff) == 0;
@@ -178,33 +183,23 @@ find_handler(int32 group_id)
 }
 
 /*
- * What is known of a handler that was there before; the wait after a failure
- * is over, as something was changed.  False: it finds no place.
+ * What is known of a handler that was there before; when something was changed
+ * the wait after a failure is over.  False: it finds no place.
  */
 static bool
-init_handler(Handler *handler, PrismHandler *row)
+init_handler(Handler *handler, PrismHandler *row, bool changed)
 {
 	const Handler *former = find_handler(row->group_id);
 	int64		broken_call;
 
-	*handler = (Handler) {.backoff.clock = &prism_real_clock, .report.clock = &prism_real_clock};
-	if (former != NULL)
-		*handler = *former;
+	*handler = former != NULL ? *former : (Handler) {.backoff.clock = &prism_real_clock, .report.clock = &prism_real_clock};
 	handler->row = row;
-	handler->due = 0;
-	handler->backoff.retry_at = 0;
+	if (changed)
+		handler->due = handler->backoff.retry_at = 0;
 	/* also one that was there before: another role's process may have had it in between */
 	handler->slot = prism_handler_attach(row->group_id);
-	if (handler->slot != NULL && former != NULL)
-		return true;
-	if (handler->slot == NULL)
-	{
-		ereport(LOG,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("no free place for the handler of consumer group \"%s\"", row->group_name),
-				errhint("Raise prism.max_groups and restart the server."));
-		return false;
-	}
+	if (handler->slot == NULL || former != NULL)
+		return handler->slot != NULL;
 	prism_handler_change(handler->slot, PRISM_HANDLER_WAITING, 0, NULL);
 	broken_call = prism_handler_broken_call(handler->slot);
 	if (broken_call >= 0)
@@ -238,27 +233,44 @@ let_go(const List *rows)
 		if (handler->counter != NULL)
 			prism_counter_unsubscribe(handler->counter);
 		if (!is_listed(rows, handler->row->group_id))
-			prism_handler_detach(handler->row->group_id, true);
+			prism_handler_detach(handler->row->group_id);
+	}
+}
+
+static void
+note_placeless(const List *placeless)
+{
+	worker.placeless = placeless != NIL;
+	if (!worker.placeless)
+		prism_backoff_reset(&worker.places);
+	else if (prism_backoff_remaining_ms(&worker.places) == 0)
+	{
+		prism_backoff_fail(&worker.places);
+		prism_handler_report_places(&worker.places_report, placeless);
 	}
 }
 
 /* In a transaction. */
 static void
-read_handlers(void)
+read_handlers(bool changed)
 {
 	MemoryContext mcxt = AllocSetContextCreate(prism_step_mcxt(), "prism handlers", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller_cxt = MemoryContextSwitchTo(mcxt);
 	List	   *rows = prism_handler_list(GetSessionUserId());
 	Handler    *handlers = palloc0((list_length(rows) + 1) * sizeof(Handler));
 	MemoryContext former_cxt = worker.mcxt;
+	List	   *placeless = NIL;
 	int			count = 0;
 	ListCell   *cell;
 
 	foreach(cell, rows)
-		if (init_handler(&handlers[count], lfirst(cell)))
+		if (init_handler(&handlers[count], lfirst(cell), changed))
 			count++;
+		else
+			placeless = lappend(placeless, lfirst(cell));
 	let_go(rows);
 	prism_handler_disown_others();
+	note_placeless(placeless);
 	MemoryContextSetParent(mcxt, TopMemoryContext);
 	worker.mcxt = mcxt;
 	worker.handlers = handlers;
@@ -268,24 +280,34 @@ read_handlers(void)
 		MemoryContextDelete(former_cxt);
 }
 
+static bool
+looks_for_places(void)
+{
+	return worker.placeless && prism_backoff_remaining_ms(&worker.places) == 0;
+}
+
 /* First what we know, then what there is: a change in between is found later, not lost. */
 static void
 load(void)
 {
+	bool		changed;
+
+
 	worker.look_around = false;
 	worker.epoch = prism_worker_nudges_all();
 	prism_worker_begin_session("reads the catalogue");
-	if (!worker.loaded || worker.generation != prism_catalog_generation())
+	changed = !worker.loaded || worker.generation != prism_catalog_generation();
+	if (changed || looks_for_places())
 	{
 		uint64		generation = prism_catalog_generation();
 
 		worker.loaded = false;
-		read_handlers();
+		read_handlers(changed);
 		worker.generation = generation;
 		worker.loaded = true;
 	}
 	prism_worker_commit();
-	if (worker.count == 0)
+	if (worker.count == 0 && !worker.placeless)
 		prism_worker_leave(0);
 }
 
@@ -313,22 +335,15 @@ serve(void *arg)
 {
 	Handler    *handler;
 
-	if (!worker.loaded || worker.look_around)
+	if (!worker.loaded || worker.look_around || looks_for_places())
 		load();
 	handler = next_handler();
-	if (handler == NULL)
-		return false;
-	take_turn(handler);
-	return true;
+	if (handler != NULL)
+		take_turn(handler);
+	return handler != NULL;
 }
 
 /* ---------- failures ---------- */
-
-static void
-report_failure(Handler *handler, const ErrorData *error, const char *what)
-{
-	prism_handler_report(handler->row, &handler->report, error, what);
-}
 
 /* The whole handler waits. */
 static void
@@ -350,7 +365,7 @@ call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *bat
 	handler->hurried = false;
 
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
-	report_failure(handler, error, single ? "a single message" : "a batch, whose messages are tried one by one");
+	prism_handler_report(handler->row, &handler->report, error, single ? "a single message" : "a batch, whose messages are tried one by one");
 	if (passing)
 		back_off(handler, PRISM_HANDLER_BACKOFF, error->message);
 	else
@@ -516,7 +531,7 @@ clear_session(Handler *handler)
 
 	if (error == NULL)
 		return;
-	report_failure(handler, error, "clearing the session after a call");
+	prism_handler_report(handler->row, &handler->report, error, "clearing the session after a call");
 	prism_worker_leave(1);
 }
 
@@ -539,7 +554,7 @@ turn_failed(const Turn *turn, const ErrorData *error)
 		await_topic(handler, error->message);
 		return;
 	}
-	report_failure(handler, error, "the transaction of a batch");
+	prism_handler_report(handler->row, &handler->report, error, "the transaction of a batch");
 	prism_handler_count(handler->slot, PRISM_HANDLER_FAILURES, 1);
 	if (turn->count > 1)
 		handler->singly_until = turn->last + 1;
@@ -555,14 +570,13 @@ take_turn(Handler *handler)
 	ErrorData  *error = prism_worker_attempt(turn_transaction, &turn);
 
 	prism_handler_end_call(handler->slot);
+	worker.calling = false;
 	if (turn.count > 0)
 	{
 		prism_handler_use(handler->slot, prism_instant() - begin);
 		note_load(false);
-	}
-	worker.calling = false;
-	if (turn.count > 0)
 		clear_session(handler);
+	}
 	if (error != NULL)
 	{
 		turn_failed(&turn, error);

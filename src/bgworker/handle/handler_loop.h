@@ -34,6 +34,9 @@ typedef struct PrismHandlerBatch
 extern void prism_handler_report(const PrismHandler *handler, PrismReportLimit *limit, const ErrorData *error,
 								 const char *what);
 
+/* Likewise that these, of one role, have found no place. */
+extern void prism_handler_report_places(PrismReportLimit *limit, const List *placeless);
+
 /* Once in a process, before the first call. */
 extern void prism_handler_call_init(void);
 

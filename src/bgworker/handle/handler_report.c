@@ -26,6 +26,24 @@ clip(const char *text)
 }
 
 void
+prism_handler_report_places(PrismReportLimit *limit, const List *placeless)
+{
+	const PrismHandlerFault *fault = prism_handler_no_place();
+	const PrismHandler *first = linitial(placeless);
+	int64		times;
+
+	if (prism_report_decide(limit, 0, &times) == PRISM_REPORT_NOTHING)
+		return;
+	ereport(LOG,
+			errcode(fault->sqlstate),
+			errmsg_internal("%s", fault->message),
+			errdetail("Of role \"%s\" %d wait for one, among them that of consumer group \"%s\".",
+					  first->role, list_length(placeless), first->group_name),
+			errhint("%s", fault->hint),
+			errhidestmt(true));
+}
+
+void
 prism_handler_report(const PrismHandler *handler, PrismReportLimit *limit, const ErrorData *error, const char *what)
 {
 	const char *text = error->message_id != NULL ? error->message_id : error->message;

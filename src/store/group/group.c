@@ -259,7 +259,7 @@ prism_group_no_place(const char *name)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			errmsg("no free place for consumer group \"%s\"", name),
+			errmsg("no free place for consumer group \"%s\" in prism.max_groups", name),
 			errdetail("All %d places of prism.max_groups are in use, over all databases.", prism_max_groups),
 			errhint("Raise prism.max_groups and restart the server, or drop a group that is not needed with prism.drop_group()."));
 }

@@ -38,6 +38,7 @@ struct PrismHandlerSlot
 	uint64		epoch;
 	PrismInstant due;
 	PrismInstant rests_since;
+	PrismInstant left_at;		/* when it left */
 
 	/* likewise, what its calls have taken lately, as it was then */
 	double		use_us;
@@ -106,12 +107,36 @@ serve_slot(PrismHandlerSlot *slot, int pid)
 	SpinLockRelease(&slot->mutex);
 }
 
+/*
+ * A free slot, or else, of those that nobody serves, the one that was left the
+ * longest ago: only who has that handler's database could tell whether it is
+ * still there, and it costs no more than what is known of it.
+ */
 static PrismHandlerSlot *
-find_or_take_slot(int32 group_id)
+spare_slot(void)
 {
-	PrismHandlerSlot *slot = find_slot(MyDatabaseId, group_id);
+	PrismHandlerSlot *spare = NULL;
 
-	if (slot == NULL && (slot = find_slot(InvalidOid, 0)) != NULL)
+	for (int i = 0; i < table->slot_count; i++)
+	{
+		PrismHandlerSlot *slot = &table->slots[i];
+
+		if (slot->database == InvalidOid)
+			return slot;
+		if (slot->pid == 0 && (spare == NULL || slot->left_at < spare->left_at))
+			spare = slot;
+	}
+	return spare;
+}
+
+PrismHandlerSlot *
+prism_handler_attach(int32 group_id)
+{
+	PrismHandlerSlot *slot;
+
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	slot = find_slot(MyDatabaseId, group_id);
+	if (slot == NULL && (slot = spare_slot()) != NULL)
 	{
 		memset(&slot->status, 0, sizeof(slot->status));
 		slot->status.since = GetCurrentTimestamp();
@@ -126,48 +151,21 @@ find_or_take_slot(int32 group_id)
 		slot->role = GetSessionUserId();
 		slot->rests_on = NULL;
 	}
-	return slot;
-}
-
-/* A slot that a process has is not freed under it, whatever the list says: it may be older than the handler. */
-static void
-free_gone(const List *handlers)
-{
-	for (int i = 0; i < table->slot_count; i++)
-	{
-		PrismHandlerSlot *slot = &table->slots[i];
-		bool		wanted = slot->database != MyDatabaseId || slot->pid != 0;
-		ListCell   *cell;
-
-		foreach(cell, handlers)
-			wanted = wanted || ((PrismHandler *) lfirst(cell))->group_id == slot->group_id;
-		if (!wanted)
-			slot->database = InvalidOid;
-	}
-}
-
-PrismHandlerSlot *
-prism_handler_attach(int32 group_id)
-{
-	PrismHandlerSlot *slot;
-
-	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_or_take_slot(group_id);
 	LWLockRelease(table->lock);
-	if (slot == NULL)
-	{
-		List	   *handlers = prism_handler_list(InvalidOid);
-
-		LWLockAcquire(table->lock, LW_EXCLUSIVE);
-		free_gone(handlers);
-		slot = find_or_take_slot(group_id);
-		LWLockRelease(table->lock);
-	}
 	return slot;
+}
+
+/* Under the lock. */
+static void
+leave_slot(PrismHandlerSlot *slot)
+{
+	prism_handler_change(slot, slot->rests_on != NULL ? PRISM_HANDLER_WAITING : PRISM_HANDLER_STARTING, 0, NULL);
+	serve_slot(slot, 0);
+	slot->left_at = prism_instant();
 }
 
 void
-prism_handler_detach(int32 group_id, bool gone)
+prism_handler_detach(int32 group_id)
 {
 	PrismHandlerSlot *slot;
 
@@ -176,11 +174,19 @@ prism_handler_detach(int32 group_id, bool gone)
 	/* its handler was given to another role, whose process has it already */
 	if (slot != NULL && slot->pid == MyProcPid)
 	{
-		prism_handler_change(slot, slot->rests_on != NULL ? PRISM_HANDLER_WAITING : PRISM_HANDLER_STARTING, 0, NULL);
-		serve_slot(slot, 0);
-		if (gone)
-			slot->database = InvalidOid;
+		leave_slot(slot);
+		slot->database = InvalidOid;
 	}
+	LWLockRelease(table->lock);
+}
+
+void
+prism_handler_detach_all(void)
+{
+	LWLockAcquire(table->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < table->slot_count; i++)
+		if (table->slots[i].database != InvalidOid && table->slots[i].pid == MyProcPid)
+			leave_slot(&table->slots[i]);
 	LWLockRelease(table->lock);
 }
 
@@ -385,6 +391,17 @@ prism_handler_status(int32 group_id, PrismHandlerStatus *status)
 	}
 	LWLockRelease(table->lock);
 	return slot != NULL;
+}
+
+bool
+prism_handler_finds_place(int32 group_id)
+{
+	bool		finds;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	finds = find_slot(MyDatabaseId, group_id) != NULL || spare_slot() != NULL;
+	LWLockRelease(table->lock);
+	return finds;
 }
 
 const char *

@@ -118,6 +118,9 @@ extern bool prism_handler_stands(const PrismHandler *handler, uint64 generation)
 /* NULL: a worker can have a session of the role. */
 extern const PrismHandlerFault *prism_handler_check_role(Oid role, const char *name);
 
+/* What it says of a handler that has found no slot. */
+extern const PrismHandlerFault *prism_handler_no_place(void);
+
 /* The type that a handler takes: prism.message, or the array of it. */
 extern Oid	prism_handler_argument_type(bool takes_batch);
 
@@ -162,12 +165,14 @@ extern void prism_handler_shmem_init(void);
 
 /*
  * Find or take the slot of a handler of this database, for this process; NULL:
- * all are in use.  The slot of a handler that is gone is freed by the process
- * that has it, or, when there was none, by who finds no free one.
+ * processes have all of them.  A slot without a process waits for the next one
+ * of its handler, and makes way for who finds no free one.
  */
 extern PrismHandlerSlot *prism_handler_attach(int32 group_id);
-/* Its process ends, and the slot waits for the next one; or the handler is gone, and the slot is free. */
-extern void prism_handler_detach(int32 group_id, bool gone);
+/* The handler is gone: its slot is free, unless it has gone to another process. */
+extern void prism_handler_detach(int32 group_id);
+/* This process ends. */
+extern void prism_handler_detach_all(void);
 
 /* Free the slots of a database. Cannot throw. */
 extern void prism_handler_forget_database(Oid database, bool dropped);
@@ -213,6 +218,8 @@ extern int64 prism_handler_role_use_ms(Oid role);
 
 /* False: nobody has served it since the server started. */
 extern bool prism_handler_status(int32 group_id, PrismHandlerStatus *status);
+/* It has a slot, or would get one; no: see prism_handler_no_place(). */
+extern bool prism_handler_finds_place(int32 group_id);
 extern const char *prism_handler_state_name(PrismHandlerState state);
 
 #endif							/* PRISM_HANDLER_H */

@@ -13,6 +13,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/generation.h"
+#include "base/guc.h"
 #include "store/handler/handler.h"
 
 #include "catalog/namespace.h"
@@ -34,6 +35,17 @@ make_fault(int sqlstate, const char *message, const char *hint)
 
 	*made = (PrismHandlerFault) {.sqlstate = sqlstate,.message = message,.hint = hint};
 	return made;
+}
+
+/* ---------- a place ---------- */
+
+const PrismHandlerFault *
+prism_handler_no_place(void)
+{
+	return make_fault(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+					  psprintf("no free place for the handler: all %d of prism.max_groups are in use, over all databases",
+							   prism_max_groups),
+					  "Raise prism.max_groups and restart the server, or remove handlers that are not needed with prism.off().");
 }
 
 /* ---------- the role ---------- */
