@@ -139,7 +139,7 @@ free_slot(PrismGroup *slot)
 	ConditionVariableBroadcast(&slot->available);
 }
 
-/* A free slot, or one that is only looked at and makes way. Under the table's lock, exclusively. */
+/* A free slot, or one that is only looked at, loaded or not, and makes way. Under the table's lock, exclusively. */
 static PrismGroup *
 unused_slot(bool make_way)
 {
@@ -152,7 +152,7 @@ unused_slot(bool make_way)
 	{
 		PrismGroup *slot = &table->slots[i];
 
-		if (slot->looked_at && slot->ready && slot->reader == 0)
+		if (slot->looked_at && slot->reader == 0)
 		{
 			free_slot(slot);
 			return slot;

@@ -37,7 +37,7 @@ typedef struct PrismGroup
 	int32		group_id;
 	int64		start_from;		/* where the group begins when the progress log has nothing */
 
-	bool		looked_at;		/* under the table's lock: loaded for a view, whoever needs a place may have this one */
+	bool		looked_at;		/* under the table's lock: for a view, loaded or not; whoever needs a place may have this one */
 	bool		ready;			/* the window was rebuilt */
 	bool		starved;		/* somebody found no room to read ahead */
 	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
@@ -142,7 +142,7 @@ extern void prism_group_start(PrismGroupRef *ref, uint32 epoch);
 /*
  * Rebuild the window from the progress log unless somebody did; damaged_at may
  * be set then.  False: it would hold too many messages, which is an error
- * (53400) for all but those who only look.
+ * (53400) for all but those who only look, or whoever looks has lost the place.
  */
 extern bool prism_group_rebuild(PrismGroupRef *ref, bool look);
 /* What reading ahead, or rebuilding, found. */

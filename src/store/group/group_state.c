@@ -187,7 +187,10 @@ prism_group_rebuild(PrismGroupRef *ref, bool look)
 		bool		ready;
 		bool		claimed;
 
-		prism_group_lock(ref, LW_EXCLUSIVE);
+		if (!look)
+			prism_group_lock(ref, LW_EXCLUSIVE);
+		else if (!prism_group_lock_if(ref->group, ref->generation))
+			return false;		/* it has made way already */
 		ready = ref->group->ready;
 		claimed = !ready && prism_group_claim_reader(ref);
 		prism_group_unlock(ref->group);
