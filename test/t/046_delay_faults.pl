@@ -51,6 +51,21 @@ is(sql(q{SELECT count(prism.ack(m)) FROM prism.consume('full', 'g', 2) m}), 2, '
 is(come('full', 3, 2), '3', 'and the next one comes');
 is(log_count($node, qr/is full/), 0, 'none of which is an error');
 
+# What becomes due while others wait for room comes behind them, whoever makes room at that moment.
+sql(q{SELECT prism.apply('{name: ordered, client_api: queue, needs: {retain: consumers, max_backlog: 2, on_full: reject}}'); SELECT prism.create_group('ordered', 'g')});
+sql(q{SELECT count(prism.publish('ordered', i::text)) FROM generate_series(1, 2) i});
+publish('ordered', 3, 7);
+wait_for_value($node, q{SELECT delayed = 5 AND next_due < clock_timestamp() FROM prism.topics WHERE topic = 'ordered'}, 't');
+for my $made (1 .. 12)
+{
+	sql("SELECT prism.publish('ordered', '" . (2 * $made + 6) . q{', deliver_at => clock_timestamp() + interval '80 ms');
+		SELECT count(prism.ack(m)) FROM prism.consume('ordered', 'g', 1) m});
+	sql("SELECT prism.publish('ordered', '" . (2 * $made + 7) . q{', deliver_at => clock_timestamp() + interval '80 ms')});
+	wait_for_value($node, q{SELECT count(*) FROM prism.read('ordered', 0, 100)}, 2 + $made);
+}
+is(come('ordered', 14, 0), join(' ', 1 .. 14), 'a full topic gets delayed messages in the order of time');
+sql(q{SELECT prism.drop_namespace('ordered', force => true)});
+
 # Any other fault: the scheduler's commits fail when they have written to the topic.
 sql(qq{
 	CREATE OR REPLACE FUNCTION fault() RETURNS void LANGUAGE plpgsql AS \$\$

@@ -174,7 +174,7 @@ is_for_turn(PrismTurn *turn, PrismDelayLine *line)
 {
 	const PrismTarget *target;
 
-	if (line->next_due > turn->now || line->held_until > turn->instant)
+	if (line->next_due > turn->now || prism_hold_until(line->topic_id) > turn->instant)
 		return false;
 	if (turn->kind == PRISM_TURN_ALONE ? line->topic_id != turn->alone_id : prism_trouble_has(line->topic_id))
 		return false;
@@ -189,8 +189,8 @@ is_for_turn(PrismTurn *turn, PrismDelayLine *line)
 	}
 	if (target->state == PRISM_TARGET_BUSY || !prism_delay_bucket_is_free(line->bucket_id, AccessShareLock))
 	{
-		/* the others, and other buckets, need not wait for that */
-		line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
+		/* other topics need not wait for that */
+		prism_hold(line->topic_id, prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS));
 		return false;
 	}
 	begin_topic(turn, target);
@@ -413,6 +413,9 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 {
 	PrismTarget *target = prism_turn_target(turn, source->topic_id);
 
+	/* one of its lines cannot be read now: what another one has may be due later */
+	if (target->state == PRISM_TARGET_HERE && prism_hold_until(target->topic_id) > turn->instant)
+		target->state = PRISM_TARGET_BUSY;
 	if (target->state == PRISM_TARGET_HERE && target->published == 0 && !begin_publishing(turn, target, source))
 		return set_aside(turn, source, left);
 	/* refused at the commit it would take all others along */
@@ -420,8 +423,7 @@ deliver_first(PrismTurn *turn, Source *source, List **left)
 		target->state = PRISM_TARGET_BUSY;
 	if (target->state == PRISM_TARGET_BUSY)
 	{
-		if (source->line != NULL)
-			source->line->held_until = prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS);
+		prism_hold(target->topic_id, prism_instant_after(turn->instant, PRISM_BUSY_RETRY_MS));
 		return set_aside(turn, source, left);
 	}
 

@@ -208,7 +208,8 @@ sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *messag
 	prism_delay_unseal(message);
 	if (!fetch_values(message))
 		warn_of_loss(turn, entry, message);
-	else if (entry->due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry->topic_id))
+	else if (entry->due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry->topic_id) &&
+			 prism_hold_until(entry->topic_id) <= turn->instant)
 		make_ready(turn, entry, message);
 	else if (!prism_turn_place(turn, entry->topic_id, (PrismDelayPlace) {entry->due_at, message->offset}, message, false))
 		return false;

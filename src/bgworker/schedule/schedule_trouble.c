@@ -3,6 +3,8 @@
  * schedule_trouble.c
  *	  Topics to which the scheduler cannot deliver, so that others need not wait for them.
  *
+ * One that is busy is held for a moment.
+ *
  * A turn moves messages of many topics in one transaction: when it fails nobody
  * knows for which of them.  So they are tried one by one, and those that fail
  * alone are in trouble: other turns leave them out, and each is tried again
@@ -25,8 +27,44 @@ typedef struct Trouble
 	PrismBackoff backoff;
 } Trouble;
 
+/* It is no failure, and over in a moment. */
+typedef struct Hold
+{
+	int32		topic_id;		/* hash key; must be first */
+	PrismInstant until;
+} Hold;
+
 static List *troubles = NIL;	/* of Trouble */
+static HTAB *holds = NULL;		/* NULL: none */
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
+
+void
+prism_hold(int32 topic_id, PrismInstant until)
+{
+	if (holds == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(int32),.entrysize = sizeof(Hold)};
+
+		holds = hash_create("prism topics that are busy", 16, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	((Hold *) hash_search(holds, &topic_id, HASH_ENTER, NULL))->until = until;
+}
+
+PrismInstant
+prism_hold_until(int32 topic_id)
+{
+	const Hold *hold = holds != NULL ? hash_search(holds, &topic_id, HASH_FIND, NULL) : NULL;
+
+	return hold != NULL ? hold->until : 0;
+}
+
+void
+prism_hold_forget(void)
+{
+	if (holds != NULL)
+		hash_destroy(holds);
+	holds = NULL;
+}
 
 static Trouble *
 find(int32 topic_id)

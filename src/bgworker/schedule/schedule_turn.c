@@ -51,7 +51,7 @@ prism_turn_instant(const PrismTurn *turn, TimestampTz time)
 static PrismInstant
 due_at(const PrismTurn *turn, const PrismDelayLine *line)
 {
-	return Max(prism_turn_instant(turn, line->next_due), Max(line->held_until, prism_trouble_until(line->topic_id)));
+	return Max(prism_turn_instant(turn, line->next_due), Max(prism_hold_until(line->topic_id), prism_trouble_until(line->topic_id)));
 }
 
 PrismInstant

@@ -271,6 +271,7 @@ forget(Scheduler *scheduler)
 		prism_delay_state_free(scheduler->state);
 	scheduler->state = NULL;
 	scheduler->buckets = NIL;
+	prism_hold_forget();
 }
 
 static void

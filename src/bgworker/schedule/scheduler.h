@@ -143,7 +143,15 @@ extern int32 prism_turn_next_alone(const PrismTurn *turn, int32 last_alone);
 extern void prism_turn_show(PrismTurn *turn);
 extern void prism_turn_show_all(PrismTurn *turn);
 
-/* ---------- topics in trouble (schedule_trouble.c) ---------- */
+/* ---------- topics that wait (schedule_trouble.c) ---------- */
+
+/*
+ * A topic is busy: nothing is delivered to it before that, whatever it has, lest
+ * what is due later passes what waits.  Forgotten with the state.
+ */
+extern void prism_hold(int32 topic_id, PrismInstant until);
+extern PrismInstant prism_hold_until(int32 topic_id);	/* 0: never */
+extern void prism_hold_forget(void);
 
 /* To which it could not be delivered even alone. */
 extern bool prism_trouble_has(int32 topic_id);

@@ -97,7 +97,6 @@ prism_delay_state_line(PrismDelayState *state, int32 bucket_id, int32 topic_id)
 		line->waiting = 0;
 		line->changed = false;
 		line->next_due = DT_NOEND;
-		line->held_until = 0;
 	}
 	return line;
 }

@@ -57,7 +57,6 @@ typedef struct PrismDelayLine
 
 	/* the scheduler's own, in no record */
 	TimestampTz next_due;		/* of the first message that waits; DT_NOEND: there is none */
-	PrismInstant held_until;		/* its topic is busy: not before */
 } PrismDelayLine;
 
 /* A topic that is left behind. */
