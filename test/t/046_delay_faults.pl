@@ -293,6 +293,33 @@ sql("$update (SELECT id FROM early); SELECT prism.wake_workers()");
 is(come('behind', 3, 1), '3 1', 'when it is there and has a later time, it comes, and what lies behind');
 wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
 
+# A page of a bucket that nobody can read, met by who fills it: what belongs there goes to another one, and nobody waits.
+sql(q{SELECT prism.apply('namespaces: [{name: broken, client_api: queue}, {name: intact, client_api: queue}]')});
+my $broken = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'broken'});
+sql(q{SELECT count(prism.publish('broken', i::text, deliver_at => date_trunc('hour', now()) + interval '5 hours 30 min')) FROM generate_series(1, 50) i});
+wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'broken'}, 50);
+$bucket = bucket_of($broken);
+my $page = $node->data_dir . '/' . sql("SELECT pg_relation_filepath('prism_log.delayed_${bucket}_due')");
+$node->stop;
+open my $index, '+<', $page or die "$page: $!";
+seek $index, 8192, 0;
+print $index "\xff" x 8192;
+close $index;
+$node->start;
+sql("SELECT prism.publish('intact', '1', deliver_at => due_to - interval '1 s') FROM prism.delay_bucket WHERE bucket_id = $bucket");
+publish('intact', 2, 2);
+is(come('intact', 1, 0), '2', 'while a bucket cannot be filled, messages that belong elsewhere come');
+wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'intact'}, 1);
+is(sql("SELECT count(*) FROM prism.delay_bucket JOIN prism.delay_bucket o USING (due_from, due_to) WHERE o.bucket_id = $bucket"), 2, 'what belongs there goes to another one');
+like(sql(q{SELECT error FROM prism.workers WHERE kind = 'scheduler'}), qr/^(topic "broken"|prism_log\.delayed_$bucket): invalid page/, 'prism.workers says what is damaged');
+cmp_ok(log_count($node, "delayed messages cannot be put into prism_log.delayed_$bucket"), '==', 1, 'the log says so once');
+sql("REINDEX TABLE prism_log.delayed_$bucket");
+sql('SELECT prism.wake_workers()');
+wait_for_value($node, q{SELECT error IS NULL FROM prism.workers WHERE kind = 'scheduler'}, 't');
+sql("SELECT prism.publish('intact', '3', deliver_at => due_to - interval '1 s') FROM prism.delay_bucket WHERE bucket_id = $bucket");
+wait_for_value($node, "SELECT count(*) FROM prism_log.delayed_$bucket WHERE topic_id <> $broken", 1);
+pass('when it is mended it is filled again');
+
 # A namespace is not dropped with what waits because nobody can tell any more that something does.
 sql(q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.publish('kept', 'x', deliver_at => now() + interval '1 hour')});
 wait_for_value($node, q{SELECT delayed FROM prism.topics WHERE topic = 'kept'}, 1);

@@ -314,7 +314,9 @@ prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, const P
 			return false;
 		bucket = make_bucket(turn, span);
 	}
+	turn->filling = bucket->made ? 0 : bucket->bucket_id;
 	prism_delay_writer_put(writer_for(turn, bucket->bucket_id), topic_id, place, message);
+	turn->filling = 0;
 
 	line = prism_delay_state_line(turn->state, bucket->bucket_id, topic_id);
 	line->waiting++;
@@ -327,7 +329,7 @@ prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, const P
 /*
  * A bucket of the span in which the topic's line has not passed the place.  It
  * has where the clock was set back: then the span gets another bucket, as it
- * does while somebody has this one locked.
+ * does while somebody has this one locked, or when it is damaged.
  */
 static PrismDelayBucket *
 choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span)
@@ -357,7 +359,7 @@ can_fill(const PrismTurn *turn, int32 bucket_id)
 	foreach(cell, turn->writers)
 		if (((OpenWriter *) lfirst(cell))->bucket_id == bucket_id)
 			return true;
-	return prism_delay_bucket_is_free(bucket_id, RowExclusiveLock);
+	return !prism_bucket_is_avoided(bucket_id) && prism_delay_bucket_is_free(bucket_id, RowExclusiveLock);
 }
 
 static PrismDelayBucket *
@@ -367,6 +369,7 @@ make_bucket(PrismTurn *turn, PrismDelaySpan span)
 	PrismDelayBucket *bucket = palloc(sizeof(PrismDelayBucket));
 
 	bucket->span = span;
+	bucket->made = true;
 	bucket->bucket_id = prism_delay_bucket_create(span);
 	*turn->buckets = lappend(*turn->buckets, bucket);
 	MemoryContextSwitchTo(caller_cxt);

@@ -36,6 +36,7 @@ typedef struct Hold
 
 static List *troubles = NIL;	/* of Trouble */
 static HTAB *holds = NULL;		/* NULL: none */
+static List *avoided = NIL;		/* numbers of buckets */
 static PrismReportLimit report_limit = {.clock = &prism_real_clock};
 
 void
@@ -107,6 +108,10 @@ hear_nudges(void)
 	nudges_seen = prism_worker_nudges();
 	foreach(cell, troubles)
 		((Trouble *) lfirst(cell))->backoff.retry_at = 0;
+	if (avoided != NIL && troubles == NIL)
+		prism_worker_show(PRISM_WORKER_RUNNING, NULL);
+	list_free(avoided);
+	avoided = NIL;
 }
 
 int32
@@ -134,6 +139,32 @@ is_reported(const char *topic_name, const ErrorData *error, int64 *times)
 		hash_bytes_uint32(error->sqlerrcode) ^ hash_bytes((const unsigned char *) topic_name, strlen(topic_name));
 
 	return prism_report_decide(&report_limit, cause, times) != PRISM_REPORT_NOTHING;
+}
+
+bool
+prism_bucket_is_avoided(int32 bucket_id)
+{
+	return list_member_int(avoided, bucket_id);
+}
+
+void
+prism_bucket_avoid(int32 bucket_id, const ErrorData *error)
+{
+	const char *name = psprintf("prism_log.delayed_%d", bucket_id);
+	MemoryContext caller_cxt = MemoryContextSwitchTo(TopMemoryContext);
+	int64		times;
+
+	avoided = lappend_int(avoided, bucket_id);
+	MemoryContextSwitchTo(caller_cxt);
+	prism_worker_show(PRISM_WORKER_BACKOFF, psprintf("%s: %s", name, error->message));
+	if (!is_reported(name, error, &times))
+		return;
+	ereport(LOG,
+			errcode(error->sqlerrcode),
+			errmsg("delayed messages cannot be put into %s: %s", name, error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			errhint("They are put into another table of the same time. Restore this one or REINDEX TABLE %s; then SELECT prism.wake_workers()", name),
+			errhidestmt(true), errhidecontext(true));
 }
 
 void
@@ -196,6 +227,6 @@ prism_trouble_clear(int32 topic_id)
 		return;
 	troubles = list_delete_ptr(troubles, trouble);
 	pfree(trouble);
-	if (troubles == NIL)
+	if (troubles == NIL && avoided == NIL)
 		prism_worker_show(PRISM_WORKER_RUNNING, NULL);
 }

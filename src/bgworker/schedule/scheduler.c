@@ -186,11 +186,20 @@ end_turn(Scheduler *scheduler, PrismTurn *turn)
 	return false;
 }
 
-/* What is no matter of one topic is an error of the step: everything waits for the worker's back-off. */
+static bool
+is_damage(const ErrorData *error)
+{
+	return error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_INDEX_CORRUPTED ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_SYSTEM_ERROR;
+}
+
+/* What is no matter of one topic or bucket is an error of the step: everything waits for the worker's back-off. */
 static bool
 fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error)
 {
-	if (turn->alone_name != NULL)
+	if (turn->filling != 0 && is_damage(error))
+		prism_bucket_avoid(turn->filling, error);
+	else if (turn->alone_name != NULL)
 		prism_trouble_note(turn->alone_id, turn->alone_name, error);
 	else if (turn->kind == PRISM_TURN_ALL && turn->publishing)
 	{

@@ -74,6 +74,7 @@ typedef struct PrismTurn
 	int32		served;			/* when not all can be published to in one turn: the last topic, by number, of the turn before, and then of this one */
 	bool		publishing;		/* a failure may be that of one of the topics */
 	List	   *writers;		/* open buckets */
+	int32		filling;		/* a bucket into which a message is put: a failure may be its own; 0: none */
 	PrismReadyMessage *ready;
 	int			ready_count;
 	int			sorted;			/* messages of the journal */
@@ -152,6 +153,10 @@ extern void prism_turn_show_all(PrismTurn *turn);
 extern void prism_hold(int32 topic_id, PrismInstant until);
 extern PrismInstant prism_hold_until(int32 topic_id);	/* 0: never */
 extern void prism_hold_forget(void);
+
+/* A bucket is damaged, and not filled any more: its span gets another one. Forgotten when workers are nudged. */
+extern void prism_bucket_avoid(int32 bucket_id, const ErrorData *error);
+extern bool prism_bucket_is_avoided(int32 bucket_id);
 
 /* To which it could not be delivered even alone. */
 extern bool prism_trouble_has(int32 topic_id);

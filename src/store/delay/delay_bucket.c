@@ -110,6 +110,7 @@ prism_delay_buckets(void)
 		MemoryContext spi_cxt;
 		bool		isnull;
 
+		bucket->made = false;
 		bucket->bucket_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
 		bucket->span.from = DatumGetTimestampTz(SPI_getbinval(row, columns, 2, &isnull));
 		bucket->span.to = DatumGetTimestampTz(SPI_getbinval(row, columns, 3, &isnull));

@@ -34,6 +34,7 @@ typedef struct PrismDelayBucket
 {
 	int32		bucket_id;
 	PrismDelaySpan span;
+	bool		made;			/* since they were loaded: by the transaction of now, perhaps */
 } PrismDelayBucket;
 
 /* The span of the bucket that a message belongs to which is due at 'due_at' and sorted at 'now'. */
