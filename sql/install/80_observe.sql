@@ -118,7 +118,7 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
     WHEN t.name IS NOT NULL AND c.namespace_id IS NULL
     THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
     WHEN u.off
-    THEN 'Prism''s workers are switched off: nothing is forwarded, delivered when it is due, given to handlers or tidied up. Set in postgresql.conf and reload: prism.enabled = on'
+    THEN 'Prism''s workers are switched off: nothing is forwarded, delivered when it is due or given to handlers. Set in postgresql.conf and reload: prism.enabled = on'
     WHEN u.trouble IS NOT NULL
     THEN 'Of the workers that all namespaces of this database need: ' || u.trouble || '. prism.workers shows the error, prism.doctor() what to do.'
     WHEN f.scarce IS NOT NULL

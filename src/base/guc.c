@@ -65,8 +65,8 @@ prism_define_settings(void)
 		define_startup_settings();
 
 	DefineCustomBoolVariable("prism.enabled",
-							 "Lets prism's background workers run.",
-							 "Publishing goes on without them; nothing is forwarded.",
+							 "Lets prism's background workers carry messages.",
+							 "When it is off, publishing, consuming and retention go on; nothing is forwarded, delivered when it is due or given to handlers.",
 							 &prism_enabled, true,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.publish_buffer",

@@ -13,7 +13,7 @@
 /* Places of all kinds of workers. */
 #define PRISM_WORKERS_MAX 64
 
-extern bool prism_enabled;		/* workers run */
+extern bool prism_enabled;		/* workers carry messages */
 extern int	prism_max_topics;
 extern int	prism_max_topics_per_transaction;
 extern int	prism_max_groups;

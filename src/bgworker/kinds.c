@@ -8,14 +8,16 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/guc.h"
 #include "bgworker/kinds.h"
 #include "bgworker/wanted.h"
 
-#define KIND(kind, name_, place_, has_view_, want_, look_) \
+#define KIND(kind, name_, place_, carries_, has_view_, want_, look_) \
 	[kind] = { \
 		.name = #name_, \
 		.main = "prism_" #name_ "_main", \
 		.place = place_, \
+		.carries = carries_, \
 		.has_view = has_view_, \
 		.want = want_, \
 		.look = look_, \
@@ -30,6 +32,12 @@ prism_worker_kind(PrismWorkerKind kind)
 {
 	Assert((size_t) kind < lengthof(kinds));
 	return &kinds[kind];
+}
+
+bool
+prism_worker_is_off(PrismWorkerKind kind)
+{
+	return !prism_enabled && prism_worker_kind(kind)->carries;
 }
 
 void

@@ -29,27 +29,28 @@ typedef enum PrismWorkerPlace
 } PrismWorkerPlace;
 
 /*
- * In code; in names of processes and views, and of its main; its place; has a
- * view of what it serves that tells of its troubles (else prism.status does);
- * what wants it in a database (wanted.c; NULL: no manager starts it); what it
+ * In code; in names of processes and views, and of its main; its place; carries
+ * messages, which prism.enabled ends (the others look after the log: without
+ * segments nobody could publish); has a view of what it serves that tells of its
+ * troubles (else prism.status does); what wants it in a database (wanted.c; NULL: no manager starts it); what it
  * has to do (NULL: it finds out itself).
  */
 #define PRISM_WORKER_KINDS(KIND) \
-	KIND(PRISM_LAUNCHER, launcher, PRISM_PLACE_FIRST, false, NULL, NULL) \
-	KIND(PRISM_MANAGER, manager, PRISM_PLACE_FIRST, false, NULL, NULL) \
-	KIND(PRISM_MAINTAINER, maintainer, PRISM_PLACE_FIRST, false, prism_want_maintainer, NULL) \
-	KIND(PRISM_FORWARDER, forwarder, PRISM_PLACE_FIRST, true, prism_want_forwarders, NULL) \
-	KIND(PRISM_SCHEDULER, scheduler, PRISM_PLACE_FIRST, false, prism_want_scheduler, NULL) \
-	KIND(PRISM_HANDLER_WORKER, handler, PRISM_PLACE_LAST, true, prism_want_handlers, prism_look_for_calls)
+	KIND(PRISM_LAUNCHER, launcher, PRISM_PLACE_FIRST, false, false, NULL, NULL) \
+	KIND(PRISM_MANAGER, manager, PRISM_PLACE_FIRST, false, false, NULL, NULL) \
+	KIND(PRISM_MAINTAINER, maintainer, PRISM_PLACE_FIRST, false, false, prism_want_maintainer, NULL) \
+	KIND(PRISM_FORWARDER, forwarder, PRISM_PLACE_FIRST, true, true, prism_want_forwarders, NULL) \
+	KIND(PRISM_SCHEDULER, scheduler, PRISM_PLACE_FIRST, true, false, prism_want_scheduler, NULL) \
+	KIND(PRISM_HANDLER_WORKER, handler, PRISM_PLACE_LAST, true, true, prism_want_handlers, prism_look_for_calls)
 
-#define PRISM_KIND_MEMBER(kind, name, place, has_view, want, look) kind,
+#define PRISM_KIND_MEMBER(kind, name, place, carries, has_view, want, look) kind,
 typedef enum PrismWorkerKind
 {
 	PRISM_WORKER_KINDS(PRISM_KIND_MEMBER)
 } PrismWorkerKind;
 
 /* Entry points of worker processes, for PostgreSQL's dynamic loader. */
-#define PRISM_KIND_MAIN(kind, name, place, has_view, want, look) \
+#define PRISM_KIND_MAIN(kind, name, place, carries, has_view, want, look) \
 extern PGDLLEXPORT void prism_##name##_main(Datum main_arg);
 PRISM_WORKER_KINDS(PRISM_KIND_MAIN)
 
@@ -91,6 +92,7 @@ typedef struct PrismWorkerKindInfo
 	const char *name;			/* "forwarder" */
 	const char *main;			/* "prism_forwarder_main" */
 	PrismWorkerPlace place;
+	bool		carries;
 	bool		has_view;
 
 	/* Append those of this kind that this database needs; in a transaction of its manager. */
@@ -104,10 +106,13 @@ typedef struct PrismWorkerKindInfo
 	void		(*look) (PrismWanted *wanted, uint64 epoch);
 } PrismWorkerKindInfo;
 
-#define PRISM_KIND_ONE(kind, name, place, has_view, want, look) + 1
+#define PRISM_KIND_ONE(kind, name, place, carries, has_view, want, look) + 1
 #define PRISM_WORKER_KIND_COUNT (0 PRISM_WORKER_KINDS(PRISM_KIND_ONE))
 
 extern const PrismWorkerKindInfo *prism_worker_kind(PrismWorkerKind kind);
+
+/* It does not run for the time being, as prism.enabled is off. */
+extern bool prism_worker_is_off(PrismWorkerKind kind);
 
 /* What the postmaster has to know of a process of this kind; the rest of 'worker' is zero. */
 extern void prism_worker_kind_describe(PrismWorkerKind kind, BackgroundWorker *worker);

@@ -13,7 +13,6 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "base/guc.h"
 #include "bgworker/database.h"
 #include "bgworker/ensure.h"
 #include "bgworker/utility.h"
@@ -101,8 +100,6 @@ time_to_wait(void)
 static bool
 look_around(void *arg)
 {
-	if (!prism_enabled)
-		return false;			/* managers leave by themselves */
 	read_databases();
 	collect_reports();
 	take_requests();

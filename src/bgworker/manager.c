@@ -90,6 +90,8 @@ ensure_all(PrismWantedList *wanted)
 		PrismWanted *worker = &wanted->workers[i];
 		const PrismWorkerKindInfo *kind = prism_worker_kind(worker->identity.kind);
 
+		if (prism_worker_is_off(worker->identity.kind))
+			continue;
 		if (kind->look != NULL)
 			kind->look(worker, epoch);
 		if (worker->due > now)
@@ -146,6 +148,7 @@ read_wanted(void)
 	return wanted;
 }
 
+/* Those that are switched off leave by themselves when they have done what they are at. */
 static void
 dismiss_unwanted(const PrismWantedList *wanted)
 {
@@ -157,7 +160,8 @@ dismiss_unwanted(const PrismWantedList *wanted)
 		const PrismWorkerIdentity *identity = &slots[i].identity;
 
 		if (prism_worker_kind(identity->kind)->want != NULL &&
-			identity->database == MyDatabaseId && !is_wanted(wanted, identity))
+			identity->database == MyDatabaseId &&
+			(!is_wanted(wanted, identity) || (slots[i].pid == 0 && prism_worker_is_off(identity->kind))))
 			prism_worker_dismiss(identity);
 	}
 }

@@ -431,7 +431,8 @@ prism_worker_attend(void)
 		backoff.retry_at = 0;
 	}
 	if (prism_my_worker->identity.kind != PRISM_LAUNCHER &&
-		(prism_my_worker->stop_requested || prism_my_worker->yield_requested || !prism_enabled))
+		(prism_my_worker->stop_requested || prism_my_worker->yield_requested ||
+		 prism_worker_is_off(prism_my_worker->identity.kind)))
 		prism_worker_leave(0);
 }
 

@@ -338,17 +338,14 @@ check_workers(Report *report)
 			 " pg_catalog.count(pid) FILTER (WHERE kind = 'launcher') AS launchers FROM prism.worker_slots()) s",
 			 put_worker_room);
 	if (!prism_enabled)
-	{
-		put(report, "workers", "error", "Publishing goes on, nothing is forwarded or tidied up. Set in postgresql.conf and reload: prism.enabled = on");
-		return;
-	}
+		put(report, "workers", "error", "Publishing and retention go on; nothing is forwarded, delivered when it is due or given to handlers. Set in postgresql.conf and reload: prism.enabled = on");
 	ailing = for_each(report,
 					  "SELECT kind, state, error, hint FROM prism.worker_slots()"
 					  " WHERE state NOT IN ('starting', 'running', 'stopping', 'no_worker_slot')"
 					  " AND coalesce(database_oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))"
 					  " = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
 					  put_worker);
-	if (ailing == 0)
+	if (ailing == 0 && prism_enabled)
 		put(report, "workers", "ok", NULL);
 }
 

@@ -6,8 +6,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use PrismTest;
 
-# one segment holds many steps of the mark, so that workers are not needed; of the other topic a segment is left often
-my $node = prism_node('main', conf => "prism.segment_messages = 16777216\nprism.enabled = off\n");
+# one segment holds many steps of the mark, so that none is made meanwhile; of the other topic a segment is left often
+my $node = prism_node('main', conf => "prism.segment_messages = 16777216\nmax_prepared_transactions = 1\n");
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 sql(q{SELECT prism.apply('namespaces:
@@ -43,7 +43,8 @@ sub lag_is
 
 sub restart { $node->stop($_[0] // 'immediate'); return $node->start; }
 
-# Nobody writes jumps down.
+# Nobody writes jumps down while the table of them is locked.
+sql("BEGIN; LOCK TABLE prism.jump IN SHARE MODE; PREPARE TRANSACTION 'none'");
 for my $round (1 .. 20)
 {
 	publish('strict', 3);
@@ -64,13 +65,7 @@ lag_is('strict', 'and a publisher is not refused');
 cmp_ok(sql(q{SELECT max("position") FROM prism.read('strict', max_messages => 1000)}), '>', 1000000, 'though far more offsets were skipped');
 
 # Most of them are older than what shared memory holds; the maintainer writes them all, once.
-sub enable
-{
-	my ($value) = @_;
-	$node->append_conf('postgresql.conf', "prism.enabled = $value");
-	return $node->reload;
-}
-enable('on');
+sql("COMMIT PREPARED 'none'; SELECT prism.wake_workers()");
 wait_for_value($node, "$jumps 'strict'", 20);
 lag_is($_, 'written down') for 'strict', 'aside';
 restart('fast');

@@ -22,8 +22,8 @@ wait_for_value($node, q{SELECT next_position FROM prism.topics WHERE topic = 'sl
 # A position derived from the end of the log lies at the jump.
 $node->safe_psql('postgres', q{SELECT prism.create_group('slow', 'late', 'latest')});
 
-# Without workers nobody rolls again after the crash.
-$node->append_conf('postgresql.conf', 'prism.enabled = off');
+# Without a maintainer, who finds no place beside the manager, nobody rolls again after the crash.
+$node->append_conf('postgresql.conf', 'prism.max_workers = 1');
 $node->stop('immediate');
 $node->start;
 $node->safe_psql('postgres', q{SELECT prism.publish('slow', 'new')});

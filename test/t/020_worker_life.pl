@@ -104,12 +104,19 @@ $node->safe_psql('postgres', 'INSERT INTO public.t VALUES (1);' x 500);
 cmp_ok(naps($_) - $before{$_}, '<', 10, 'transactions that publish nothing wake no worker') for @pids;
 
 # Settings
+apply_memory($node, 'sent', 'at_least_once', '{}');
+wait_for_value($node, process_count('prism forwarder'), 1);
 $node->append_conf('postgresql.conf', 'prism.enabled = off');
 $node->reload;
-wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('prism manager', 'prism maintainer')}, 0);
-is($node->safe_psql('postgres', process_count('prism launcher')), 1, 'prism.enabled = off ends all but the launcher');
+wait_for_value($node, process_count('prism forwarder'), 0);
+kill_worker($node, "prism $_", signal => 'TERM') for 'launcher', 'manager', 'maintainer';
+wait_for_workers();
+wait_for_value($node, kinds('other'), 'maintainer manager');
+is($node->safe_psql('postgres', process_count('prism forwarder')), 0, 'prism.enabled = off ends those that carry messages, and no others');
 $node->append_conf('postgresql.conf', 'prism.enabled = on');
 $node->reload;
+wait_for_value($node, kinds('postgres'), 'forwarder maintainer manager');
+$node->safe_psql('postgres', q{SELECT prism.drop_namespace('sent', true)});
 wait_for_workers();
 wait_for_value($node, kinds('other'), 'maintainer manager');
 pass('prism.enabled = on brings them back');

@@ -50,19 +50,25 @@ is(sql(q{SELECT sum(messages), count(DISTINCT offset_) = count(*), min(offset_),
 	'1024|t|5120|6143', 'each holds its own range of offsets');
 
 # A publisher that finds no segment waits for the maintainer.
-$node->append_conf('postgresql.conf', 'prism.enabled = off');
-$node->reload;
-wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism maintainer'}, 0);
+my $maintainer = worker_pid($node, 'prism maintainer');
+kill STOP => $maintainer or die $!;
 sql(publish('small', 1024));
 my $publisher = $node->background_psql('postgres');
 $publisher->query_until(qr/begun/, "\\echo begun\n" . publish('small', 2048) . ";\n");
 wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Extension'}, 1);
 pass('without a maintainer a publisher that is ahead of the segments waits');
-$node->append_conf('postgresql.conf', 'prism.enabled = on');
-$node->reload;
+kill CONT => $maintainer;
 wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event_type = 'Extension'}, 0);
 is($publisher->query_safe('SELECT (prism.last_position()).topic'), "2048\nsmall", 'and goes on when there is one');
 $publisher->quit;
+
+# Workers that carry no messages keep the log all the same.
+$node->append_conf('postgresql.conf', 'prism.enabled = off');
+$node->restart;
+sql(publish('small', 700)) for 1 .. 6;
+pass('with prism.enabled = off publishing goes on');
+$node->append_conf('postgresql.conf', 'prism.enabled = on');
+$node->reload;
 
 # Extension dropped and made again, more often than there is room for topics.
 for my $round (1 .. 4)
@@ -99,10 +105,10 @@ is(sql(q{SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg
 	'so DROP EXTENSION takes them along');
 
 # However many there are: no transaction locks them all.
-my $small = prism_node('small', conf => "max_locks_per_transaction = 10\nmax_connections = 10\nmax_worker_processes = 8\nmax_wal_senders = 0\nwal_level = replica\nprism.max_topics = 8\nprism.enabled = off\n");
+my $small = prism_node('small', conf => "max_locks_per_transaction = 10\nmax_connections = 10\nmax_worker_processes = 8\nmax_wal_senders = 0\nwal_level = replica\nprism.max_topics = 8\nprism.max_workers = 1\n");
 $small->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1 .. 3000 LOOP EXECUTE format('CREATE TABLE prism_log.stray_%s (a int)', i); IF i % 20 = 0 THEN COMMIT; END IF; END LOOP; END $$});
-$small->append_conf('postgresql.conf', 'prism.enabled = on');
-$small->reload;
+$small->append_conf('postgresql.conf', 'prism.max_workers = 4');
+$small->restart;
 wait_for_value($small, q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'prism_log'::regnamespace AND relkind = 'r'
 	AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND refclassid = 'pg_extension'::regclass AND deptype = 'a')}, 0);
 is(log_count($small, 'out of shared memory'), 0, 'many of them are adopted without the locks of all');

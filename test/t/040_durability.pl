@@ -8,7 +8,7 @@ use constant COMMITS => 20;
 
 my $node = prism_node('main', conf => <<'CONF');
 synchronous_commit = off
-prism.enabled = off
+prism.max_workers = 1
 autovacuum = off
 checkpoint_timeout = 1h
 CONF

@@ -71,11 +71,12 @@ for my $kind ('table', 'index', 'mark')
 	$node->append_conf('postgresql.conf', 'prism.enabled = off');
 	$node->restart if $kind eq 'table';    # who comes first has to read the log
 	$node->reload;
-	wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^prism (man|main|for|sch|han)'}, 0);
+	wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^prism (for|sch|han)'}, 0);
 	$holder = $node->background_psql('postgres') if $kind eq 'table';
 	publish_all(qr/./);
 	$holder->query_safe('BEGIN');
 	$holder->query_safe(sprintf $lock{$kind}, relation($_, $suffix{$kind})) for @topics;
+	at_once(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type ~ '^prism (man|main)'});
 	$node->append_conf('postgresql.conf', 'prism.enabled = on');
 	$node->reload;
 

@@ -135,14 +135,13 @@ my $held = q{SELECT n.name || ': ' || g.role || ' ' || string_agg(DISTINCT a.pri
 	WHERE a.grantee <> c.relowner GROUP BY n.name, g.role ORDER BY 1};
 my $granted = sql($held);
 like($granted, qr/^mine: load INSERT,SELECT,UPDATE$/m, 'what was granted');
-# the worker comes when all is there, what the dump grants too
-$node->append_conf('postgresql.conf', 'prism.enabled = off');
-$node->reload;
-wait_for_value($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'prism m%'}, 0);
+# the worker comes when all is there, what the dump grants too: until then it finds no place
+$node->append_conf('postgresql.conf', 'prism.max_workers = 1');
+$node->restart;
 $node->command_ok([ 'pg_restore', '-d', 'restored', '--exit-on-error', $node->basedir . '/dump' ], 'pg_restore');
 isnt($node->safe_psql('restored', $held), $granted, 'default privileges give more than was granted');
-$node->append_conf('postgresql.conf', 'prism.enabled = on');
-$node->reload;
+$node->append_conf('postgresql.conf', 'prism.max_workers = 8');
+$node->restart;
 wait_for_value($node, $held, $granted, 'restored');
 pass('a restore under default privileges gives nobody a right on a namespace, and takes none');
 my $handlers = q{SELECT string_agg(c.relname || ' ' || a.grantee::regrole || ' ' || a.privilege_type, ', ' ORDER BY c.relname, a.privilege_type, a.grantee) FROM pg_class c, aclexplode(c.relacl) a WHERE c.relname ~ '^handler_' AND c.relnamespace = 'prism_log'::regnamespace AND a.grantee <> c.relowner};

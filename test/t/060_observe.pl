@@ -57,7 +57,7 @@ $node->append_conf('postgresql.conf', "max_worker_processes = 3\nprism.enabled =
 $node->restart;
 is(line_to_set('workers'), 'prism.enabled = on', 'the line for workers that are switched off');
 is($node->safe_psql('postgres', q{SELECT state, hint FROM prism.status}),
-	"warn|Prism's workers are switched off: nothing is forwarded, delivered when it is due, given to handlers or tidied up. Set in postgresql.conf and reload: prism.enabled = on", 'prism.status says so too');
+	"warn|Prism's workers are switched off: nothing is forwarded, delivered when it is due or given to handlers. Set in postgresql.conf and reload: prism.enabled = on", 'prism.status says so too');
 $node->append_conf('postgresql.conf', line_to_set('workers'));
 $node->reload;
 # the logical replication launcher, prism's launcher and its manager fill the three places
