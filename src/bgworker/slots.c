@@ -45,6 +45,7 @@ typedef struct WorkerShared
 } WorkerShared;
 
 volatile sig_atomic_t prism_worker_told_to_end = false;
+PrismInstant prism_worker_replaced_by = PRISM_NEVER;
 PrismWorkerSlot *prism_my_worker = NULL;
 
 static WorkerShared *shared = NULL;
@@ -220,11 +221,13 @@ release_slot(int code, Datum arg)
 	else
 	{
 		PrismBackoff backoff = {.clock = &prism_real_clock};
+		PrismInstant retry_at;
 
 		if (prism_worker_told_to_end || prism_has_passed(slot->started_at, now, HEALTHY_MS))
 			slot->failures = 0;
 		backoff.failures = slot->failures;
-		prism_slot_change(slot, PRISM_WORKER_BACKOFF, prism_backoff_fail(&backoff),
+		retry_at = prism_backoff_fail(&backoff);
+		prism_slot_change(slot, PRISM_WORKER_BACKOFF, Min(retry_at, prism_worker_replaced_by),
 				  slot->error[0] == '\0' ? "the process ended; the server log says why" : NULL);
 		/* A new process costs more than a new step, and two lines of log: the wait grows twice as fast. */
 		slot->failures = backoff.failures + 1;

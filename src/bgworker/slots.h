@@ -84,6 +84,9 @@ extern void prism_worker_init(void);
 /* SIGTERM has come: the end of this process says nothing about the next one. */
 extern volatile sig_atomic_t prism_worker_told_to_end;
 
+/* This process has outgrown prism.worker_memory, which is no fault: when the next one is to come at the latest; else PRISM_NEVER. */
+extern PrismInstant prism_worker_replaced_by;
+
 /* The slot of this process, NULL when it is no worker of prism. Others' slots are read as copies only. */
 extern PrismWorkerSlot *prism_my_worker;
 

@@ -44,6 +44,8 @@
 #include "utils/wait_event.h"
 
 #define MEMORY_CHECK_MS 1000
+/* Whoever publishes waits longer than that for a segment.  Not at once: the next one may be as large. */
+#define REPLACE_MS 3000
 
 /* What a database or a role may set for sessions and a worker must not inherit. */
 static const struct
@@ -207,6 +209,8 @@ leave_when_large(void)
 			errmsg("%s is replaced by a new process: it uses %ld kB of memory", MyBgworkerEntry->bgw_name, memory_kb),
 			errdetail("prism.worker_memory is %d kB.", prism_worker_memory_kb));
 	prism_worker_change(PRISM_WORKER_BACKOFF, 0, "the process used more memory than prism.worker_memory");
+	if (backoff.failures == 0)
+		prism_worker_replaced_by = prism_instant_after(now, REPLACE_MS);
 	prism_worker_leave(1);
 }
 

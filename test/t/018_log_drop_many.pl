@@ -45,6 +45,16 @@ ok(1, 'also one whose table somebody has dropped before');
 # Who adds up the size of them, or drops what is too large, does not hold them all.
 fill('large', 10);
 is($node->safe_psql('postgres', q{SELECT segments > 300, disk_bytes > 8192 * 600 FROM prism.topics WHERE topic = 'large'}), 't|t', 'prism.topics tells their size');
+$node->safe_psql('postgres', q{SELECT prism.apply('{name: large, needs: {retention: 1TB}}')});
+kill_worker($node, 'prism maintainer', signal => 'TERM');
+my $maintainer = worker_pid($node, 'prism maintainer');
+wait_for_value($node, "SELECT state = 'idle' AND state_change < clock_timestamp() - interval '1 s' FROM pg_stat_activity WHERE pid = $maintainer");
+my $told = qr/\[$maintainer\].*Grand total: (\d+) bytes/;
+$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($maintainer)");
+$node->wait_for_log($told);
+my ($memory) = slurp_file($node->logfile) =~ $told;
+note "$memory bytes";
+cmp_ok($memory, '<', 7 * 1024 * 1024, 'who adds it up does not keep all that it has opened for that');
 $node->safe_psql('postgres', q{SELECT prism.apply('{name: busy}')});
 $node->safe_psql('postgres', $_) for (
 	q{CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$DECLARE begun timestamptz = clock_timestamp();

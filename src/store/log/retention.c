@@ -19,10 +19,10 @@
 #include "store/log/retention.h"
 #include "store/log/segment.h"
 #include "store/log/segment_repair.h"
+#include "store/log/segment_size.h"
 
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/timestamp.h"
 
@@ -72,52 +72,22 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 		prism_counter_distance(topic, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
 }
 
-/* All that the server opens to learn the size. False: the table is gone. */
-static bool
-lock_all_of(Oid relid, List **locked)
-{
-	Relation	segment = prism_try_relation_open(relid, AccessShareLock);
-
-	if (segment == NULL)
-		return false;
-	*locked = lappend_oid(prism_lock_indexes(segment, AccessShareLock), relid);
-	*locked = list_concat(*locked, prism_lock_toast(segment, AccessShareLock));
-	relation_close(segment, NoLock);
-	return true;
-}
-
-int64
-prism_segment_bytes(PrismTopic *topic, int64 number)
-{
-	Oid			relid = prism_segment_relid(topic, number, NULL);
-	LOCAL_FCINFO(fcinfo, 1);
-	List	   *locked = NIL;
-	Datum		bytes;
-
-	if (!OidIsValid(relid) || !lock_all_of(relid, &locked))
-		return 0;
-	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = ObjectIdGetDatum(relid);
-	fcinfo->args[0].isnull = false;
-	bytes = pg_total_relation_size(fcinfo);
-	prism_unlock(locked, AccessShareLock);
-	return fcinfo->isnull ? 0 : DatumGetInt64(bytes);
-}
-
 /* The newest segments are enough to tell: there may be thousands of those that are to go. */
 static bool
 is_too_large(PrismTopic *topic)
 {
 	int64		limit = topic->policy.retention_bytes;
+	int64		settled;
 	int64		bytes = 0;
 
 	if (limit == 0)
 		return false;
+	settled = prism_log_stable(topic) / topic->segment_messages;
 	for (int64 number = prism_segment_last(topic->topic_id); number >= 0 && bytes <= limit;
 		 number = prism_segment_before(topic->topic_id, number - 1))
 	{
 		CHECK_FOR_INTERRUPTS();
-		bytes += prism_segment_bytes(topic, number);
+		bytes += number < settled ? prism_segment_settled_bytes(topic, number) : prism_segment_bytes(topic, number);
 	}
 	return bytes > limit;
 }

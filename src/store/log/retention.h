@@ -31,9 +31,6 @@ extern int64 prism_retention_checkpoint(PrismTopic *progress);
 /* Drop the segments that end at or below 'needed_from', those that nobody reads. */
 extern void prism_retention_drop_below(PrismTopic *topic, int64 needed_from);
 
-/* Table, index and toast of a segment; 0 when it is gone. */
-extern int64 prism_segment_bytes(PrismTopic *topic, int64 number);
-
 /* Leave the current segment once it has more bytes: for topics without a retention of their own. */
 extern void prism_retention_roll_large(PrismTopic *topic, int64 bytes);
 
