@@ -188,12 +188,24 @@ prism_is_guarded(Oid relid)
 {
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(relid);
-	bool		found;
+	bool		found = false;
 
 	SPI_connect();
-	prism_query("SELECT FROM pg_trigger WHERE tgrelid = $1 AND tgname = 'prism_guard' AND tgenabled = 'A'",
+	prism_query("SELECT tgenabled = 'A', tgenabled = 'O' FROM pg_trigger WHERE tgrelid = $1 AND tgname = 'prism_guard'",
 				1, &type, &value, NULL);
-	found = SPI_processed > 0;
+	if (SPI_processed > 0)
+	{
+		bool		isnull;
+		bool		lost;
+
+		found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		lost = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		/* a restore that is between making it and this does the same once more */
+		if (lost)
+			prism_query(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard",
+								 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))),
+						0, NULL, NULL, NULL);
+	}
 	SPI_finish();
 	return found;
 }

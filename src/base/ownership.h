@@ -29,7 +29,12 @@ extern void prism_own_restored(Oid relid);
  */
 extern void prism_own_note_granted(int32 namespace_id);
 
-/* The table has its guard, as prism made it: the last thing that a restore makes of one, without which it is not through with it. */
+/*
+ * The table, which the caller has locked, has its guard, as prism made it: the
+ * last thing that a restore makes of one, without which it is not through with
+ * it.  A guard that is in force in ordinary sessions alone, as ENABLE TRIGGER ALL
+ * leaves it, is set right, for the next time that somebody asks.
+ */
 extern bool prism_is_guarded(Oid relid);
 
 #endif							/* PRISM_OWNERSHIP_H */

@@ -488,6 +488,22 @@ check_disks(Report *report)
 	for_each(report, "SELECT place, pg_catalog.pg_size_pretty(free_bytes), scarce FROM prism.disks()", put_disk);
 }
 
+/* Columns: a table, how many there are. */
+static void
+put_unguarded(Report *report, HeapTuple row, TupleDesc columns)
+{
+	put(report, "guards", "warning", "The trigger prism_guard is not in force on %s of prism's tables: others may write them, and segments stay for ever. When no restore is under way: ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard",
+		SPI_getvalue(row, columns, 2), SPI_getvalue(row, columns, 1));
+}
+
+static void
+check_guards(Report *report)
+{
+	for_each(report, "SELECT c.oid::regclass, count(*) OVER () FROM pg_class c"
+			 " WHERE c.relkind = 'r' AND c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND NOT EXISTS"
+			 " (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'prism_guard' AND t.tgenabled = 'A') LIMIT 1", put_unguarded);
+}
+
 /* Columns: namespace, state, last error, hint. */
 static void
 put_namespace(Report *report, HeapTuple row, TupleDesc columns)
@@ -528,6 +544,7 @@ static void (*const checks[]) (Report *report) = {
 	check_segments,
 	check_disks,
 	check_committing,
+	check_guards,
 	check_namespaces
 };
 

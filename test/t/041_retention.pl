@@ -189,4 +189,14 @@ is((refused(q{SELECT * FROM prism.consume('late', 'holder', 10)}))[0], '55000', 
 is((refused(q{SELECT * FROM prism.consume('late', 'acked', 10)}))[0], '55000', 'also one that has finished all that is behind it');
 is(answer(q{SELECT count(*) FROM prism.consume('late', 'done')}), '0', 'and nobody else has one');
 
+# A guard that is not in force always, as ENABLE TRIGGER ALL leaves it, keeps its segment for as long as a look only.
+my $guarded = 'prism_log.topic_' . answer(q{SELECT topic_id FROM prism.topic WHERE name = 'brief'}) . '_' . (split / /, answer(segments('brief')))[0];
+answer("ALTER TABLE $guarded DISABLE TRIGGER ALL; ALTER TABLE $guarded ENABLE TRIGGER ALL");
+like(answer(q{SELECT hint FROM prism.doctor() WHERE item = 'guards'}), qr/on 1 of .* ALTER TABLE \Q$guarded\E ENABLE ALWAYS/, 'the doctor tells of it');
+publish('brief', 1024) for 1 .. 2;
+wait_for_value($node, "SELECT now() - '" . answer('SELECT now()') . "' > interval '1.5 s'");
+maintain() for 1 .. 2;
+is(answer("SELECT to_regclass('$guarded') IS NULL"), 't', 'and retention goes on');
+is(answer(q{SELECT count(*) FROM prism.doctor() WHERE item = 'guards'}), 0, 'no other table had lost its guard');
+
 done_testing();
