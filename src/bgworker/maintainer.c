@@ -114,7 +114,7 @@ static long time_to_wait(const Round *round);
 static bool find_topic_in_need(Round *round);
 static bool look_at_topics(Round *round, int *seen);
 static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
-static void make_segments(int32 topic_id);
+static bool make_segments(int32 topic_id);
 static void pass_over(Round *round);
 static void serve_publishers(Round *round, Phase resume);
 static void end_round(Round *round);
@@ -209,15 +209,14 @@ take_turn(void *arg)
 	switch (round->phase)
 	{
 		case PHASE_SEGMENTS:
-			if (find_topic_in_need(round))
+			if (!find_topic_in_need(round))
+				round->phase = first_housekeeping(round);
+			else if (make_segments(round->topic_id))
 			{
-				make_segments(round->topic_id);
 				/* where segments are filled, others may have to go */
 				round->retention_due = 0;
 				round->filled = true;
 			}
-			else
-				round->phase = first_housekeeping(round);
 			break;
 		case PHASE_PROGRESS:
 			round->phase = PHASE_RETENTION;
@@ -378,9 +377,11 @@ missing_segments(PrismTopic *topic, int64 *first, int64 *last)
 	return *first <= *last;
 }
 
-static void
+/* False: there was none to make, or there is the table of one, for which a restore is about to make the index. */
+static bool
 make_segments(int32 topic_id)
 {
+	bool		made = false;
 	PrismCounter *counter = NULL;
 	PrismTopic *topic;
 	bool		busy;
@@ -393,13 +394,14 @@ make_segments(int32 topic_id)
 	{
 		counter = topic->counter;
 		for (int64 number = first; number <= last; number++)
-			(void) prism_segment_create(topic, number);
+			made |= prism_segment_create(topic, number);
 	}
 	prism_worker_commit();
 
 	/* A counter's condition variables outlive the topic. */
 	if (counter != NULL)
 		ConditionVariableBroadcast(&counter->segments_changed);
+	return made;
 }
 
 /* ---------- retention ---------- */

@@ -49,6 +49,29 @@ is(sql(q{SELECT sum(messages), count(DISTINCT offset_) = count(*), min(offset_),
 	(SELECT "offset" AS offset_, messages FROM prism_log.topic_} . sql(q{SELECT topic_id FROM prism.topic WHERE name = 'small'}) . '_5) AS s'),
 	'1024|t|5120|6143', 'each holds its own range of offsets');
 
+# A segment that has lost its index is in need of what only a restore makes: that is no reason to look again and again.
+sub naps
+{
+	my ($pid) = @_;
+	return slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m ? $1 : die "no such process: $pid\n";
+}
+
+sub naps_of_seconds
+{
+	my ($pid, $seconds) = @_;
+	my $before = naps($pid);
+	my $end = sql("SELECT clock_timestamp() + interval '$seconds s'");
+	wait_for_value($node, "SELECT clock_timestamp() > '$end'");
+	return naps($pid) - $before;
+}
+
+make_topic('torn');
+my $index = sql(q{SELECT 'prism_log.topic_' || topic_id || '_1_offset' FROM prism.topic WHERE name = 'torn'});
+sql("DROP INDEX $index; SELECT prism.wake_workers()");
+naps_of_seconds(worker_pid($node, 'prism maintainer'), 2);
+cmp_ok(naps_of_seconds(worker_pid($node, 'prism maintainer'), 5), '<', 4, 'a segment without its index does not keep the maintainer at it');
+sql(q{SELECT prism.drop_namespace('torn', true)});
+
 # A publisher that finds no segment waits for the maintainer.
 my $maintainer = worker_pid($node, 'prism maintainer');
 kill STOP => $maintainer or die $!;
