@@ -36,7 +36,7 @@
 /* Publishers of a topic are warned so often. */
 #define WARN_US (60 * USECS_PER_SEC)
 
-/* The position of a group that has a place; one that has none is left to 'others'. False: it has been dropped, or has none. */
+/* The position of a group that has a place. False: it has none, or has been dropped, and is left to 'others'. */
 static bool
 position_of(PrismTopic *topic, PrismGroupRow *row, List **others, int64 *position)
 {
@@ -47,8 +47,12 @@ position_of(PrismTopic *topic, PrismGroupRow *row, List **others, int64 *positio
 		*others = lappend(*others, row);
 		return false;
 	}
+	/* one that is only looked at makes way for those that are used, at any moment */
 	if (!prism_group_lock_if(ref->group, ref->generation))
+	{
+		*others = lappend(*others, row);
 		return false;
+	}
 	*position = prism_window_base(ref->group->window);
 	prism_group_unlock(ref->group);
 	return true;
