@@ -71,10 +71,15 @@ put_off(PrismRoute *route, const ErrorData *error)
 {
 	route->broken = route->unmade = true;
 	route->phase = ROUTE_PARKED;
-	if (route->slot != NULL)
+	if (route->slot != NULL && !route->sink.paused)
 		prism_route_back_off(route, error->message);
 	else
+	{
 		(void) prism_backoff_fail(&route->backoff);
+		/* nothing of it is under way, whoever is at work on it */
+		if (route->slot != NULL)
+			(void) prism_sink_change(route->slot, PRISM_SINK_PAUSED, 0, NULL);
+	}
 	route->parked_until = error->sqlerrcode == ERRCODE_OBJECT_IN_USE
 		? prism_instant_after(prism_lane_now(route->lane), PRISM_BUSY_RETRY_MS) : route->backoff.retry_at;
 }
