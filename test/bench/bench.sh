@@ -1,4 +1,4 @@
-# Sourced by the benches: a server of their own, alternating measurements, medians, the README's table.
+# Sourced by the benches: a server of their own, alternating measurements, medians, the table of README.md beside it.
 #
 #   PRISM_BENCH_ROUNDS    how often each pair is measured (default: 5)
 #   PRISM_BENCH_SECONDS   how long one measurement of a rate takes (default: 5)

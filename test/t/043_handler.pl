@@ -39,14 +39,13 @@ is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism handl
 	'while it waits it holds no transaction and no snapshot');
 is(sql(q{SELECT kind, role, state FROM prism.workers WHERE kind = 'handler'}), 'handler|app|running', 'one worker serves the role');
 
-# The README's example, as it stands there.
-my ($chapter) = slurp_file(dirname(__FILE__) . '/../../README.md') =~ /^## Handlers\n(.*?)^## /ms;
-my ($example) = $chapter =~ /^```sql\n(.*?)^```/ms;
+# The example of doc/handlers.md, as it stands there.
+my ($example) = slurp_file(dirname(__FILE__) . '/../../doc/handlers.md') =~ /^```sql\n(.*?)^```/ms;
 sql("SELECT prism.create_group('orders', 'revenue', 'latest')");
 sql($example);
 sql(q{SELECT count(prism.publish('orders', jsonb_build_object('n', 100 + n, 'cents', n), key => 'c' || n % 2)) FROM generate_series(1, 100) AS n});
 wait_for_handler('revenue', 'messages_total = 100');
-is(sql(q{SELECT string_agg(customer || ' ' || cents, ', ' ORDER BY customer) FROM revenue}), 'c0 2550, c1 2500', 'the README\'s projection is right');
+is(sql(q{SELECT string_agg(customer || ' ' || cents, ', ' ORDER BY customer) FROM revenue}), 'c0 2550, c1 2500', 'the document\'s projection is right');
 is(sql(q{SELECT string_agg(role, ' ' ORDER BY role) FROM prism.workers WHERE kind = 'handler' AND state = 'running'}), 'app reporting', 'another role has another process');
 sql(q{SELECT prism.drop_group('orders', 'revenue')});
 
