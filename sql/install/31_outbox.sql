@@ -1,4 +1,4 @@
--- The log as the RFC's outbox table: src/api/outbox.c.
+-- The log as the RFC's outbox table: src/api/outbox_view.c.
 
 CREATE FUNCTION prism.outbox_messages(
     for_topic text DEFAULT NULL,

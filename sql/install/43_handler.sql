@@ -1,4 +1,4 @@
--- Handlers: functions that workers call with the messages of a group. src/api/handler.c, src/bgworker/handle/handler_loop.c.
+-- Handlers: functions that workers call with the messages of a group. src/api/handler_commands.c, src/bgworker/handle/handler_loop.c.
 
 CREATE FUNCTION prism."on"(
     topic text, consumer_group text, handler regprocedure, batch_size integer DEFAULT 100,

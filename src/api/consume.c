@@ -132,7 +132,7 @@ warn_starved(const ConsumeArguments *arguments)
 }
 
 /* What one round of looking came to. */
-typedef struct Round
+typedef struct ConsumeRound
 {
 	int			handed;
 	int64		lease_id;
@@ -141,11 +141,11 @@ typedef struct Round
 	bool		cut;			/* a damaged message comes next: the next call is told */
 	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
 	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
-} Round;
+} ConsumeRound;
 
 /* Half of the lease under which messages were passed over is left for the rest of the transaction. */
 static PrismInstant
-look_until(const ConsumeArguments *arguments, const Round *round)
+look_until(const ConsumeArguments *arguments, const ConsumeRound *round)
 {
 	return round->passed_over_at == 0 ? PRISM_NEVER : round->passed_over_at + arguments->lease_us / 2;
 }
@@ -155,10 +155,10 @@ look_until(const ConsumeArguments *arguments, const Round *round)
  * are wanted.  Those passed over stay in the window until the transaction
  * commits, so its size bounds what one call looks at.
  */
-static Round
+static ConsumeRound
 take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowReceiver *receiver)
 {
-	Round		round = {.passed_over_at = passed_over_at};
+	ConsumeRound		round = {.passed_over_at = passed_over_at};
 	int			look = arguments->max_messages;
 	int			taken;
 
@@ -190,7 +190,7 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 
 /* What was passed over fills the window, or is all that may be in flight: no wonder, and it goes on after this transaction. */
 static bool
-is_at_its_bound(const Round *round)
+is_at_its_bound(const ConsumeRound *round)
 {
 	return (round->starved || round->limited) && round->passed_over_at != 0;
 }
@@ -199,7 +199,7 @@ is_at_its_bound(const Round *round)
 static int64
 consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 {
-	Round		round = {0};
+	ConsumeRound		round = {0};
 
 	if (arguments->group == NULL)
 		return 0;				/* it had to wait for that all the time that it was given */

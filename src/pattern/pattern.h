@@ -8,7 +8,7 @@
  * order, in the caller's transaction, without network.  The last link of every
  * chain is the outbox: it appends the message to the topic's log.
  *
- * A new pattern is one file, one line in registry.c, one test.
+ * A new pattern is one file, one line in pattern.c, one test.
  *
  * src/pattern/pattern.h
  *
@@ -51,7 +51,7 @@ struct PrismLink
 	PrismLink  *next;			/* NULL: the last one */
 };
 
-/* registry.c */
+/* pattern.c */
 extern const PrismPattern *prism_pattern_find(const char *name);	/* NULL: unknown */
 extern const PrismPattern *const *prism_patterns(void); /* ended by NULL */
 

@@ -20,7 +20,7 @@
 #include "miscadmin.h"
 
 /* A verb, with all that it was called with. */
-typedef struct Verb
+typedef struct AckVerb
 {
 	const char *name;			/* for errors */
 	bool		nack;
@@ -29,7 +29,7 @@ typedef struct Verb
 	int64		delay_us;		/* nack; -1: the group's back-off */
 	const char *reason;			/* nack, reject; may be NULL */
 	PrismInstant now;
-} Verb;
+} AckVerb;
 
 /* What a chunk came to. */
 typedef struct Chunk
@@ -43,7 +43,7 @@ typedef struct Chunk
 
 /* The same of a message that is in the list already. */
 static void
-settle_again(const PrismSettlement *settlement, const Verb *verb, Chunk *chunk)
+settle_again(const PrismSettlement *settlement, const AckVerb *verb, Chunk *chunk)
 {
 	/* who gave it up may give it up again, not finish it: others will process it */
 	if (!settlement->finishes && !verb->nack && !verb->spares_nacked)
@@ -52,7 +52,7 @@ settle_again(const PrismSettlement *settlement, const Verb *verb, Chunk *chunk)
 
 /* Under the slot's lock; room in the list was reserved. */
 static void
-settle(PrismGroup *group, PrismSettlements *list, const PrismEntry *entry, const Verb *verb, Chunk *chunk)
+settle(PrismGroup *group, PrismSettlements *list, const PrismEntry *entry, const AckVerb *verb, Chunk *chunk)
 {
 	const PrismGroupOptions *options = &group->options;
 	bool		last = options->max_attempts > 0 && entry->attempt >= options->max_attempts;
@@ -88,7 +88,7 @@ settle(PrismGroup *group, PrismSettlements *list, const PrismEntry *entry, const
 /* Check up to PRISM_POSITIONS_CHUNK of them. */
 static void
 settle_chunk(PrismGroupRef *ref, PrismSettlements *list, const int64 *positions, const int64 *lease_ids,
-			 int count, const Verb *verb, Chunk *chunk)
+			 int count, const AckVerb *verb, Chunk *chunk)
 {
 	PrismWindow *window = ref->group->window;
 
@@ -118,7 +118,7 @@ settle_chunk(PrismGroupRef *ref, PrismSettlements *list, const int64 *positions,
 }
 
 static int
-settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count, const Verb *verb)
+settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count, const AckVerb *verb)
 {
 	PrismSettlements *list = prism_settlements_of(ref);
 	Chunk		chunk;
@@ -147,7 +147,7 @@ settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, i
 int
 prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count)
 {
-	Verb		verb = {.name = "acknowledge"};
+	AckVerb		verb = {.name = "acknowledge"};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -155,7 +155,7 @@ prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_i
 int
 prism_group_ack_rest(PrismGroupRef *ref, const int64 *positions, int count)
 {
-	Verb		verb = {.name = "acknowledge",.spares_nacked = true};
+	AckVerb		verb = {.name = "acknowledge",.spares_nacked = true};
 
 	return settle_all(ref, positions, NULL, count, &verb);
 }
@@ -164,7 +164,7 @@ int
 prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				 int64 delay_us, const char *reason)
 {
-	Verb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = prism_instant()};
+	AckVerb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -173,7 +173,7 @@ int
 prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				   const char *reason)
 {
-	Verb		verb = {.name = "reject",.reject = true,.reason = reason,.now = prism_instant()};
+	AckVerb		verb = {.name = "reject",.reject = true,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }

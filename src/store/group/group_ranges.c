@@ -19,7 +19,7 @@ prism_ranges_init(PrismRanges *set, int64 floor)
 	set->floor = floor;
 	set->count = 0;
 	set->capacity = FIRST_CAPACITY;
-	set->ranges = palloc(FIRST_CAPACITY * sizeof(PrismRange));
+	set->ranges = palloc(FIRST_CAPACITY * sizeof(PrismOffsetRange));
 }
 
 /* The first range that ends at 'offset' or behind it. */
@@ -46,23 +46,23 @@ lower_bound(const PrismRanges *set, int64 offset)
 
 /* Replace the ranges [first, last) by one, or make room for it. */
 static void
-splice(PrismRanges *set, int first, int last, PrismRange range)
+splice(PrismRanges *set, int first, int last, PrismOffsetRange range)
 {
 	if (first == last)
 	{
 		if (set->count == set->capacity)
 		{
 			set->capacity *= 2;
-			set->ranges = repalloc_huge(set->ranges, set->capacity * sizeof(PrismRange));
+			set->ranges = repalloc_huge(set->ranges, set->capacity * sizeof(PrismOffsetRange));
 		}
 		memmove(&set->ranges[first + 1], &set->ranges[first],
-				(set->count - first) * sizeof(PrismRange));
+				(set->count - first) * sizeof(PrismOffsetRange));
 		set->count++;
 	}
 	else
 	{
 		memmove(&set->ranges[first + 1], &set->ranges[last],
-				(set->count - last) * sizeof(PrismRange));
+				(set->count - last) * sizeof(PrismOffsetRange));
 		set->count -= last - first - 1;
 	}
 	set->ranges[first] = range;
@@ -83,7 +83,7 @@ raise_floor(PrismRanges *set, int64 floor)
 	if (passed > 0)
 	{
 		set->count -= passed;
-		memmove(set->ranges, &set->ranges[passed], set->count * sizeof(PrismRange));
+		memmove(set->ranges, &set->ranges[passed], set->count * sizeof(PrismOffsetRange));
 	}
 }
 
@@ -107,7 +107,7 @@ prism_ranges_add(PrismRanges *set, int64 from, int64 to)
 		from = Min(from, set->ranges[last].from);
 		to = Max(to, set->ranges[last].to);
 	}
-	splice(set, first, last, (PrismRange) {from, to});
+	splice(set, first, last, (PrismOffsetRange) {from, to});
 }
 
 bool

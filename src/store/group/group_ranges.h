@@ -17,18 +17,18 @@
 #include "postgres.h"
 
 /* [from, to) */
-typedef struct PrismRange
+typedef struct PrismOffsetRange
 {
 	int64		from;
 	int64		to;
-} PrismRange;
+} PrismOffsetRange;
 
 typedef struct PrismRanges
 {
 	int64		floor;			/* everything below belongs to the set */
 	int			count;
 	int			capacity;
-	PrismRange *ranges;			/* above floor, ascending, no two touch */
+	PrismOffsetRange *ranges;			/* above floor, ascending, no two touch */
 } PrismRanges;
 
 /* All offsets below 'floor'; palloc'd in the current memory context. */

@@ -144,7 +144,7 @@ begin_record(StringInfo record, RecordType type, int32 group_id, uint32 epoch)
 }
 
 void
-prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count)
+prism_group_append_finished(int32 group_id, uint32 epoch, const PrismOffsetRange *ranges, int count)
 {
 	StringInfoData record;
 

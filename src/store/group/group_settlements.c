@@ -151,18 +151,18 @@ prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead, int
 /* ---------- at pre-commit ---------- */
 
 static void
-add_range(PrismRange *ranges, int *count, int64 from, int64 to)
+add_range(PrismOffsetRange *ranges, int *count, int64 from, int64 to)
 {
 	if (*count > 0 && ranges[*count - 1].to >= from)
 		ranges[*count - 1].to = to;
 	else
-		ranges[(*count)++] = (PrismRange) {from, to};
+		ranges[(*count)++] = (PrismOffsetRange) {from, to};
 }
 
 /* What pre-commit writes of one list. */
 typedef struct Settled
 {
-	PrismRange *ranges;			/* finished */
+	PrismOffsetRange *ranges;			/* finished */
 	int			range_count;
 	PrismAttempt *attempts;		/* given up */
 	int			attempt_count;
@@ -224,7 +224,7 @@ append_list(PrismSettlements *list)
 {
 	Settled		settled = {.now = prism_instant()};
 
-	settled.ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismRange));
+	settled.ranges = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismOffsetRange));
 	if (list->nacks)
 		settled.attempts = MemoryContextAllocHuge(TopTransactionContext, list->count * sizeof(PrismAttempt));
 	begin_list(list, &settled);

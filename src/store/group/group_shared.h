@@ -169,7 +169,7 @@ extern void prism_group_append_checkpoint(int32 group_id, uint32 epoch, int64 co
 										  const PrismAttempt *attempts, int count);
 /* What is to be known of unfinished messages after a restart. */
 extern void prism_group_append_attempts(int32 group_id, uint32 epoch, const PrismAttempt *attempts, int count);
-extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismRange *ranges, int count);
+extern void prism_group_append_finished(int32 group_id, uint32 epoch, const PrismOffsetRange *ranges, int count);
 
 /* ---------- group_seek.c: called by group_transaction.c ---------- */
 

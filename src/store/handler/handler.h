@@ -55,6 +55,9 @@ typedef struct PrismHandler
 /* All handlers (InvalidOid), or those of a role, in the current memory context. Those whose group is gone are left out. */
 extern List *prism_handler_list(Oid role);
 
+/* For people: schema and name, quoted where they must be. */
+extern const char *prism_handler_function(const PrismHandler *handler);
+
 /* 42710 when the group has one, 42704 when the group was dropped meanwhile. */
 extern void prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler);
 
@@ -123,9 +126,6 @@ extern const PrismHandlerFault *prism_handler_no_place(void);
 
 /* The type that a handler takes: prism.message, or the array of it. */
 extern Oid	prism_handler_argument_type(bool takes_batch);
-
-/* For people: schema and name, quoted where they must be. */
-extern const char *prism_handler_function(const PrismHandler *handler);
 
 /* ---------- how it fares ---------- */
 

@@ -151,6 +151,12 @@ prism_handler_has_row(const PrismHandler *handler)
 	return HeapTupleIsValid(row) && HeapTupleHeaderGetRawXmin(row->t_data) == handler->written_by;
 }
 
+const char *
+prism_handler_function(const PrismHandler *handler)
+{
+	return quote_qualified_identifier(handler->function_schema, handler->function_name);
+}
+
 /* ---------- writing; under the lock of the group's name ---------- */
 
 static void

@@ -125,12 +125,6 @@ prism_handler_argument_type(bool takes_batch)
 	return takes_batch ? get_array_type(message) : message;
 }
 
-const char *
-prism_handler_function(const PrismHandler *handler)
-{
-	return quote_qualified_identifier(handler->function_schema, handler->function_name);
-}
-
 /*
  * What a function does is up to its owner, at any time; and whoever may write to
  * its schema could take its name once that is free.  So what is called with a

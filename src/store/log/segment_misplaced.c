@@ -34,7 +34,7 @@
 #include "utils/snapmgr.h"
 
 /* What is done with such a row. False: no more are wanted. */
-typedef bool (*RowFunction) (Relation segment, HeapTuple row, void *arg);
+typedef bool (*RowVisit) (Relation segment, HeapTuple row, void *arg);
 
 static int
 compare_misplaced(const ListCell *a, const ListCell *b)
@@ -50,7 +50,7 @@ compare_misplaced(const ListCell *a, const ListCell *b)
 /* Rows at one end of the index, beyond the segment's limit there. False: the function wants no more. */
 static bool
 walk_end(Relation segment, IndexScanDesc scan, TupleTableSlot *slot, StrategyNumber strategy,
-		 int64 limit, RowFunction function, void *arg)
+		 int64 limit, RowVisit function, void *arg)
 {
 	bool		more = true;
 	ScanKeyData key;
@@ -67,7 +67,7 @@ walk_end(Relation segment, IndexScanDesc scan, TupleTableSlot *slot, StrategyNum
 }
 
 static bool
-walk_segment(PrismTopic *topic, int64 number, Relation segment, RowFunction function, void *arg)
+walk_segment(PrismTopic *topic, int64 number, Relation segment, RowVisit function, void *arg)
 {
 	Relation	index = index_open(prism_index_choose(segment, 1), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(segment, NULL);

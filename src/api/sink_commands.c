@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * sink.c
+ * sink_commands.c
  *	  SQL functions about sinks: how they stand, and what operators do to them.
  *
- * src/api/sink.c
+ * src/api/sink_commands.c
  *
  *-------------------------------------------------------------------------
  */

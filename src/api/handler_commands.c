@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * handler.c
+ * handler_commands.c
  *	  prism.on(), prism.off(), prism.handlers.
  *
- * src/api/handler.c
+ * src/api/handler_commands.c
  *
  *-------------------------------------------------------------------------
  */

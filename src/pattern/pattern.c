@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * registry.c
+ * pattern.c
  *	  The patterns there are: those built, and those of the RFC still to come.
  *
- * src/pattern/registry.c
+ * src/pattern/pattern.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
- * outbox.c
+ * outbox_view.c
  *	  prism.outbox: the log as the RFC's outbox table, to look at and to insert into.
  *
  * A row is a message of this transaction that waits for its commit (position
  * NULL), one that is committed and waits for the slowest sink (published_at
  * NULL), or a recent one that is out.
  *
- * src/api/outbox.c
+ * src/api/outbox_view.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * group.c
+ * group_commands.c
  *	  prism.create_group(), prism.drop_group(), prism.wait(), prism.groups.
  *
- * src/api/group.c
+ * src/api/group_commands.c
  *
  *-------------------------------------------------------------------------
  */
