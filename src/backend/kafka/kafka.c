@@ -12,6 +12,7 @@
  *		kafka_admin.c			topics, positions
  *		kafka_transaction.c		fence, commit, abort
  *		kafka_error.c		what an error means
+ *		kafka_wake.c		waking the thread that collects
  *
  * src/backend/kafka/kafka.c
  *

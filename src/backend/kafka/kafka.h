@@ -149,7 +149,6 @@ extern bool kafka_caller_start(KafkaCaller *caller, KafkaClient *client);
 extern void kafka_caller_quit(KafkaCaller *caller);
 extern void kafka_caller_join(KafkaCaller *caller);
 extern PrismOutcome kafka_call(KafkaConn *kafka, KafkaCaller *caller, KafkaJob *job);
-extern void kafka_job_error(KafkaJob *job, PrismOutcome outcome, int code, const char *format, ...) pg_attribute_printf(4, 5);
 
 /* jobs: run in a caller */
 extern void kafka_job_prepare(KafkaClient *client, KafkaJob *job);
@@ -167,6 +166,11 @@ extern bool kafka_refused_address(KafkaClient *client, char *address);
 /* kafka_error.c */
 extern PrismOutcome kafka_outcome(rd_kafka_resp_err_t code);
 extern const char *kafka_advice(rd_kafka_resp_err_t code);	/* NULL: its text says it all */
+extern void kafka_job_error(KafkaJob *job, PrismOutcome outcome, int code, const char *format, ...) pg_attribute_printf(4, 5);
+
+/* kafka_wake.c */
+extern void kafka_wake(KafkaClient *client);
+extern void kafka_wake_for_events(KafkaClient *client);	/* librdkafka does it when its queue is no longer empty */
 
 /* kafka_event.c */
 extern void kafka_clean(char *text);
@@ -174,7 +178,6 @@ extern void kafka_serve(KafkaConn *kafka);
 extern void kafka_explain(PrismConn *conn, const PrismQueueTarget *target, int code, char *text);
 extern int	kafka_collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max);
 extern PrismOutcome kafka_answer(KafkaConn *kafka, PrismOutcome outcome, const char *format, ...) pg_attribute_printf(3, 4);
-extern void kafka_wake(KafkaClient *client);
 
 /* kafka_send.c */
 extern KafkaTopic *kafka_topic(KafkaConn *kafka, const char *name);

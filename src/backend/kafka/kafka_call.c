@@ -21,21 +21,6 @@
 
 #include "backend/kafka/kafka.h"
 
-#include <stdarg.h>
-
-/* The outcome and a text.  Runs in a caller. */
-void
-kafka_job_error(KafkaJob *job, PrismOutcome outcome, int code, const char *format, ...)
-{
-	va_list		arguments;
-
-	job->outcome = outcome;
-	job->code = code;
-	va_start(arguments, format);
-	vsnprintf(job->error, sizeof(job->error), format, arguments);
-	va_end(arguments);
-}
-
 static void
 run_job(KafkaClient *client, KafkaJob *job)
 {

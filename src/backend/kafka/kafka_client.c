@@ -25,9 +25,6 @@
 static pthread_mutex_t closing_lock = PTHREAD_MUTEX_INITIALIZER;
 static int	closing_count = 0;
 
-/* librdkafka writes this to event_fd when its queue is no longer empty. */
-static const uint64 event_payload = 1;
-
 /*
  * PostgreSQL's signal handlers must run in its own thread.  A thread inherits
  * the mask of the one that starts it.
@@ -59,14 +56,6 @@ count_closed_socket(int socket, void *opaque)
 
 	pg_atomic_fetch_add_u32(&client->sockets_closed, 1);
 	return close(socket);
-}
-
-void
-kafka_wake(KafkaClient *client)
-{
-	ssize_t		written = write(client->event_fd, &event_payload, sizeof(event_payload));
-
-	(void) written;				/* a full counter is readable just as well */
 }
 
 static void
@@ -121,8 +110,7 @@ kafka_client_new(rd_kafka_conf_t *conf, const char *allowed, char *error)
 	}
 	rd_kafka_set_log_queue(client->rk, NULL);
 	client->queue = rd_kafka_queue_get_main(client->rk);
-	rd_kafka_queue_io_event_enable(client->queue, client->event_fd,
-								   &event_payload, sizeof(event_payload));
+	kafka_wake_for_events(client);
 	if (!kafka_caller_start(&client->transaction, client) ||
 		!kafka_caller_start(&client->admin, client))
 	{

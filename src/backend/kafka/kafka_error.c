@@ -11,6 +11,8 @@
 
 #include "backend/kafka/kafka.h"
 
+#include <stdarg.h>
+
 typedef struct KafkaMeaning
 {
 	rd_kafka_resp_err_t code;
@@ -110,4 +112,17 @@ kafka_advice(rd_kafka_resp_err_t code)
 	const KafkaMeaning *meaning = meaning_of(code);
 
 	return meaning != NULL ? meaning->advice : NULL;
+}
+
+/* The outcome and a text.  Runs in a caller. */
+void
+kafka_job_error(KafkaJob *job, PrismOutcome outcome, int code, const char *format, ...)
+{
+	va_list		arguments;
+
+	job->outcome = outcome;
+	job->code = code;
+	va_start(arguments, format);
+	vsnprintf(job->error, sizeof(job->error), format, arguments);
+	va_end(arguments);
 }
