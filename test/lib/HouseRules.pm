@@ -8,32 +8,21 @@ use Test::More;
 
 our @EXPORT = qw(project_files places rule folder_of may_use on_a_floor);
 
-# The floors: which folders a folder may use, besides itself and base.  main.c is the roof, and uses all.
-my @stores = map { "store/$_" } qw(log group delay sink handler);
-my @below_workers = (@stores, 'bgworker');
-my %may_use = (
-	'base'              => [],
-	'backend'           => [],
-	'backend/postgres'  => ['backend'],
-	'backend/memory'    => ['backend'],
-	'backend/kafka'     => ['backend'],
-	'store/log'         => [],
-	'store/group'       => ['store/log'],
-	'store/delay'       => ['store/log'],
-	'store/sink'        => ['store/log'],
-	'store/handler'     => [ 'store/log', 'store/group' ],
-	'pattern'           => [ 'backend', 'store/log' ],
-	'namespace'         => [ 'backend', 'pattern', 'store/log', 'store/group' ],
-	'bgworker'          => \@stores,
-	'bgworker/forward'  => [ @below_workers, 'backend' ],
-	'bgworker/schedule' => [ @below_workers, 'pattern' ],
-	'bgworker/handle'   => \@below_workers,
-	'logical_decoding'  => ['store/log'],
-	'observe'           => \@below_workers,
-	'api'               => [ @below_workers, qw(pattern namespace) ]);
+# The floors, as src/README.md has them: which folders a folder may use, besides itself and base.  main.c is the roof.
+my (%text, %may_use);
+sub read_floors
+{
+	my ($table) = ($text{'src/README.md'} // '') =~ /^## The floors\n(.*?)^## /ms or die 'src/README.md has no floors';
+	my %stores = map { m{^src/(store/\w+)/} ? ($1 => 1) : () } keys %text;
+	while ($table =~ /^\| `([\w\/]+)` \|[^|\n]*\|([^|\n]*)\|$/mg)
+	{
+		my ($folder, $others) = ($1, $2);
+		$may_use{$folder} = [ map { $_ eq 'store' ? sort keys %stores : $_ } $others =~ /`([\w\/]+)`/g ];
+	}
+	return;
+}
 
 # The files of the project, name => text: those that ./dev copied here, or in a checkout those that git knows.
-my %text;
 sub project_files
 {
 	my $list = -e '.staged' ? 'cat .staged' : 'git ls-files';
@@ -44,6 +33,7 @@ sub project_files
 		local $/;
 		$text{$path} = <$in> // '';
 	}
+	read_floors();
 	return %text;
 }
 
