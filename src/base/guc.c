@@ -27,28 +27,28 @@ int			prism_retention_min = 7 * 24 * 60;
 int			prism_worker_memory_kb = 192 * 1024;
 char	   *prism_allowed_endpoints = NULL;
 
-/* Settings that size shared memory: fixed at server start. */
+/* Settings that size shared memory: fixed at server start.  sql/settings.sql measures the bytes that the texts tell. */
 static void
 define_startup_settings(void)
 {
 	DefineCustomIntVariable("prism.max_topics",
 							"Sets how many topics the server can keep in shared memory.",
-							"About 600 bytes each, over all databases.",
+							"About 3640 bytes each, over all databases.",
 							&prism_max_topics, 256, 8, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_topics_per_transaction",
 							"Sets how many topics one transaction can publish to.",
-							"64 bytes for each of them and each allowed connection.",
+							"48 bytes for each of them and each allowed connection.",
 							&prism_max_topics_per_transaction, 32, 2, 1024,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_groups",
 							"Sets how many consumer groups can be in use at a time.",
-							NULL,
+							"About 1024 bytes each, over all databases, and what prism.group_window takes.",
 							&prism_max_groups, 64, 1, 4096,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.group_window",
 							"Sets how many unfinished messages a consumer group can have.",
-							"48 bytes for each of them and each group.",
+							"68 bytes for each of them and each place of prism.max_groups.",
 							&prism_group_window, 4096, 64, 1048576,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_workers",

@@ -65,6 +65,8 @@ typedef struct PrismInFlight
 	int			pid;
 } PrismInFlight;
 
+StaticAssertDecl(sizeof(PrismInFlight) == 48, "the documented cost of a place of prism.max_topics_per_transaction");
+
 /* Delayed messages (delay.h): times and numbers that publishers, the scheduler and views share. */
 typedef struct PrismCounterDelay
 {
