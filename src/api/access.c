@@ -58,7 +58,7 @@ prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not be NULL", name));
+				errmsg("%s must not be null", name));
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
@@ -239,8 +239,8 @@ find_role(const char *name)
 	if (role == prism_owner())
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("role \"%s\" owns extension prism", name),
-				errdetail("Its privileges on all namespaces cannot be changed."));
+				errmsg("cannot change privileges of role \"%s\"", name),
+				errdetail("It owns extension \"prism\", and with it all privileges on all namespaces."));
 	return role;
 }
 

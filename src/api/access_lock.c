@@ -342,7 +342,7 @@ wait_for_topic(Oid mark_relid, PrismInstant until)
 	if (!wait_for_lock(&tag, AccessExclusiveLock, (int) Max(prism_ms_until(until, prism_instant()), 1)))
 		ereport(ERROR,
 				errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				errmsg("a topic whose back end changes is in use"),
+				errmsg("a topic whose backend changes is in use"),
 				errdetail("It is used by %s.", names),
 				errhint("Try again when that has ended; pg_stat_activity tells what a process does, SELECT pg_terminate_backend(pid) ends it, ROLLBACK PREPARED a prepared transaction."));
 }

@@ -196,7 +196,7 @@ prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("messages of topic \"%s\" wait for their sink", topic_name),
-				errdetail("The back end \"%s\" does not have them yet; prism.sinks shows how many.",
+				errdetail("The backend \"%s\" does not have them yet; prism.sinks shows how many.",
 						  sink->backend),
 				errhint("%s", hint));
 }
@@ -211,9 +211,9 @@ sink_difference(const PrismNamespaceWork *work)
 	if (sink == NULL)
 		return config == NULL ? NULL : pstrdup("its sink is missing");
 	if (config == NULL)
-		return psprintf("it has a sink for back end \"%s\"", sink->backend);
+		return psprintf("it has a sink for backend \"%s\"", sink->backend);
 	if (!same_text(sink->backend, wanted->backend->name))
-		return psprintf("its sink is for back end \"%s\"", sink->backend);
+		return psprintf("its sink is for backend \"%s\"", sink->backend);
 	if (sink->server_dropped)
 		return psprintf("the foreign server \"%s\" of its sink was dropped", sink->server);
 	if (!same_text(sink->server, wanted->server))
@@ -236,7 +236,7 @@ make_sink(PrismNamespaceWork *work)
 	{
 		prism_topic_shut(work->topic_id);
 		prism_namespace_check_waiting(work->topic_id, work->topic_name,
-									  "Let the sink catch up, then change the back end.");
+									  "Let the sink catch up, then change the backend.");
 		prism_sink_drop(work->topic_id);
 	}
 	if (config != NULL)

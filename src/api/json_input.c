@@ -58,8 +58,8 @@ no_place_for(bool is_array, Oid type)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("a JSON %s cannot become a value of type %s",
-				   is_array ? "array" : "object", format_type_be(type)),
+			is_array ? errmsg("a JSON array cannot become a value of type %s", format_type_be(type))
+			: errmsg("a JSON object cannot become a value of type %s", format_type_be(type)),
 			errhint("Take it as JSON in the statement: $1::jsonb."));
 }
 

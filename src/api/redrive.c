@@ -15,6 +15,7 @@
 #include "api/message.h"
 #include "api/publish.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "store/log/dead_letter.h"
 
 #include "access/detoast.h"
@@ -174,8 +175,9 @@ tell_of_rest(const Redrive *redrive)
 		redrive->wanted[redrive->wanted_count - 1] >= status.read_end)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("position " INT64_FORMAT " is behind more dead letters than prism.group_window allows to look at",
+				errmsg("cannot reach the dead letter at position " INT64_FORMAT ": too many unfinished ones are before it",
 					   redrive->wanted[redrive->wanted_count - 1]),
+				errdetail("prism.group_window is %d.", prism_group_window),
 				errhint("Redrive earlier ones, or acknowledge them as consumer group \"%s\" to leave them where they are.",
 						REDRIVE_GROUP));
 	if (redrive->wanted == NULL && status.lag_messages > status.in_flight)

@@ -28,7 +28,7 @@ refuse_lost(PrismTopic *topic, const char *place, const char *name)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("%s is before what topic \"%s\" has kept", name, topic->name),
+			errmsg("%s is before the first message kept of topic \"%s\"", name, topic->name),
 			errdetail("It is %s; messages published until %s were dropped. The first message kept is at position " INT64_FORMAT ".",
 					  place, timestamptz_to_str(topic->dropped_until), prism_log_earliest(topic)),
 			errhint("\"earliest\" is the first message kept."));
@@ -48,7 +48,7 @@ checked_position(PrismTopic *topic, int64 position, const char *name)
 	if (position > end)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s is behind the end of topic \"%s\"", name, topic->name),
+				errmsg("%s is after the end of topic \"%s\"", name, topic->name),
 				errdetail("It is " INT64_FORMAT "; the end is at position " INT64_FORMAT ".", position, end),
 				errhint("\"latest\" is the end."));
 	if (prism_log_lost(topic, position))

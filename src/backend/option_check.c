@@ -164,7 +164,7 @@ refuse_place(const PrismOptionRule *option, PrismOptionPlace place)
 			errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			errmsg("option \"%s\" belongs to a user mapping", sql_name(option->name)),
 			errdetail("Options of a foreign server can be read by everybody."),
-			errhint("CREATE USER MAPPING FOR <owner of the server> SERVER ... OPTIONS (%s '...')",
+			errhint("Use CREATE USER MAPPING FOR <owner of the server> SERVER ... OPTIONS (%s '...').",
 					sql_name(option->name)));
 }
 

@@ -102,7 +102,7 @@ prism_server_options(const PrismBackendInfo *info, Oid server_oid)
 	if (info->wrapper == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("back end \"%s\" has no servers, but a sink names server \"%s\"", info->name, server->servername),
+				errmsg("backend \"%s\" has no servers, but a sink names server \"%s\"", info->name, server->servername),
 				errhint("Apply the namespace again."));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, info->wrapper) != 0)
 		ereport(ERROR,

@@ -35,7 +35,7 @@ prism_refuse_to_wait(Oid relid)
 			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			name != NULL ? errmsg("prism_log.%s is locked by another session", name)
 			: errmsg("relation %u is locked by another session", relid),
-			errhint("It goes on when the lock is gone. Who has it: SELECT pid, mode FROM pg_locks WHERE relation = %u AND granted", relid),
+			errhint("It goes on when the lock is gone. To see the process that holds it, run SELECT pid, mode FROM pg_locks WHERE relation = %u AND granted.", relid),
 			err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA),
 			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
 }
@@ -46,7 +46,7 @@ prism_refuse_to_wait_for(const char *what)
 	ereport(ERROR,
 			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			errmsg("another session is %s", what),
-			errhint("It goes on when that is done. What sessions wait for: SELECT * FROM pg_stat_activity"),
+			errhint("It goes on when that is done. pg_stat_activity shows what sessions wait for."),
 			err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA),
 			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
 }

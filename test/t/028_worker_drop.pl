@@ -64,7 +64,7 @@ my ($code, $output, $error) = $node->psql('postgres', q{
 	CREATE EXTENSION prism;
 	SELECT prism.apply('{name: new, client_api: queue}');
 	COMMIT;});
-like($error, qr/extension "prism" was made anew in this transaction/, 'a commit refuses what was published before');
+like($error, qr/cannot commit messages published before extension "prism" was made anew/, 'a commit refuses what was published before');
 
 # What a transaction has published, acknowledged and moved goes with the extension that it drops; a savepoint brings both back.
 my $work = q{BEGIN; SELECT prism.publish('gone', 'x'); SELECT prism.publish('gone', 'later', deliver_at => now() + '1 day');

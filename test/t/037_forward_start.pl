@@ -68,7 +68,7 @@ is_sent('once');
 $position = sql(q{SELECT "position" FROM prism.sinks WHERE topic = 'once'});
 my $error = q{SELECT state || ': ' || error FROM prism.sinks WHERE topic = 'once'};
 reset_offset($position + 2);
-wait_for_value($node, $error, 'diverged: its position ' . ($position + 2) . " is behind the end of this log, $position");
+wait_for_value($node, $error, 'diverged: its position ' . ($position + 2) . " is after the end of this log, $position");
 sql(q{SELECT prism.publish('once', i::text) FROM generate_series(16, 25) i});
 sql(q{SELECT prism.resume('once')});
 wait_for_value($node, $error, 'diverged: its position ' . ($position + 2) . ' was not written by prism');

@@ -157,7 +157,7 @@ is(answer("SELECT min(\"position\") FROM prism.read('brief', $first)"), $first, 
 is((refused('SELECT * FROM prism.read(\'brief\', ' . (answer(q{SELECT dropped_end FROM prism.topic WHERE name = 'brief'}) - 1) . ')'))[0],
 	'55000', 'the last one dropped cannot');
 my @place = refused(q{SELECT prism.seek('brief', 'g', 5)});
-is("$place[0] $place[1]", '22023 target is before what topic "brief" has kept', 'nobody is sent there');
+is("$place[0] $place[1]", '22023 target is before the first message kept of topic "brief"', 'nobody is sent there');
 like($place[2], qr/^It is position 5; .* The first message kept is at position $first\.$/, 'the first one kept is named');
 is((refused(q{SELECT prism.create_group('brief', 'other', '5')}))[0], '22023', 'nor begins there');
 is((refused("SELECT prism.seek('brief', 'g', '$until')"))[0], '22023', 'nor at a time of which something is lost');

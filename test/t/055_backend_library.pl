@@ -51,7 +51,7 @@ is($node->safe_psql('postgres', sink('error', 'there')),
 is($node->safe_psql('postgres', sink('error', 'lost')),
 	"library prism_memory is of version $other_version, but prism.so of version $version: restart the server if prism was updated",
 	'a library of another version is not used');
-is(log_count($node, q{missing library at "kafka": backend "kafka" is not usable}), 1, 'the log tells it once');
+is(log_count($node, q{forwarding to "kafka": missing library: backend "kafka" is not usable}), 1, 'the log tells it once');
 
 # Without a transaction there is no exactly once, whatever a row says.
 my ($out, $err) = ('', '');

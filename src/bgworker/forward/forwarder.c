@@ -54,7 +54,7 @@ no_backend(const PrismSink *sink)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("back end \"%s\" cannot be sent to", sink->backend));
+			errmsg("backend \"%s\" does not support sending", sink->backend));
 }
 
 /* A row that is damaged may name a back end which there is not, one that is sent nothing, or one without servers. */
@@ -72,7 +72,7 @@ static const char *
 mismatch(const PrismBackendInfo *backend, const PrismSink *sink)
 {
 	if (backend == NULL || strcmp(backend->name, sink->backend) != 0)
-		return psprintf("\"%.*s\" is not the back end of its server",
+		return psprintf("\"%.*s\" is not the backend of its server",
 						pg_mbcliplen(sink->backend, strlen(sink->backend), 64), sink->backend);
 	if (sink->exactly_once && !backend->transactional)
 		return psprintf("backend \"%s\" cannot deliver exactly once", sink->backend);

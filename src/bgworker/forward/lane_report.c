@@ -22,13 +22,13 @@ prism_lane_report(PrismLane *lane, const char *what, const char *error, const ch
 	{
 		case PRISM_REPORT_FULL:
 			ereport(LOG,
-					errmsg("prism: %s at \"%s\": %s", what, lane->forwarder->endpoint.name, error),
+					errmsg("forwarding to \"%s\": %s: %s", lane->forwarder->endpoint.name, what, error),
 					errdetail("%s", detail));
 			break;
 		case PRISM_REPORT_SUMMARY:
 			ereport(LOG,
-					errmsg("prism: %s at \"%s\": %s (" INT64_FORMAT " times since the last line)",
-						   what, lane->forwarder->endpoint.name, error, times));
+					errmsg("forwarding to \"%s\": %s: %s (" INT64_FORMAT " times since the last line)",
+						   lane->forwarder->endpoint.name, what, error, times));
 			break;
 		case PRISM_REPORT_NOTHING:
 			break;

@@ -125,7 +125,7 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 	route->stopped = false;
 	if (prism_sink_change(route->slot, state, route->parked_until, error))
 		ereport(WARNING,
-				errmsg("prism: sink \"%s\" of topic \"%s\" is %s", route->sink.backend,
+				errmsg("sink \"%s\" of topic \"%s\" is %s", route->sink.backend,
 					   route->sink.topic_name, prism_sink_state_name(state)),
 				errdetail("%s", error),
 				state == PRISM_SINK_REGRESSED || state == PRISM_SINK_FENCED || state == PRISM_SINK_DIVERGED
@@ -145,7 +145,7 @@ prism_route_break(PrismRoute *route, const char *error)
 		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
 	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
 		ereport(WARNING,
-				errmsg("prism: sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
+				errmsg("sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
 				errdetail("%s", error));
 }
 

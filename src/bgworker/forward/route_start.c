@@ -177,7 +177,7 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 		(kept > start.stable || name->last_id[0] == '\0'))
 	{
 		prism_route_park(route, PRISM_SINK_DIVERGED, kept > start.stable
-						 ? psprintf("its position " INT64_FORMAT " is behind the end of this log, " INT64_FORMAT, kept, start.stable)
+						 ? psprintf("its position " INT64_FORMAT " is after the end of this log, " INT64_FORMAT, kept, start.stable)
 						 : psprintf("its position " INT64_FORMAT " was not written by prism", kept));
 		return false;
 	}
@@ -195,14 +195,14 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 		}
 		if (lost)
 			ereport(WARNING,
-					errmsg("prism: %s holds messages of topic \"%s\" that this server has lost",
+					errmsg("sink \"%s\" holds messages of topic \"%s\" that this server has lost",
 						   route->sink.backend, route->sink.topic_name),
 					errdetail("Its position is " INT64_FORMAT ", written on timeline %u; here is timeline %u.",
 							  kept, name->timeline, timeline));
 	}
 	if (route->lane->carrier->owns_position && route->progress.shared && kept < 0)
 		ereport(WARNING,
-				errmsg("prism: %s has forgotten the position of topic \"%s\"",
+				errmsg("sink \"%s\" has forgotten the position of topic \"%s\"",
 					   route->sink.backend, route->sink.topic_name),
 				errdetail("Going on at " INT64_FORMAT ", where the progress log says we were.", start.position),
 				errhint("Kafka forgets positions after \"offsets.retention.minutes\"."));

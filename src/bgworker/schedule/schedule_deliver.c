@@ -319,7 +319,7 @@ end_line(PrismTurn *turn, PrismDelayLine *line)
 				errmsg(INT64_FORMAT " delayed messages of topic \"%s\" are not found in prism_log.delayed_%d",
 					   line->waiting, name, line->bucket_id),
 				errdetail("They may be rows that a restore has not brought yet, or that an index lacks, or that somebody has deleted."),
-				errhint("Let the restore end, or restore or REINDEX TABLE prism_log.delayed_%d.%s When they are gone, let the owner of the extension say so: INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (%d, %d, " INT64_FORMAT "); SELECT prism.wake_workers()",
+				errhint("Let the restore end, or restore or REINDEX TABLE prism_log.delayed_%d.%s When they are gone, let the owner of the extension say so: INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (%d, %d, " INT64_FORMAT "); SELECT prism.wake_workers().",
 						line->bucket_id, hint_of_late(line), line->bucket_id, line->topic_id, line->waiting));
 	ereport(WARNING,
 			errcode(ERRCODE_DATA_CORRUPTED),

@@ -163,7 +163,7 @@ prism_bucket_avoid(int32 bucket_id, const ErrorData *error)
 			errcode(error->sqlerrcode),
 			errmsg("delayed messages cannot be put into %s: %s", name, error->message),
 			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
-			errhint("They are put into another table of the same time. Restore this one or REINDEX TABLE %s; then SELECT prism.wake_workers()", name),
+			errhint("They are put into another table of the same time. Restore this one or REINDEX TABLE %s; then run SELECT prism.wake_workers().", name),
 			errhidestmt(true), errhidecontext(true));
 }
 

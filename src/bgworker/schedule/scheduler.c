@@ -294,8 +294,8 @@ load(Scheduler *scheduler, PrismTurn *turn)
 		prism_segments_restoring(turn->journal->topic_id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("the journal of delayed messages says nowhere how far they are"),
-				errhint("It does when a restore that is under way has come to its end; else restore it from a backup."));
+				errmsg("the journal of delayed messages has no state that tells how far they are"),
+				errhint("If a restore is under way, wait until it has ended; otherwise restore the journal from a backup."));
 	MemoryContextSetParent(state->mcxt, TopMemoryContext);
 	scheduler->state = state;
 	scheduler->journal_id = turn->journal->topic_id;
@@ -329,7 +329,7 @@ check_lines(Scheduler *scheduler, const PrismTurn *turn)
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("bucket %d of delayed messages is not in the catalogue", line->bucket_id),
-					errhint("It is when a restore that is under way has come to its end; else restore it from a backup."));
+					errhint("If a restore is under way, wait until it has ended; otherwise restore the bucket from a backup."));
 	}
 }
 

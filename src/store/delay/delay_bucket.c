@@ -276,7 +276,7 @@ open_bucket(int32 bucket_id, LOCKMODE mode)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("a table of delayed messages is missing or has no index: prism_log.delayed_%d", bucket_id),
-				errhint("It is made by a restore that is still under way; else restore it from a backup."));
+				errhint("If a restore is under way, wait until it has ended; otherwise restore the table from a backup."));
 	prism_lock_relation(relid, mode);
 	table = table_open(relid, NoLock);
 	check_columns(table);

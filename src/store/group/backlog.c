@@ -236,7 +236,7 @@ report(PrismTopic *topic, int elevel, const char *group, int64 backlog, int64 co
 					  group, backlog, count, topic->policy.backlog_max),
 			elevel == ERROR
 			? errhint("Publish again when it has caught up; or move it with prism.seek(), drop it with prism.drop_group(), or raise \"max_backlog\".")
-			: errhint("What it is farther behind is kept for it no longer: let it catch up, or raise \"max_backlog\"."));
+			: errhint("Messages beyond it may be dropped before the group has read them: let it catch up, or raise \"max_backlog\"."));
 }
 
 /*

@@ -22,7 +22,7 @@
 /* A verb, with all that it was called with. */
 typedef struct AckVerb
 {
-	const char *name;			/* for errors */
+	const char *refusal;		/* the error, where a lease is not held */
 	bool		nack;
 	bool		reject;
 	bool		spares_nacked;	/* what was given up stays so */
@@ -72,7 +72,7 @@ settle(PrismGroup *group, PrismSettlements *list, const PrismEntry *entry, const
 		.due = verb->now + delay_us,
 		.nest_level = GetCurrentTransactionNestLevel(),
 		.finishes = !verb->nack || last,
-		.verb = verb->name
+		.refusal = verb->refusal
 	};
 	chunk->settled++;
 	if (verb->reject || (verb->nack && last))
@@ -127,7 +127,7 @@ settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, i
 	if (prism_settlements_are_sealed())
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("cannot %s messages while the transaction commits", verb->name));
+				errmsg("cannot acknowledge, give up or reject messages while the transaction commits"));
 	for (int done = 0; done < count; done += PRISM_POSITIONS_CHUNK)
 	{
 		int			size = Min(count - done, PRISM_POSITIONS_CHUNK);
@@ -137,7 +137,7 @@ settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, i
 		settle_chunk(ref, list, positions + done, lease_ids != NULL ? lease_ids + done : NULL,
 					 size, verb, &chunk);
 		if (chunk.lost_count > 0)
-			prism_group_refuse(verb->name, ref->name, chunk.lost, chunk.lost_count);
+			prism_group_refuse(verb->refusal, ref->name, chunk.lost, chunk.lost_count);
 		prism_group_write_dead_letters(ref, chunk.dead, chunk.dead_count, verb->reason);
 		settled += chunk.settled;
 	}
@@ -147,7 +147,7 @@ settle_all(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, i
 int
 prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count)
 {
-	AckVerb		verb = {.name = "acknowledge"};
+	AckVerb		verb = {.refusal = "cannot acknowledge messages whose lease is not held"};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -155,7 +155,7 @@ prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_i
 int
 prism_group_ack_rest(PrismGroupRef *ref, const int64 *positions, int count)
 {
-	AckVerb		verb = {.name = "acknowledge",.spares_nacked = true};
+	AckVerb		verb = {.refusal = "cannot acknowledge messages whose lease is not held",.spares_nacked = true};
 
 	return settle_all(ref, positions, NULL, count, &verb);
 }
@@ -164,7 +164,7 @@ int
 prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				 int64 delay_us, const char *reason)
 {
-	AckVerb		verb = {.name = "give up",.nack = true,.delay_us = delay_us,.reason = reason,.now = prism_instant()};
+	AckVerb		verb = {.refusal = "cannot give up messages whose lease is not held",.nack = true,.delay_us = delay_us,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }
@@ -173,7 +173,7 @@ int
 prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 				   const char *reason)
 {
-	AckVerb		verb = {.name = "reject",.reject = true,.reason = reason,.now = prism_instant()};
+	AckVerb		verb = {.refusal = "cannot reject messages whose lease is not held",.reject = true,.reason = reason,.now = prism_instant()};
 
 	return settle_all(ref, positions, lease_ids, count, &verb);
 }

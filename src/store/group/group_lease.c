@@ -199,7 +199,7 @@ prism_group_pass_over(PrismGroupRef *ref, const int64 *positions, int count, int
 /* ---------- extending ---------- */
 
 void
-prism_group_refuse(const char *verb, const char *group_name, const int64 *positions, int count)
+prism_group_refuse(const char *refusal, const char *group_name, const int64 *positions, int count)
 {
 	StringInfoData named;
 
@@ -210,7 +210,7 @@ prism_group_refuse(const char *verb, const char *group_name, const int64 *positi
 		appendStringInfo(&named, " and %d more", count - POSITIONS_NAMED_MAX);
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("cannot %s messages whose lease is not held", verb),
+			errmsg("%s", refusal),
 			errdetail("Consumer group \"%s\", positions: %s.", group_name, named.data),
 			errhint("The lease ended and another consumer got the message, or it was never handed out, or it was finished too long ago to tell. Undo the work; if it happens often, ask for a longer lease."));
 }
@@ -245,7 +245,7 @@ prism_group_extend(PrismGroupRef *ref, const int64 *positions, const int64 *leas
 		}
 		prism_group_unlock(ref->group);
 		if (lost_count > 0)
-			prism_group_refuse("extend the lease of", ref->name, lost, lost_count);
+			prism_group_refuse("cannot extend the lease of messages whose lease is not held", ref->name, lost, lost_count);
 	}
 	return extended;
 }

@@ -142,7 +142,7 @@ prism_group_finish_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead, int
 			.lease_id = lease_id,
 			.nest_level = GetCurrentTransactionNestLevel(),
 			.finishes = true,
-			.verb = "reject"
+			.refusal = "cannot reject messages whose lease is not held"
 		};
 	}
 	return kept;
@@ -216,7 +216,7 @@ begin_list(PrismSettlements *list, Settled *settled)
 		list->group->records = 0;
 	prism_group_unlock(list->group);
 	if (lost != NULL)
-		prism_group_refuse(lost->verb, list->name, &lost->offset, 1);
+		prism_group_refuse(lost->refusal, list->name, &lost->offset, 1);
 }
 
 static void

@@ -21,7 +21,7 @@ typedef struct PrismSettlement
 	int			nest_level;
 	bool		finishes;		/* acknowledged or rejected; false: given up */
 	bool		acking;			/* its entry is in that state for us */
-	const char *verb;			/* for an error at pre-commit */
+	const char *refusal;		/* the error at pre-commit, where the lease is not held any more */
 } PrismSettlement;
 
 /* Those of one group, by ascending offset; lives as long as the transaction. */

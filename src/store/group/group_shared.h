@@ -197,8 +197,8 @@ extern void prism_group_note_taken(PrismGroupRef *ref, PrismHolder *holder, int6
 /* Positions that are checked under one hold of the lock. */
 #define PRISM_POSITIONS_CHUNK 256
 
-/* 55000: the positions' leases are not held. The verb takes "messages" as its object. */
-pg_noreturn extern void prism_group_refuse(const char *verb, const char *group_name,
+/* 55000: the positions' leases are not held. The refusal says so in a whole sentence. */
+pg_noreturn extern void prism_group_refuse(const char *refusal, const char *group_name,
 										   const int64 *positions, int count);
 
 extern bool prism_group_has_leases(void);

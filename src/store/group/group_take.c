@@ -443,7 +443,7 @@ pass_lost_row(PrismDelivery *delivery, int64 offset)
 			errcode(ERRCODE_NO_DATA),
 			errmsg("message " INT64_FORMAT " of topic \"%s\" was lost before consumer group \"%s\" got it",
 				   offset, delivery->ref->topic->name, delivery->ref->name),
-			errdetail("Its segment does not have it."));
+			errdetail("Its row is missing from its segment."));
 }
 
 void

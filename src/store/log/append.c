@@ -432,7 +432,7 @@ make_blocks(List *topics)
 		if (pending->topic->mark_relid != pending->mark_relid)
 			ereport(ERROR,
 					errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("extension \"prism\" was made anew in this transaction, after it published"),
+					errmsg("cannot commit messages published before extension \"prism\" was made anew"),
 					errhint("Publish in a transaction of its own."));
 		/* for this commit alone, and only up to the local disk: whether a standby is waited for stays the session's */
 		if (pending->topic->policy.synchronous)

@@ -538,7 +538,10 @@ prism_counter_subscribe(PrismCounter *counter)
 		counter->subscribers[counter->subscriber_count++] = prism_my_proc_number();
 	SpinLockRelease(&counter->mutex);
 	if (place == PRISM_SUBSCRIBERS_MAX)
-		elog(ERROR, "more than %d workers read one topic", PRISM_SUBSCRIBERS_MAX);
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("too many workers read one topic"),
+				errdetail("The limit is %d.", PRISM_SUBSCRIBERS_MAX));
 }
 
 void
