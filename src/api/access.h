@@ -98,7 +98,7 @@ extern Oid	prism_access_view(int32 namespace_id);
 /* Does the current user hold the privilege on the namespace? */
 extern bool prism_access_allows(int32 namespace_id, PrismPrivilege privilege);
 
-/* Does the current user hold any privilege on the namespace? Who does not is not told that it exists. */
+/* Does the current user hold any privilege on the namespace? Those who do not are not told that it exists. */
 extern bool prism_access_sees(int32 namespace_id);
 
 /* 42501 for a namespace the caller may not administer, whether or not it exists. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * access_lock.c
- *	  Who changes namespaces and rights waits for who changes the same, and not for ever.
+ *	  Sessions that change namespaces and rights wait for those that change the same, and not for ever.
  *
  * Three locks, taken in this order and kept to the end of the transaction:
  *	names	of namespaces, topics and outbox views that are made, changed or
@@ -282,7 +282,7 @@ prism_access_lock_shared_objects(void)
 	prism_access_refuse_old_snapshot();
 }
 
-/* The same lock as that of who makes the topic of dead letters (dead_letter.c). */
+/* The same lock as that of a session that makes the topic of dead letters (dead_letter.c). */
 void
 prism_access_lock_dead_letters(int32 topic_id, const char *topic_name)
 {
@@ -330,7 +330,7 @@ prism_access_release(const List *roles, bool shared)
 	}
 }
 
-/* Wait for who uses it, with an end at 'until'. */
+/* Wait for the transactions that use it, at most until 'until'. */
 static void
 wait_for_topic(Oid mark_relid, PrismInstant until)
 {

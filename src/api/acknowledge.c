@@ -93,7 +93,7 @@ position_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases
 	leases->group = group_of(topic, group, function);
 }
 
-/* Take the leases from either form of the arguments; returns the number of the argument behind them. */
+/* Take the leases from either form of the arguments; returns the number of the argument after them. */
 static int
 lease_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases)
 {

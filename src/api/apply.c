@@ -104,7 +104,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	return (Datum) 0;
 }
 
-/* What it has and what it is to have: who wants a name that another one gives up waits for him. */
+/* What it has and what it is to have: a namespace that wants a name which another one gives up waits for that one. */
 static List *
 names_of(const PrismNamespace *wanted)
 {

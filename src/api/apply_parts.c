@@ -154,7 +154,7 @@ make_topic(PrismNamespaceWork *work)
 											wanted->message_bytes_max, policy, 0);
 	else
 	{
-		/* in the order of who makes one: the topic comes first */
+		/* in the order in which they are made: the topic comes first */
 		if (prism_namespace_drops_sink(work))
 			prism_topic_shut(work->topic_id);
 		/* one that somebody is making has the former name, and is not there to be altered */

@@ -80,7 +80,7 @@ consume_arguments(FunctionCallInfo fcinfo)
 
 /*
  * Hand over up to 'max' of what was taken; returns how many.  What the filter
- * passes over is acknowledged, what lies behind the last one wanted goes back.
+ * passes over is acknowledged, what comes after the last one wanted goes back.
  */
 static int
 hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, RowReceiver *receiver,
@@ -139,7 +139,7 @@ typedef struct ConsumeRound
 	bool		starved;		/* messages wait, and the window has no room for them */
 	bool		limited;		/* as many are in flight as the group allows */
 	bool		cut;			/* a damaged message comes next: the next call is told */
-	bool		buried;			/* a dead letter was made: who waits for what comes behind it waits for this transaction */
+	bool		buried;			/* a dead letter was made: sessions that wait for what comes after it wait for this transaction */
 	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
 } ConsumeRound;
 
@@ -188,14 +188,14 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 	return round;
 }
 
-/* What was passed over fills the window, or is all that may be in flight: no wonder, and it goes on after this transaction. */
+/* The messages filtered out fill the window or what may be in flight.  No error: they are finished at commit, and the next call goes on. */
 static bool
 is_at_its_bound(const ConsumeRound *round)
 {
 	return (round->starved || round->limited) && round->passed_over_at != 0;
 }
 
-/* Returns the lease of what was taken, for who hands it over. */
+/* Returns the lease of what was taken, for the caller that hands it over. */
 static int64
 consume(const ConsumeArguments *arguments, RowReceiver *receiver)
 {
@@ -334,7 +334,7 @@ consume_one_by_one(FunctionCallInfo fcinfo)
 	state = context->user_fctx;
 	if (state->returned < state->count)
 	{
-		/* those behind it may never be asked for */
+		/* those after it may never be asked for */
 		prism_group_hand_over(state->lease_id, state->positions[state->returned]);
 		SRF_RETURN_NEXT(context, state->rows[state->returned++]);
 	}

@@ -163,7 +163,7 @@ tell_of_refused(const Redrive *redrive)
 			errhint("Raise needs.max_message_size in the namespace, and redrive them then."));
 }
 
-/* The window holds so many unfinished dead letters, and shows none behind them. */
+/* The window holds prism.group_window unfinished dead letters, and shows none after them. */
 static void
 tell_of_rest(const Redrive *redrive)
 {

@@ -22,7 +22,7 @@ PG_FUNCTION_INFO_V1(prism_seek_time);
 
 /* ---------- places ---------- */
 
-/* Messages at the place or behind it were dropped: nobody shall go there and take what is left for all there was. */
+/* Messages at the place or after it were dropped: nobody shall go there and take what is left for all there was. */
 pg_noreturn static void
 refuse_lost(PrismTopic *topic, const char *place, const char *name)
 {

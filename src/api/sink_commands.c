@@ -380,7 +380,7 @@ require_stillness(const SinkRow *row)
 				errhint("Run prism.pause(topic, sink) and wait until prism.sinks shows it as paused."));
 }
 
-/* Behind the first message at or after the position. */
+/* The position after the first message at or after the given one. */
 static int64
 behind_next(PrismTopic *topic, int64 position)
 {
@@ -467,7 +467,7 @@ prism_rebase(PG_FUNCTION_ARGS)
 		SinkRow    *row = lfirst(cell);
 		int64		position;
 
-		/* who does not serve it yet cannot begin to before this ends */
+		/* a forwarder that does not serve it yet cannot begin to before this ends */
 		lock_sink(row);
 		if (prism_sink_is_served(row->sink_id))
 			require_stillness(row);

@@ -46,7 +46,7 @@ prism_backoff_reset(PrismBackoff *backoff)
 	backoff->retry_at = 0;
 }
 
-/* Rounded up: who sleeps that long does not wake a moment too early. */
+/* Rounded up: a sleeper of that long does not wake a moment too early. */
 long
 prism_backoff_remaining_ms(const PrismBackoff *backoff)
 {

@@ -93,7 +93,7 @@ prism_my_local_xid(void)
 #endif
 }
 
-/* 17 lets extensions name what they wait for; who asks for a name again gets the same event. */
+/* 17 lets extensions name what they wait for; a session that asks for a name again gets the same event. */
 static inline uint32
 prism_wait_event_new(const char *name)
 {

@@ -91,7 +91,7 @@ prism_define_settings(void)
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomStringVariable("prism.allowed_endpoints",
 							   "Lists the host:port patterns that namespaces may name.",
-							   "Comma separated; * stands for any characters but dots and colons. Where brokers were named by who is not superuser, it holds for the addresses that they advertise as well. Empty: only endpoints of foreign servers, and inline ones applied by a superuser.",
+							   "Comma separated; * stands for any characters but dots and colons. Where brokers were named by somebody who is not superuser, it holds for the addresses that they advertise as well. Empty: only endpoints of foreign servers, and inline ones applied by a superuser.",
 							   &prism_allowed_endpoints, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("prism");

@@ -40,7 +40,7 @@ prism_index_serves(Relation index, int columns)
 	return index->rd_rel->relam == BTREE_AM_OID && fits(index->rd_index, index->rd_indextuple, columns);
 }
 
-/* The same by the catalogue, without opening it: that would wait for who has it locked. */
+/* The same by the catalogue, without opening it: that would wait for the session that has it locked. */
 static bool
 serves(Oid index_relid, int columns)
 {

@@ -210,7 +210,7 @@ prism_is_guarded(Oid relid)
 	return found;
 }
 
-/* For the end of the install script, which grants what is granted behind it. */
+/* For the end of the install script, which grants what is granted after it. */
 Datum
 prism_own_schemas(PG_FUNCTION_ARGS)
 {

@@ -89,12 +89,12 @@ prism_index_open(Oid relid, LOCKMODE mode)
 extern List *prism_lock_indexes(Relation table, LOCKMODE mode);
 /* What holds its values out of line, likewise: who fetches or writes one would wait for it. */
 extern List *prism_lock_toast(Relation table, LOCKMODE mode);
-/* Who goes through all tables of a topic lets go of one before the next: the server's lock table is not made for all of them. */
+/* A session that goes through all tables of a topic lets go of one before the next: the server's lock table is not made for all of them. */
 extern void prism_unlock(List *relids, LOCKMODE mode);
 
 /* AccessExclusiveLock on all marks but 'held', without waiting; or on none, and the first that somebody uses. */
 extern Oid	prism_try_topics(const List *marks, Oid held);
-/* AccessExclusiveLock on the marks of all topics, for who takes the extension: see there for how no deadlock comes of it. */
+/* AccessExclusiveLock on the marks of all topics, for the session that takes the extension: see there for how no deadlock comes of it. */
 extern void prism_lock_all_topics(const List *marks);
 
 #endif							/* PRISM_PATIENCE_H */

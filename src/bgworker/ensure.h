@@ -16,7 +16,7 @@
  * For supervisors: make sure that the worker runs.  Does nothing when it does,
  * when its back-off is not over, or while its database is held off.  False: no
  * process is to be had (the slot says so).  use_ms: of a kind that is served
- * last, else 0; who has used less comes first.  Never throws.
+ * last, else 0; the worker that has used less comes first.  Never throws.
  */
 extern bool prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms);
 

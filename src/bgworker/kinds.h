@@ -77,7 +77,7 @@ typedef struct PrismWanted
 {
 	PrismWorkerIdentity identity;
 	PrismInstant due;			/* when, if nobody wakes us before; what is past is now */
-	int64		use_ms;			/* who has used less comes first */
+	int64		use_ms;			/* the worker that has used less comes first */
 } PrismWanted;
 
 typedef struct PrismWantedList

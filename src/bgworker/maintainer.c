@@ -41,7 +41,7 @@
 #define COMMIT_MS 1000
 /* Housekeeping may have thousands of segments to drop: publishers, who give up after some seconds, are served in between. */
 #define SERVE_MS 1000
-/* Topics looked at in one transaction, each locked against being dropped: with more, who drops several meets a deadlock. */
+/* Topics looked at in one transaction, each locked against being dropped: with more, a transaction that drops several would meet a deadlock. */
 #define TOPICS_A_LOOK 1
 /* What a restore has made, adopted in one transaction. */
 #define STRAYS_A_TURN 100
@@ -588,7 +588,7 @@ adopt_strays(Round *round)
 		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 			try_each(round, adopt, &relid);
 	}
-	/* behind the last of them: what default privileges gave is taken by then */
+	/* after the last of them: what default privileges gave is taken by then */
 	if (!OidIsValid(round->stray))
 		prism_own_note_granted(0);
 	prism_worker_commit();

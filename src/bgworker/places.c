@@ -29,7 +29,7 @@
 #define TELL_AGAIN_MS 3600000
 /* What roles have used is alike when it differs by less. */
 #define USE_STEP_MS 500
-/* Who waits and is not tried again any more, as its supervisor is gone, is in nobody's way. */
+/* A worker that waits and is not tried again, as its supervisor is gone, is in nobody's way. */
 #define FORGOTTEN_MS 15000
 
 static bool
@@ -116,7 +116,7 @@ prism_place_giver(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInst
 	PrismWorkerSlot *giver = NULL;
 
 	if (prism_place_must_wait(slots, slot, now))
-		return NULL;			/* room is made for who comes first */
+		return NULL;			/* room is made for the worker that comes first */
 	for (int i = 0; i < prism_worker_slots_max(); i++)
 	{
 		PrismWorkerSlot *other = &slots[i];

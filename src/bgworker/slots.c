@@ -233,7 +233,7 @@ release_slot(int code, Datum arg)
 		slot->failures = backoff.failures + 1;
 	}
 	prism_my_worker = NULL;
-	/* its place is free, and who was asked for one like it may stay until somebody asks again */
+	/* its place is free, and a worker that was asked for one like it may stay until somebody asks again */
 	for (int i = 1; i < prism_worker_slots_max(); i++)
 	{
 		if (shared->slots[i].state == PRISM_WORKER_NO_SLOT)
@@ -362,7 +362,7 @@ nudge(bool all_kinds, PrismWorkerKind kind, Oid database)
 		if (slot->state == PRISM_WORKER_FREE || (!all_kinds && slot->identity.kind != kind) ||
 			(OidIsValid(database) && slot->identity.database != database))
 			continue;
-		/* who has waited since long ago would be forgotten (places.c) */
+		/* a worker that has waited since long ago would be forgotten (places.c) */
 		slot->retry_at = slot->state == PRISM_WORKER_NO_SLOT ? prism_instant() : 0;
 		slot->try_at_once = true;
 		prism_slot_wake(slot);
@@ -385,7 +385,7 @@ prism_worker_wake_database(Oid database)
 uint64
 prism_worker_nudges_all(void)
 {
-	return shared->nudges;		/* an older number is harmless: who asks has been woken too */
+	return shared->nudges;		/* an older number is harmless: the one that asks has been woken too */
 }
 
 static void

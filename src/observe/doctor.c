@@ -46,7 +46,7 @@ typedef struct Report
 {
 	ReturnSetInfo *result;
 	bool		has_shared;		/* preloaded, and not a standby */
-	bool		is_owner;		/* who asks */
+	bool		is_owner;		/* is the caller the owner? */
 	int			misplaced;		/* topics with rows in another segment than their own */
 	int			unseen;			/* topics of which something could not be looked at */
 } Report;
@@ -327,7 +327,7 @@ check_workers(Report *report)
 	if (!report->has_shared)
 		return;
 	for_each(report,
-			 /* who has no manager has no maintainer either, and cannot say what else it wants */
+			 /* a database without manager has no maintainer either, and cannot say what else it wants */
 			 "SELECT s.slots + s.blind, s.without + s.blind,"
 			 " CASE WHEN s.without > 0 THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate"
 			 "  AND NOT EXISTS (SELECT FROM prism.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers,"

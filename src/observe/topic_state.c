@@ -205,7 +205,7 @@ add_up(void *arg)
 	}
 }
 
-/* Argument: topic_id.  No row for who may not see it. */
+/* Argument: topic_id.  No row for those who may not see it. */
 Datum
 prism_topic_size(PG_FUNCTION_ARGS)
 {

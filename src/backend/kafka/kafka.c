@@ -146,7 +146,7 @@ new_job(KafkaOperation operation, const PrismQueueTarget *target)
 	return job;
 }
 
-/* A worker that opens and closes in a circle must not collect threads without end. */
+/* Clients that are still closing are bounded: a worker that opens and closes in a loop must not collect threads. */
 static bool
 too_many_closing(KafkaConn *kafka)
 {

@@ -35,7 +35,7 @@
 #define KAFKA_METADATA_BYTES 4096	/* the broker's limit for the metadata of an offset */
 #define KAFKA_CLOSING_MAX 16	/* connections whose threads have not ended yet */
 #define KAFKA_ADDRESS_BYTES 320	/* a host and a port, however odd */
-#define KAFKA_UNCLAIMED_MS 1000 /* how long an answer waits for who asked */
+#define KAFKA_UNCLAIMED_MS 1000 /* how long an answer waits for the call that asked */
 #define KAFKA_CALL_MS 5000		/* how long a caller stays in one call of librdkafka */
 
 typedef enum KafkaOperation

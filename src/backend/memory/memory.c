@@ -68,7 +68,7 @@ typedef struct MemoryTopic
 	bool		refuses;		/* while receipts are collected: all that lies in the queue for it */
 } MemoryTopic;
 
-/* Who owns a transactional id: the latest epoch. */
+/* The owner of a transactional id is the one with the latest epoch. */
 typedef struct MemoryOwner
 {
 	char		transactional_id[NAMEDATALEN * 4];

@@ -54,7 +54,7 @@ prism_bisect_top(const PrismBisect *bisect)
 /*
  * The range on top was refused.  True: it is one message, *culprit, and off
  * the stack.  Otherwise it was cut: what lies before the refused ones, their
- * two halves, and what lies behind them.  Unless it went alone, others may be to
+ * two halves, and what comes after them.  Unless it went alone, others may be to
  * blame, and one message is still to be sent alone.
  */
 bool

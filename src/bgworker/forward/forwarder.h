@@ -122,7 +122,7 @@ typedef struct PrismBatch
 {
 	dlist_node	node;			/* in the route's window */
 	MemoryContext mcxt;			/* this struct and all that it points to */
-	int64		end;			/* position behind the batch */
+	int64		end;			/* first position after the batch */
 	int			count;
 	int			next;			/* the first one not given to the connection in this round */
 	int			settled;		/* FATE_OUT or FATE_DEAD */
@@ -232,7 +232,7 @@ typedef enum PrismRoundPhase
 	ROUND_ABORT
 } PrismRoundPhase;
 
-/* A Kafka transaction under way: a whole batch, or a part of it to find out who is refused. */
+/* A Kafka transaction under way: a whole batch, or a part of it to find out which message is refused. */
 typedef struct PrismRound
 {
 	PrismRoundPhase phase;
@@ -287,7 +287,7 @@ typedef struct PrismForwarder
 	PrismInstant record_at;		/* positions could not be recorded: try again then; 0: they could */
 	PrismBatch *reading;		/* the batch being filled: no route's yet */
 	PrismInstallation installation;
-	const PrismBackendInfo *backend;	/* its library is loaded by who opens a connection */
+	const PrismBackendInfo *backend;	/* its library is loaded by the lane that opens a connection */
 	PrismServer endpoint;
 	const char *endpoint_id;	/* part of transactional ids */
 	int			route_count;

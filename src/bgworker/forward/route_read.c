@@ -199,7 +199,7 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 		batch->end = prism_reader_position(reader);
 	if (batch->count > 0)
 	{
-		/* right behind the last message, as its id is kept beside the position */
+		/* right after the last message, as its id is kept beside the position */
 		batch->end = batch->messages[batch->count - 1].offset + 1;
 		batch->fates = palloc0(batch->count);
 	}
@@ -359,7 +359,7 @@ shed(PrismRoute *route)
 	}
 }
 
-/* Who holds how much of what can be held? */
+/* Count the routes that hold something, and what those hold that move. */
 static void
 take_stock(PrismForwarder *forwarder, PrismInstant now)
 {

@@ -27,7 +27,7 @@ prism_route_record_due(const PrismRoute *route, PrismInstant now)
 
 /*
  * prism.skip() moves a sink that stands still, and what it has said holds: the
- * position that such a one had moved to before is not written behind it.
+ * position that such a one had moved to before is not written after it.
  */
 static bool
 is_still_ours(PrismRoute *route)

@@ -2,7 +2,7 @@
  *
  * transact.c
  *	  Sending exactly once: a Kafka transaction carries one batch of one topic
- *	  and the position behind it.
+ *	  and the position after it.
  *
  * Whether a transaction took place is known by the position that the other
  * side keeps, never by what was sent; so after anything that is not definite
@@ -241,7 +241,7 @@ receipts_turn(PrismLane *lane)
 	}
 	if (lane->outstanding > 0)
 		return give_way(lane);
-	/* dead letters first, the position that moves past them second; who has to wait for one does not keep the others */
+	/* dead letters first, the position that moves past them second; a route that has to wait for one does not keep the others */
 	round->phase = !round->probe && prism_batches_bury(round->route) ? ROUND_COMMIT : ROUND_ABORT;
 	return true;
 }

@@ -87,7 +87,7 @@ leave_handlers(int code, Datum arg)
 	{
 		const Handler *handler = &worker.handlers[i];
 
-		/* for who decides whether the role needs a process */
+		/* for the manager, which decides whether the role needs a process */
 		if (code == 0 && prism_my_worker->yield_requested && worker.loaded && handler->counter != NULL && prism_backoff_remaining_ms(&handler->backoff) == 0)
 			prism_handler_rest(handler->slot, handler->counter, handler->wakes, handler->due, worker.epoch);
 	}
@@ -113,7 +113,7 @@ timeout_ms(void)
 	return timeout;
 }
 
-/* Who was told to try at once does so, whatever has failed. */
+/* A handler that was told to try at once does so, whatever has failed. */
 static void
 wake_handlers(void)
 {

@@ -219,7 +219,7 @@ sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *messag
 	return true;
 }
 
-/* What cannot be fetched is this message's loss, and not that of all behind it. */
+/* What cannot be fetched is this message's loss, and not that of all after it. */
 static bool
 fetch_values(PrismMessage *message)
 {

@@ -193,7 +193,7 @@ is_damage(const ErrorData *error)
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_SYSTEM_ERROR;
 }
 
-/* What is no matter of one topic or bucket is an error of the step: everything waits for the worker's back-off. */
+/* An error that no topic or bucket has caused ends the step: everything waits for the worker's back-off. */
 static bool
 fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error)
 {
@@ -248,7 +248,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 		prism_turn_sort(turn);
 		if (!turn->more)
 		{
-			/* messages of who is still committing come with news of their own, and those behind with them */
+			/* messages of transactions that are still committing come with news of their own, and those after them too */
 			scheduler->sort_at = PRISM_NEVER;
 			if (turn->state->position >= news.next)
 				scheduler->first_unsorted = DT_NOEND;
@@ -260,7 +260,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 	scheduler->served = turn->served;
 	if (turn->changed)
 		prism_delay_state_append(turn->state, turn->journal);
-	retire_buckets(scheduler, turn);	/* behind the record that says that nothing of them waits */
+	retire_buckets(scheduler, turn);	/* after the record that says that nothing of them waits */
 	prism_turn_show(turn);
 
 	scheduler->look_at = Min(prism_turn_next_due(turn), Min(scheduler->sort_at, next_end(scheduler, turn)));

@@ -23,7 +23,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* Who drops a topic looks so often whether earlier commits have come to their end. */
+/* How often the drop of a topic looks whether earlier commits have ended. */
 #define SETTLED_RECHECK_MS 20
 
 /* The journal takes what the topics take, which checked it. */
@@ -117,7 +117,7 @@ is_waiting(PrismTopic *journal, int32 topic_id)
 	return waits;
 }
 
-/* Until everything that has been appended so far can be seen. Who is committing waits for nobody who asks. */
+/* Until everything that has been appended so far can be seen. A transaction that is committing waits for none of those that ask. */
 static void
 await_settled(PrismTopic *journal)
 {
@@ -151,7 +151,7 @@ prism_delay_has_work(void)
 	bool		busy;
 	PrismTopic *journal = prism_topic_try(PRISM_DELAY_TOPIC, &busy);
 
-	/* who is making it may be about to use it */
+	/* the session that is making it may be about to use it */
 	if (journal == NULL)
 		return busy;
 	if (prism_delay_buckets() != NIL || is_waiting(journal, 0))
@@ -162,7 +162,7 @@ prism_delay_has_work(void)
 
 /* ---------- the end of a transaction ---------- */
 
-/* An end of any kind may let others be seen that have committed behind it. */
+/* An end of any kind may let others be seen that have committed after it. */
 void
 prism_delay_end(bool committed)
 {

@@ -225,7 +225,7 @@ prism_delay_bucket_next_retired(int32 *bucket_id)
 	return found;
 }
 
-/* A table without its index is being restored, and who restores it must find it. Nobody waits: who reads one keeps it. */
+/* A bucket without its index is left: pg_restore is still filling it.  The lock is not waited for: a reader keeps its bucket. */
 void
 prism_delay_bucket_drop(int32 bucket_id)
 {
@@ -283,7 +283,7 @@ open_bucket(int32 bucket_id, LOCKMODE mode)
 	return table;
 }
 
-/* A table and its indexes. What is not there is said by who opens it. */
+/* A table and its indexes. Whoever opens them says what is missing. */
 static bool
 lock_table(Oid relid, LOCKMODE mode)
 {

@@ -27,7 +27,7 @@
 typedef struct PrismDelaySpan
 {
 	TimestampTz from;
-	TimestampTz to;				/* first time behind it; DT_NOEND: for ever */
+	TimestampTz to;				/* first time after it; DT_NOEND: for ever */
 } PrismDelaySpan;
 
 typedef struct PrismDelayBucket

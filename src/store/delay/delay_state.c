@@ -25,7 +25,7 @@
 #define RECORD_HEAD_BYTES (2 + 2 * 8 + 4)
 #define RECORD_BEHIND_BYTES (4 + 8)
 #define RECORD_LINE_BYTES (2 * 4 + 3 * 8)
-/* So many records behind the last full one: loading reads no more, and they cost little beside it. */
+/* Records after the last full one: loading reads no more than this many, and they cost little beside it. */
 #define RECORDS_MAX 256
 /* Every record tells all of them. */
 #define BEHIND_MAX 1000
@@ -385,7 +385,7 @@ read_record(PrismDelayState *state, int64 at, bytea *payload)
 		state->records = 0;
 	}
 	else if (state->full_at < 0)
-		return true;			/* what it builds on is gone: there is a full one behind it */
+		return true;			/* what it builds on is gone: there is a full one after it */
 	else
 		state->records++;
 

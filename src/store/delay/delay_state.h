@@ -14,7 +14,7 @@
  *
  * The state is written to the journal itself, by the transaction that moves
  * messages: a record tells the lines that have changed, every so often all of
- * them.  It is rebuilt from the last full record and those behind it.
+ * them.  It is rebuilt from the last full record and those after it.
  *
  * src/store/delay/delay_state.h
  *
@@ -74,7 +74,7 @@ typedef struct PrismDelayState
 	HTAB	   *behind;			/* of PrismDelayBehind; empty when the two are equal */
 	HTAB	   *lines;			/* of PrismDelayLine */
 	int64		full_at;		/* position of the last full record */
-	int			records;		/* behind it */
+	int			records;		/* after it */
 } PrismDelayState;
 
 /* The first record of a new journal, in this transaction. */

@@ -193,7 +193,7 @@ behind_by_now(PrismTopic *topic, const PrismCounterBacklog *last, int64 *behind)
 	return true;
 }
 
-/* Who is far behind as the last look told it; NULL: look anew, as that is quick, long ago, or the group is gone. */
+/* The group that is far behind, as the last look told it; NULL: look anew, as that is quick, long ago, or the group is gone. */
 static char *
 known_slowest(const PrismCounterBacklog *last, PrismInstant now)
 {

@@ -210,7 +210,7 @@ find_or_take_slot(const PrismGroupRow *row, bool look, uint32 *generation)
 	return slot;
 }
 
-/* Without a lock: who waits has announced the counter before he looked for messages. */
+/* Without a lock: a session that waits has announced the counter before it looked for messages. */
 void
 prism_group_wake(PrismCounter *counter)
 {

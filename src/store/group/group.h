@@ -13,7 +13,7 @@
  * savepoint, is rolled back or its backend ends; after COMMIT it stays leased
  * until the deadline.
  *
- * Files, none of which calls one that stands behind it:
+ * Files, none of which calls one that stands after it:
  *
  *	group_order.c		which message comes before which
  *	group_ranges.c		sets of offsets
@@ -209,7 +209,7 @@ extern int	prism_group_available(PrismGroupRef *ref);
  * any group of the topic).
  *
  * Prepare before the check that precedes a sleep, again when it is another
- * group's; cancel after the last one: that wakes the next who waits, so nobody
+ * group's; cancel after the last one: that wakes the next session that waits, so nobody
  * keeps a wake-up to himself.  Errors cancel by themselves.  The topic's lock is
  * needed to prepare, not to sleep.
  */
@@ -222,14 +222,14 @@ extern void prism_group_subabort_sleep(int nest_level);	/* what was prepared the
 extern PrismInstant prism_group_next_due(PrismGroupRef *ref);
 
 /*
- * Shall this session, which waits, be told to come?  True for as many sessions
+ * Shall this waiting session be woken?  True for as many sessions
  * as there are messages, until they come or are not expected any more.
  */
 extern bool prism_group_call(PrismGroupRef *ref);
 /* When to ask that again, at the latest. */
 extern PrismInstant prism_group_look_at(PrismGroupRef *ref);
 
-/* A message of the topic may have become available: wake one who waits, of each group. Cannot throw. */
+/* A message of the topic may have become available: wake one session that waits, of each group. Cannot throw. */
 extern void prism_group_wake(struct PrismCounter *counter);
 
 /* A dead letter was made of a message that came to its last attempt: it waits for this transaction's commit. */
@@ -245,14 +245,14 @@ extern bool prism_delivery_buried(const PrismDelivery *delivery);
  * held any more.
  */
 extern int	prism_group_ack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count);
-/* For who was handed out all of them in this transaction: acknowledge those that it has not given up. */
+/* For a caller that was handed out all of them in this transaction: acknowledge those that it has not given up. */
 extern int	prism_group_ack_rest(PrismGroupRef *ref, const int64 *positions, int count);
 extern int	prism_group_nack(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 							 int64 delay_us, const char *reason);
 extern int	prism_group_reject(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 							   const char *reason);
 
-/* Let leases end so much later than now: at once, whatever becomes of this transaction. */
+/* Let leases end lease_us from now: at once, and not undone by a rollback. */
 extern int	prism_group_extend(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count,
 							   int64 lease_us);
 

@@ -42,7 +42,7 @@
 
 /* Of one topic. */
 #define PRISM_GROUPS_MAX 1000
-/* How often who waits only until some time looks whether a name's lock is free. */
+/* How often a session that waits only until some time looks whether a name's lock is free. */
 #define NAME_LOOK_MS 20
 
 /* Epochs of a group, before another one gets its number; and how often that is told apart. */

@@ -23,7 +23,7 @@
 /* So many at a time: there are few, or something is very wrong. */
 #define BURY_MAX 100
 
-/* False: nobody can read it; who takes it next is told, and those before it come first. */
+/* False: nobody can read it; whoever takes it next is told, and those before it come first. */
 static bool
 is_readable(PrismTopic *topic, int64 offset)
 {

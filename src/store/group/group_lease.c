@@ -215,7 +215,7 @@ prism_group_refuse(const char *refusal, const char *group_name, const int64 *pos
 			errhint("The lease ended and another consumer got the message, or it was never handed out, or it was finished too long ago to tell. Undo the work; if it happens often, ask for a longer lease."));
 }
 
-/* At once, whatever becomes of this transaction: so that it helps who works for long in it. */
+/* At once, and not undone by a rollback: a consumer extends its lease from within a long transaction. */
 int
 prism_group_extend(PrismGroupRef *ref, const int64 *positions, const int64 *lease_ids, int count, int64 lease_us)
 {

@@ -28,7 +28,7 @@ typedef enum PrismOrdering
 	PRISM_ORDERING_STRICT		/* for all earlier unfinished messages */
 } PrismOrdering;
 
-/* As the configuration takes them, the functions that make groups, and who reads a row of one. */
+/* As the configuration takes them, the functions that make groups, and the reader of a row of one. */
 #define PRISM_ATTEMPTS_MAX 10000
 #define PRISM_LEASE_US_MAX (12 * USECS_PER_HOUR)
 #define PRISM_IN_FLIGHT_MAX 1048576

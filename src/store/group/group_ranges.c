@@ -22,7 +22,7 @@ prism_ranges_init(PrismRanges *set, int64 floor)
 	set->ranges = palloc(FIRST_CAPACITY * sizeof(PrismOffsetRange));
 }
 
-/* The first range that ends at 'offset' or behind it. */
+/* The first range that ends at 'offset' or after it. */
 static int
 lower_bound(const PrismRanges *set, int64 offset)
 {

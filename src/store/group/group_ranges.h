@@ -36,7 +36,7 @@ extern void prism_ranges_init(PrismRanges *set, int64 floor);
 extern void prism_ranges_add(PrismRanges *set, int64 from, int64 to);
 extern bool prism_ranges_contain(const PrismRanges *set, int64 offset);
 
-/* The first offset behind the last range. */
+/* The first offset after the last range. */
 extern int64 prism_ranges_end(const PrismRanges *set);
 
 #endif							/* PRISM_GROUP_RANGES_H */

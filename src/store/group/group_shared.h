@@ -40,7 +40,7 @@ typedef struct PrismGroup
 	bool		looked_at;		/* under the table's lock: for a view, loaded or not; whoever needs a place may have this one */
 	bool		ready;			/* the window was rebuilt */
 	bool		starved;		/* somebody found no room to read ahead */
-	int			reader;			/* proc number + 1 of who reads ahead or rebuilds; 0: nobody */
+	int			reader;			/* proc number + 1 of the session that reads ahead or rebuilds; 0: none */
 	int			records;		/* appended since somebody wrote a checkpoint */
 	int64		damaged_at;		/* a progress record that nobody can read, and that still counts; -1: none */
 	uint32		epoch;			/* progress records of another epoch do not count (seek) */

@@ -140,7 +140,7 @@ replay_into_window(PrismGroupRef *ref, bool look)
 
 	prism_group_replay(&state, ref->group_id, group->start_from);
 	prism_attempts_settle(&state.attempts, &state.finished);
-	/* a gap stays one: the group stays before it, and forgets what it knew of what is behind it */
+	/* a gap stays one: the group stays before it, and forgets what it knew of what comes after it */
 	if (prism_log_lost(ref->topic, state.finished.floor))
 		state.finished.count = state.attempts.count = state.attempts.settled = 0;
 	unfinished.arrivals = palloc_array(PrismArrival, unfinished.capacity);

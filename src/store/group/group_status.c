@@ -34,7 +34,7 @@ look_at_first(void *arg)
 	prism_reader_close(reader);
 }
 
-/* Messages behind what the group has read. */
+/* Messages after what the group has read. */
 typedef struct UnreadLook
 {
 	PrismTopic *topic;

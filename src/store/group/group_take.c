@@ -125,7 +125,7 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	{
 		arrivals[count++] = prism_group_arrival(&message);
 		if (prism_reader_damage(reader) != NULL)
-			continue;			/* who takes it is told */
+			continue;			/* whoever takes it is told */
 		if (count <= needed || (needed > 0 && prism_rows_spare() > 0))
 			prism_rows_keep(&message, count > needed);
 	}

@@ -30,7 +30,7 @@ static struct
 	PrismCounter *counter;
 	PrismGroup *group;			/* NULL: any message of the topic */
 	uint32		generation;		/* of the slot: another group may have it by now, which nobody finds for us */
-	int			nest_level;		/* of who prepared to sleep */
+	int			nest_level;		/* of the (sub)transaction that prepared to sleep */
 }			awaited;
 
 static ConditionVariable *

@@ -356,7 +356,7 @@ lease(PrismWindow *window, PrismEntry *entry, PrismHolder holder, PrismInstant d
 	};
 }
 
-/* Where to look for work: what waits for the holder's own is behind that. */
+/* Where to look for work: what waits for the holder's own comes after that. */
 static int32
 look_from(PrismWindow *window, PrismHolder holder)
 {

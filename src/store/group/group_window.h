@@ -83,7 +83,7 @@ typedef struct PrismWindow
 	PrismOrdering ordering;
 	int32		max_attempts;	/* 0: no limit */
 	PrismInstant next_deadline;	/* no lease or delay ends before */
-	PrismEntry	entries[FLEXIBLE_ARRAY_MEMBER];	/* and behind them the buckets of group_order.c */
+	PrismEntry	entries[FLEXIBLE_ARRAY_MEMBER];	/* and after them the buckets of group_order.c */
 } PrismWindow;
 
 /* What a lease is worth at the moment. */

@@ -61,7 +61,7 @@ extern const char *prism_handler_function(const PrismHandler *handler);
 /* 42710 when the group has one, 42704 when the group was dropped meanwhile. */
 extern void prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler);
 
-/* The group's handler goes; false: it has none. The second for who drops the group, and holds the lock of its name. */
+/* The group's handler goes; false: it has none. The second is for the drop of the group, which holds the lock of its name. */
 extern bool prism_handler_remove(const PrismGroupRef *ref);
 extern bool prism_handler_delete(int32 group_id);
 extern void prism_handler_end(int32 group_id);
@@ -166,7 +166,7 @@ extern void prism_handler_shmem_init(void);
 /*
  * Find or take the slot of a handler of this database, for this process; NULL:
  * processes have all of them.  A slot without a process waits for the next one
- * of its handler, and makes way for who finds no free one.
+ * of its handler, and makes way for a handler that finds no free one.
  */
 extern PrismHandlerSlot *prism_handler_attach(int32 group_id);
 /* The handler is gone: its slot is free, unless it has gone to another process. */

@@ -9,7 +9,7 @@
  *	2. for all topics: take offsets and register them as in flight, in one step;
  *	3. insert.  Nothing here waits for another session.
  * COMMIT and ABORT callbacks take the registration back; they cannot throw.  An
- * error behind it takes it back before the client is told.
+ * error after it takes it back before the client is told.
  *
  * src/store/log/append.c
  *
@@ -476,7 +476,7 @@ wants_snapshot(void)
 #endif
 }
 
-/* The notifier's lock comes last of what waits: others of all databases wait for who has it. */
+/* The notifier's lock comes last of what waits: others of all databases wait for the session that has it. */
 static void
 prepare_and_register(void)
 {

@@ -100,7 +100,7 @@ has_notifications(void)
 	return found;
 }
 
-/* As PreCommit_Notify() does it; the transaction number before, for who waits on the lock shall have one. */
+/* As PreCommit_Notify() does it; the transaction number before, for a session that waits on the lock shall have one. */
 void
 prism_commit_lock_notify(void)
 {

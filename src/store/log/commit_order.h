@@ -19,7 +19,7 @@ extern void prism_commit_lock_notify(void);
 /* They could not be registered, and what comes now may wait for others: let go of it again. */
 extern void prism_commit_unlock_notify(void);
 
-/* From here to the end nothing below ERROR goes to the client, for who does not read makes it wait. */
+/* From here to the end nothing below ERROR goes to the client, for a client that does not read makes it wait. */
 extern void prism_commit_be_quiet(void);
 
 /* Of every report, before it is sent (emit_log_hook): keep warnings for later. Cannot throw. */

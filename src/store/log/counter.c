@@ -102,7 +102,7 @@ prism_counter_shmem_init(void)
 		memset(in_flight_pool, 0, pool_size());
 }
 
-/* Everything but the lock, the condition variables and the count of who sleeps on them: those of the former owner may still do. */
+/* Everything but the lock, the condition variables and the count of sleepers: backends of the slot's former owner may still be asleep on them. */
 static void
 reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 {

@@ -35,7 +35,7 @@
 /* A new timeline skips this many offsets: those of a lost tail are never used again. */
 #define PRISM_TIMELINE_STEP (INT64CONST(1) << 32)
 
-/* All workers that there can be: who has many of them can keep no other one from a topic. */
+/* All workers that there can be: whoever has many of them can keep no other one from a topic. */
 #define PRISM_SUBSCRIBERS_MAX PRISM_WORKERS_MAX
 #define PRISM_JUMPS_KEPT 16
 #define PRISM_VOIDS_KEPT 32
@@ -60,7 +60,7 @@ typedef struct PrismInFlight
 {
 	dlist_node	node;
 	int64		first;
-	int64		end;			/* first offset behind the block */
+	int64		end;			/* first offset after the block */
 	TimestampTz since;
 	int			pid;
 } PrismInFlight;
@@ -117,17 +117,17 @@ typedef struct PrismCounter
 	bool		jumps_known;	/* those have been looked for (counter_jump.c) */
 	int			jump_count;		/* noted; the last PRISM_JUMPS_KEPT are here */
 	int			jumps_saved;	/* of these, seen in prism.jump */
-	int64		jumps_from;		/* whatever ends behind it is here */
+	int64		jumps_from;		/* whatever ends after it is here */
 	PrismJump	jumps[PRISM_JUMPS_KEPT];
 	int			void_count;
-	int64		voids_from;		/* whatever ends behind it is here */
+	int64		voids_from;		/* whatever ends after it is here */
 	PrismVoid	voids[PRISM_VOIDS_KEPT];	/* by ascending offset */
 	PrismCounterBacklog backlog;
 	PrismCounterDelay delay;
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
 	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */
-	pg_atomic_uint32 sleepers;	/* who waits for that, or for a group of the topic */
+	pg_atomic_uint32 sleepers;	/* how many wait for that, or for a group of the topic */
 	ConditionVariable segments_changed; /* the maintainer made a segment */
 } PrismCounter;
 
@@ -136,7 +136,7 @@ typedef struct PrismCounter
 extern Size prism_counter_shmem_size(void);
 extern void prism_counter_shmem_init(void);
 
-/* Find or take the slot of a topic.  NULL when prism.max_topics is used up: 53400 is for who cannot do without. */
+/* Find or take the slot of a topic.  Returns NULL when prism.max_topics is used up: callers that cannot go on raise prism_counter_no_place(). */
 extern PrismCounter *prism_counter_attach(Oid mark_relid, int64 segment_messages);
 pg_noreturn extern void prism_counter_no_place(void);
 

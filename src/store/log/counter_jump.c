@@ -144,7 +144,7 @@ end_of_jumps(const List *jumps)
 
 /* ---------- in the rows ---------- */
 
-/* The first offset behind the last row that begins below 'offset', where all is settled; not less than 'low'. */
+/* The first offset after the last row that begins below 'offset', where all is settled; not less than 'low'. */
 static int64
 end_of_rows(PrismTopic *topic, int64 offset, int64 low)
 {

@@ -14,7 +14,7 @@
  * ends at such a border, so none lies in a span.
  *
  * The maintainer writes them to prism.jump, only when all jumps are there: what
- * lies between the newest row and a place behind it is looked for in the log.
+ * lies between the newest row and a place after it is looked for in the log.
  * Those of the last minute before a crash are lost, and count as messages until
  * they are read past.
  *

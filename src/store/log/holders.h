@@ -26,7 +26,7 @@ typedef struct PrismLogHolder
 
 	/*
 	 * The first position of the topic that its readers have not finished, or
-	 * PRISM_NOBODY.  Nothing behind it goes, where the namespace says so ("retain:
+	 * PRISM_NOBODY.  Nothing after it goes, where the namespace says so ("retain:
 	 * consumers"), or always.  In a transaction.
 	 */
 	int64		(*slowest) (PrismTopic *topic);

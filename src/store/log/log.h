@@ -100,7 +100,7 @@ extern struct varlena *prism_log_value(Datum stored);
 /* Likewise, but what is compressed stays so, and nobody looks whether it is sound. */
 extern struct varlena *prism_log_value_inline(Datum stored);
 
-/* Where the next reader goes on: behind the last message returned, or the stable offset when all were. */
+/* Where the next reader goes on: after the last message returned, or the stable offset when all were. */
 extern int64 prism_reader_position(const PrismReader *reader);
 extern int64 prism_reader_stable(const PrismReader *reader);
 
@@ -111,7 +111,7 @@ extern XLogRecPtr prism_reader_flush_to(const PrismReader *reader);
 extern int64 prism_log_earliest(PrismTopic *topic);
 extern int64 prism_log_stable(PrismTopic *topic);
 
-/* Something at the position or behind it was dropped by retention (log_gap.c). */
+/* Something at the position or after it was dropped by retention (log_gap.c). */
 extern bool prism_log_lost(PrismTopic *topic, int64 position);
 /* 55000, naming the first position kept, when that is so; 'group' is whose position it is, or NULL. */
 extern void prism_log_refuse_lost(PrismTopic *topic, int64 position, const char *group);

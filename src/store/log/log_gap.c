@@ -3,7 +3,7 @@
  * log_gap.c
  *	  Messages that retention has taken: who is told, and how.
  *
- * prism.topic.dropped_end is the position behind the last message that was
+ * prism.topic.dropped_end is the position after the last message that was
  * dropped.  Segments go from the oldest on, so whoever has not finished
  * something below it has lost it, and nobody else has: offsets that never held
  * a message raise no alarm.

@@ -9,7 +9,7 @@
  * search that goes right only where the times are older than TOLERANCE_US
  * passes no message of the wanted time or later, unless a transaction took
  * longer than that from its publish() to its commit.  So it does not believe
- * one transaction: those behind it are asked as well, and what was passed was
+ * one transaction: those after it are asked as well, and what was passed was
  * a row of LOOK_MAX that all took so long.  What is left is scanned.
  *
  * src/store/log/log_time.c

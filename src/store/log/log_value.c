@@ -26,7 +26,7 @@ is_damage(int code)
 	return ERRCODE_TO_CATEGORY(code) == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
 }
 
-/* It takes nothing but memory: no subtransaction has to clean up behind it. */
+/* It takes nothing but memory: no subtransaction has to clean up after it. */
 static struct varlena *
 decompress(struct varlena *stored)
 {

@@ -212,7 +212,7 @@ prism_pending_rows(const PrismPending *pending)
 	return rows;
 }
 
-/* The range of what is published now: the last one, or a new one behind it. */
+/* The range of what is published now: the last one, or a new one after it. */
 static PrismPendingRange *
 current_range(PrismPending *pending)
 {

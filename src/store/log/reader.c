@@ -93,7 +93,7 @@ close_segment(PrismReader *reader)
 	reader->scan = NULL;
 }
 
-/* Rows from 'from' on; without an end the scan would go through all that is being inserted behind it. */
+/* Rows from 'from' on; without an end the scan would go through all that is being inserted after it. */
 static void
 start_scan(PrismReader *reader, int64 from)
 {

@@ -83,7 +83,7 @@ typedef struct PrismRow
 	PrismMessage head;			/* the row's own columns */
 	int			messages;
 	int			next;			/* index of the next message */
-	const char *damage;			/* what is wrong with the next one and all behind it, as a clause; NULL: nothing */
+	const char *damage;			/* what is wrong with the next one and all after it, as a clause; NULL: nothing */
 	bool		plain;			/* its one message is the row */
 
 	/* of a batch */

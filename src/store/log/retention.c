@@ -67,7 +67,7 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 
 	if (!policy->for_consumers || slowest >= segment_end(topic, number))
 		return false;
-	/* who is farther behind than that has been warned of */
+	/* a group that is farther behind than that has been warned of */
 	return policy->backlog_max == 0 || policy->reject ||
 		prism_counter_distance(topic, segment_end(topic, number), prism_log_stable(topic)) <= policy->backlog_max;
 }
@@ -225,7 +225,7 @@ drop_oldest(PrismTopic *topic, int64 current)
 
 	if (number < 0 || number >= current || lacks_index(topic, number) || !may_go(topic, number))
 		return false;
-	/* in this order: nobody shall find the segment locked by who waits for somebody else */
+	/* in this order: nobody shall find the segment locked by a session that waits for another one */
 	if (!prism_topic_try_row(topic->topic_id) || !lock_unless_read(topic, number))
 		return false;
 	/* by a policy that an apply() has changed meanwhile nothing goes any more */

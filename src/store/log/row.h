@@ -40,7 +40,7 @@ extern void prism_row_message(HeapTuple tuple, PrismMessage *message);
 extern int	prism_row_messages(HeapTuple tuple);
 extern int64 prism_row_offset(HeapTuple tuple);
 
-/* Offset of the first message, and how many of the transaction come behind it. */
+/* Offset of the first message, and how many of the transaction come after it. */
 extern void prism_row_number(HeapTuple tuple, int64 offset, int64 remaining);
 
 #endif							/* PRISM_ROW_H */

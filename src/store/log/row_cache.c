@@ -17,7 +17,7 @@
 #define SPARE_MAX 64
 #define SPARE_START 16
 #define SPARE_BYTES_MAX (64 * 1024)
-/* Finding a row costs so many times what reading on to it would have: spare rows pay when one of so many is used. */
+/* Finding a row by the index costs about eight times what reading on to it costs: spare rows pay when one of eight is used. */
 #define SPARE_WORTH 8
 
 #define ROWS_START 128

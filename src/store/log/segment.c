@@ -220,7 +220,7 @@ prism_segment_kept_from(const PrismTopic *topic)
 
 /*
  * One end of a segment's index below an offset, by SnapshotAny with rows of
- * aborted transactions: the first offset behind the row's messages, and its
+ * aborted transactions: the first offset after the row's messages, and its
  * time.  False: it has none, or is not there.
  */
 static bool

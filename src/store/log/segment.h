@@ -56,7 +56,7 @@ extern int64 prism_segment_last(int32 topic_id);
 /* The first offset of what is kept. */
 extern int64 prism_segment_kept_from(const PrismTopic *topic);
 
-/* The first offset behind the last message of a segment, dead ones included; -1: it has none. */
+/* The first offset after the last message of a segment, dead ones included; -1: it has none. */
 extern int64 prism_segment_end(PrismTopic *topic, int64 segment_number);
 /* The same of those that begin below an offset, without dead ones: all of them are to be settled. */
 extern int64 prism_segment_end_below(PrismTopic *topic, int64 segment_number, int64 below);

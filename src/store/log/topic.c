@@ -104,7 +104,7 @@ look_at_cache(void)
 
 /* ---------- lookups ---------- */
 
-/* Wait for who drops the topic, or do not: then *busy tells of him. */
+/* Lock the topic against being dropped.  busy NULL: wait for a transaction that drops it; else do not wait, and set *busy. */
 static bool
 lock_topic(const PrismTopic *topic, bool *busy)
 {

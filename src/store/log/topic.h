@@ -38,7 +38,7 @@ typedef struct PrismTopic
 	int64		segment_messages;
 	int64		message_bytes_max;
 	PrismTopicPolicy policy;
-	int64		dropped_end;	/* behind the last message that retention has dropped; 0: none was */
+	int64		dropped_end;	/* the position after the last message that retention has dropped; 0: none was */
 	TimestampTz dropped_until;	/* when that was published */
 	int32		dead_letter_of; /* whose dead letters it holds; 0: nobody's */
 	int32		dead_letters;	/* the topic that holds its own; 0: there is none */
@@ -136,7 +136,7 @@ extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 mess
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
 							  const char *policy);
 
-/* Lock the topic's row for prism_topic_note_dropped(); false: an apply() has it, who may take long. */
+/* Lock the topic's row for prism_topic_note_dropped(); false: an apply() has it, which may take long. */
 extern bool prism_topic_try_row(int32 topic_id);
 /* Messages were dropped up to the one before 'end', which was published at 'until'. */
 extern void prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until);

@@ -146,7 +146,7 @@ extern void prism_sink_ask_move(int32 sink_id, int64 position);
 extern bool prism_sink_skipped(int32 sink_id, int64 *position);
 
 /* Transaction callbacks: see PrismModule. Cannot throw. */
-/* Before the log ends: who reads a skip's record, and goes on from there, is not put back. */
+/* Before the log ends: a forwarder that reads a skip's record, and goes on from there, is not put back. */
 extern void prism_sink_end_skips(bool committed);
 extern void prism_sink_subcommit(int nest_level);
 extern void prism_sink_subabort(int nest_level);
@@ -184,7 +184,7 @@ typedef struct PrismSinkProgress
 {
 	int64		position;		/* -1: the sink has never recorded one */
 	bool		shared;			/* the other side must have it, or a later one */
-	int			dead_count;		/* dead letters at or behind the position, ascending */
+	int			dead_count;		/* dead letters at or after the position, ascending */
 	int64	   *dead;
 	int64		damaged_at;		/* a record that no later one makes good, in the progress log; -1: none */
 } PrismSinkProgress;

@@ -4,7 +4,7 @@
  *	  Positions of sinks in the progress log, and what others ask about them.
  *
  * A record holds a whole position, so the last one of a sink is enough; dead
- * letters behind it are remembered too, so that a crash between the dead
+ * letters after it are remembered too, so that a crash between the dead
  * letter and the position does not write it twice.
  *
  * src/store/sink/sink_progress.c
