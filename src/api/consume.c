@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(prism_consume);
 /* consume() sleeps with a snapshot, which holds back VACUUM: not for long. */
 #define WAIT_US_MAX (60 * USECS_PER_SEC)
 
-/* With a filter, so many messages are looked at before what is wanted of them is counted again. */
+/* With a filter: messages that are looked at before what is wanted of them is counted again. */
 #define FILTER_LOOK_MAX 1024
 
 /* ---------- prism.consume() ---------- */

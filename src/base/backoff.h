@@ -26,7 +26,7 @@
 #define PRISM_REPORT_CAUSES 8
 
 /*
- * Whatever the causes: so many lines at once, and one more every 20 s.  That
+ * Whatever the causes: a few lines at once, and one more every 20 s.  That
  * makes fewer than 50 in any ten minutes.
  */
 #define PRISM_REPORT_LINES_MAX 18

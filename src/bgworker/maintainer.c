@@ -50,7 +50,7 @@
 /* Segments made for one topic in a turn, should a transaction want many. */
 #define SEGMENTS_A_TURN 16
 
-/* The journal of delayed messages is dropped a segment at a time: so much of what was delivered is kept at most, or a little more. */
+/* The journal of delayed messages is dropped a segment at a time: one segment of what was delivered is kept at most, or a little more. */
 #define JOURNAL_SEGMENT_BYTES (64 * 1024 * 1024)
 
 /* What a round consists of, in this order. */

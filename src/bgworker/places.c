@@ -23,7 +23,7 @@
 
 #include "utils/timestamp.h"
 
-/* A handler's process has a turn of so long before it leaves for another one. */
+/* How long a handler's process has its turn before it leaves for another one. */
 #define TURN_MS 2000
 /* That handlers share too few processes is written to the log once in a while. */
 #define TELL_AGAIN_MS 3600000

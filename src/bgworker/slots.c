@@ -34,7 +34,7 @@
 #define STOP_PATIENCE_MS 1000
 /* What is due and cannot be done yet is no reason to spin. */
 #define RETRY_FLOOR_MS 50
-/* A process that lived so long before it failed is no reason for a longer back-off. */
+/* A process that lived this long before it failed is no reason for a longer back-off. */
 #define HEALTHY_MS 60000
 
 typedef struct WorkerShared

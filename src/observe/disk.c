@@ -31,7 +31,7 @@
 
 PG_FUNCTION_INFO_V1(prism_disks);
 
-/* Less than so much of it, and less than so many bytes, is little. */
+/* Less than this share of it, and less than this many bytes, is little. */
 #define SCARCE_PART 20
 #define SCARCE_BYTES (INT64CONST(1024) * 1024 * 1024)
 

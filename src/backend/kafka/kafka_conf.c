@@ -57,7 +57,7 @@ static const KafkaSetting fixed[] = {
 	{"allow.auto.create.topics", "false"},
 };
 
-/* Topics of a server take batches of at most so many bytes; learned by prepare(), kept for the next open(). */
+/* The largest batch, in bytes, that topics of a server take; learned by prepare(), kept for the next open(). */
 typedef struct BatchLimit
 {
 	char	   *server_name;

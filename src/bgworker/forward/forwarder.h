@@ -75,7 +75,7 @@
 #define PRISM_RECORD_QUIET_MS 50
 /* When that fails it is tried again after this time. */
 #define PRISM_RECORD_RETRY_MS 5000
-/* Nothing acknowledged for so long: the sink is waiting, not running. */
+/* Nothing acknowledged for this long: the sink is waiting, not running. */
 #define PRISM_STALL_MS 2000
 /* How long what is under way may take to come back before the connection is closed. */
 #define PRISM_DRAIN_MS 10000

@@ -42,7 +42,7 @@
 #include "utils/timeout.h"
 #include "utils/typcache.h"
 
-/* A function that catches its cancellation and goes on is given so much more time, then the process ends. */
+/* A function that catches its cancellation and goes on is given this much more time, then the process ends. */
 #define OVERDUE_FACTOR 2
 #define OVERDUE_MS 1000
 

@@ -36,7 +36,7 @@
 #define REPAIR_MS 5000
 /* How long a message that failed alone rests. */
 #define BACKOFF_OF_GROUP (-1)
-/* A fault that passes has passed after so many tries, with a back-off in between: else it is the message's. */
+/* A fault that passes has passed after this many tries, with a back-off in between: else it is the message's. */
 #define PASSING_FAULTS_MAX 6
 
 typedef struct Handler

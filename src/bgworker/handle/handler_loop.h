@@ -19,7 +19,7 @@
 #include "store/group/group.h"
 #include "store/handler/handler.h"
 
-/* Messages of a call hold so many bytes, or are a single one. */
+/* The most bytes of the messages of a call, but for a single one. */
 #define PRISM_HANDLER_BATCH_BYTES (16 * 1024 * 1024)
 
 typedef struct PrismHandlerBatch

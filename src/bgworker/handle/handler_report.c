@@ -16,7 +16,7 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 
-/* The server log has so much of an error message. */
+/* The most bytes of an error message that the server log gets. */
 #define REPORT_BYTES_MAX 1024
 
 static const char *

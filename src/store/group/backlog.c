@@ -26,14 +26,14 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* What was seen is used so long, or so many times as long as it took to see it. */
+/* How long what was seen is used, and for how many times as long as it took to see it. */
 #define LOOK_US (1 * USECS_PER_SEC)
 #define LOOK_TIMES 10
-/* While somebody looks, others go so long by what was seen before. */
+/* How long others go by what was seen before while somebody looks. */
 #define LOOKER_US (10 * USECS_PER_SEC)
-/* A look that took so long is not repeated for each publisher that is refused. */
+/* A look that took this long is not repeated for each publisher that is refused. */
 #define LONG_LOOK_US (50 * 1000)
-/* Publishers of a topic are warned so often. */
+/* How often publishers of a topic are warned. */
 #define WARN_US (60 * USECS_PER_SEC)
 
 /* The position of a group that has a place. False: it has none, or has been dropped, and is left to 'others'. */

@@ -24,7 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Read ahead at least so many: spares consumers of single messages the turn as reader. */
+/* Messages to read ahead, at least: spares consumers of single messages the turn as reader. */
 #define READ_AHEAD_MIN 64
 /* ... and at most so many at a time: others may wait for the turn. */
 #define READ_AHEAD_MAX 4096

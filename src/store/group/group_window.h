@@ -78,7 +78,7 @@ typedef struct PrismWindow
 	int32		passed;			/* slots before head that still hold what was there: whose the last finished ones were */
 	int32		scan_from;		/* no entry before this one, counted from head, is available */
 	int32		counts[PRISM_ENTRY_STATES]; /* entries by state */
-	int32		doubtful;		/* so many of the next entries get the flag */
+	int32		doubtful;		/* how many of the next entries get the flag */
 	uint32		look;			/* grows with each look for work */
 	PrismOrdering ordering;
 	int32		max_attempts;	/* 0: no limit */

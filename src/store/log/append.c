@@ -44,7 +44,7 @@
 /* Rows that one heap_multi_insert takes at most, and their bytes. */
 #define CHUNK_ROWS_MAX 1000
 #define CHUNK_BYTES_MAX (256 * 1024)
-/* From so many rows on a buffer ring spares the shared buffers. */
+/* From this many rows on a buffer ring spares the shared buffers. */
 #define BULK_ROWS_MIN 10000
 
 /* One topic of the committing transaction. */

@@ -87,7 +87,7 @@ typedef struct PrismCounterBacklog
 	int64		end;			/* ... before this offset ... */
 	int32		slowest;		/* ... and this one had so many (its group_id) ... */
 	PrismInstant seen;			/* ... then; 0: nobody has looked */
-	int64		look_us;		/* so long the look took */
+	int64		look_us;		/* how long the look took */
 	PrismInstant looking;		/* when somebody last began to look */
 	PrismInstant warned;			/* when a publisher was told of one that is far behind */
 } PrismCounterBacklog;

@@ -19,7 +19,7 @@
 #define RECORD_SAME_HEADERS (1 << 3)	/* those of the last record that had any of its own */
 #define RECORD_FLAGS (RECORD_KEY | RECORD_HEADERS | RECORD_PAYLOAD | RECORD_SAME_HEADERS)
 
-/* A varint of 64 bits has at most so many bytes. */
+/* A varint of 64 bits has at most ten bytes. */
 #define VARINT_BYTES_MAX 10
 
 /* Flags, id, time: no record is smaller. */

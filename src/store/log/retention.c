@@ -33,7 +33,7 @@
 
 #define FOREVER_MS (-1)
 
-/* Of so many messages the latest time is told when a segment is dropped. */
+/* The last messages of a segment, whose latest time is told when it is dropped. */
 #define LAST_MESSAGES 1024
 
 /* ---------- what may go ---------- */

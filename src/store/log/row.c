@@ -22,7 +22,7 @@
 /* Shorter ones are not worth compressing: the row fits a page's quarter. */
 #define COMPRESS_BYTES_MIN 2000
 
-/* After a batch that did not become smaller by this part, so many are stored as they are. */
+/* After a batch that did not become smaller by this part, this many are stored as they are. */
 #define COMPRESS_GAIN_PART 4
 #define INCOMPRESSIBLE_BATCHES 31
 
