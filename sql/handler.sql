@@ -1,4 +1,4 @@
--- prism.on(), prism.off(), prism.handlers: who may register what. What handlers do is in test/t/043_handler.pl.
+-- prism.on(), prism.off(), prism.handlers: who may register what. What handlers do is in test/t/handler.pl.
 SET client_min_messages = warning;
 CREATE ROLE regress_prism_handler LOGIN;
 CREATE ROLE regress_prism_handler_silent;

@@ -1,4 +1,4 @@
-// What node-postgres makes of the arguments of prism.publish(): test/t/061_drivers.pl reads a line for each call, "name outcome".
+// What node-postgres makes of the arguments of prism.publish(): test/t/drivers.pl reads a line for each call, "name outcome".
 const { Client } = require('pg');
 
 const binary = Buffer.from([0x00, 0xff, 0x10]);

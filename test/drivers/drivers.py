@@ -1,4 +1,4 @@
-"""What pg8000 and psycopg make of the arguments of prism.publish(): test/t/061_drivers.pl reads a line for each call, "name outcome"."""
+"""What pg8000 and psycopg make of the arguments of prism.publish(): test/t/drivers.pl reads a line for each call, "name outcome"."""
 import os
 
 import pg8000.native

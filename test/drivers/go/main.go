@@ -1,4 +1,4 @@
-// What pgx makes of the arguments of prism.publish(): test/t/061_drivers.pl reads a line for each call, "name outcome".
+// What pgx makes of the arguments of prism.publish(): test/t/drivers.pl reads a line for each call, "name outcome".
 package main
 
 import (
