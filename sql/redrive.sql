@@ -22,7 +22,7 @@ SELECT "position", attempt, key, convert_from(payload, 'UTF8') AS payload, heade
 -- The others; none twice.
 SELECT prism.redrive('redrive-test');
 SELECT prism.redrive('redrive-test');
-SELECT "position", key, convert_from(payload, 'UTF8') AS payload, headers FROM prism.consume('redrive-test', 'work');
+SELECT "position", key, convert_from(payload, 'UTF8') AS payload, headers FROM prism.consume('redrive-test', 'work', lease => '1 hour');
 SELECT topic, consumer_group, "position", lag_messages FROM prism.groups WHERE consumer_group = 'prism.redrive';
 SELECT prism.reject('redrive-test', 'work', '{6}', reason => 'bad again');
 SELECT headers ->> 'dead_letter_position' AS "position", headers ->> 'dead_letter_reason' AS reason FROM prism.read('redrive-test.dlq', 5);
