@@ -142,6 +142,8 @@ static const PrismModule modules[] = {
 	},
 };
 
+StaticAssertDecl(lengthof(modules) <= PRISM_MODULES_MAX, "base/module.h has room for all");
+
 /*
  * Those who hold the logs back, in the order in which each of their callbacks is
  * called:

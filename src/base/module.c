@@ -17,6 +17,27 @@
 static const PrismModule *modules = NULL;
 static int	module_count = 0;
 
+/* The modules that have a callback which each transaction calls, in order: most have only some of them. */
+typedef struct Callers
+{
+	int			count;
+	const PrismModule *of[PRISM_MODULES_MAX];
+} Callers;
+
+static Callers have_has_work;
+static Callers have_pre_commit;
+static Callers have_end;
+static Callers have_told;
+
+#define NOTE_CALLER(callback) \
+	if (module->callback != NULL) \
+		have_##callback.of[have_##callback.count++] = module
+
+/* Call that of each. */
+#define CALL_NOTED(callback, ...) \
+	for (int i = 0; i < have_##callback.count; i++) \
+		have_##callback.of[i]->callback(__VA_ARGS__)
+
 /* Call what a module has of this callback. */
 #define CALL_ALL(callback, ...) \
 	for (const PrismModule *module = modules; module < modules + module_count; module++) \
@@ -26,8 +47,16 @@ static int	module_count = 0;
 void
 prism_modules_register(const PrismModule *table, int count)
 {
+	Assert(modules == NULL && count <= PRISM_MODULES_MAX);
 	modules = table;
 	module_count = count;
+	for (const PrismModule *module = modules; module < modules + module_count; module++)
+	{
+		NOTE_CALLER(has_work);
+		NOTE_CALLER(pre_commit);
+		NOTE_CALLER(end);
+		NOTE_CALLER(told);
+	}
 }
 
 void
@@ -55,8 +84,8 @@ prism_modules_init_shmem(void)
 bool
 prism_modules_have_work(void)
 {
-	for (int i = 0; i < module_count; i++)
-		if (modules[i].has_work != NULL && modules[i].has_work())
+	for (int i = 0; i < have_has_work.count; i++)
+		if (have_has_work.of[i]->has_work())
 			return true;
 	return false;
 }
@@ -64,7 +93,7 @@ prism_modules_have_work(void)
 void
 prism_modules_pre_commit(bool gone)
 {
-	CALL_ALL(pre_commit, gone);
+	CALL_NOTED(pre_commit, gone);
 }
 
 void
@@ -87,7 +116,7 @@ prism_modules_prepared(void)
 void
 prism_modules_end(bool committed)
 {
-	CALL_ALL(end, committed);
+	CALL_NOTED(end, committed);
 }
 
 void
@@ -105,7 +134,7 @@ prism_modules_subabort(int nest_level)
 void
 prism_modules_told(void)
 {
-	CALL_ALL(told);
+	CALL_NOTED(told);
 }
 
 void

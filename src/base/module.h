@@ -16,6 +16,8 @@
 
 #include "postgres.h"
 
+#define PRISM_MODULES_MAX 32
+
 /* All callbacks may be NULL. */
 typedef struct PrismModule
 {
