@@ -12,6 +12,7 @@
  */
 #include "base/prism.h"
 #include "api/access.h"
+#include "api/arguments.h"
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/ownership.h"
@@ -51,16 +52,6 @@ static void sync_role(Oid role);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
 static void query_latest(const char *query, int parameters, Oid *types, Datum *values);
-
-char *
-prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name)
-{
-	if (PG_ARGISNULL(number))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not be null", name));
-	return text_to_cstring(PG_GETARG_TEXT_PP(number));
-}
 
 bool
 prism_access_is_owner(void)

@@ -25,9 +25,6 @@
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
 
-/* The argument as a C string; 22004 with its name when it is NULL. */
-extern char *prism_text_argument(FunctionCallInfo fcinfo, int number, const char *name);
-
 /* What has names that are locked. */
 typedef enum PrismNameKind
 {

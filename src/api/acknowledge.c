@@ -56,10 +56,7 @@ message_argument(FunctionCallInfo fcinfo, const char *function, Leases *leases)
 {
 	PrismMessageLease lease;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("message must not be null"));
+	prism_require_argument(!PG_ARGISNULL(0), "message");
 	lease = prism_message_lease(PG_GETARG_HEAPTUPLEHEADER(0));
 	leases->one_position = lease.position;
 	leases->one_lease_id = lease.lease_id != 0 ? lease.lease_id : NO_LEASE;
@@ -79,10 +76,7 @@ position_arguments(FunctionCallInfo fcinfo, const char *function, Leases *leases
 
 	leases->positions = prism_bigint_array_argument(fcinfo, 2, "positions", &leases->count);
 	leases->lease_ids = prism_bigint_array_argument(fcinfo, 3, "lease_ids", &lease_count);
-	if (leases->positions == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("positions must not be null"));
+	prism_require_argument(leases->positions != NULL, "positions");
 	if (leases->lease_ids != NULL && lease_count != leases->count)
 		ereport(ERROR,
 				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),

@@ -16,6 +16,7 @@
 #include "base/prism.h"
 #include "api/access.h"
 #include "api/apply_parts.h"
+#include "api/arguments.h"
 #include "base/extension.h"
 #include "base/generation.h"
 #include "base/object_id.h"

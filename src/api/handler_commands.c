@@ -112,10 +112,7 @@ prism_on(PG_FUNCTION_ARGS)
 	PrismTopic *topic;
 	PrismGroupRef *group;
 
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("handler must not be null"));
+	prism_require_argument(!PG_ARGISNULL(2), "handler");
 	prism_require_writable("prism.on()");
 	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_MAKE, PRISM_NEVER, "prism.on()", &topic);
 	handler.topic_id = topic->topic_id;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * message.c
- *	  The lease in a prism.message, and the arguments that several functions share.
+ *	  The lease in a prism.message, and topic and group as arguments.
  *
  * src/api/message.c
  *
@@ -18,7 +18,6 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/typcache.h"
@@ -57,97 +56,7 @@ prism_message_lease(HeapTupleHeader row)
 	};
 }
 
-/* ---------- arguments ---------- */
-
-text *
-prism_required_text(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not be null", name));
-	return PG_GETARG_TEXT_PP(argument);
-}
-
-static void
-refuse_null(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not be null", name));
-}
-
-int64
-prism_interval_us(const Interval *interval, const char *name, int64 min_us, int64 max_us)
-{
-	/* far from overflow, and exact where it matters */
-	double		microseconds = (double) interval->time +
-		((double) interval->month * DAYS_PER_MONTH + interval->day) * (double) USECS_PER_DAY;
-
-	if (microseconds < (double) min_us || microseconds > (double) max_us)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s is out of range", name),
-				errdetail("It is %.6g seconds; the range is %.6g to %.6g seconds.",
-						  microseconds / USECS_PER_SEC,
-						  (double) min_us / USECS_PER_SEC, (double) max_us / USECS_PER_SEC));
-	/* the largest of all is no double: it is rounded to what is no int64 */
-	return microseconds >= (double) PG_INT64_MAX ? PG_INT64_MAX : (int64) microseconds;
-}
-
-int64
-prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
-						int64 min_us, int64 max_us)
-{
-	refuse_null(fcinfo, argument, name);
-	return prism_interval_us(PG_GETARG_INTERVAL_P(argument), name, min_us, max_us);
-}
-
-int
-prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	int			count;
-
-	refuse_null(fcinfo, argument, name);
-	count = PG_GETARG_INT32(argument);
-	if (count <= 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("%s must be greater than zero", name),
-				errdetail("It is %d.", count));
-	return count;
-}
-
-int64 *
-prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count)
-{
-	*count = 0;
-	return PG_ARGISNULL(argument) ? NULL : prism_bigint_array(PG_GETARG_ARRAYTYPE_P(argument), name, count);
-}
-
-int64 *
-prism_bigint_array(ArrayType *array, const char *name, int *count)
-{
-	Datum	   *values;
-	bool	   *nulls;
-	int64	   *copy;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				errmsg("%s must have one dimension", name));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("%s must not contain nulls", name));
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &values, &nulls, count);
-	copy = MemoryContextAllocHuge(CurrentMemoryContext, ((Size) *count + 1) * sizeof(int64));
-	for (int i = 0; i < *count; i++)
-		copy[i] = DatumGetInt64(values[i]);
-	return copy;
-}
+/* ---------- topic and group ---------- */
 
 void
 prism_require_primary(const char *function)

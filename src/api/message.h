@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * message.h
- *	  The lease in a prism.message, and the arguments that several functions share.
+ *	  The lease in a prism.message, and topic and group as arguments.
  *
  * src/api/message.h
  *
@@ -10,6 +10,7 @@
 #ifndef PRISM_API_MESSAGE_H
 #define PRISM_API_MESSAGE_H
 
+#include "api/arguments.h"
 #include "store/group/group.h"
 #include "store/log/message_row.h"
 #include "store/log/topic.h"
@@ -17,7 +18,6 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "fmgr.h"
-#include "utils/array.h"
 #include "utils/timestamp.h"
 
 /* What an acknowledgement needs of a message. */
@@ -32,15 +32,7 @@ typedef struct PrismMessageLease
 /* Take a prism.message apart; 22004 and 22023 for one that was not handed out. */
 extern PrismMessageLease prism_message_lease(HeapTupleHeader row);
 
-/* ---------- arguments ---------- */
-
-/* 22004 when it is NULL. */
-extern text *prism_required_text(FunctionCallInfo fcinfo, int argument, const char *name);
-
-/* An interval in microseconds, a month taken as 30 days; 22023 outside of [min, max]. */
-extern int64 prism_interval_us(const Interval *interval, const char *name, int64 min_us, int64 max_us);
-extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, const char *name,
-									 int64 min_us, int64 max_us);
+/* ---------- topic and group ---------- */
 
 /*
  * Where a group shall go: "earliest", "latest", a position or a time.  22023
@@ -48,15 +40,6 @@ extern int64 prism_interval_argument(FunctionCallInfo fcinfo, int argument, cons
  * that is none of these.
  */
 extern int64 prism_position_argument(PrismTopic *topic, const char *text, const char *name);
-
-/* A copy of an argument of type bigint[], without NULLs (22004), of one dimension (2202E); NULL when the array is. */
-extern int64 *prism_bigint_array_argument(FunctionCallInfo fcinfo, int argument, const char *name, int *count);
-
-/* Likewise of an array that is no argument. */
-extern int64 *prism_bigint_array(ArrayType *array, const char *name, int *count);
-
-/* 22023 unless it is greater than zero. */
-extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
 
 /*
  * 55000 without preload, 25006 during recovery; those that change what others

@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/arguments.h"
 #include "api/headers.h"
 #include "api/payload_text.h"
 #include "api/publish.h"
@@ -139,10 +140,7 @@ prism_publish_topic(text *topic_name, text *namespace_name)
 	char		buffer[PRISM_TOPIC_NAME_GIVEN];
 
 	prism_require_preload();
-	if (topic_name == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("topic must not be null"));
+	prism_require_argument(topic_name != NULL, "topic");
 	text_to_cstring_buffer(topic_name, buffer, sizeof(buffer));
 	topic = prism_topic_for(buffer, PRISM_PUBLISH);
 	if (topic->namespace_id == 0)
@@ -274,10 +272,7 @@ publish_batch(FunctionCallInfo fcinfo, PrismPayloadForm form, Oid type)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(row_cxt);
 
-	if (payloads.count < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("payloads must not be null"));
+	prism_require_argument(payloads.count >= 0, "payloads");
 	check_length(&keys, &payloads, "keys");
 	check_length(&headers, &payloads, "headers");
 	for (int i = 0; i < payloads.count; i++)

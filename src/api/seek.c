@@ -113,10 +113,7 @@ seek_arguments(FunctionCallInfo fcinfo, PrismTopic **topic)
 
 	prism_require_writable("prism.seek()");
 	group = prism_group_argument(topic_name, group_name, PRISM_GROUP_MOVE, PRISM_NEVER, "prism.seek()", topic);
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("target must not be null"));
+	prism_require_argument(!PG_ARGISNULL(2), "target");
 	return group;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "base/prism.h"
 #include "api/access.h"
+#include "api/arguments.h"
 #include "base/extension.h"
 #include "base/generation.h"
 #include "base/patience.h"
@@ -262,10 +263,7 @@ find_sink(FunctionCallInfo fcinfo)
 	ListCell   *cell;
 
 	prism_require_preload();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("topic must not be null"));
+	prism_require_argument(!PG_ARGISNULL(0), "topic");
 	topic_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	topic = prism_topic_for(topic_name, PRISM_ADMIN);
 	rows = read_sinks(topic->topic_id);

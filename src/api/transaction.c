@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/arguments.h"
 #include "api/publish.h"
 #include "api/statement.h"
 #include "base/compat.h"
@@ -238,10 +239,7 @@ prism_transaction(PG_FUNCTION_ARGS)
 	StringInfoData result;
 	uint32		count;
 
-	if (operations == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("operations must not be null"));
+	prism_require_argument(operations != NULL, "operations");
 	if (!JB_ROOT_IS_ARRAY(operations) || JB_ROOT_IS_SCALAR(operations))
 		wrong("operations must be a JSON array", OPERATION_HINT);
 

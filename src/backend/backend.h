@@ -33,8 +33,8 @@
 #ifndef PRISM_BACKEND_H
 #define PRISM_BACKEND_H
 
-#include "base/extension.h"		/* PRISM_VERSION */
 #include "base/prism.h"
+#include "base/extension.h"		/* PRISM_VERSION */
 
 #include "fmgr.h"
 #include "nodes/pg_list.h"

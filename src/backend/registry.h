@@ -15,9 +15,9 @@
 #ifndef PRISM_BACKEND_REGISTRY_H
 #define PRISM_BACKEND_REGISTRY_H
 
-#include "base/config_key.h"
 #include "base/prism.h"
 #include "backend/endpoint_rule.h"
+#include "base/config_key.h"
 
 /* What a back end can be used for; the operations of a role are in a header of its own. */
 #define PRISM_ROLE_QUEUE	(1 << 0)	/* queue.h */

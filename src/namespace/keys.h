@@ -13,8 +13,8 @@
 #ifndef PRISM_KEYS_H
 #define PRISM_KEYS_H
 
-#include "base/config_key.h"
 #include "backend/registry.h"
+#include "base/config_key.h"
 
 typedef struct PrismPublisherKeys
 {

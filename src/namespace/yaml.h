@@ -14,8 +14,8 @@
 #ifndef PRISM_YAML_H
 #define PRISM_YAML_H
 
-#include "base/config_key.h"
 #include "base/prism.h"
+#include "base/config_key.h"
 
 #include "nodes/pg_list.h"
 

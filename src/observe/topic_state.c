@@ -16,9 +16,9 @@
 #include "store/delay/delay.h"
 #include "store/log/counter.h"
 #include "store/log/log.h"
-#include "store/log/segment_size.h"
 #include "store/log/segment.h"
 #include "store/log/segment_ahead.h"
+#include "store/log/segment_size.h"
 #include "store/log/topic.h"
 
 #include "access/xlog.h"

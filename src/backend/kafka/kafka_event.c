@@ -12,9 +12,9 @@
  */
 #include "base/prism.h"
 
-#include "base/clock.h"
 #include "backend/kafka/kafka.h"
 #include "backend/text.h"
+#include "base/clock.h"
 
 #include "mb/pg_wchar.h"
 
