@@ -5,7 +5,7 @@ import itertools
 import threading
 import time
 
-FAULTS_SHOWN = 10               # of each kind
+FAULTS_SHOWN = 4                # of each kind
 
 
 class Transaction:
@@ -124,7 +124,7 @@ class Model:
         return transaction.asynchronous and any(crash > transaction.asked for crash in self.crashes)
 
     def report(self, out):
-        for kind, found in sorted(self.faults.items()):
+        for kind, found in sorted((kind, found) for kind, found in self.faults.items() if found):
             out(f"# {kind}: {len(found)}")
             for seconds, text, uid in found[:FAULTS_SHOWN]:
                 out(f"#   {seconds:7.3f} s  {text}")
