@@ -56,7 +56,7 @@ SELECT * FROM filter_state WHERE consumer_group = 'shared';
 -- What was passed over is one record in the progress log, whatever its number.
 SELECT prism.create_group('filter-test', 'records');
 CREATE TEMP VIEW records AS
-    SELECT s.messages_total FROM prism.topic_states() AS s JOIN prism.topic AS t USING (topic_id) WHERE t.name = '__prism_progress';
+    SELECT s.messages_total FROM prism_internal.topic_states() AS s JOIN prism.topic AS t USING (topic_id) WHERE t.name = '__prism_progress';
 SELECT messages_total AS before FROM records \gset
 SELECT count(*) FROM filtered('records', '$.n > 100');
 SELECT messages_total - :before AS records FROM records;

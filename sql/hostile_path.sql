@@ -135,10 +135,10 @@ SELECT known.*, true AS succeeds FROM (VALUES
 UNION ALL SELECT 55, 'guard_table', 'DELETE FROM prism.jump WHERE false', false
 UNION ALL
 SELECT 60, p.oid::regprocedure::text,
-    CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE 'SELECT ' END || format('prism.%I(', p.proname)
+    CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE 'SELECT ' END || format('%s.%I(', p.pronamespace::regnamespace, p.proname)
     || coalesce((SELECT string_agg(hostile.argument(t), ', ' ORDER BY i) FROM unnest(p.proargtypes) WITH ORDINALITY AS a(t, i)), '') || ')', false
 FROM pg_proc p
-WHERE p.pronamespace = 'prism'::regnamespace AND p.prorettype NOT IN ('fdw_handler'::regtype, 'trigger'::regtype) AND p.proname <> 'drop_namespace'
+WHERE p.pronamespace IN ('prism'::regnamespace, 'prism_internal'::regnamespace) AND p.prorettype NOT IN ('fdw_handler'::regtype, 'trigger'::regtype) AND p.proname <> 'drop_namespace'
 UNION ALL
 SELECT 70, c.relname, format('SELECT v FROM %s v', c.oid::regclass), true
 FROM pg_class c WHERE c.relnamespace = 'prism'::regnamespace AND c.relkind = 'v'
@@ -146,8 +146,8 @@ FROM pg_class c WHERE c.relnamespace = 'prism'::regnamespace AND c.relkind = 'v'
 GRANT SELECT ON hostile.call TO regress_prism_hostile;
 -- Each function of prism is called once at least.
 SELECT p.oid::regprocedure FROM pg_proc p
-WHERE p.pronamespace = 'prism'::regnamespace AND p.prorettype <> 'fdw_handler'::regtype
-    AND NOT EXISTS (SELECT FROM hostile.call c WHERE c.statement ~ ('prism\.' || p.proname || '\(') OR c.object = p.proname);
+WHERE p.pronamespace IN ('prism'::regnamespace, 'prism_internal'::regnamespace) AND p.prorettype <> 'fdw_handler'::regtype
+    AND NOT EXISTS (SELECT FROM hostile.call c WHERE c.statement ~ (p.pronamespace::regnamespace || '\.' || p.proname || '\(') OR c.object = p.proname);
 
 -- No operator, function or cast of its own: it has the path of whoever calls it.
 CREATE PROCEDURE hostile.attempt(statement pg_catalog.text, succeeds boolean) LANGUAGE plpgsql AS $$

@@ -108,7 +108,7 @@ ROLLBACK;
 -- A topic gets another name, and keeps its messages.
 SELECT prism.publish('apply_orders', 'kept'::bytea) IS NOT NULL AS published;
 SELECT * FROM prism.apply('{name: apply_orders, client_api: pubsub, backend: {topic: apply_renamed}}');
-SELECT topic, convert_from(payload, 'UTF8') FROM prism.outbox_messages('apply_renamed');
+SELECT topic, convert_from(payload, 'UTF8') FROM prism_internal.outbox_messages('apply_renamed');
 \set VERBOSITY terse
 SELECT prism.publish('apply_orders', 'x'::bytea);
 \set VERBOSITY default

@@ -51,7 +51,7 @@ SELECT p.oid, p.oid::regprocedure::text AS object,
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
 LATERAL (SELECT string_agg(pg_temp.argument(p.proargnames[i], p.proargtypes[i - 1]), ', ' ORDER BY i) AS arguments
          FROM generate_series(1, p.pronargs) i) a
-WHERE n.nspname IN ('prism', 'prism_log') AND p.prorettype NOT IN ('trigger'::regtype, 'fdw_handler'::regtype, 'event_trigger'::regtype);
+WHERE n.nspname IN ('prism', 'prism_internal', 'prism_log') AND p.prorettype NOT IN ('trigger'::regtype, 'fdw_handler'::regtype, 'event_trigger'::regtype);
 INSERT INTO walked
 SELECT c.oid, c.oid::regclass::text, CASE c.relkind WHEN 'S' THEN format('SELECT nextval(%L)', c.oid::regclass) ELSE format('SELECT count(*) FROM %s', c.oid::regclass) END
 FROM pg_class c WHERE c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND c.relkind IN ('r', 'v', 'm', 'S', 'f', 'p');
@@ -88,7 +88,7 @@ FROM (SELECT object, pg_temp.attempt(statement) AS outcome FROM walked) w GROUP 
 RESET ROLE;
 
 -- 2. With the schemas open: each object is closed by itself.
-GRANT USAGE ON SCHEMA prism, prism_log TO regress_prism_nobody;
+GRANT USAGE ON SCHEMA prism, prism_internal, prism_log TO regress_prism_nobody;
 SET ROLE regress_prism_nobody;
 SELECT outcome, array_agg(object ORDER BY object) FILTER (WHERE outcome <> '42501') AS leaks
 FROM (SELECT object, pg_temp.attempt(statement) AS outcome FROM walked) w GROUP BY 1 ORDER BY 1;
@@ -96,7 +96,7 @@ RESET ROLE;
 
 -- 3. With all functions and views open, as if a grant had gone wrong: the checks in C hold, the views show nothing.
 -- Harmless without a right: the library's version, the session's own last position and privileges, waking workers, what they are doing, metrics of nothing, and checking options.
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA prism TO regress_prism_nobody;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA prism, prism_internal TO regress_prism_nobody;
 DO $$
 DECLARE
     view regclass;
@@ -110,13 +110,13 @@ SET ROLE regress_prism_nobody;
 SELECT object, pg_temp.attempt(statement) AS outcome, statement FROM walked
 WHERE pg_temp.attempt(statement) <> '42501'
     AND NOT (statement LIKE 'SELECT%' AND pg_temp.attempt(statement) = '0 rows')
-    AND object NOT IN ('prism.version()', 'prism.last_position()', 'prism.privileges(integer)', 'prism.payload_text(bytea)', 'prism.wake_workers()', 'prism.worker_slots()', 'prism.workers', 'prism.metrics_text()')
+    AND object NOT IN ('prism.version()', 'prism.last_position()', 'prism_internal.privileges(integer)', 'prism_internal.payload_text(bytea)', 'prism.wake_workers()', 'prism_internal.worker_slots()', 'prism.workers', 'prism.metrics_text()')
     AND oid NOT IN (SELECT fdwvalidator FROM pg_foreign_data_wrapper)
 ORDER BY object;
 RESET ROLE;
-REVOKE ALL ON ALL ROUTINES IN SCHEMA prism FROM regress_prism_nobody;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA prism, prism_internal FROM regress_prism_nobody;
 REVOKE ALL ON ALL TABLES IN SCHEMA prism FROM regress_prism_nobody;
-REVOKE ALL ON SCHEMA prism, prism_log FROM regress_prism_nobody;
+REVOKE ALL ON SCHEMA prism, prism_internal, prism_log FROM regress_prism_nobody;
 
 -- An unknown topic or namespace is no different from a forbidden one.
 GRANT USAGE ON SCHEMA prism TO regress_prism_nobody;
@@ -139,8 +139,9 @@ SELECT prism.grant('rights_mine', 'publish', 'regress_prism_writer');
 SELECT prism.grant('rights_mine', 'read', 'regress_prism_reader');
 SELECT prism.grant('rights_mine', 'admin', 'regress_prism_admin');
 SELECT prism.grant('rights_mine', 'admin', 'regress_prism_admin');
--- Nobody needs schema prism_log.
-SELECT r.rolname, has_schema_privilege(r.oid, 'prism', 'USAGE') AS prism, has_schema_privilege(r.oid, 'prism_log', 'USAGE') AS prism_log
+-- Nobody needs the schemas prism_internal and prism_log.
+SELECT r.rolname, has_schema_privilege(r.oid, 'prism', 'USAGE') AS prism, has_schema_privilege(r.oid, 'prism_internal', 'USAGE') AS prism_internal,
+    has_schema_privilege(r.oid, 'prism_log', 'USAGE') AS prism_log
 FROM pg_roles r WHERE r.rolname LIKE 'regress\_prism\_%' ORDER BY 1;
 
 SET ROLE regress_prism_writer;
@@ -228,7 +229,7 @@ SELECT a.privilege_type FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'p
 -- The last privilege takes along what came with the first; an earlier one does not.
 CREATE VIEW pg_temp.held AS
 SELECT r.rolname, count(*) AS objects FROM pg_roles r,
-LATERAL (SELECT 1 FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace = 'prism'::regnamespace AND a.grantee = r.oid
+LATERAL (SELECT 1 FROM pg_proc p, aclexplode(p.proacl) a WHERE p.pronamespace IN ('prism'::regnamespace, 'prism_internal'::regnamespace) AND a.grantee = r.oid
          UNION ALL SELECT 1 FROM pg_class c, aclexplode(c.relacl) a WHERE c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND a.grantee = r.oid
          UNION ALL SELECT 1 FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname LIKE 'prism%' AND a.grantee = r.oid) o
 WHERE r.rolname LIKE 'regress\_prism\_%' GROUP BY 1;

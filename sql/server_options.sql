@@ -73,7 +73,7 @@ ALTER FOREIGN DATA WRAPPER prism_kafka OPTIONS (ADD bootstrap_servers '127.0.0.1
 CREATE ROLE so_tenant;
 SET ROLE so_tenant;
 CREATE SERVER so_other FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '127.0.0.1:9092');
-SELECT prism.kafka_validator('{}', 0);
+SELECT prism_internal.kafka_validator('{}', 0);
 RESET ROLE;
 
 -- With USAGE, endpoints are those that a superuser listed, and verification stays on.

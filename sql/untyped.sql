@@ -77,7 +77,7 @@ INSERT INTO prism.outbox (topic, key, headers, deliver_at) VALUES ('untyped-test
 INSERT INTO prism.outbox (topic, payload) VALUES ('untyped-test', 'a') RETURNING id \gset
 SELECT count(*) FROM prism.outbox WHERE id = :'id';
 SELECT payload, headers, "position" FROM prism.outbox WHERE topic = 'untyped-test' AND "position" IS NULL AND deliver_at IS NULL;
-SELECT payload FROM prism.outbox_messages('untyped-test') WHERE key = 'o1';
+SELECT payload FROM prism_internal.outbox_messages('untyped-test') WHERE key = 'o1';
 ROLLBACK;
 SET bytea_output = escape;
 SELECT pg_temp.state($$INSERT INTO prism.outbox (topic, payload) VALUES ('untyped-test', '\x00ff'::bytea)$$) AS bytes,

@@ -4,10 +4,14 @@
 SET LOCAL default_tablespace = '';
 SET LOCAL default_table_access_method = heap;
 
--- prism      what users call and look at
--- prism_log  segments, sequences and rights views made at run time: plain tables, so pg_dump saves them
+-- prism           what users call and look at
+-- prism_internal  functions that only prism calls: behind its views, its triggers, its foreign data wrappers. Nobody but the
+--                 owner has USAGE: a view or trigger found its functions when it was made, so EXECUTE is all that its users need
+-- prism_log       segments, sequences and rights views made at run time: plain tables, so pg_dump saves them
 CREATE SCHEMA prism;
+CREATE SCHEMA prism_internal;
 CREATE SCHEMA prism_log;
-REVOKE ALL ON SCHEMA prism, prism_log FROM PUBLIC;
+REVOKE ALL ON SCHEMA prism, prism_internal, prism_log FROM PUBLIC;
 COMMENT ON SCHEMA prism IS 'Prism: messages published in transactions';
+COMMENT ON SCHEMA prism_internal IS 'Functions behind prism''s views and triggers: for prism alone, other ones in each version';
 COMMENT ON SCHEMA prism_log IS 'Prism''s segments and sequences; read them through prism.read()';

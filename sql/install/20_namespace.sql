@@ -35,11 +35,11 @@ AS 'MODULE_PATHNAME', 'prism_revoke';
 COMMENT ON FUNCTION prism.revoke(text, text, text) IS
 'Takes a privilege on a namespace from a role; nothing happens if it does not have it. Errors: as prism.grant(), 55P03 also for who gives privileges to the role.';
 
-CREATE FUNCTION prism.privileges(namespace_id integer) RETURNS text[]
+CREATE FUNCTION prism_internal.privileges(namespace_id integer) RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'prism_privileges';
-COMMENT ON FUNCTION prism.privileges(integer) IS
-'What the current user may do with a namespace: publish, consume, read, admin. Roles that read or write all data of a server have nothing by that. Behind prism.namespaces.';
+COMMENT ON FUNCTION prism_internal.privileges(integer) IS
+'What the current user may do with a namespace: publish, consume, read, admin. Roles that read or write all data of a server have nothing by that. Behind prism.namespaces and prism.visible_namespace.';
 
 -- What the current user may see. Every view of prism that shows namespaces, topics, groups or sinks starts from this one.
 -- A namespace that has lost its rights view is seen by superusers, who can repair it.
@@ -51,7 +51,7 @@ LEFT JOIN pg_catalog.pg_class c
     AND c.relnamespace = (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname = 'prism_log')
 WHERE CASE
     WHEN c.oid IS NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)
-    ELSE prism.privileges(n.namespace_id) <> '{}'
+    ELSE prism_internal.privileges(n.namespace_id) <> '{}'
         OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
 END;
 COMMENT ON VIEW prism.visible_namespace IS
@@ -68,11 +68,11 @@ SELECT
     n.config ->> 'delivery_guarantee' AS delivery_guarantee,
     CASE WHEN pg_catalog.jsonb_typeof(n.config -> 'max_message_size') = 'number' AND (n.config -> 'max_message_size')::numeric < 9e18
         THEN (n.config -> 'max_message_size')::bigint END AS max_message_size,
-    prism.privileges(n.namespace_id) AS privileges,
+    prism_internal.privileges(n.namespace_id) AS privileges,
     n.applied_at,
     n.applied_by,
     -- addresses are for administrators
-    CASE WHEN 'admin' = ANY (prism.privileges(n.namespace_id)) THEN n.config ELSE n.config #- '{backend,brokers}' END AS config
+    CASE WHEN 'admin' = ANY (prism_internal.privileges(n.namespace_id)) THEN n.config ELSE n.config #- '{backend,brokers}' END AS config
 FROM prism.visible_namespace s
 JOIN prism.namespace n USING (namespace_id);
 COMMENT ON VIEW prism.namespaces IS

@@ -91,8 +91,8 @@ CREATE FUNCTION prism.last_position(OUT topic text, OUT first bigint, OUT last b
 COMMENT ON FUNCTION prism.last_position() IS
 'Topics and positions of what this session''s last committed transaction published, as lastval() does for sequences; no row before the first, after SET ROLE to another role, and after DISCARD ALL.';
 
-CREATE FUNCTION prism.payload_text(payload bytea) RETURNS text
+CREATE FUNCTION prism_internal.payload_text(payload bytea) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'prism_payload_text';
-COMMENT ON FUNCTION prism.payload_text(bytea) IS
+COMMENT ON FUNCTION prism_internal.payload_text(bytea) IS
 $$A payload as text: what it was published as, or, when its bytes are no text in the database's encoding, \x and their hexadecimal digits. Errors: 54000 bytes that have no room in a text.$$;

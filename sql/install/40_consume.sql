@@ -73,19 +73,19 @@ CREATE FUNCTION prism.read(topic text, from_position bigint DEFAULT NULL, max_me
 COMMENT ON FUNCTION prism.read(text, bigint, integer) IS
 'Messages of a topic in the order of their positions, from a position on (NULL: the first kept one); leaves no trace. A position that retention has dropped is an error (55000) that names the first one kept. Only what is committed and settled is returned: what this transaction publishes is not. Errors: 22004 NULL; 22023 argument out of range; 42704 unknown topic; 42501 no right to read; 25006 on a standby.';
 
-CREATE FUNCTION prism.group_states(
+CREATE FUNCTION prism_internal.group_states(
     OUT topic text, OUT consumer_group text, OUT "position" bigint, OUT in_flight integer, OUT available integer,
     OUT delayed integer, OUT lag_messages bigint, OUT lag_seconds double precision, OUT window_full boolean,
     OUT ordering text, OUT oldest_unacknowledged_seconds double precision, OUT consumers integer
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_group_states';
-COMMENT ON FUNCTION prism.group_states() IS
+COMMENT ON FUNCTION prism_internal.group_states() IS
 'The consumer groups of topics that the caller may consume, read or administer. Behind prism.groups.';
 
 CREATE VIEW prism.groups WITH (security_barrier) AS
     SELECT g.topic, g.consumer_group, g."position", g.in_flight, g.available, g.delayed,
            g.lag_messages, g.lag_seconds, g.window_full, g.ordering, g.oldest_unacknowledged_seconds, g.consumers
-    FROM prism.group_states() AS g;
+    FROM prism_internal.group_states() AS g;
 COMMENT ON VIEW prism.groups IS
 'Consumer groups: position (everything below is finished), messages handed out (in_flight), read ahead and held by nobody (available, those included that wait for an earlier one of their key), delayed, lag in messages and as the age of the oldest unfinished one, whether prism.group_window is used up, the ordering, the age of the oldest message that is handed out and not acknowledged (0: none is), and how many sessions hold messages (consumers; those of a pooler''s clients count as one, that which has ended until its leases do). NULL on a standby, and for a group that found no place in prism.max_groups; lag also while somebody has the tables locked in which it would have to be looked for.';

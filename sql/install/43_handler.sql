@@ -19,21 +19,21 @@ CREATE FUNCTION prism.off(topic text, consumer_group text) RETURNS void
 COMMENT ON FUNCTION prism.off(text, text) IS
 'From the commit on, the consumer group has no handler any more; a call under way is not ended by that. The group stays, with its position. Errors: 22004 NULL; 42704 unknown topic or group, or no handler; 42501 no right to consume; 25006 read-only transaction or standby.';
 
-CREATE FUNCTION prism.handler_states(
+CREATE FUNCTION prism_internal.handler_states(
     OUT topic text, OUT consumer_group text, OUT handler text, OUT role text, OUT batch_size integer,
     OUT timeout interval, OUT state text, OUT since timestamptz, OUT error text, OUT error_at timestamptz,
     OUT retry_at timestamptz, OUT calls_total bigint, OUT messages_total bigint, OUT failures_total bigint
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10
     AS 'MODULE_PATHNAME', 'prism_handler_states';
-COMMENT ON FUNCTION prism.handler_states() IS
+COMMENT ON FUNCTION prism_internal.handler_states() IS
 'The handlers of topics on which the caller holds a privilege; errors of calls for administrators and for members of the handler''s role. Behind prism.handlers.';
 
 CREATE VIEW prism.handlers WITH (security_barrier) AS
     SELECT h.topic, h.consumer_group, h.handler, h.role, h.batch_size, h.timeout, h.state, h.since,
            g."position", g.lag_messages, g.lag_seconds, h.error, h.error_at, h.retry_at,
            h.calls_total, h.messages_total, h.failures_total
-    FROM prism.handler_states() AS h
-    LEFT JOIN prism.group_states() AS g USING (topic, consumer_group);
+    FROM prism_internal.handler_states() AS h
+    LEFT JOIN prism_internal.group_states() AS g USING (topic, consumer_group);
 COMMENT ON VIEW prism.handlers IS
 'One row a handler. state: starting (it gets a process), waiting (for messages; without a process, where others need it), running, backoff (a passing fault; tried again at retry_at), failed (it cannot be called: error says why; tried again at retry_at). position and lag are those of its consumer group; error: the last one. Totals since the server started: transactions with calls, messages processed, and those that failed.';

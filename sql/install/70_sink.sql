@@ -1,6 +1,6 @@
 -- Sinks: how they stand, and what operators do to them.
 
-CREATE FUNCTION prism.sink_states(OUT sink_id integer, OUT topic text, OUT sink text, OUT server text, OUT target text,
+CREATE FUNCTION prism_internal.sink_states(OUT sink_id integer, OUT topic text, OUT sink text, OUT server text, OUT target text,
                                   OUT state text, OUT since timestamptz, OUT "position" bigint,
                                   OUT lag_messages bigint, OUT lag_seconds double precision,
                                   OUT error text, OUT error_at timestamptz, OUT retry_at timestamptz,
@@ -8,14 +8,14 @@ CREATE FUNCTION prism.sink_states(OUT sink_id integer, OUT topic text, OUT sink 
                                   OUT rejected_total bigint, OUT dead_letters_total bigint, OUT splits_total bigint,
                                   OUT doubts_total bigint)
 RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'prism_sink_states';
-COMMENT ON FUNCTION prism.sink_states() IS
+COMMENT ON FUNCTION prism_internal.sink_states() IS
 'The sinks of topics on which the caller holds a privilege; the error text for administrators only. Behind prism.sinks.';
 
 CREATE VIEW prism.sinks AS
 SELECT s.topic, s.sink, s.server, s.target, s.state, s.since, s."position", s.lag_messages, s.lag_seconds,
        s.error, s.error_at, s.retry_at, s.messages_total, s.bytes_total, s.retries_total,
        s.rejected_total, s.dead_letters_total, s.splits_total, s.doubts_total
-FROM prism.sink_states() s;
+FROM prism_internal.sink_states() s;
 COMMENT ON VIEW prism.sinks IS
 'One row a sink. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; server: what the foreign server is called now; error: what is in its way, NULL when nothing is; state and error are those of a process that lives, without one a sink is starting or paused, or stopped when its server was dropped; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
 

@@ -3,7 +3,7 @@
 -- Each function says how many rows are usual (ROWS): taken for 1,000 each, prism.metrics seems so dear that the server
 -- compiles it, for seconds in which nothing interrupts it.
 
-CREATE FUNCTION prism.topic_states(
+CREATE FUNCTION prism_internal.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
@@ -11,13 +11,13 @@ CREATE FUNCTION prism.topic_states(
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
-COMMENT ON FUNCTION prism.topic_states() IS
+COMMENT ON FUNCTION prism_internal.topic_states() IS
 'How the topics stand that the caller may see. What is in shared memory is NULL without preload and on a standby. Behind prism.topics, prism.status and prism.metrics.';
 
-CREATE FUNCTION prism.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint) RETURNS SETOF record
+CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1
     AS 'MODULE_PATHNAME', 'prism_topic_size';
-COMMENT ON FUNCTION prism.topic_size(integer) IS
+COMMENT ON FUNCTION prism_internal.topic_size(integer) IS
 'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
 
 CREATE VIEW prism.topics WITH (security_barrier) AS
@@ -37,35 +37,35 @@ SELECT
     t.policy,
     t.dropped_until,
     s.locked
-FROM prism.topic_states() s
+FROM prism_internal.topic_states() s
 JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
-LEFT JOIN LATERAL prism.topic_size(s.topic_id) d ON true;
+LEFT JOIN LATERAL prism_internal.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
 'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
 
-CREATE FUNCTION prism.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
+CREATE FUNCTION prism_internal.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
     AS 'MODULE_PATHNAME', 'prism_disks';
-COMMENT ON FUNCTION prism.disks() IS
+COMMENT ON FUNCTION prism_internal.disks() IS
 'What is left on the disks of the tablespaces in which prism has its tables, and of the write-ahead log; scarce: less than a twentieth and less than 1 GiB. Those that have enough are for the owner of the extension and members of pg_monitor. Behind prism.status.';
 
 CREATE VIEW prism.status WITH (security_barrier) AS
 WITH states AS MATERIALIZED (
-    SELECT s.* FROM prism.topic_states() s
+    SELECT s.* FROM prism_internal.topic_states() s
 ), group_trouble AS (    -- looked at once, not for each namespace
     SELECT s.topic, max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
         min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
         min(s.consumer_group) FILTER (WHERE s.lag_messages >= CASE WHEN pg_catalog.jsonb_typeof(t.policy -> 'max_backlog') = 'number' THEN (t.policy ->> 'max_backlog')::numeric END) AS slow_group
-    FROM prism.group_states() s JOIN prism.topic t ON t.name = s.topic
+    FROM prism_internal.group_states() s JOIN prism.topic t ON t.name = s.topic
     GROUP BY s.topic
 ), handler_trouble AS (
     SELECT s.topic, min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff')) AS failing_group,
         min(s.consumer_group) FILTER (WHERE s.state IN ('failed', 'backoff') AND s.error LIKE 'no free place for %prism.max_groups%') AS placeless_group
-    FROM prism.handler_states() s
+    FROM prism_internal.handler_states() s
     GROUP BY s.topic
 ), sink_state AS MATERIALIZED (
-    SELECT * FROM prism.sink_states()
+    SELECT * FROM prism_internal.sink_states()
 )
 SELECT
     n.name AS namespace,
@@ -108,8 +108,8 @@ LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
-CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism.worker_trouble() x) u
-CROSS JOIN (SELECT string_agg(x.place || ' (' || pg_catalog.pg_size_pretty(x.free_bytes) || ')', ', ') AS scarce FROM prism.disks() x WHERE x.scarce) f
+CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism_internal.worker_trouble() x) u
+CROSS JOIN (SELECT string_agg(x.place || ' (' || pg_catalog.pg_size_pretty(x.free_bytes) || ')', ', ') AS scarce FROM prism_internal.disks() x WHERE x.scarce) f
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
     WHEN c.lacking
     THEN 'A publisher needs a segment that is not there, and fails when it is not made within seconds: prism.workers shows what the maintainer does, the server log why it fails.'
@@ -166,13 +166,13 @@ COMMENT ON FUNCTION prism.repair(text) IS
 -- The samples: name, type and help as Prometheus has them, labels as a flat object of strings. Totals begin with the server.
 CREATE VIEW prism.metrics WITH (security_barrier) AS
 WITH sink_state AS MATERIALIZED (
-    SELECT * FROM prism.sink_states()
+    SELECT * FROM prism_internal.sink_states()
 ), outbox AS (
     SELECT n.name AS namespace, c.messages_total, coalesce(s.messages_total, c.messages_total) AS published_total, s.lag_messages, s.lag_seconds
     FROM prism.visible_namespace v
     JOIN prism.namespace n USING (namespace_id)
     JOIN prism.topic t ON t.name = n.config ->> 'topic'
-    JOIN prism.topic_states() c USING (topic_id)
+    JOIN prism_internal.topic_states() c USING (topic_id)
     CROSS JOIN LATERAL (
         SELECT min(k.messages_total) AS messages_total, max(k.lag_messages) AS lag_messages, max(k.lag_seconds) AS lag_seconds
         FROM sink_state k WHERE k.topic = t.name) s
@@ -185,14 +185,14 @@ WITH sink_state AS MATERIALIZED (
     FROM sink_state s JOIN topic t ON t.topic = s.topic
 ), consumer AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', g.consumer_group) AS labels, g.*
-    FROM prism.group_states() g JOIN topic t ON t.topic = g.topic
+    FROM prism_internal.group_states() g JOIN topic t ON t.topic = g.topic
 ), handler AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('consumer_group', h.consumer_group, 'handler', h.handler) AS labels, h.*
-    FROM prism.handler_states() h JOIN topic t ON t.topic = h.topic
+    FROM prism_internal.handler_states() h JOIN topic t ON t.topic = h.topic
 ), worker AS (    -- what has no name, or none that can be told from here, goes by its oid: no two have the same labels
     SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('kind', w.kind, 'database', coalesce(d.datname, w.database_oid::text),
             'server', coalesce(s.srvname, w.server_oid::text), 'sink_id', w.sink_id::text, 'role', coalesce(r.rolname, w.role_oid::text))) AS labels, w.*
-    FROM prism.worker_slots() w
+    FROM prism_internal.worker_slots() w
     LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database_oid
     LEFT JOIN pg_catalog.pg_roles r ON r.oid = w.role_oid
     LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = w.server_oid AND d.datname = pg_catalog.current_database()

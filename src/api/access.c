@@ -270,20 +270,20 @@ static const char role_statements[] =
 "  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
 "    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1 AND c.oid <> $2),"
 " wanted AS ("
-"  SELECT o.needs, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
+"  SELECT o.needs, o.schema, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
 "  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as"
-"  GROUP BY o.needs, o.name),"
+"  GROUP BY o.needs, o.schema, o.name),"
 " object AS ("
 "  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes,"
 "    'pg_proc'::regclass AS class, p.oid, w.needs,"
 "    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has"
 "  FROM wanted w JOIN pg_proc p ON w.needs = 'EXECUTE' AND p.proname = w.name"
-"    AND p.pronamespace = 'prism'::regnamespace"
+"    AND p.pronamespace = w.schema::regnamespace"
 "  UNION ALL"
-"  SELECT format('%s ON prism.%I', w.needs, c.relname), w.yes, 'pg_class'::regclass, c.oid, w.needs,"
+"  SELECT format('%s ON %I.%I', w.needs, w.schema, c.relname), w.yes, 'pg_class'::regclass, c.oid, w.needs,"
 "    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1 AND a.privilege_type = w.needs)"
 "  FROM wanted w JOIN pg_class c ON w.needs <> 'EXECUTE' AND c.relname = w.name"
-"    AND c.relnamespace = 'prism'::regnamespace"
+"    AND c.relnamespace = w.schema::regnamespace"
 "  UNION ALL"
 "  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held),"
 "    'pg_namespace'::regclass, 'prism'::regnamespace, 'USAGE',"
@@ -394,7 +394,7 @@ prism_access_take_all(int32 namespace_id)
 /*
  * publish is INSERT and read is SELECT, on the outbox view as on the rights
  * view.  INSERT ... RETURNING asks for SELECT as well; what that shows is up to
- * prism.outbox_messages(), which asks for the right to read.  A view that is lost
+ * prism_internal.outbox_messages(), which asks for the right to read.  A view that is lost
  * gets its rights when apply() makes it again.
  */
 static const char outbox_statements[] =

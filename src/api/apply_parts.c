@@ -486,9 +486,9 @@ make_table(PrismNamespaceWork *work)
 
 	view = psprintf("prism.%s", quote_identifier(wanted->table));
 	topic = quote_literal_cstr(wanted->topic);
-	prism_query(psprintf("CREATE OR REPLACE VIEW %s AS SELECT m.id, m.topic, m.key, m.headers, prism.payload_text(m.payload) AS payload,"
+	prism_query(psprintf("CREATE OR REPLACE VIEW %s AS SELECT m.id, m.topic, m.key, m.headers, prism_internal.payload_text(m.payload) AS payload,"
 						 " m.\"position\", m.created_at, m.published_at, m.deliver_at"
-						 " FROM prism.outbox_messages(%s) AS m", view, topic),
+						 " FROM prism_internal.outbox_messages(%s) AS m", view, topic),
 				0, NULL, NULL, NULL);
 	prism_query(psprintf("CREATE OR REPLACE TRIGGER publish INSTEAD OF INSERT ON %s"
 						 " FOR EACH ROW EXECUTE FUNCTION prism.outbox_insert(%s)", view, topic),

@@ -210,7 +210,7 @@ prism_wait(PG_FUNCTION_ARGS)
 
 /* ---------- prism.groups ---------- */
 
-/* Columns of prism.group_states(). */
+/* Columns of prism_internal.group_states(). */
 enum
 {
 	STATE_TOPIC,

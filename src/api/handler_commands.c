@@ -158,7 +158,7 @@ prism_off(PG_FUNCTION_ARGS)
 
 /* ---------- prism.handlers ---------- */
 
-/* Columns of prism.handler_states(). */
+/* Columns of prism_internal.handler_states(). */
 enum
 {
 	STATE_TOPIC,

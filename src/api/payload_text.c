@@ -235,7 +235,7 @@ prism_text_to_array(text *literal, Oid array_type)
 	return DatumGetArrayTypeP(OidInputFunctionCall(input, text_to_cstring(literal), ioparam, -1));
 }
 
-/* ---------- prism.payload_text() ---------- */
+/* ---------- prism_internal.payload_text() ---------- */
 
 static text *
 hex_text(const char *bytes, int length)

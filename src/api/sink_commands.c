@@ -37,7 +37,7 @@ PG_FUNCTION_INFO_V1(prism_skip);
 PG_FUNCTION_INFO_V1(prism_adopt);
 PG_FUNCTION_INFO_V1(prism_rebase);
 
-/* Columns of prism.sink_states(). */
+/* Columns of prism_internal.sink_states(). */
 enum
 {
 	STATE_SINK_ID,

@@ -45,7 +45,7 @@ PG_FUNCTION_INFO_V1(prism_own_schemas);
 
 /* Statements that begin the rights anew of one relation ($1), or of all that is in prism's schemas (0). */
 static const char rights_query[] =
-"WITH schema AS (SELECT oid, nspname, nspacl, nspowner FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')),"
+"WITH schema AS (SELECT oid, nspname, nspacl, nspowner FROM pg_namespace WHERE nspname IN ('prism', 'prism_internal', 'prism_log')),"
 " object AS ("
 "  SELECT 'TABLE ' || c.oid::regclass AS what, c.relacl AS acl, c.relowner AS owner"
 "  FROM pg_class c WHERE c.oid = $1"
@@ -86,7 +86,7 @@ static const char guard_query[] =
 "SELECT format(s.statement, c.oid::regclass)"
 " FROM pg_class c,"
 "  (VALUES (1, 'CREATE TRIGGER prism_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
-" FOR EACH STATEMENT EXECUTE FUNCTION prism.guard_table()'),"
+" FOR EACH STATEMENT EXECUTE FUNCTION prism_internal.guard_table()'),"
 "   (2, 'ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard')) AS s(place, statement)"
 " WHERE c.relkind = 'r' AND (c.oid = $1"
 "  OR $1 = 0 AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')))"
@@ -233,7 +233,7 @@ prism_guard_table(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				errmsg("prism.guard_table() must be called as a trigger"));
+				errmsg("prism_internal.guard_table() must be called as a trigger"));
 	table = ((TriggerData *) fcinfo->context)->tg_relation;
 	if (!has_privs_of_role(GetUserId(), table->rd_rel->relowner))
 		ereport(ERROR,

@@ -35,7 +35,7 @@ PG_FUNCTION_INFO_V1(prism_disks);
 #define SCARCE_PART 20
 #define SCARCE_BYTES (INT64CONST(1024) * 1024 * 1024)
 
-/* Columns of prism.disks(). */
+/* Columns of prism_internal.disks(). */
 enum
 {
 	DISK_PLACE,

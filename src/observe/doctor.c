@@ -330,17 +330,17 @@ check_workers(Report *report)
 			 /* a database without manager has no maintainer either, and cannot say what else it wants */
 			 "SELECT s.slots + s.blind, s.without + s.blind,"
 			 " CASE WHEN s.without > 0 THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_database d WHERE d.datallowconn AND NOT d.datistemplate"
-			 "  AND NOT EXISTS (SELECT FROM prism.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers,"
-			 " (SELECT pg_catalog.count(*) FROM prism.worker_slots() m WHERE m.kind = 'manager' AND NOT EXISTS"
-			 "  (SELECT FROM prism.worker_slots() w WHERE w.kind = 'scheduler' AND w.database_oid = m.database_oid)) FROM ("
+			 "  AND NOT EXISTS (SELECT FROM prism_internal.worker_slots() w WHERE w.database_oid = d.oid)) ELSE 0 END, s.launchers,"
+			 " (SELECT pg_catalog.count(*) FROM prism_internal.worker_slots() m WHERE m.kind = 'manager' AND NOT EXISTS"
+			 "  (SELECT FROM prism_internal.worker_slots() w WHERE w.kind = 'scheduler' AND w.database_oid = m.database_oid)) FROM ("
 			 "SELECT pg_catalog.count(*) AS slots, pg_catalog.count(*) FILTER (WHERE state = 'no_worker_slot') AS without,"
 			 " pg_catalog.count(*) FILTER (WHERE kind = 'manager' AND state = 'no_worker_slot') AS blind,"
-			 " pg_catalog.count(pid) FILTER (WHERE kind = 'launcher') AS launchers FROM prism.worker_slots()) s",
+			 " pg_catalog.count(pid) FILTER (WHERE kind = 'launcher') AS launchers FROM prism_internal.worker_slots()) s",
 			 put_worker_room);
 	if (!prism_enabled)
 		put(report, "workers", "error", "Publishing and retention go on; nothing is forwarded, delivered when it is due or given to handlers. Set in postgresql.conf and reload: prism.enabled = on");
 	ailing = for_each(report,
-					  "SELECT kind, state, error, hint FROM prism.worker_slots()"
+					  "SELECT kind, state, error, hint FROM prism_internal.worker_slots()"
 					  " WHERE state NOT IN ('starting', 'running', 'stopping', 'no_worker_slot')"
 					  " AND coalesce(database_oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))"
 					  " = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
@@ -398,7 +398,7 @@ check_committing(Report *report)
 		return;
 	slow = for_each(report,
 					psprintf("SELECT t.name, s.committing_pid, pg_catalog.round(pg_catalog.extract('epoch', pg_catalog.clock_timestamp() - s.committing_since))"
-							 " FROM prism.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id"
+							 " FROM prism_internal.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id"
 							 " WHERE s.committing_since < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %d)"
 							 " ORDER BY s.committing_since", COMMIT_SECONDS_USUAL),
 					put_committing);
@@ -424,7 +424,7 @@ check_segments(Report *report)
 		return;
 	lacking = for_each(report,
 					   "SELECT t.name, s.next_position / t.segment_messages, g.last"
-					   " FROM prism.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id,"
+					   " FROM prism_internal.topic_states() s JOIN prism.topic t ON t.topic_id = s.topic_id,"
 					   " LATERAL (SELECT pg_catalog.max(segment_number) AS last FROM prism.segment WHERE topic_id = t.topic_id) g"
 					   " WHERE g.last IS NULL OR s.next_position / t.segment_messages > g.last ORDER BY t.name",
 					   put_segments);
@@ -485,7 +485,7 @@ put_disk(Report *report, HeapTuple row, TupleDesc columns)
 static void
 check_disks(Report *report)
 {
-	for_each(report, "SELECT place, pg_catalog.pg_size_pretty(free_bytes), scarce FROM prism.disks()", put_disk);
+	for_each(report, "SELECT place, pg_catalog.pg_size_pretty(free_bytes), scarce FROM prism_internal.disks()", put_disk);
 }
 
 /* Columns: a table, how many there are. */

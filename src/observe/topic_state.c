@@ -30,7 +30,7 @@
 PG_FUNCTION_INFO_V1(prism_topic_states);
 PG_FUNCTION_INFO_V1(prism_topic_size);
 
-/* Columns of prism.topic_states(). */
+/* Columns of prism_internal.topic_states(). */
 enum
 {
 	STATE_TOPIC_ID,

@@ -31,8 +31,8 @@ SELECT is_empty(
     'functions with the owner''s rights pin their search_path');
 
 SELECT is_empty(
-    $$ SELECT oid::regprocedure FROM member_function WHERE pronamespace <> 'prism'::regnamespace $$,
-    'functions are in schema prism');
+    $$ SELECT oid::regprocedure FROM member_function WHERE pronamespace NOT IN ('prism'::regnamespace, 'prism_internal'::regnamespace) $$,
+    'functions are in the schemas prism and prism_internal');
 
 SELECT is_empty(
     $$ SELECT oid::regclass FROM member_relation WHERE relnamespace NOT IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND relkind <> 'c' $$,

@@ -84,11 +84,11 @@ SELECT ok((SELECT array_agg(namespace) FROM prism.topics) @> '{watched,hidden,fa
     AND prism.metrics_text() LIKE '%"hidden"%', 'pg_monitor sees all of them');
 SELECT lives_ok($$ SELECT * FROM prism.doctor() $$, 'and may ask the doctor');
 RESET ROLE;
-GRANT USAGE ON SCHEMA prism TO observe_nobody;
+GRANT USAGE ON SCHEMA prism, prism_internal TO observe_nobody;
 GRANT SELECT ON ALL TABLES IN SCHEMA prism TO observe_nobody;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA prism TO observe_nobody;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA prism, prism_internal TO observe_nobody;
 SET LOCAL ROLE observe_nobody;
-SELECT is((SELECT count(*) FROM prism.topics) + (SELECT count(*) FROM prism.status) + (SELECT count(*) FROM prism.metrics) + (SELECT count(*) FROM prism.topic_states()), 0::bigint,
+SELECT is((SELECT count(*) FROM prism.topics) + (SELECT count(*) FROM prism.status) + (SELECT count(*) FROM prism.metrics) + (SELECT count(*) FROM prism_internal.topic_states()), 0::bigint,
     'a role without a privilege on a namespace sees nothing, even where a grant went wrong');
 SELECT throws_ok($$ SELECT * FROM prism.doctor() $$, '42501', 'permission denied for prism.doctor()', 'nor does the doctor speak to it');
 RESET ROLE;

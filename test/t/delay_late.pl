@@ -28,7 +28,7 @@ sql(q{
 cmp_ok(sql($size), '>', 70 * 1024 * 1024, '70 MB lie in the journal');
 wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 10000)}, 70);
 sql('SELECT prism.wake_workers()');
-wait_for_value($node, q{SELECT next_position > 1048575 FROM prism.topic_states() JOIN prism.topic USING (topic_id) WHERE name = '__prism_delayed'}, 't');
+wait_for_value($node, q{SELECT next_position > 1048575 FROM prism_internal.topic_states() JOIN prism.topic USING (topic_id) WHERE name = '__prism_delayed'}, 't');
 sql(q{SELECT prism.publish('late', 'x', deliver_at => clock_timestamp() + interval '100 ms')});
 wait_for_value($node, q{SELECT count(*) FROM prism.read('late', 3500, 10000)}, 71);
 $node->poll_query_until('postgres', "SELECT prism.wake_workers() IS NOT NULL AND ($size) < 1024 * 1024");

@@ -63,13 +63,13 @@ publish('witness', 1000) for 1 .. 2;
 wait_for_value($node, segments('witness'), '7 8');
 is($node->safe_psql('postgres', segments('first')), '3 4', 'it goes when the reader is gone');
 is($node->safe_psql('postgres', segments('held')), '3 4', 'and when the sink has passed it');
-is( $node->safe_psql('postgres', q{SELECT count(*), min("position"), max("position") FROM prism.outbox_messages('first')}),
+is( $node->safe_psql('postgres', q{SELECT count(*), min("position"), max("position") FROM prism_internal.outbox_messages('first')}),
 	'928|3072|3999', 'what is kept is read from its first message on');
 
 # The offsets go on after a restart, and what was dropped stays dropped.
 $node->restart;
 publish('first', 1);
-is($node->safe_psql('postgres', q{SELECT max("position") FROM prism.outbox_messages('first')}), '65536',
+is($node->safe_psql('postgres', q{SELECT max("position") FROM prism_internal.outbox_messages('first')}), '65536',
 	'a restart goes on at the mark');
 
 done_testing();

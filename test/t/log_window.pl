@@ -83,7 +83,7 @@ is(new_messages(), 'first', 'the reader stands behind the first message');
 my $waiter = commit_that_waits('waiting');
 publish('window', 'later');
 is(new_messages($_), '', "a commit in flight hides what committed after it: $_") for 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE';
-is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.outbox_messages('window')}), 1, 'from prism.outbox as well');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM prism_internal.outbox_messages('window')}), 1, 'from prism.outbox as well');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.consume('window', 'window', 10)}), 1, 'and from groups');
 publish('beside', 'another topic');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM prism.read('beside')}), 1, 'but not what is in other topics');

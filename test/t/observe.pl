@@ -83,7 +83,7 @@ my $scarce = q{SELECT string_agg(item || ': ' || state, ', ' ORDER BY item) FROM
 fill_disk();
 $node->restart;
 is($node->safe_psql('postgres', "CREATE ROLE watcher LOGIN; SELECT prism.grant('watched', 'read', 'watcher'); $scarce"), "\n" . 'disk: tablespace pg_default: ok, disk: write-ahead log: ok', 'the doctor looks at the disks');
-is($node->safe_psql('postgres', 'SET ROLE watcher; SELECT count(*) FROM prism.disks()'), 0, 'whose room is told to those who watch the server');
+is($node->safe_psql('postgres', 'GRANT USAGE ON SCHEMA prism_internal TO watcher; SET ROLE watcher; SELECT count(*) FROM prism_internal.disks()'), 0, 'whose room is told to those who watch the server');
 fill_disk(7_340_032);
 is($node->safe_psql('postgres', $scarce), 'disk: tablespace pg_default: warning, disk: write-ahead log: warning', 'when little is left of them he says so');
 is($node->safe_psql('postgres', q{SET ROLE watcher; SELECT state, hint FROM prism.status WHERE namespace = 'watched'}),

@@ -45,7 +45,7 @@ is(sql(q{SELECT role FROM prism.handlers}), 'tenant', 'a handler is called as th
 
 # All that is in prism's schemas, with its rights; the second column is what PostgreSQL noted for the dump.
 my $objects = q{
-	WITH schema AS (SELECT oid, nspname FROM pg_namespace WHERE nspname IN ('prism', 'prism_log')), object AS (
+	WITH schema AS (SELECT oid, nspname FROM pg_namespace WHERE nspname IN ('prism', 'prism_internal', 'prism_log')), object AS (
 		SELECT 'pg_class'::regclass AS class, c.oid, c.oid::regclass::text AS name, c.relacl AS acl, c.relowner AS owner
 		FROM pg_class c WHERE relnamespace IN (SELECT oid FROM schema) AND relkind IN ('r', 'v', 'S')
 		UNION ALL SELECT 'pg_proc'::regclass, oid, oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)), proowner
