@@ -21,6 +21,7 @@
 #include "store/log/counter.h"
 #include "store/log/holders.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 #include "store/log/message_row.h"
 #include "store/log/topic.h"
 #include "store/sink/sink.h"

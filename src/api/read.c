@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "api/message.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 
 #include "fmgr.h"
 #include "funcapi.h"

@@ -17,6 +17,7 @@
 #include "bgworker/forward/forwarder.h"
 #include "store/log/counter.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 
 #include "access/xlog.h"
 #include "utils/builtins.h"
@@ -72,55 +73,6 @@ wants(const PrismRoute *route, PrismInstant now)
 		may_hold(route, now) > 0 &&
 		has_more(route) &&
 		prism_backoff_remaining_ms(&route->backoff) == 0;
-}
-
-/* ---------- copying ---------- */
-
-/* A varlena as it lies in the log, copied; only what is compressed or out of line is opened. False: it is damaged. */
-static bool
-copy_packed(Datum *value, Size *bytes)
-{
-	struct varlena *original = (struct varlena *) DatumGetPointer(*value);
-	struct varlena *copy = prism_log_value(*value);
-
-	if (copy == NULL)
-		return false;
-	if (copy == original)
-	{
-		Size		size = VARSIZE_ANY(original);
-
-		copy = palloc(size);
-		memcpy(copy, original, size);
-	}
-	*bytes += VARSIZE_ANY(copy);
-	*value = PointerGetDatum(copy);
-	return true;
-}
-
-/* Headers are jsonb, whose readers want it aligned and with a full header. */
-static bool
-copy_aligned(Datum *value, Size *bytes)
-{
-	struct varlena *copy = prism_log_value(*value);
-
-	if (copy == NULL)
-		return false;
-	if (PointerGetDatum(copy) == *value)
-		copy = PG_DETOAST_DATUM_COPY(*value);
-	*bytes += VARSIZE(copy);
-	*value = PointerGetDatum(copy);
-	return true;
-}
-
-/* False: a part of it is damaged. */
-static bool
-copy_message(PrismMessage *copy, const PrismMessage *message, Size *bytes)
-{
-	*bytes += MESSAGE_OVERHEAD_BYTES;
-	*copy = *message;
-	return (!message->has_key || copy_packed(&copy->key, bytes)) &&
-		(!message->has_headers || copy_aligned(&copy->headers, bytes)) &&
-		(!message->has_payload || copy_packed(&copy->payload, bytes));
 }
 
 /* ---------- one batch ---------- */
@@ -183,7 +135,8 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 			break;
 		}
 		make_room(batch, &room, messages_max);
-		if (!copy_message(&batch->messages[batch->count], &message, &batch->bytes))
+		batch->bytes += MESSAGE_OVERHEAD_BYTES;
+		if (!prism_message_copy_opened(&batch->messages[batch->count], &message, &batch->bytes))
 		{
 			prism_reader_set_damage(reader, &message, "a part of it cannot be read");
 			break;

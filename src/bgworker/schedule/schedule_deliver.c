@@ -21,6 +21,7 @@
 #include "bgworker/worker.h"
 #include "pattern/pattern.h"
 #include "store/group/backlog.h"
+#include "store/log/message_copy.h"
 #include "store/log/segment_ahead.h"
 
 #include "access/detoast.h"
@@ -477,9 +478,9 @@ publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
 	PrismMessage copy = *message;
 
 	copy.created_at = turn->now;
-	prism_message_inline(&copy);
-	target->bytes += prism_message_bytes(&copy);
-	turn->bytes += prism_message_bytes(&copy);
+	prism_message_copy_stored(&copy);
+	target->bytes += prism_message_stored_bytes(&copy);
+	turn->bytes += prism_message_stored_bytes(&copy);
 	prism_chain_publish(target->topic, &copy);
 	turn->moved++;
 	target->published++;

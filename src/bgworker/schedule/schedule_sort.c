@@ -11,10 +11,9 @@
 #include "base/compat.h"
 #include "bgworker/schedule/scheduler.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 
-#include "access/detoast.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 
 /* Likewise, of their bytes. */
@@ -52,11 +51,8 @@ static bool sort_ahead(PrismTurn *turn, PrismReader *reader, PrismMessage *messa
 static bool sort_behind(PrismTurn *turn, PrismReader *reader, PrismMessage *message);
 static Share *share_of(PrismTurn *turn, int32 topic_id);
 static bool sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *message);
-static bool fetch_values(PrismMessage *message);
-static bool fetch_value(bool has, Datum *value);
 static void warn_of_loss(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message);
 static void make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *message);
-static Datum inlined(Datum value);
 static PrismDelayBucket *choose_bucket(PrismTurn *turn, int32 topic_id, PrismDelayPlace place, PrismDelaySpan span);
 static PrismDelayBucket *make_bucket(PrismTurn *turn, PrismDelaySpan span);
 static bool can_fill(const PrismTurn *turn, int32 bucket_id);
@@ -165,7 +161,7 @@ sort_ahead(PrismTurn *turn, PrismReader *reader, PrismMessage *message)
 	if (!sort_message(turn, &entry, message))
 		return false;
 	share->messages++;
-	share->bytes += prism_message_bytes(message);
+	share->bytes += prism_message_stored_bytes(message);
 	return true;
 }
 
@@ -206,7 +202,7 @@ static bool
 sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *message)
 {
 	prism_delay_unseal(message);
-	if (!fetch_values(message))
+	if (!prism_message_try_fetch(message))	/* this message's loss, and not that of all after it */
 		warn_of_loss(turn, entry, message);
 	else if (entry->due_at <= turn->now && turn->kind == PRISM_TURN_ALL && !prism_trouble_has(entry->topic_id) &&
 			 prism_hold_until(entry->topic_id) <= turn->instant)
@@ -214,28 +210,9 @@ sort_message(PrismTurn *turn, const PrismDelayEntry *entry, PrismMessage *messag
 	else if (!prism_turn_place(turn, entry->topic_id, (PrismDelayPlace) {entry->due_at, message->offset}, message, false))
 		return false;
 	turn->sorted++;
-	turn->bytes += prism_message_bytes(message);
+	turn->bytes += prism_message_stored_bytes(message);
 	turn->changed = true;
 	return true;
-}
-
-/* What cannot be fetched is this message's loss, and not that of all after it. */
-static bool
-fetch_values(PrismMessage *message)
-{
-	return fetch_value(message->has_key, &message->key) &&
-		fetch_value(message->has_headers, &message->headers) &&
-		fetch_value(message->has_payload, &message->payload);
-}
-
-static bool
-fetch_value(bool has, Datum *value)
-{
-	struct varlena *fetched = has ? prism_log_value_inline(*value) : NULL;
-
-	if (fetched != NULL)
-		*value = PointerGetDatum(fetched);
-	return !has || fetched != NULL;
 }
 
 static void
@@ -262,37 +239,8 @@ make_ready(PrismTurn *turn, const PrismDelayEntry *entry, const PrismMessage *me
 	ready->topic_id = entry->topic_id;
 	ready->place = (PrismDelayPlace) {entry->due_at, message->offset};
 	ready->message = *message;
-	prism_message_inline(&ready->message);
+	prism_message_copy_stored(&ready->message);
 	MemoryContextSwitchTo(caller_cxt);
-}
-
-/* detoast_external_attr() hands back what is not out of line. */
-static Datum
-inlined(Datum value)
-{
-	struct varlena *given = (struct varlena *) DatumGetPointer(value);
-	struct varlena *fetched = detoast_external_attr(given);
-
-	return fetched != given ? PointerGetDatum(fetched) : datumCopy(value, false, -1);
-}
-
-void
-prism_message_inline(PrismMessage *message)
-{
-	if (message->has_key)
-		message->key = inlined(message->key);
-	if (message->has_headers)
-		message->headers = inlined(message->headers);
-	if (message->has_payload)
-		message->payload = inlined(message->payload);
-}
-
-int64
-prism_message_bytes(const PrismMessage *message)
-{
-	return (message->has_key ? toast_datum_size(message->key) : 0) +
-		(message->has_headers ? toast_datum_size(message->headers) : 0) +
-		(message->has_payload ? toast_datum_size(message->payload) : 0);
 }
 
 /* ---------- placing ---------- */

@@ -113,12 +113,6 @@ extern bool prism_turn_account(PrismTurn *turn, int32 bucket_id);
 extern bool prism_turn_place(PrismTurn *turn, int32 topic_id, PrismDelayPlace place,
 							 const PrismMessage *message, bool must);
 
-/* Copy key, headers and payload into the current memory context, none out of line; what is compressed stays so. */
-extern void prism_message_inline(PrismMessage *message);
-
-/* The bytes of the three as they are stored. */
-extern int64 prism_message_bytes(const PrismMessage *message);
-
 /* Close what this turn has open for filling. */
 extern void prism_turn_close_writers(PrismTurn *turn);
 

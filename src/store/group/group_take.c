@@ -14,6 +14,7 @@
 #include "base/prism.h"
 #include "store/group/group_shared.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 #include "store/log/message_row.h"
 #include "store/log/row_cache.h"
 #include "store/log/segment.h"

@@ -11,9 +11,6 @@
 #define PRISM_MESSAGE_ROW_H
 
 #include "base/prism.h"
-#include "base/compat.h"
-
-#include "access/detoast.h"
 
 /* Columns of prism.message. */
 enum
@@ -42,21 +39,5 @@ typedef struct PrismMessageRow
 extern void prism_message_row_init(PrismMessageRow *row, const char *topic, const char *group,
 								   int64 lease_id);
 extern void prism_message_row_fill(PrismMessageRow *row, PrismMessage *message, int attempt);
-
-/*
- * Fetch what lies out of line, into the current memory context: what is handed
- * out outlives the locks under which it was read, and its segment may be dropped
- * before somebody looks at it.
- */
-static inline void
-prism_message_fetch(PrismMessage *message)
-{
-	if (message->has_key && VARATT_IS_EXTERNAL(DatumGetPointer(message->key)))
-		message->key = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(message->key)));
-	if (message->has_headers && VARATT_IS_EXTERNAL(DatumGetPointer(message->headers)))
-		message->headers = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(message->headers)));
-	if (message->has_payload && VARATT_IS_EXTERNAL(DatumGetPointer(message->payload)))
-		message->payload = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(message->payload)));
-}
 
 #endif							/* PRISM_MESSAGE_ROW_H */
