@@ -9,8 +9,10 @@
  * wakes it.  Messages of the distant future wait in the journal a moment, so
  * that many of them are sorted at once.
  *
- * Turns commit asynchronously: what a crash takes back is done again, and what
- * has left the server was flushed before (store/log.h).
+ * A turn that only sorts commits asynchronously: what a crash takes back is done
+ * again, and nobody has seen it.  One that delivers commits as a session of the
+ * database does: whoever has read a message at its position finds it there after
+ * a crash as well.
  *
  * A turn that fails is taken apart: first everything is sorted, then each topic
  * that is due has a turn alone, so that only those wait whose own failure it is
@@ -102,7 +104,6 @@ prism_scheduler_main(Datum main_arg)
 
 	prism_worker_enter(main_arg);
 	prism_worker_without_triggers();
-	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	for (;;)
 	{
 		if (!prism_run_step(take_turn, &scheduler))
@@ -145,6 +146,14 @@ choose_kind(const Scheduler *scheduler, PrismTurn *turn)
 		turn->kind = PRISM_TURN_ALL;
 }
 
+/* Before the turn's commit. */
+static void
+commit_as(bool delivered)
+{
+	SetConfigOption("synchronous_commit", delivered ? prism_worker_session_setting("synchronous_commit") : "off",
+					PGC_USERSET, PGC_S_OVERRIDE);
+}
+
 static void
 run_turn(void *arg)
 {
@@ -159,6 +168,7 @@ run_turn(void *arg)
 	else
 		turn_of->scheduler->look_at =
 			busy ? prism_instant_after(prism_instant(), PRISM_BUSY_RETRY_MS) : PRISM_NEVER;
+	commit_as(turn->moved > 0);
 	prism_worker_commit();
 }
 
