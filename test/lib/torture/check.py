@@ -272,7 +272,7 @@ def check_sought(world, topic, group, logs):
     for position, uid, *_ in logs[topic]:
         found = sorted(done.get(position, []), key=lambda t: t.begin)
         for one, two in zip(found, found[1:]):
-            if not any(s.position <= position and (s.transaction.done is None or s.transaction.done > one.begin) and s.transaction.asked < two.done for s in seeks if two.done):
+            if not any(s.position <= position and (s.transaction.done is None or s.transaction.done > one.begin) and (two.done is None or s.transaction.asked < two.done) for s in seeks):
                 model.fault("twice", f"{group} of {topic}: position {position} acknowledged by transactions {one.number} and {two.number}, no seek in between", uid)
         if position >= start and not letters[group, position] and not any(t.done is None or t.done > last for t in found):
             model.fault("lost", f"{group} of {topic} never finished position {position} after its last seek at {last}", uid)
