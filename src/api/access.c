@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -51,7 +50,7 @@ static void change_right(FunctionCallInfo fcinfo, bool grant);
 static void sync_role(Oid role);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
-static void query_latest(const char *query, int parameters, Oid *types, Datum *values);
+static PrismQueryRows query_latest(const char *query, int parameters, Oid *types, Datum *values);
 
 bool
 prism_access_is_owner(void)
@@ -103,7 +102,7 @@ prism_access_find(const char *namespace_name)
 	PrismStoredNamespace *namespace;
 
 	prism_access_refuse_old_snapshot();
-	namespace = prism_namespace_find(namespace_name, CurrentMemoryContext);
+	namespace = prism_namespace_find(namespace_name);
 	if (namespace == NULL ? !prism_access_is_owner() :
 		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
 		prism_access_refuse(namespace_name);
@@ -168,7 +167,6 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 	Oid			role;
 
 	prism_check_version();
-	SPI_connect();
 	namespace = prism_access_find_and_lock(namespace_name);
 	verb = find_verb(verb_name);
 	role = find_role(role_name);
@@ -195,7 +193,6 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 	sync_role(role);
 	if (namespace->table != NULL)
 		prism_access_sync_outbox(namespace->namespace_id, namespace->table);
-	SPI_finish();
 }
 
 static const Verb *
@@ -241,20 +238,15 @@ holders(int32 namespace_id)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
+	PrismQueryRows rows = query_latest("SELECT DISTINCT a.grantee"
+									   " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
+									   " WHERE c.oid = $1 AND a.grantee <> c.relowner AND a.grantee <> 0 ORDER BY 1",
+									   1, types, values);
 	List	   *roles = NIL;
 
-	query_latest("SELECT DISTINCT a.grantee"
-				 " FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
-				 " WHERE c.oid = $1 AND a.grantee <> c.relowner AND a.grantee <> 0 ORDER BY 1",
-				 1, types, values);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		roles = lappend_oid(roles, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-																  SPI_tuptable->tupdesc, 1, &isnull)));
-	}
-	SPI_freetuptable(SPI_tuptable);
+	for (uint64 i = 0; i < rows.count; i++)
+		roles = lappend_oid(roles, prism_column_oid(&rows.row[i], 1));
+	prism_query_free(&rows);
 	return roles;
 }
 
@@ -302,14 +294,13 @@ is_to_change(Oid role, Oid without)
 {
 	Oid			types[] = {OIDOID, OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(role), ObjectIdGetDatum(without)};
-	bool		change;
+	PrismQueryRows statements;
 
 	if (role == prism_owner())
 		return false;
-	query_latest(role_statements, lengthof(types), types, values);
-	change = SPI_processed > 0;
-	SPI_freetuptable(SPI_tuptable);
-	return change;
+	statements = query_latest(role_statements, lengthof(types), types, values);
+	prism_query_free(&statements);
+	return statements.count > 0;
 }
 
 /*
@@ -425,9 +416,9 @@ prism_access_sync_outbox(int32 namespace_id, const char *table)
 }
 
 /* What holds now, also for a transaction that sees what held when it began: rights are given and taken by what there is. */
-static void
+static PrismQueryRows
 query_latest(const char *query, int parameters, Oid *types, Datum *values)
 {
 	CommandCounterIncrement();
-	prism_query_latest(query, parameters, types, values, 0);
+	return prism_query_latest(query, parameters, types, values, 0);
 }

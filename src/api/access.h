@@ -44,7 +44,7 @@ typedef struct PrismAccessName
  * Locks until the end of the transaction (access_lock.c); 55P03 with the process
  * that has it when that keeps us waiting, 40001 when the transaction's snapshot
  * does not see what namespaces there are by then.  Publishers and readers do not
- * wait for them.  SPI must be connected.
+ * wait for them.
  */
 /* Of namespaces, topics and outbox views (list of PrismAccessName): AccessExclusiveLock to change them, AccessShareLock to look. */
 extern void prism_access_lock_names(List *names, LOCKMODE mode);
@@ -108,7 +108,7 @@ pg_noreturn extern void prism_access_refuse(const char *namespace_name);
 extern bool prism_access_try_take(int32 namespace_id);
 extern void prism_access_await_take(int32 namespace_id);
 
-/* Take from all roles what they hold on the namespace, and what they have in schema prism for it. SPI must be connected. */
+/* Take from all roles what they hold on the namespace, and what they have in schema prism for it. */
 extern void prism_access_take_all(int32 namespace_id);
 
 /* Likewise the privileges on the namespace's outbox view. */

@@ -45,7 +45,6 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -118,18 +117,18 @@ holders(const LOCKTAG *tag)
 		ObjectIdGetDatum(tag->locktag_field3), Int16GetDatum((int16) tag->locktag_field4),
 		BoolGetDatum(tag->locktag_type == LOCKTAG_RELATION)
 	};
+	PrismQueryRows rows;
 	char	   *names;
 
-	prism_query("SELECT string_agg(DISTINCT coalesce('process ' || l.pid, 'prepared transaction ' || quote_literal(x.gid)), ', ')"
-				" FROM pg_locks l LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'"
-				"  AND t.virtualtransaction = l.virtualtransaction"
-				" LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
-				" WHERE CASE WHEN $5 THEN l.locktype = 'relation' AND l.database = $1 AND l.relation = $2"
-				" ELSE l.locktype = 'object' AND l.database = $1 AND l.classid = $2 AND l.objid = $3 AND l.objsubid = $4 END"
-				" AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()",
-				lengthof(types), types, values, NULL);
-	names = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	SPI_freetuptable(SPI_tuptable);
+	rows = prism_query("SELECT string_agg(DISTINCT coalesce('process ' || l.pid, 'prepared transaction ' || quote_literal(x.gid)), ', ')"
+					   " FROM pg_locks l LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'"
+					   "  AND t.virtualtransaction = l.virtualtransaction"
+					   " LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
+					   " WHERE CASE WHEN $5 THEN l.locktype = 'relation' AND l.database = $1 AND l.relation = $2"
+					   " ELSE l.locktype = 'object' AND l.database = $1 AND l.classid = $2 AND l.objid = $3 AND l.objsubid = $4 END"
+					   " AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()",
+					   lengthof(types), types, values, NULL);
+	names = prism_column_text(&rows.row[0], 1);
 	return names != NULL ? names : "one that has just ended";
 }
 

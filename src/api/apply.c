@@ -29,7 +29,6 @@
 #include "store/log/topic.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -87,7 +86,6 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	prism_require_preload();
 	prism_check_version();
 	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
 	namespaces = prism_namespaces_read(config, strlen(config));
 	foreach(cell, namespaces)
 		names = list_concat(names, names_of(lfirst(cell)));
@@ -101,7 +99,6 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
 	if (!plan)
 		prism_wake_at_commit();
-	SPI_finish();
 	return (Datum) 0;
 }
 
@@ -258,17 +255,15 @@ check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
 {
 	Oid			types[] = {TEXTOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
+	PrismQueryRows others = prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
+										" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
+										lengthof(types), types, values, NULL);
 
-	prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
-				" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
-				lengthof(types), types, values, NULL);
-	if (SPI_processed > 0)
+	if (others.count > 0)
 	{
-		char	   *owner = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-		bool		isnull;
-		int32		owner_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+		char	   *owner = prism_column_text(&others.row[0], 1);
 
-		if (isnull || !prism_access_sees(owner_id))
+		if (owner != NULL && !prism_access_sees(prism_column_int32(&others.row[0], 2)))
 			owner = NULL;
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -280,7 +275,6 @@ check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
 				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."),
 				prism_errplace(wanted->topic_place));
 	}
-	SPI_freetuptable(SPI_tuptable);
 }
 
 static void
@@ -383,7 +377,6 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 
 	prism_require_preload();
 	prism_check_version();
-	SPI_connect();
 	namespace = prism_access_find_and_lock(name);
 	lock_all(namespace, force);
 	nest_level = prism_access_begin_patience();
@@ -397,7 +390,6 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 	prism_access_end_patience(nest_level);
 	prism_catalog_changed();
 	prism_wake_at_commit();
-	SPI_finish();
 	PG_RETURN_VOID();
 }
 
@@ -405,16 +397,12 @@ prism_drop_namespace(PG_FUNCTION_ARGS)
 static List *
 topics_of(int32 namespace_id)
 {
+	PrismQueryRows rows = prism_query_one("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id", namespace_id);
 	List	   *topics = NIL;
 
-	prism_query_one("SELECT topic_id FROM prism.topic WHERE namespace_id = $1 ORDER BY topic_id", namespace_id);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		topics = lappend_int(topics, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull)));
-	}
-	SPI_freetuptable(SPI_tuptable);
+	for (uint64 i = 0; i < rows.count; i++)
+		topics = lappend_int(topics, prism_column_int32(&rows.row[i], 1));
+	prism_query_free(&rows);
 	return topics;
 }
 

@@ -24,7 +24,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -84,23 +83,20 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(work->namespace_id)};
-	bool		isnull;
+	PrismQueryRows rows;
 
 	work->topic_id = 0;
 	if (work->stored == NULL)
 		return;
-	prism_query("SELECT topic_id, message_bytes_max, policy, name FROM prism.topic"
-				" WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
-	if (SPI_processed > 0)
-	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-
-		work->topic_id = DatumGetInt32(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
-		work->message_bytes_max = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
-		work->policy = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
-		work->topic_name = SPI_getvalue(row, SPI_tuptable->tupdesc, 4);
-	}
-	SPI_freetuptable(SPI_tuptable);
+	rows = prism_query("SELECT topic_id, message_bytes_max, policy, name FROM prism.topic"
+					   " WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
+	if (rows.count == 0)
+		return;
+	work->topic_id = prism_column_int32(&rows.row[0], 1);
+	work->message_bytes_max = prism_column_int64(&rows.row[0], 2);
+	work->policy = prism_column_text(&rows.row[0], 3);
+	work->topic_name = prism_column_text(&rows.row[0], 4);
+	prism_query_free(&rows);
 }
 
 static char *
@@ -324,10 +320,9 @@ table_state(const char *table, const char *topic)
 {
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(table), CStringGetTextDatum(topic)};
+	PrismQueryRows rows = prism_query(table_query, lengthof(types), types, values, NULL);
 
-	prism_query(table_query, lengthof(types), types, values, NULL);
-	return SPI_processed == 0 ? NULL :
-		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return rows.count == 0 ? NULL : prism_column_text(&rows.row[0], 1);
 }
 
 /* Also of one whose view is lost: it comes back when that namespace is applied, and is known by its name then. */
@@ -337,10 +332,9 @@ belongs_to_another(const char *table, int32 namespace_id)
 	Oid			types[] = {TEXTOID, INT4OID};
 	Datum		values[] = {CStringGetTextDatum(table), Int32GetDatum(namespace_id)};
 
-	prism_query("SELECT FROM prism.namespace WHERE namespace_id <> $2 AND config @> jsonb_build_object("
-				"'patterns', jsonb_build_array(jsonb_build_object('type', 'outbox', 'table', $1)))",
-				lengthof(types), types, values, NULL);
-	return SPI_processed > 0;
+	return prism_query("SELECT FROM prism.namespace WHERE namespace_id <> $2 AND config @> jsonb_build_object("
+					   "'patterns', jsonb_build_array(jsonb_build_object('type', 'outbox', 'table', $1)))",
+					   lengthof(types), types, values, NULL).count > 0;
 }
 
 static char *
@@ -425,9 +419,9 @@ prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[1];
+	PrismQueryRows dependents;
 	char	   *objects;
 	bool		cascade;
-	bool		isnull;
 	Oid			view;
 
 	/* nobody makes another one behind the look */
@@ -435,9 +429,9 @@ prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
 	if (!OidIsValid(view))
 		return;
 	values[0] = ObjectIdGetDatum(view);
-	prism_query_latest(dependents_query, lengthof(types), types, values, 1);
-	objects = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	cascade = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	dependents = prism_query_latest(dependents_query, lengthof(types), types, values, 1);
+	objects = prism_column_text(&dependents.row[0], 1);
+	cascade = prism_column_bool(&dependents.row[0], 2);
 	if (objects != NULL && !force)
 		ereport(ERROR,
 				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),

@@ -40,7 +40,7 @@ typedef struct PrismNamespacePart
 /* In the order in which they are made; ended by NULLs. */
 extern const PrismNamespacePart prism_namespace_parts[];
 
-/* Find the topic that belongs to the namespace. SPI must be connected here and in all that follows. */
+/* Find the topic that belongs to the namespace. */
 extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 
 /* Its topic's sink is to go: nobody may use the topic meanwhile. */

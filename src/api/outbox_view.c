@@ -29,7 +29,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -239,8 +238,14 @@ static const Oid time_types[] = {TIMESTAMPTZOID, InvalidOid};
 static Oid
 column_type(const NewRow *row, const char *name, int *number)
 {
-	*number = SPI_fnumber(row->descriptor, name);
-	return *number > 0 ? getBaseType(SPI_gettypeid(row->descriptor, *number)) : InvalidOid;
+	for (*number = 1; *number <= row->descriptor->natts; (*number)++)
+	{
+		Form_pg_attribute column = TupleDescAttr(row->descriptor, *number - 1);
+
+		if (!column->attisdropped && namestrcmp(&column->attname, name) == 0)
+			return getBaseType(column->atttypid);
+	}
+	return InvalidOid;
 }
 
 /*

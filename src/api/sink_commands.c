@@ -24,7 +24,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -72,18 +71,17 @@ typedef struct SinkRow
 /* ---------- reading the catalogue ---------- */
 
 static SinkRow *
-make_row(HeapTuple tuple, TupleDesc columns)
+make_row(const PrismQueryRow *found)
 {
 	SinkRow    *row = palloc0_object(SinkRow);
-	bool		isnull;
 
-	row->sink_id = DatumGetInt32(SPI_getbinval(tuple, columns, 1, &isnull));
-	row->topic_id = DatumGetInt32(SPI_getbinval(tuple, columns, 2, &isnull));
-	row->backend = SPI_getvalue(tuple, columns, 3);
-	row->server = SPI_getvalue(tuple, columns, 4);
-	row->target = SPI_getvalue(tuple, columns, 5);
-	row->paused = DatumGetBool(SPI_getbinval(tuple, columns, 6, &isnull));
-	row->server_dropped = DatumGetBool(SPI_getbinval(tuple, columns, 7, &isnull));
+	row->sink_id = prism_column_int32(found, 1);
+	row->topic_id = prism_column_int32(found, 2);
+	row->backend = prism_column_text(found, 3);
+	row->server = prism_column_text(found, 4);
+	row->target = prism_column_text(found, 5);
+	row->paused = prism_column_bool(found, 6);
+	row->server_dropped = prism_column_bool(found, 7);
 	return row;
 }
 
@@ -91,20 +89,18 @@ make_row(HeapTuple tuple, TupleDesc columns)
 static List *
 read_sinks(int32 topic_id)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
+	PrismQueryRows found;
 	List	   *rows = NIL;
 
-	SPI_connect();
-	prism_query_latest("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
-					   " s.server IS NOT NULL AND v.server IS NULL"
-					   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
-					   " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
-	MemoryContextSwitchTo(caller_cxt);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		rows = lappend(rows, make_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc));
-	SPI_finish();
+	found = prism_query_latest("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
+							   " s.server IS NOT NULL AND v.server IS NULL"
+							   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
+							   " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
+	for (uint64 i = 0; i < found.count; i++)
+		rows = lappend(rows, make_row(&found.row[i]));
+	prism_query_free(&found);
 	return rows;
 }
 
@@ -290,11 +286,8 @@ set_paused(const SinkRow *row, bool paused)
 	Oid			types[] = {INT4OID, BOOLOID};
 	Datum		values[] = {Int32GetDatum(row->sink_id), BoolGetDatum(paused)};
 
-	SPI_connect();
-	prism_query_seen("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values);
-	if (SPI_processed == 0)
+	if (prism_query_seen("UPDATE prism.sink SET paused = $2 WHERE sink_id = $1", lengthof(types), types, values).count == 0)
 		prism_sink_unseen();
-	SPI_finish();
 	prism_catalog_changed();
 	prism_wake_at_commit();
 }
@@ -326,18 +319,16 @@ lock_sink(SinkRow *row)
 {
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(row->sink_id);
+	PrismQueryRows locked = prism_query_seen("SELECT paused, xmin FROM prism.sink WHERE sink_id = $1 FOR UPDATE", 1, &type, &value);
 	bool		isnull;
 	TransactionId changed_by;
 
-	SPI_connect();
-	prism_query_seen("SELECT paused, xmin FROM prism.sink WHERE sink_id = $1 FOR UPDATE", 1, &type, &value);
-	if (SPI_processed == 0)
+	if (locked.count == 0)
 		prism_sink_unseen();
-	row->paused = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	changed_by = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	row->paused = prism_column_bool(&locked.row[0], 1);
+	changed_by = DatumGetTransactionId(prism_column_value(&locked.row[0], 2, &isnull));
 	if (TransactionIdIsCurrentTransactionId(changed_by))
 		row->paused = false;
-	SPI_finish();
 }
 
 /*
@@ -434,19 +425,11 @@ require_owner(const char *function)
 				errdetail("Only superusers and the owner of extension \"prism\" decide who this installation is."));
 }
 
-static void
-take_identity(bool new_id)
-{
-	SPI_connect();
-	prism_identity_take(new_id);
-	SPI_finish();
-}
-
 Datum
 prism_adopt(PG_FUNCTION_ARGS)
 {
 	require_owner("prism.adopt");
-	take_identity(false);
+	prism_identity_take(false);
 	prism_catalog_changed();
 	prism_wake_at_commit();
 	PG_RETURN_VOID();
@@ -459,7 +442,7 @@ prism_rebase(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	require_owner("prism.rebase");
-	take_identity(true);
+	prism_identity_take(true);
 	foreach(cell, read_sinks(0))
 	{
 		SinkRow    *row = lfirst(cell);

@@ -30,7 +30,6 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -126,12 +125,10 @@ prism_own_relation(Oid relid)
 
 	CommandCounterIncrement();
 	depend_on_extension(relid);
-	SPI_connect();
 	if (has_rights_entry(relid))
 		prism_query_generated(rights_query, 1, &type, &value);
 	if (get_rel_relkind(relid) == RELKIND_RELATION)
 		prism_query_generated(guard_query, 1, &type, &value);
-	SPI_finish();
 	CommandCounterIncrement();
 }
 
@@ -147,11 +144,7 @@ prism_own_restored(Oid relid)
 
 	depend_on_extension(relid);
 	if (has_rights_entry(relid))
-	{
-		SPI_connect();
 		prism_query_generated(get_rel_relkind(relid) == RELKIND_VIEW ? restored_query : rights_query, 1, &type, &value);
-		SPI_finish();
-	}
 }
 
 /* By other commands too they are given and taken (DROP OWNED, GRANT), and a role's name is another one. */
@@ -178,9 +171,7 @@ prism_own_note_granted(int32 namespace_id)
 	if (namespace_id == 0 &&
 		!ConditionalLockRelationOid(get_relname_relid("granted", get_namespace_oid("prism", false)), ShareRowExclusiveLock))
 		return;
-	SPI_connect();
 	prism_query_one(granted_statement, namespace_id);
-	SPI_finish();
 }
 
 bool
@@ -188,26 +179,17 @@ prism_is_guarded(Oid relid)
 {
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(relid);
-	bool		found = false;
+	PrismQueryRows found = prism_query("SELECT tgenabled = 'A', tgenabled = 'O' FROM pg_trigger WHERE tgrelid = $1 AND tgname = 'prism_guard'",
+									   1, &type, &value, NULL);
 
-	SPI_connect();
-	prism_query("SELECT tgenabled = 'A', tgenabled = 'O' FROM pg_trigger WHERE tgrelid = $1 AND tgname = 'prism_guard'",
-				1, &type, &value, NULL);
-	if (SPI_processed > 0)
-	{
-		bool		isnull;
-		bool		lost;
-
-		found = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		lost = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-		/* a restore that is between making it and this does the same once more */
-		if (lost)
-			prism_query(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard",
-								 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))),
-						0, NULL, NULL, NULL);
-	}
-	SPI_finish();
-	return found;
+	if (found.count == 0)
+		return false;
+	/* a restore that is between making it and this does the same once more */
+	if (prism_column_bool(&found.row[0], 2))
+		prism_query(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard",
+							 quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid))),
+					0, NULL, NULL, NULL);
+	return prism_column_bool(&found.row[0], 1);
 }
 
 /* For the end of the install script, which grants what is granted after it. */
@@ -217,10 +199,8 @@ prism_own_schemas(PG_FUNCTION_ARGS)
 	Oid			type = OIDOID;
 	Datum		all = ObjectIdGetDatum(InvalidOid);
 
-	SPI_connect();
 	prism_query_generated(rights_query, 1, &type, &all);
 	prism_query_generated(guard_query, 1, &type, &all);
-	SPI_finish();
 	PG_RETURN_VOID();
 }
 

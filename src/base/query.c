@@ -12,9 +12,11 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/compat.h"
 #include "base/extension.h"
 #include "base/query.h"
 
+#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -57,15 +59,38 @@ run_now(const char *statement, int parameters, Oid *types, Datum *values, const 
 	return result;
 }
 
-/* An error puts identity and settings back by itself, as it ends the (sub)transaction. */
-static void
+/* SPI's own rows are gone when it is closed. */
+static PrismQueryRows
+copy_rows(MemoryContext mcxt)
+{
+	MemoryContext spi_cxt = MemoryContextSwitchTo(mcxt);
+	PrismQueryRows rows = {.count = SPI_processed};
+
+	if (SPI_tuptable != NULL && rows.count > 0)
+	{
+		TupleDesc	columns = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+
+		Assert(SPI_tuptable->numvals == rows.count);
+		rows.row = palloc_array(PrismQueryRow, rows.count);
+		for (uint64 i = 0; i < rows.count; i++)
+			rows.row[i] = (PrismQueryRow) {heap_copytuple(SPI_tuptable->vals[i]), columns};
+	}
+	MemoryContextSwitchTo(spi_cxt);
+	return rows;
+}
+
+/* An error puts identity and settings back by itself, and closes SPI, as it ends the (sub)transaction. */
+static PrismQueryRows
 run(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
 	RunMode mode, uint64 rows_max)
 {
+	MemoryContext caller_cxt = CurrentMemoryContext;
 	PrismIdentity identity = prism_enter_owner();
 	int			nest_level = NewGUCNestLevel();
+	PrismQueryRows rows;
 	int			result;
 
+	SPI_connect();
 	pin("search_path", PRISM_SEARCH_PATH);
 	pin("default_tablespace", "");
 	pin("default_table_access_method", DEFAULT_TABLE_ACCESS_METHOD);
@@ -77,54 +102,59 @@ run(const char *statement, int parameters, Oid *types, Datum *values, const char
 	prism_leave_owner(identity);
 	if (result < 0)
 		elog(ERROR, "SPI failed on \"%s\": %s", statement, SPI_result_code_string(result));
+	rows = copy_rows(caller_cxt);
+	SPI_finish();
+	return rows;
 }
 
-void
+PrismQueryRows
 prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
 {
-	run(statement, parameters, types, values, nulls, RUN_NOW, 0);
+	return run(statement, parameters, types, values, nulls, RUN_NOW, 0);
 }
 
-void
+PrismQueryRows
 prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values)
 {
-	run(statement, parameters, types, values, NULL, RUN_SEEN, 0);
+	return run(statement, parameters, types, values, NULL, RUN_SEEN, 0);
 }
 
-void
+PrismQueryRows
 prism_query_one(const char *statement, int32 number)
 {
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(number);
 
-	prism_query(statement, 1, &type, &value, NULL);
+	return prism_query(statement, 1, &type, &value, NULL);
 }
 
-void
+PrismQueryRows
 prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
-	run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
+	return run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
 }
 
-void
+PrismQueryRows
 prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
+	PrismQueryRows rows;
+
 	PushActiveSnapshot(GetLatestSnapshot());
-	run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
+	rows = run(statement, parameters, types, values, NULL, RUN_READ, rows_max);
 	PopActiveSnapshot();
+	return rows;
 }
 
 void
 prism_query_generated(const char *query, int parameters, Oid *types, Datum *values)
 {
-	SPITupleTable *statements;
+	PrismQueryRows statements;
 
 	CommandCounterIncrement();
-	prism_query_latest(query, parameters, types, values, 0);
-	statements = SPI_tuptable;
-	for (uint64 i = 0; i < statements->numvals; i++)
-		prism_query(SPI_getvalue(statements->vals[i], statements->tupdesc, 1), 0, NULL, NULL, NULL);
-	SPI_freetuptable(statements);
+	statements = prism_query_latest(query, parameters, types, values, 0);
+	for (uint64 i = 0; i < statements.count; i++)
+		prism_query(prism_column_text(&statements.row[i], 1), 0, NULL, NULL, NULL);
+	prism_query_free(&statements);
 	CommandCounterIncrement();
 }
 
@@ -141,4 +171,71 @@ void
 prism_query_end_without_triggers(int nest_level)
 {
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* ---------- what is in a row ---------- */
+
+Datum
+prism_column_value(const PrismQueryRow *row, int column, bool *isnull)
+{
+	Assert(column > 0 && column <= row->columns->natts);
+	return heap_getattr(row->tuple, column, row->columns, isnull);
+}
+
+/* Of a null PostgreSQL makes 0. */
+static Datum
+value_or_zero(const PrismQueryRow *row, int column, Oid type)
+{
+	bool		isnull;
+
+	Assert(TupleDescAttr(row->columns, column - 1)->atttypid == type);
+	return prism_column_value(row, column, &isnull);
+}
+
+char *
+prism_column_text(const PrismQueryRow *row, int column)
+{
+	return SPI_getvalue(row->tuple, row->columns, column);
+}
+
+bool
+prism_column_bool(const PrismQueryRow *row, int column)
+{
+	return DatumGetBool(value_or_zero(row, column, BOOLOID));
+}
+
+int32
+prism_column_int32(const PrismQueryRow *row, int column)
+{
+	return DatumGetInt32(value_or_zero(row, column, INT4OID));
+}
+
+int64
+prism_column_int64(const PrismQueryRow *row, int column)
+{
+	return DatumGetInt64(value_or_zero(row, column, INT8OID));
+}
+
+Oid
+prism_column_oid(const PrismQueryRow *row, int column)
+{
+	return DatumGetObjectId(value_or_zero(row, column, OIDOID));
+}
+
+TimestampTz
+prism_column_time(const PrismQueryRow *row, int column)
+{
+	return DatumGetTimestampTz(value_or_zero(row, column, TIMESTAMPTZOID));
+}
+
+void
+prism_query_free(PrismQueryRows *rows)
+{
+	if (rows->row == NULL)
+		return;
+	FreeTupleDesc(rows->row[0].columns);
+	for (uint64 i = 0; i < rows->count; i++)
+		heap_freetuple(rows->row[i].tuple);
+	pfree(rows->row);
+	rows->row = NULL;
 }

@@ -8,8 +8,8 @@
  * what it makes lies in the database's own tablespace, as a heap.  A statement
  * of a caller (prism.transaction(), a handler) does not come this way.
  *
- * SPI must be connected; rows stay in SPI_tuptable, their number in
- * SPI_processed.  test/lint/source finds SPI_execute() anywhere else.
+ * A call opens SPI and closes it again, so the caller need not, and may stand in
+ * somebody else's.  What it returns lies in the current memory context.
  *
  * src/base/query.h
  *
@@ -20,27 +20,56 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+
 /* What prism's workers set for good, so that nothing is left to do for each statement. */
 #define PRISM_SEARCH_PATH "pg_catalog, pg_temp"
 
+typedef struct PrismQueryRow
+{
+	HeapTuple	tuple;
+	TupleDesc	columns;
+} PrismQueryRow;
+
+/* What a query found, or what a statement without RETURNING changed: then there is the number alone. */
+typedef struct PrismQueryRows
+{
+	uint64		count;
+	PrismQueryRow *row;
+} PrismQueryRows;
+
 /* Run a statement that may write, on what there is now.  nulls: as of SPI_execute_with_args(). */
-extern void prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
+extern PrismQueryRows prism_query(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls);
 
 /* Likewise, on what the transaction sees: rows that are newer are not found, rows that were changed since are a 40001. */
-extern void prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values);
+extern PrismQueryRows prism_query_seen(const char *statement, int parameters, Oid *types, Datum *values);
 
 /* prism_query() with one number, $1, and no other argument. */
-extern void prism_query_one(const char *statement, int32 number);
+extern PrismQueryRows prism_query_one(const char *statement, int32 number);
 
 /* Run a query under the active snapshot; rows_max 0: all rows. */
-extern void prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
+extern PrismQueryRows prism_query_read(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
 
 /*
  * Run a query under a snapshot of now, whatever the transaction saw when it
  * began: for what decides about things that are as they are now, and for what is
  * kept beyond the transaction.  Whose generation is kept with it is asked first.
  */
-extern void prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
+extern PrismQueryRows prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
+
+/* A column of a row, the first is 1.  Where it is null: NULL, 0, false. */
+extern char *prism_column_text(const PrismQueryRow *row, int column);	/* of any type, palloc'd */
+extern bool prism_column_bool(const PrismQueryRow *row, int column);
+extern int32 prism_column_int32(const PrismQueryRow *row, int column);
+extern int64 prism_column_int64(const PrismQueryRow *row, int column);
+extern Oid	prism_column_oid(const PrismQueryRow *row, int column);
+extern TimestampTz prism_column_time(const PrismQueryRow *row, int column);
+extern Datum prism_column_value(const PrismQueryRow *row, int column, bool *isnull);
+
+/* For callers whose memory lives on. */
+extern void prism_query_free(PrismQueryRows *rows);
 
 /* Run the statements that a query returns, one a row; it sees what is there now, what this transaction has done included. */
 extern void prism_query_generated(const char *query, int parameters, Oid *types, Datum *values);

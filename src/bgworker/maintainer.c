@@ -30,7 +30,6 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/syscache.h"
@@ -329,21 +328,17 @@ look_at_topics(Round *round, int *seen)
 {
 	Oid			type = INT4OID;
 	Datum		after = Int32GetDatum(round->topic_id);
-	SPITupleTable *rows;
-	int			count;
+	PrismQueryRows rows = prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 ORDER BY 1", 1, &type, &after, TOPICS_A_LOOK);
 
-	prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 ORDER BY 1", 1, &type, &after, TOPICS_A_LOOK);
-	rows = SPI_tuptable;
-	count = *seen = SPI_processed;
-	for (int i = 0; i < count; i++)
+	*seen = (int) rows.count;
+	for (int i = 0; i < *seen; i++)
 	{
-		bool		isnull;
 		PrismTopic *topic;
 		bool		busy;
 		int64		first,
 					last;
 
-		round->topic_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		round->topic_id = prism_column_int32(&rows.row[i], 1);
 		topic = prism_topic_try_id(round->topic_id, &busy);
 		if (topic == NULL)
 			continue;			/* dropped, or about to be: others need segments meanwhile */
@@ -412,12 +407,10 @@ topic_after(int32 topic_id)
 {
 	Oid			type = INT4OID;
 	Datum		after = Int32GetDatum(topic_id);
-	bool		isnull;
+	PrismQueryRows next = prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 AND namespace_id IS NOT NULL"
+										   " ORDER BY 1 LIMIT 1", 1, &type, &after, 1);
 
-	prism_query_read("SELECT topic_id FROM prism.topic WHERE topic_id > $1 AND namespace_id IS NOT NULL"
-					 " ORDER BY 1 LIMIT 1", 1, &type, &after, 1);
-	return SPI_processed == 0 ? 0 :
-		DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	return next.count == 0 ? 0 : prism_column_int32(&next.row[0], 1);
 }
 
 /* Checkpoint, commit, drop: in this order a crash leaves too much, never too little. */
@@ -564,24 +557,14 @@ adopt_strays(Round *round)
 {
 	Oid			type = OIDOID;
 	Datum		after = ObjectIdGetDatum(round->stray);
-	SPITupleTable *rows;
-	int			count;
+	PrismQueryRows rows;
 
 	prism_worker_begin("looking for what a restore has made");
-	prism_query_read(strays_query, 1, &type, &after, STRAYS_A_TURN);
-	rows = SPI_tuptable;
-	count = SPI_processed;
-	round->stray = InvalidOid;
-	if (count == STRAYS_A_TURN)
+	rows = prism_query_read(strays_query, 1, &type, &after, STRAYS_A_TURN);
+	round->stray = rows.count == STRAYS_A_TURN ? prism_column_oid(&rows.row[rows.count - 1], 1) : InvalidOid;
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		bool		isnull;
-
-		round->stray = DatumGetObjectId(SPI_getbinval(rows->vals[count - 1], rows->tupdesc, 1, &isnull));
-	}
-	for (int i = 0; i < count; i++)
-	{
-		bool		isnull;
-		Oid			relid = DatumGetObjectId(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		Oid			relid = prism_column_oid(&rows.row[i], 1);
 
 		if (!ConditionalLockRelationOid(relid, AccessShareLock))
 			continue;

@@ -15,7 +15,6 @@
 #include "store/handler/handler.h"
 
 #include "common/pg_prng.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 
 #define FIRST_ROOM 16
@@ -61,14 +60,14 @@ prism_want_maintainer(PrismWantedList *wanted)
 void
 prism_want_forwarders(PrismWantedList *wanted)
 {
-	prism_query_read(forwarders_query, 0, NULL, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	PrismQueryRows rows = prism_query_read(forwarders_query, 0, NULL, NULL, 0);
+
+	for (uint64 i = 0; i < rows.count; i++)
 	{
 		PrismWorkerIdentity *forwarder = want(wanted, PRISM_FORWARDER);
-		bool		isnull;
 
-		forwarder->server = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
-		forwarder->sink_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+		forwarder->server = prism_column_oid(&rows.row[i], 1);
+		forwarder->sink_id = prism_column_int32(&rows.row[i], 2);
 	}
 }
 

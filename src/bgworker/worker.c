@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -482,7 +481,6 @@ prism_worker_begin_session(const char *activity)
 	}
 	prism_check_version();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
 	GetUserIdAndSecContext(&session_identity.user, &session_identity.security_context);
 }
 
@@ -490,7 +488,6 @@ void
 prism_worker_commit(void)
 {
 	prism_leave_owner(session_identity);
-	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(step_mcxt);

@@ -71,8 +71,8 @@ extern uint64 prism_worker_reloads(void);
 extern uint64 prism_worker_nudges(void);
 
 /*
- * A transaction of a worker, as the extension's owner, with a snapshot and SPI
- * connected.  Holds the extension, so it cannot be dropped meanwhile; leaves the process
+ * A transaction of a worker, as the extension's owner, with a snapshot.
+ * Holds the extension, so it cannot be dropped meanwhile; leaves the process
  * (exit code 0) when it has been dropped, throws when its version is not the
  * library's.  Ended by prism_worker_commit(), or by an error.
  */

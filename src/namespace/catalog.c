@@ -16,7 +16,6 @@
 #include "namespace/spec.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -233,40 +232,28 @@ normalise(const char *json)
 
 /* ---------- rows of prism.namespace ---------- */
 
-static char *
-copy_column(MemoryContext mcxt, HeapTuple row, TupleDesc columns, int column)
-{
-	char	   *value = SPI_getvalue(row, columns, column);
-
-	return value != NULL ? MemoryContextStrdup(mcxt, value) : NULL;
-}
-
 PrismStoredNamespace *
-prism_namespace_find(const char *name, MemoryContext mcxt)
+prism_namespace_find(const char *name)
 {
 	Oid			types[] = {TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(name)};
-	PrismStoredNamespace *stored = NULL;
+	PrismStoredNamespace *stored;
 
 	/* the first of several, none of what is no list: a row that was edited can still be applied anew, or dropped */
-	prism_query("SELECT namespace_id, name, config ->> 'topic',"
-				" jsonb_path_query_first(config, '$.patterns[*] ? (@.type == \"outbox\").table') #>> '{}', config"
-				" FROM prism.namespace WHERE name = $1",
-				1, types, values, NULL);
-	if (SPI_processed > 0)
-	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	columns = SPI_tuptable->tupdesc;
-		bool		isnull;
+	PrismQueryRows rows = prism_query("SELECT namespace_id, name, config ->> 'topic',"
+									  " jsonb_path_query_first(config, '$.patterns[*] ? (@.type == \"outbox\").table') #>> '{}', config"
+									  " FROM prism.namespace WHERE name = $1",
+									  1, types, values, NULL);
 
-		stored = MemoryContextAlloc(mcxt, sizeof(*stored));
-		stored->namespace_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
-		stored->name = copy_column(mcxt, row, columns, 2);
-		stored->topic = copy_column(mcxt, row, columns, 3);
-		stored->table = copy_column(mcxt, row, columns, 4);
-		stored->config = copy_column(mcxt, row, columns, 5);
-	}
-	SPI_freetuptable(SPI_tuptable);
+	if (rows.count == 0)
+		return NULL;
+	stored = palloc_object(PrismStoredNamespace);
+	stored->namespace_id = prism_column_int32(&rows.row[0], 1);
+	stored->name = prism_column_text(&rows.row[0], 2);
+	stored->topic = prism_column_text(&rows.row[0], 3);
+	stored->table = prism_column_text(&rows.row[0], 4);
+	stored->config = prism_column_text(&rows.row[0], 5);
+	prism_query_free(&rows);
 	return stored;
 }
 
@@ -317,14 +304,15 @@ prism_namespace_difference(const char *old_config, const char *new_config)
 {
 	Oid			types[] = {TEXTOID, TEXTOID};
 	Datum		values[] = {CStringGetTextDatum(old_config), CStringGetTextDatum(new_config)};
+	PrismQueryRows rows;
 	char	   *difference;
 
-	prism_query("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
-				"   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
-				" FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb END) o"
-				" FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
-				" WHERE o.value IS DISTINCT FROM n.value",
-				lengthof(types), types, values, NULL);
-	difference = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	rows = prism_query("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
+					   "   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
+					   " FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb END) o"
+					   " FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
+					   " WHERE o.value IS DISTINCT FROM n.value",
+					   lengthof(types), types, values, NULL);
+	difference = prism_column_text(&rows.row[0], 1);
 	return difference != NULL ? difference : pstrdup("");
 }

@@ -105,8 +105,8 @@ extern char *prism_namespace_config(const PrismNamespace *namespace);
 /* What its sink has to know, likewise; NULL: no sink. */
 extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
 
-/* All three run SQL as the extension's owner; SPI must be connected. */
-extern PrismStoredNamespace *prism_namespace_find(const char *name, MemoryContext mcxt);
+/* All three run SQL as the extension's owner. */
+extern PrismStoredNamespace *prism_namespace_find(const char *name);
 extern void prism_namespace_insert(int32 namespace_id, const char *name, const char *config);
 extern void prism_namespace_update(int32 namespace_id, const char *config);
 extern void prism_namespace_delete(int32 namespace_id);

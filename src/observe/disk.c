@@ -20,7 +20,6 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_tablespace_d.h"
 #include "common/relpath.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -82,20 +81,17 @@ prism_disks(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(MyDatabaseId)};
+	PrismQueryRows rows;
 
 	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	prism_query_read(places_query, lengthof(types), types, values, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	rows = prism_query_read(places_query, lengthof(types), types, values, 0);
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		bool		isnull;
-		Oid			tablespace = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		Oid			tablespace = prism_column_oid(&rows.row[i], 1);
 
-		put_place(result, psprintf("tablespace %s", SPI_getvalue(row, SPI_tuptable->tupdesc, 2)),
+		put_place(result, psprintf("tablespace %s", prism_column_text(&rows.row[i], 2)),
 				  tablespace == DEFAULTTABLESPACE_OID ? "base" : GetDatabasePath(MyDatabaseId, tablespace));
 	}
-	SPI_finish();
 	put_place(result, "write-ahead log", XLOGDIR);
 	return (Datum) 0;
 }

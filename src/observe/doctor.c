@@ -26,7 +26,6 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -231,28 +230,24 @@ check_topic_slots(Report *report)
 
 /* ---------- what the database says ---------- */
 
-typedef void (*RowFunction) (Report *report, HeapTuple row, TupleDesc columns);
+typedef void (*RowFunction) (Report *report, const PrismQueryRow *row);
 
 /* Call the function for each row of the query, which runs as the extension's owner; returns how many there were. */
 static uint64
 for_each(Report *report, const char *query, RowFunction function)
 {
-	uint64		count;
+	PrismQueryRows rows = prism_query_read(query, 0, NULL, NULL, 0);
 
-	SPI_connect();
-	prism_query_read(query, 0, NULL, NULL, 0);
-	count = SPI_processed;
-	for (uint64 i = 0; i < count; i++)
-		function(report, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-	SPI_finish();
-	return count;
+	for (uint64 i = 0; i < rows.count; i++)
+		function(report, &rows.row[i]);
+	return rows.count;
 }
 
 /* Columns: consumer groups of this database. */
 static void
-put_group_room(Report *report, HeapTuple row, TupleDesc columns)
+put_group_room(Report *report, const PrismQueryRow *row)
 {
-	int			groups = atoi(SPI_getvalue(row, columns, 1));
+	int			groups = atoi(prism_column_text(row, 1));
 
 	if (groups * 10 >= prism_max_groups * 9)
 		put(report, "prism.max_groups", groups > prism_max_groups ? "error" : "warning",
@@ -275,14 +270,14 @@ check_group_slots(Report *report)
 
 /* Columns: processes wanted by prism over all databases, those that found no slot, databases of which no worker is known, launchers, schedulers that may come. */
 static void
-put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
+put_worker_room(Report *report, const PrismQueryRow *row)
 {
 	static const char *const item = "max_worker_processes";
-	int			unasked = atoi(SPI_getvalue(row, columns, 3));
-	int			wanted = atoi(SPI_getvalue(row, columns, 1));
-	int			without = atoi(SPI_getvalue(row, columns, 2));
-	int			launchers = atoi(SPI_getvalue(row, columns, 4));
-	int			room = wanted + atoi(SPI_getvalue(row, columns, 5));	/* the same answer with and without delayed messages */
+	int			unasked = atoi(prism_column_text(row, 3));
+	int			wanted = atoi(prism_column_text(row, 1));
+	int			without = atoi(prism_column_text(row, 2));
+	int			launchers = atoi(prism_column_text(row, 4));
+	int			room = wanted + atoi(prism_column_text(row, 5));	/* the same answer with and without delayed messages */
 	int			others = max_logical_replication_workers > 0 ? 1 : 0;	/* the logical replication launcher */
 	const char *of_whom = unasked == 0 ? "" :
 		psprintf(", and %d more for each of %d further databases that turns out to have prism", MANAGER_AND_MAINTAINER, unasked);
@@ -309,13 +304,13 @@ put_worker_room(Report *report, HeapTuple row, TupleDesc columns)
 
 /* Columns: kind, state, error, hint. */
 static void
-put_worker(Report *report, HeapTuple row, TupleDesc columns)
+put_worker(Report *report, const PrismQueryRow *row)
 {
-	const char *error = SPI_getvalue(row, columns, 3);
-	const char *hint = SPI_getvalue(row, columns, 4);
+	const char *error = prism_column_text(row, 3);
+	const char *hint = prism_column_text(row, 4);
 
-	put(report, psprintf("worker: %s", SPI_getvalue(row, columns, 1)), "warning", "It is in state %s%s%s. %s",
-		SPI_getvalue(row, columns, 2), error != NULL ? ": " : "", error != NULL ? error : "",
+	put(report, psprintf("worker: %s", prism_column_text(row, 1)), "warning", "It is in state %s%s%s. %s",
+		prism_column_text(row, 2), error != NULL ? ": " : "", error != NULL ? error : "",
 		hint != NULL ? hint : "prism.workers shows more.");
 }
 
@@ -351,10 +346,10 @@ check_workers(Report *report)
 
 /* Columns: name, for all tables, whether the server can filter by origin. */
 static void
-put_publication(Report *report, HeapTuple row, TupleDesc columns)
+put_publication(Report *report, const PrismQueryRow *row)
 {
-	const char *name = SPI_getvalue(row, columns, 1);
-	bool		filters = SPI_getvalue(row, columns, 3)[0] == 't';
+	const char *name = prism_column_text(row, 1);
+	bool		filters = prism_column_text(row, 3)[0] == 't';
 
 	put(report, psprintf("publication %s", quote_identifier(name)), "warning",
 		"It ships prism's own tables of schema prism_log to its subscribers. Publish schemas instead: CREATE PUBLICATION %s FOR TABLES IN SCHEMA public%s",
@@ -380,13 +375,13 @@ check_publications(Report *report)
 
 /* Columns: topic, process, age in seconds. */
 static void
-put_committing(Report *report, HeapTuple row, TupleDesc columns)
+put_committing(Report *report, const PrismQueryRow *row)
 {
-	const char *pid = SPI_getvalue(row, columns, 2);
+	const char *pid = prism_column_text(row, 2);
 
-	put(report, psprintf("topic %s", SPI_getvalue(row, columns, 1)), "warning",
+	put(report, psprintf("topic %s", prism_column_text(row, 1)), "warning",
 		"Readers wait for process %s, which has been committing for %s s: for a synchronous standby, or as it published very much. See: SELECT * FROM pg_stat_activity WHERE pid = %s",
-		pid, SPI_getvalue(row, columns, 3), pid);
+		pid, prism_column_text(row, 3), pid);
 }
 
 static void
@@ -408,11 +403,11 @@ check_committing(Report *report)
 
 /* Columns: topic, segment in which the next message goes, the last segment there is. */
 static void
-put_segments(Report *report, HeapTuple row, TupleDesc columns)
+put_segments(Report *report, const PrismQueryRow *row)
 {
-	put(report, psprintf("topic %s", SPI_getvalue(row, columns, 1)), "warning",
+	put(report, psprintf("topic %s", prism_column_text(row, 1)), "warning",
 		"The next message goes to segment %s, the last one that exists is %s: publishers wait for the maintainer, and fail when it does not come. See prism.workers.",
-		SPI_getvalue(row, columns, 2), SPI_getvalue(row, columns, 3));
+		prism_column_text(row, 2), prism_column_text(row, 3));
 }
 
 static void
@@ -434,12 +429,12 @@ check_segments(Report *report)
 
 /* Columns: number of the topic, its name. */
 static void
-put_misplaced(Report *report, HeapTuple row, TupleDesc columns)
+put_misplaced(Report *report, const PrismQueryRow *row)
 {
-	const char *name = SPI_getvalue(row, columns, 2);
+	const char *name = prism_column_text(row, 2);
 	bool		busy;
 	bool		complete = true;
-	PrismTopic *topic = prism_topic_try_id(atoi(SPI_getvalue(row, columns, 1)), &busy);
+	PrismTopic *topic = prism_topic_try_id(atoi(prism_column_text(row, 1)), &busy);
 
 	if (topic != NULL)
 	{
@@ -469,12 +464,12 @@ check_misplaced(Report *report)
 
 /* Columns: place, bytes free, as people read them, whether that is little. */
 static void
-put_disk(Report *report, HeapTuple row, TupleDesc columns)
+put_disk(Report *report, const PrismQueryRow *row)
 {
-	const char *place = SPI_getvalue(row, columns, 1);
-	const char *left = SPI_getvalue(row, columns, 2);
+	const char *place = prism_column_text(row, 1);
+	const char *left = prism_column_text(row, 2);
 
-	if (SPI_getvalue(row, columns, 3)[0] == 't')
+	if (prism_column_text(row, 3)[0] == 't')
 		put(report, psprintf("disk: %s", place), "warning",
 			"Only %s are left. When it is full, publishers fail%s. Make room; or keep less: needs.retention, and consumer groups and sinks that are far behind, see prism.groups and prism.sinks.",
 			left, strncmp(place, "tablespace", 10) == 0 ? "" : ", and the server stops");
@@ -490,10 +485,10 @@ check_disks(Report *report)
 
 /* Columns: a table, how many there are. */
 static void
-put_unguarded(Report *report, HeapTuple row, TupleDesc columns)
+put_unguarded(Report *report, const PrismQueryRow *row)
 {
 	put(report, "guards", "warning", "The trigger prism_guard is not in force on %s of prism's tables: others may write them, and segments stay for ever. When no restore is under way: ALTER TABLE %s ENABLE ALWAYS TRIGGER prism_guard",
-		SPI_getvalue(row, columns, 2), SPI_getvalue(row, columns, 1));
+		prism_column_text(row, 2), prism_column_text(row, 1));
 }
 
 static void
@@ -506,14 +501,14 @@ check_guards(Report *report)
 
 /* Columns: namespace, state, last error, hint. */
 static void
-put_namespace(Report *report, HeapTuple row, TupleDesc columns)
+put_namespace(Report *report, const PrismQueryRow *row)
 {
-	const char *state = SPI_getvalue(row, columns, 2);
+	const char *state = prism_column_text(row, 2);
 	/* the other side's words are for administrators, as in prism.sinks */
-	const char *error = report->is_owner ? SPI_getvalue(row, columns, 3) : NULL;
-	const char *hint = SPI_getvalue(row, columns, 4);
+	const char *error = report->is_owner ? prism_column_text(row, 3) : NULL;
+	const char *hint = prism_column_text(row, 4);
 
-	put(report, psprintf("namespace %s", SPI_getvalue(row, columns, 1)),
+	put(report, psprintf("namespace %s", prism_column_text(row, 1)),
 		strcmp(state, "error") == 0 ? "error" : strcmp(state, "paused") == 0 ? "note" : "warning",
 		"%s%s%s", error != NULL ? error : "", error != NULL ? ". " : "", hint != NULL ? hint : "See prism.sinks.");
 }

@@ -22,7 +22,6 @@
 #include "store/log/topic.h"
 
 #include "access/xlog.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/timestamp.h"
@@ -54,20 +53,12 @@ enum
 static List *
 topic_ids(void)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismQueryRows rows = prism_query_read("SELECT topic_id FROM prism.topic ORDER BY topic_id", 0, NULL, NULL, 0);
 	List	   *ids = NIL;
 
-	SPI_connect();
-	prism_query_read("SELECT topic_id FROM prism.topic ORDER BY topic_id", 0, NULL, NULL, 0);
-	MemoryContextSwitchTo(caller_cxt);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-
-		ids = lappend_int(ids, DatumGetInt32(id));
-	}
-	SPI_finish();
+	for (uint64 i = 0; i < rows.count; i++)
+		ids = lappend_int(ids, prism_column_int32(&rows.row[i], 1));
+	prism_query_free(&rows);
 	return ids;
 }
 

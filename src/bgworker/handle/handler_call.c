@@ -27,7 +27,6 @@
 #include "commands/prepare.h"
 #include "commands/sequence.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -216,10 +215,8 @@ call_function(void *arg)
 
 	start_clock(call->handler->timeout_ms);
 	prism_worker_session_settings();
-	SPI_connect();
 	execute(call);
 	fire_deferred_triggers();
-	SPI_finish();
 	/* the commit would fetch all rows of those WITH HOLD */
 	PortalHashTableDeleteAll();
 	AtEOXact_GUC(false, nest_level);

@@ -26,7 +26,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "replication/origin.h"
 #include "storage/lmgr.h"
@@ -96,29 +95,21 @@ prism_delay_span(TimestampTz due_at, TimestampTz now)
 List *
 prism_delay_buckets(void)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismQueryRows rows = prism_query("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket WHERE NOT retired ORDER BY bucket_id",
+									  0, NULL, NULL, NULL);
 	List	   *buckets = NIL;
 
-	SPI_connect();
-	prism_query("SELECT bucket_id, due_from, due_to FROM prism.delay_bucket WHERE NOT retired ORDER BY bucket_id",
-				0, NULL, NULL, NULL);
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < rows.count; i++)
 	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	columns = SPI_tuptable->tupdesc;
-		PrismDelayBucket *bucket = MemoryContextAlloc(caller_cxt, sizeof(*bucket));
-		MemoryContext spi_cxt;
-		bool		isnull;
+		PrismDelayBucket *bucket = palloc_object(PrismDelayBucket);
 
 		bucket->made = false;
-		bucket->bucket_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
-		bucket->span.from = DatumGetTimestampTz(SPI_getbinval(row, columns, 2, &isnull));
-		bucket->span.to = DatumGetTimestampTz(SPI_getbinval(row, columns, 3, &isnull));
-		spi_cxt = MemoryContextSwitchTo(caller_cxt);
+		bucket->bucket_id = prism_column_int32(&rows.row[i], 1);
+		bucket->span.from = prism_column_time(&rows.row[i], 2);
+		bucket->span.to = prism_column_time(&rows.row[i], 3);
 		buckets = lappend(buckets, bucket);
-		MemoryContextSwitchTo(spi_cxt);
 	}
-	SPI_finish();
+	prism_query_free(&rows);
 	return buckets;
 }
 
@@ -150,7 +141,6 @@ prism_delay_bucket_create(PrismDelaySpan span)
 
 	bucket_name(table, bucket_id);
 	index_name(index, bucket_id);
-	SPI_connect();
 	prism_query(psprintf("CREATE TABLE prism_log.%s ("
 						 "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
 						 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
@@ -162,7 +152,6 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	prism_query("INSERT INTO prism.delay_bucket (bucket_id, due_from, due_to) VALUES ($1, $2, $3)",
 				lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
-	SPI_finish();
 
 	prism_own_relation(get_relname_relid(table, get_namespace_oid("prism_log", false)));
 	return bucket_id;
@@ -172,9 +161,7 @@ prism_delay_bucket_create(PrismDelaySpan span)
 void
 prism_delay_bucket_retire(int32 bucket_id)
 {
-	SPI_connect();
 	prism_query_one("UPDATE prism.delay_bucket SET retired = true WHERE bucket_id = $1", bucket_id);
-	SPI_finish();
 }
 
 bool
@@ -182,16 +169,11 @@ prism_delay_write_off(int32 bucket_id, int32 topic_id, int64 messages)
 {
 	Oid			types[] = {INT4OID, INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(bucket_id), Int32GetDatum(topic_id), Int64GetDatum(messages)};
-	bool		written_off;
 
-	SPI_connect();
 	/* one that somebody is changing says nothing yet */
-	prism_query("UPDATE prism.delay_lost SET written_off = true WHERE ctid = (SELECT ctid FROM prism.delay_lost"
-				" WHERE bucket_id = $1 AND topic_id = $2 AND messages = $3 AND NOT written_off"
-				" LIMIT 1 FOR UPDATE SKIP LOCKED)", lengthof(types), types, values, NULL);
-	written_off = SPI_processed > 0;
-	SPI_finish();
-	return written_off;
+	return prism_query("UPDATE prism.delay_lost SET written_off = true WHERE ctid = (SELECT ctid FROM prism.delay_lost"
+					   " WHERE bucket_id = $1 AND topic_id = $2 AND messages = $3 AND NOT written_off"
+					   " LIMIT 1 FOR UPDATE SKIP LOCKED)", lengthof(types), types, values, NULL).count > 0;
 }
 
 void
@@ -200,10 +182,8 @@ prism_delay_bucket_keep(int32 bucket_id, int32 topic_id)
 	Oid			types[] = {INT4OID, INT4OID};
 	Datum		values[] = {Int32GetDatum(bucket_id), Int32GetDatum(topic_id)};
 
-	SPI_connect();
 	prism_query("INSERT INTO prism.delay_lost (bucket_id, topic_id, messages, written_off) VALUES ($1, $2, 0, true)",
 				lengthof(types), types, values, NULL);
-	SPI_finish();
 }
 
 bool
@@ -211,18 +191,14 @@ prism_delay_bucket_next_retired(int32 *bucket_id)
 {
 	Oid			type = INT4OID;
 	Datum		after = Int32GetDatum(*bucket_id);
-	bool		found;
-	bool		isnull;
+	PrismQueryRows next = prism_query("SELECT bucket_id FROM prism.delay_bucket b WHERE retired AND bucket_id > $1"
+									  " AND NOT EXISTS (SELECT FROM prism.delay_lost l WHERE l.bucket_id = b.bucket_id) ORDER BY 1 LIMIT 1",
+									  1, &type, &after, NULL);
 
-	SPI_connect();
-	prism_query("SELECT bucket_id FROM prism.delay_bucket b WHERE retired AND bucket_id > $1"
-				" AND NOT EXISTS (SELECT FROM prism.delay_lost l WHERE l.bucket_id = b.bucket_id) ORDER BY 1 LIMIT 1",
-				1, &type, &after, NULL);
-	found = SPI_processed > 0;
-	if (found)
-		*bucket_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-	SPI_finish();
-	return found;
+	if (next.count == 0)
+		return false;
+	*bucket_id = prism_column_int32(&next.row[0], 1);
+	return true;
 }
 
 /* A bucket without its index is left: pg_restore is still filling it.  The lock is not waited for: a reader keeps its bucket. */
@@ -237,11 +213,9 @@ prism_delay_bucket_drop(int32 bucket_id)
 		(!OidIsValid(get_relname_relid(index_name(name, bucket_id), schema)) ||
 		 !ConditionalLockRelationOid(relid, AccessExclusiveLock) || !prism_is_guarded(relid)))
 		return;
-	SPI_connect();
 	if (OidIsValid(relid))
 		prism_query(psprintf("DROP TABLE prism_log.%s", bucket_name(name, bucket_id)), 0, NULL, NULL, NULL);
 	prism_query_one("DELETE FROM prism.delay_bucket WHERE bucket_id = $1", bucket_id);
-	SPI_finish();
 }
 
 /* ---------- opening ---------- */

@@ -84,7 +84,7 @@ extern void prism_group_give_back(void);	/* before an error that ends the transa
 extern void prism_group_forget(Oid database, int32 topic_id);
 extern void prism_group_forget_database(Oid database, bool dropped);
 
-/* The topic is being dropped: delete its groups, and free their slots when that commits. SPI is connected. */
+/* The topic is being dropped: delete its groups, and free their slots when that commits. */
 extern void prism_group_drop_all(int32 topic_id);
 
 /* Called when a group has been dropped, under the lock of its name: its handler goes as well. Set by main.c. */

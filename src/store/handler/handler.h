@@ -66,7 +66,7 @@ extern bool prism_handler_remove(const PrismGroupRef *ref);
 extern bool prism_handler_delete(int32 group_id);
 extern void prism_handler_end(int32 group_id);
 
-/* The topic is being dropped: delete the handlers of all its groups. SPI is connected. */
+/* The topic is being dropped: delete the handlers of all its groups. */
 extern void prism_handler_drop_all(int32 topic_id);
 
 /* The row is there: nobody has committed that the handler goes, or that another one takes its place. */

@@ -19,9 +19,9 @@
 #include "store/handler/handler.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -48,14 +48,12 @@ prism_handler_agree(const PrismHandler *handler)
 {
 	char	   *view = psprintf(PRISM_HANDLER_VIEW, handler->group_id);
 
-	SPI_connect();
 	prism_query(psprintf("CREATE VIEW prism_log.%s AS SELECT %d AS group_id", view, handler->group_id),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
 	prism_own_relation(get_relname_relid(view, get_namespace_oid("prism_log", false)));
 	grant(view, "SELECT", handler->role_oid);
 	grant(view, "INSERT", handler->registered_by_oid);
-	SPI_finish();
 	CommandCounterIncrement();
 }
 
@@ -67,9 +65,7 @@ prism_handler_forget_agreement(int32 group_id)
 	/* a restore that was cut short may have left it out */
 	if (!OidIsValid(get_relname_relid(view, get_namespace_oid("prism_log", false))))
 		return;
-	SPI_connect();
 	prism_query(psprintf("DROP VIEW prism_log.%s", view), 0, NULL, NULL, NULL);
-	SPI_finish();
 }
 
 /* ---------- reading ---------- */

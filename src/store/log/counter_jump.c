@@ -26,7 +26,6 @@
 #include "store/log/segment.h"
 #include "store/log/segment_repair.h"
 
-#include "executor/spi.h"
 #include "miscadmin.h"
 
 /* ---------- in shared memory ---------- */
@@ -353,7 +352,6 @@ prism_counter_save_jumps(PrismTopic *topic)
 	{
 		List	   *former = unsaved_jumps(topic, recent_from);
 
-		SPI_connect();
 		foreach(cell, former)
 			prism_jump_insert(topic->topic_id, lfirst(cell));
 		for (int i = 0; i < count; i++)
@@ -362,7 +360,6 @@ prism_counter_save_jumps(PrismTopic *topic)
 				prism_jump_insert(topic->topic_id, &jumps[i]);
 		}
 		prism_jump_delete_past(topic->topic_id, prism_segment_kept_from(topic));
-		SPI_finish();
 		return;
 	}
 	SpinLockAcquire(&counter->mutex);

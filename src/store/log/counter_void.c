@@ -29,7 +29,6 @@
 #include "store/log/segment.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 
 /* ---------- in shared memory: the caller holds the spinlock ---------- */
 
@@ -186,7 +185,6 @@ prism_counter_save_voids(PrismTopic *topic)
 		return;
 
 	kept_from = prism_segment_kept_from(topic);
-	SPI_connect();
 	for (int i = 0; i < count; i++)
 	{
 		List	   *found = prism_jump_read(topic->topic_id, spans[i].from, spans[i].to, 1);
@@ -203,5 +201,4 @@ prism_counter_save_voids(PrismTopic *topic)
 	}
 	if (wrote)
 		prism_jump_delete_past(topic->topic_id, kept_from);
-	SPI_finish();
 }

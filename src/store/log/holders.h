@@ -49,7 +49,7 @@ typedef struct PrismLogHolder
 	/* Messages have been published: whoever of them sleeps is woken.  Cannot throw; called after a commit, for sleepers only. */
 	void		(*wake) (PrismCounter *counter);
 
-	/* The topic is being dropped, under its lock: delete what belongs to it in the catalogue.  SPI is connected. */
+	/* The topic is being dropped, under its lock: delete what belongs to it in the catalogue. */
 	void		(*drop) (int32 topic_id);
 } PrismLogHolder;
 

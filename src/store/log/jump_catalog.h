@@ -17,7 +17,7 @@
 /* Jumps that hold something of [from, to): list of PrismJump, newest first, at most 'max' unless that is 0. */
 extern List *prism_jump_read(int32 topic_id, int64 from, int64 to, int max);
 
-/* Add one; SPI is connected. */
+/* Add one. */
 extern void prism_jump_insert(int32 topic_id, const PrismJump *jump);
 /* Delete those of which no offset is kept; likewise. */
 extern void prism_jump_delete_past(int32 topic_id, int64 kept_from);

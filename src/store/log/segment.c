@@ -20,11 +20,11 @@
 #include "access/heaptoast.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -353,11 +353,9 @@ prism_segment_note_settled(int32 topic_id, int64 below)
 	/* they settle one after the other */
 	if (last.number < 0 || last.settled_at != 0)
 		return;
-	SPI_connect();
 	prism_query("UPDATE prism.segment SET settled_at = pg_catalog.clock_timestamp()"
 				" WHERE topic_id OPERATOR(pg_catalog.=) $1 AND segment_number OPERATOR(pg_catalog.<) $2 AND settled_at IS NULL",
 				lengthof(types), types, values, NULL);
-	SPI_finish();
 }
 
 /* ---------- making and dropping ---------- */
@@ -369,10 +367,9 @@ register_segment(int32 topic_id, int64 segment_number)
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
 
-	prism_query("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
-				" VALUES ($1, $2, pg_catalog.clock_timestamp()) ON CONFLICT DO NOTHING",
-				lengthof(types), types, values, NULL);
-	return SPI_processed > 0;
+	return prism_query("INSERT INTO prism.segment (topic_id, segment_number, created_at)"
+					   " VALUES ($1, $2, pg_catalog.clock_timestamp()) ON CONFLICT DO NOTHING",
+					   lengthof(types), types, values, NULL).count > 0;
 }
 
 bool
@@ -388,12 +385,10 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 		prism_segment_next(topic->topic_id, segment_number) == segment_number)
 		return false;
 	prism_segment_name(name, topic->topic_id, segment_number);
-	SPI_connect();
 
 	/* the row first: two that make the same segment, one of them in a repair, meet here and not in a deadlock */
 	if (!register_segment(topic->topic_id, segment_number))
 	{
-		SPI_finish();
 		AcceptInvalidationMessages();
 		topic->segment_number = -1;
 		if (OidIsValid(prism_segment_table(topic, segment_number)))
@@ -423,7 +418,6 @@ prism_segment_create(PrismTopic *topic, int64 segment_number)
 						 name, name),
 				0, NULL, NULL, NULL);
 	CommandCounterIncrement();
-	SPI_finish();
 
 	prism_own_relation(get_relname_relid(name, get_namespace_oid("prism_log", false)));
 	topic->segment_number = -1;

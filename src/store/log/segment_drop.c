@@ -26,7 +26,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -44,14 +43,12 @@ prism_segment_drop(int32 topic_id, int64 segment_number)
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(segment_number)};
 
 	(void) prism_segment_name(name, topic_id, segment_number);
-	SPI_connect();
 	/* somebody may have dropped it: nothing else goes for want of it */
 	if (OidIsValid(get_relname_relid(name, get_namespace_oid("prism_log", false))))
 		prism_query(psprintf("DROP TABLE prism_log.%s", name), 0, NULL, NULL, NULL);
 	prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
 				lengthof(types), types, values, NULL);
 	CommandCounterIncrement();
-	SPI_finish();
 }
 
 void
@@ -61,9 +58,7 @@ prism_segments_drop_all(int32 topic_id)
 
 	for (int i = 0; i < PRISM_SEGMENTS_A_TRANSACTION && (number = prism_segment_next(topic_id, number + 1)) >= 0; i++)
 		prism_segment_drop(topic_id, number);
-	SPI_connect();
 	prism_query_one("UPDATE prism.segment SET dropped = true WHERE topic_id = $1", topic_id);
-	SPI_finish();
 }
 
 bool
@@ -71,21 +66,15 @@ prism_segment_next_left(int32 *topic_id, int64 *segment_number)
 {
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(*topic_id), Int64GetDatum(*segment_number)};
-	bool		found;
-	bool		isnull;
+	PrismQueryRows next = prism_query("SELECT topic_id, segment_number FROM prism.segment"
+									  " WHERE dropped AND (topic_id, segment_number) > ($1, $2) ORDER BY 1, 2 LIMIT 1",
+									  lengthof(types), types, values, NULL);
 
-	SPI_connect();
-	prism_query("SELECT topic_id, segment_number FROM prism.segment"
-				" WHERE dropped AND (topic_id, segment_number) > ($1, $2) ORDER BY 1, 2 LIMIT 1",
-				lengthof(types), types, values, NULL);
-	found = SPI_processed > 0;
-	if (found)
-	{
-		*topic_id = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-		*segment_number = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	}
-	SPI_finish();
-	return found;
+	if (next.count == 0)
+		return false;
+	*topic_id = prism_column_int32(&next.row[0], 1);
+	*segment_number = prism_column_int64(&next.row[0], 2);
+	return true;
 }
 
 void
@@ -102,13 +91,7 @@ prism_segment_drop_left(int32 topic_id, int64 segment_number)
 static bool
 some_are_left(void)
 {
-	bool		left;
-
-	SPI_connect();
-	prism_query("SELECT FROM prism.segment WHERE dropped LIMIT 1", 0, NULL, NULL, NULL);
-	left = SPI_processed > 0;
-	SPI_finish();
-	return left;
+	return prism_query("SELECT FROM prism.segment WHERE dropped LIMIT 1", 0, NULL, NULL, NULL).count > 0;
 }
 
 void

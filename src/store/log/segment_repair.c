@@ -18,7 +18,6 @@
 #include "store/log/segment_repair.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "nodes/pg_list.h"
 
 List *
@@ -72,10 +71,8 @@ prism_segments_repair(int32 topic_id)
 		Oid			types[] = {INT4OID, INT8OID};
 		Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(number)};
 
-		SPI_connect();
 		prism_query("DELETE FROM prism.segment WHERE topic_id = $1 AND segment_number = $2",
 					lengthof(types), types, values, NULL);
-		SPI_finish();
 		if (!prism_segment_create(&topic, number))
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

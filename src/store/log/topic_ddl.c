@@ -26,7 +26,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -67,14 +66,12 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 	};
 	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', dead_letter_of > 0 ? ' ' : 'n', '\0'};
 
-	SPI_connect();
 	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy, dead_letter_of)"
 				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb, $7)",
 				lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
 		prism_segment_create(&topic, number);
-	SPI_finish();
 
 	prism_counter_created(topic.mark_relid);
 	prism_catalog_changed();
@@ -90,25 +87,16 @@ prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, con
 		CStringGetTextDatum(policy)
 	};
 
-	SPI_connect();
-	prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id = $1",
-				lengthof(types), types, values, NULL);
-	if (SPI_processed != 1)
+	if (prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id = $1",
+					lengthof(types), types, values, NULL).count != 1)
 		elog(ERROR, "topic %d has no row", topic_id);
-	SPI_finish();
 	prism_catalog_changed();
 }
 
 bool
 prism_topic_try_row(int32 topic_id)
 {
-	bool		locked;
-
-	SPI_connect();
-	prism_query_one("SELECT FROM prism.topic WHERE topic_id = $1 FOR NO KEY UPDATE SKIP LOCKED", topic_id);
-	locked = SPI_processed > 0;
-	SPI_finish();
-	return locked;
+	return prism_query_one("SELECT FROM prism.topic WHERE topic_id = $1 FOR NO KEY UPDATE SKIP LOCKED", topic_id).count > 0;
 }
 
 void
@@ -117,10 +105,8 @@ prism_topic_note_dropped(int32 topic_id, int64 end, TimestampTz until)
 	Oid			types[] = {INT4OID, INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(end), TimestampTzGetDatum(until)};
 
-	SPI_connect();
 	prism_query("UPDATE prism.topic SET dropped_end = $2, dropped_until = $3 WHERE topic_id = $1",
 				lengthof(types), types, values, NULL);
-	SPI_finish();
 	prism_catalog_changed();
 }
 
@@ -155,11 +141,9 @@ prism_topic_drop(int32 topic_id)
 	prism_topic_shut(topic_id);
 	prism_pending_discard(topic_id);
 
-	SPI_connect();
 	prism_segments_drop_all(topic_id);
 	prism_query(psprintf("DROP SEQUENCE prism_log.topic_%d_mark", topic_id), 0, NULL, NULL, NULL);
 	delete_rows(topic_id);
-	SPI_finish();
 
 	prism_counter_dropped(mark_relid);
 	prism_catalog_changed();

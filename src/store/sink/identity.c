@@ -25,7 +25,6 @@
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
@@ -136,22 +135,18 @@ new_uuid(pg_uuid_t *id)
 static bool
 read_recorded(Surroundings *recorded, pg_uuid_t *id)
 {
-	HeapTuple	row;
-	TupleDesc	columns;
+	PrismQueryRows rows = prism_query("SELECT system_identifier, database_oid, timeline, directory_inode, installation_id"
+									  " FROM prism.installation ORDER BY since DESC LIMIT 1", 0, NULL, NULL, NULL);
 	bool		isnull;
 
-	prism_query("SELECT system_identifier, database_oid, timeline, directory_inode, installation_id"
-				" FROM prism.installation ORDER BY since DESC LIMIT 1", 0, NULL, NULL, NULL);
-	if (SPI_processed == 0)
+	if (rows.count == 0)
 		return false;
-	row = SPI_tuptable->vals[0];
-	columns = SPI_tuptable->tupdesc;
-	recorded->system_identifier = DatumGetInt64(SPI_getbinval(row, columns, 1, &isnull));
-	recorded->database = DatumGetObjectId(SPI_getbinval(row, columns, 2, &isnull));
-	recorded->timeline = (TimeLineID) DatumGetInt32(SPI_getbinval(row, columns, 3, &isnull));
-	recorded->inode = DatumGetInt64(SPI_getbinval(row, columns, 4, &isnull));
-	*id = *DatumGetUUIDP(SPI_getbinval(row, columns, 5, &isnull));
-	SPI_freetuptable(SPI_tuptable);
+	recorded->system_identifier = prism_column_int64(&rows.row[0], 1);
+	recorded->database = prism_column_oid(&rows.row[0], 2);
+	recorded->timeline = (TimeLineID) prism_column_int32(&rows.row[0], 3);
+	recorded->inode = prism_column_int64(&rows.row[0], 4);
+	*id = *DatumGetUUIDP(prism_column_value(&rows.row[0], 5, &isnull));
+	prism_query_free(&rows);
 	return true;
 }
 

@@ -39,7 +39,7 @@ typedef struct PrismInstallation
 
 /*
  * Compare, and record this installation at its first use or after a promotion.
- * In a transaction, with SPI, as the extension's owner.
+ * In a transaction, as the extension's owner.
  */
 extern void prism_identity_check(PrismInstallation *installation);
 

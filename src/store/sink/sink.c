@@ -17,7 +17,6 @@
 #include "store/sink/sink_slot.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/lwlock.h"
@@ -230,8 +229,8 @@ prism_sink_forget_database(Oid database, bool dropped)
 void
 prism_sink_sweep(void)
 {
+	PrismQueryRows rows;
 	int32	   *known;
-	int			known_count;
 	int32	   *settled = palloc0_array(int32, sinks->slot_count);
 
 	/* a sink that gets its place behind our snapshot is not in what we read */
@@ -240,17 +239,10 @@ prism_sink_sweep(void)
 		if (sinks->slots[i].database == MyDatabaseId)
 			settled[i] = sinks->slots[i].sink_id;
 	LWLockRelease(sinks->lock);
-	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
-	known_count = (int) SPI_processed;
-	known = palloc_array(int32, known_count + 1);
-	for (int i = 0; i < known_count; i++)
-	{
-		bool		isnull;
-
-		known[i] = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-											   1, &isnull));
-	}
-	SPI_freetuptable(SPI_tuptable);
+	rows = prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
+	known = palloc_array(int32, rows.count + 1);
+	for (uint64 i = 0; i < rows.count; i++)
+		known[i] = prism_column_int32(&rows.row[i], 1);
 
 	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < sinks->slot_count; i++)
@@ -259,13 +251,14 @@ prism_sink_sweep(void)
 		bool		wanted = slot->database != MyDatabaseId || slot->sink_id == 0 ||
 			slot->sink_id != settled[i];
 
-		for (int k = 0; k < known_count && !wanted; k++)
+		for (uint64 k = 0; k < rows.count && !wanted; k++)
 			wanted = slot->sink_id == known[k];
 		if (!wanted)
 			free_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
 	pfree(known);
+	prism_query_free(&rows);
 	pfree(settled);
 }
 

@@ -49,14 +49,14 @@ typedef struct PrismSink
 
 /*
  * The sinks that one forwarder serves (bgworker/slots.h): those of a foreign
- * server, or those with the back end and endpoint of sink 'sink_id'.  Needs
- * SPI; the list lives in the current memory context.
+ * server, or those with the back end and endpoint of sink 'sink_id'.
+ * The list lives in the current memory context.
  */
 extern List *prism_sink_list(Oid server, int32 sink_id);
 
 /*
  * Keep prism.skip() away until the end of the transaction, before the position is
- * read.  False: one has not ended yet (or the sink is gone).  Needs SPI.
+ * read.  False: one has not ended yet (or the sink is gone).
  */
 extern bool prism_sink_lock(int32 sink_id);
 
@@ -120,7 +120,7 @@ extern void prism_sink_detach_all(void);
 extern void prism_sink_forget(Oid database, int32 sink_id);
 extern void prism_sink_forget_database(Oid database, bool dropped);
 
-/* Free this database's slots of sinks that are not in the catalogue any more. Needs SPI. */
+/* Free this database's slots of sinks that are not in the catalogue any more. */
 extern void prism_sink_sweep(void);
 
 /*

@@ -12,7 +12,6 @@
 #include "store/sink/sink.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
@@ -60,7 +59,7 @@ static const char sink_query[] =
 " CASE WHEN pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
 "        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
-" coalesce(v.server_oid, 0::oid)::pg_catalog.int8, s.any_endpoint"
+" coalesce(v.server_oid, 0::oid), s.any_endpoint"
 " FROM prism.sink s JOIN prism.topic t ON t.topic_id = s.topic_id LEFT JOIN prism.sink_server v ON v.sink_id = s.sink_id"
 " WHERE CASE WHEN $1 <> 0::pg_catalog.oid"
 "  THEN v.server_oid = $1"
@@ -69,26 +68,11 @@ static const char sink_query[] =
 "   AND o.config -> 'brokers' IS NOT DISTINCT FROM s.config -> 'brokers') END"
 " ORDER BY s.sink_id";
 
-static char *
-row_text(HeapTuple row, int column)
-{
-	return SPI_getvalue(row, SPI_tuptable->tupdesc, column);
-}
-
-static int64
-row_number(HeapTuple row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull);
-
-	return SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID ? DatumGetInt64(value) : DatumGetInt32(value);
-}
-
 /* An option, which is text: one that is wrong damages its sink, and no other. */
 static int
-row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_null, int max)
+row_option(PrismSink *sink, const PrismQueryRow *row, int column, const char *name, int if_null, int max)
 {
-	char	   *value = row_text(row, column);
+	char	   *value = prism_column_text(row, column);
 	char	   *end;
 	long		number;
 
@@ -102,51 +86,41 @@ row_option(PrismSink *sink, HeapTuple row, int column, const char *name, int if_
 	return if_null;
 }
 
-static bool
-row_flag(HeapTuple row, int column)
-{
-	bool		isnull;
-
-	return DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull)) && !isnull;
-}
-
 static PrismSink *
-make_sink(HeapTuple row)
+make_sink(const PrismQueryRow *row)
 {
 	PrismSink  *sink = palloc0_object(PrismSink);
 
-	sink->sink_id = (int32) row_number(row, SINK_ID);
-	sink->topic_id = (int32) row_number(row, SINK_TOPIC_ID);
-	sink->topic_name = row_text(row, SINK_TOPIC_NAME);
-	sink->backend = row_text(row, SINK_BACKEND);
-	sink->server = row_text(row, SINK_SERVER);
-	sink->brokers = row_text(row, SINK_BROKERS);
-	sink->target_name = row_text(row, SINK_TARGET);
-	sink->paused = row_flag(row, SINK_PAUSED);
-	sink->exactly_once = row_flag(row, SINK_EXACTLY_ONCE);
+	sink->sink_id = prism_column_int32(row, SINK_ID);
+	sink->topic_id = prism_column_int32(row, SINK_TOPIC_ID);
+	sink->topic_name = prism_column_text(row, SINK_TOPIC_NAME);
+	sink->backend = prism_column_text(row, SINK_BACKEND);
+	sink->server = prism_column_text(row, SINK_SERVER);
+	sink->brokers = prism_column_text(row, SINK_BROKERS);
+	sink->target_name = prism_column_text(row, SINK_TARGET);
+	sink->paused = prism_column_bool(row, SINK_PAUSED);
+	sink->exactly_once = prism_column_bool(row, SINK_EXACTLY_ONCE);
 	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT, PG_INT32_MAX), BATCH_MESSAGES_MAX));
 	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0, PRISM_PARTITIONS_MAX);
 	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0, PRISM_REPLICATION_MAX);
-	sink->message_bytes_max = row_number(row, SINK_BYTES_MAX);
-	sink->failures = row_text(row, SINK_FAILURES);
-	sink->server_oid = (Oid) row_number(row, SINK_SERVER_OID);
-	sink->any_endpoint = row_flag(row, SINK_ANY_ENDPOINT);
+	sink->message_bytes_max = prism_column_int64(row, SINK_BYTES_MAX);
+	sink->failures = prism_column_text(row, SINK_FAILURES);
+	sink->server_oid = prism_column_oid(row, SINK_SERVER_OID);
+	sink->any_endpoint = prism_column_bool(row, SINK_ANY_ENDPOINT);
 	return sink;
 }
 
 List *
 prism_sink_list(Oid server, int32 sink_id)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
 	Oid			types[] = {OIDOID, INT4OID};
 	Datum		values[] = {ObjectIdGetDatum(server), Int32GetDatum(sink_id)};
+	PrismQueryRows rows = prism_query_read(sink_query, lengthof(types), types, values, 0);
 	List	   *list = NIL;
 
-	prism_query_read(sink_query, lengthof(types), types, values, 0);
-	MemoryContextSwitchTo(caller_cxt);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		list = lappend(list, make_sink(SPI_tuptable->vals[i]));
-	SPI_freetuptable(SPI_tuptable);
+	for (uint64 i = 0; i < rows.count; i++)
+		list = lappend(list, make_sink(&rows.row[i]));
+	prism_query_free(&rows);
 	return list;
 }
 
@@ -154,9 +128,9 @@ prism_sink_list(Oid server, int32 sink_id)
 bool
 prism_sink_lock(int32 sink_id)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
+	PrismQueryRows locked = prism_query_one("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", sink_id);
+	bool		found = locked.count > 0;
 
-	prism_query_one("SELECT FROM prism.sink WHERE sink_id = $1 FOR KEY SHARE SKIP LOCKED", sink_id);
-	MemoryContextSwitchTo(caller_cxt);
-	return SPI_processed > 0;
+	prism_query_free(&locked);
+	return found;
 }

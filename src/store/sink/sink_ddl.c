@@ -15,9 +15,9 @@
 #include "store/log/topic.h"
 #include "store/sink/sink_ddl.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -33,35 +33,27 @@ prism_sink_unseen(void)
 PrismSinkRow *
 prism_sink_of_topic(int32 topic_id)
 {
-	MemoryContext caller_cxt = CurrentMemoryContext;
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(topic_id)};
-	PrismSinkRow *sink = NULL;
+	PrismSinkRow *sink;
+	PrismQueryRows rows = prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
+											 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
+											 1, types, values, 0);
 
-	SPI_connect();
-	prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
-					   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
-					   1, types, values, 0);
-	if (SPI_processed > 0)
-	{
-		HeapTuple	row = SPI_tuptable->vals[0];
-		TupleDesc	columns = SPI_tuptable->tupdesc;
-		char	   *server = SPI_getvalue(row, columns, 3);
-		bool		isnull;
-
-		sink = MemoryContextAllocZero(caller_cxt, sizeof(*sink));
-		sink->sink_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
-		sink->backend = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 2));
-		sink->server = server != NULL ? MemoryContextStrdup(caller_cxt, server) : NULL;
-		sink->config = MemoryContextStrdup(caller_cxt, SPI_getvalue(row, columns, 4));
-		sink->server_dropped = DatumGetBool(SPI_getbinval(row, columns, 5, &isnull));
-		sink->any_endpoint = DatumGetBool(SPI_getbinval(row, columns, 6, &isnull));
-	}
-	SPI_finish();
+	if (rows.count == 0)
+		return NULL;
+	sink = palloc0_object(PrismSinkRow);
+	sink->sink_id = prism_column_int32(&rows.row[0], 1);
+	sink->backend = prism_column_text(&rows.row[0], 2);
+	sink->server = prism_column_text(&rows.row[0], 3);
+	sink->config = prism_column_text(&rows.row[0], 4);
+	sink->server_dropped = prism_column_bool(&rows.row[0], 5);
+	sink->any_endpoint = prism_column_bool(&rows.row[0], 6);
+	prism_query_free(&rows);
 	return sink;
 }
 
-/* The foreign table that says which server it is; 'server' NULL: none. In SPI. */
+/* The foreign table that says which server it is; 'server' NULL: none. */
 static void
 point_at(int32 sink_id, const char *server)
 {
@@ -99,18 +91,15 @@ prism_sink_set(int32 topic_id, const char *backend, const char *server, const ch
 	};
 	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', ' ', '\0'};
 
-	SPI_connect();
-	prism_query(sink != NULL
-				? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb, any_endpoint = $6"
-				" WHERE sink_id = $1 AND topic_id = $2"
-				: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config, any_endpoint)"
-				" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb, $6)",
-				lengthof(types), types, values, nulls);
-	if (SPI_processed == 0)
+	if (prism_query(sink != NULL
+					? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb, any_endpoint = $6"
+					" WHERE sink_id = $1 AND topic_id = $2"
+					: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config, any_endpoint)"
+					" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb, $6)",
+					lengthof(types), types, values, nulls).count == 0)
 		prism_sink_unseen();
 	if (!points_at(sink, server))
 		point_at(sink_id, server);
-	SPI_finish();
 	prism_catalog_changed();
 }
 
@@ -121,11 +110,8 @@ prism_sink_drop(int32 topic_id)
 
 	if (sink == NULL)
 		return;
-	SPI_connect();
 	point_at(sink->sink_id, NULL);
-	prism_query_one("DELETE FROM prism.sink WHERE topic_id = $1", topic_id);
-	if (SPI_processed == 0)
+	if (prism_query_one("DELETE FROM prism.sink WHERE topic_id = $1", topic_id).count == 0)
 		prism_sink_unseen();
-	SPI_finish();
 	prism_catalog_changed();
 }

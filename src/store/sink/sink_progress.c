@@ -23,7 +23,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -213,26 +212,18 @@ int64
 prism_sink_checkpoint_all(void)
 {
 	bool		all = true;
-	SPITupleTable *rows;
-	PrismSinkReplay *sinks;
-	int			count;
+	PrismQueryRows rows = prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
+	int			count = (int) rows.count;
+	PrismSinkReplay *sinks = palloc0_array(PrismSinkReplay, count);
 
-	SPI_connect();
-	prism_query_latest("SELECT sink_id FROM prism.sink", 0, NULL, NULL, 0);
-	rows = SPI_tuptable;
-	count = (int) rows->numvals;
-	sinks = palloc0_array(PrismSinkReplay, count);
 	for (int i = 0; i < count; i++)
 	{
-		bool		isnull;
-
-		sinks[i].sink_id = DatumGetInt32(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull));
+		sinks[i].sink_id = prism_column_int32(&rows.row[i], 1);
 		sinks[i].progress = palloc_object(PrismSinkProgress);
 	}
 	prism_sinks_replay(sinks, count);
 	for (int i = 0; i < count; i++)
 		all &= checkpoint(sinks[i].sink_id, sinks[i].progress);
-	SPI_finish();
 	return all ? PRISM_NOBODY : 0;
 }
 
@@ -272,22 +263,17 @@ load_sinks_of_topic(int32 topic_id)
 	uint64		generation = prism_catalog_generation();
 	Oid			type = INT4OID;
 	Datum		value = Int32GetDatum(topic_id);
+	PrismQueryRows sinks;
 
 	if (asked.topic_id == topic_id && asked.generation == generation)
 		return;
 
 	asked.topic_id = 0;
-	SPI_connect();
-	prism_query_latest("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
-	asked.count = (int) SPI_processed;
+	sinks = prism_query_latest("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
+	asked.count = (int) sinks.count;
 	for (int i = 0; i < asked.count; i++)
-	{
-		bool		isnull;
-
-		asked.sink_ids[i] = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
-														SPI_tuptable->tupdesc, 1, &isnull));
-	}
-	SPI_finish();
+		asked.sink_ids[i] = prism_column_int32(&sinks.row[i], 1);
+	prism_query_free(&sinks);
 	asked.topic_id = topic_id;
 	asked.generation = generation;
 	asked.copied = false;

@@ -15,7 +15,6 @@
 #include "base/query.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/pg_list.h"
@@ -36,8 +35,6 @@ int			MyProcPid = 1;
 int			prism_max_topics = 4;
 MemoryContext CurrentMemoryContext = NULL;
 MemoryContext TopTransactionContext = NULL;
-uint64		SPI_processed = 0;
-SPITupleTable *SPI_tuptable = NULL;
 
 /* ---------- memory, which ends with the program ---------- */
 
@@ -166,33 +163,30 @@ GetCurrentTransactionNestLevel(void)
 
 /* ---------- the catalogue ---------- */
 
-void
+PrismQueryRows
 prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max)
 {
 	static HeapTupleData tuples[lengthof(shim_sinks)];
-	static HeapTuple rows_found[lengthof(shim_sinks)];
-	static SPITupleTable table = {.vals = rows_found};
+	static PrismQueryRow rows[lengthof(shim_sinks)];
 
 	for (int i = 0; i < shim_sink_count; i++)
 	{
 		tuples[i].t_tableOid = (Oid) shim_sinks[i];
-		rows_found[i] = &tuples[i];
+		rows[i].tuple = &tuples[i];
 	}
-	SPI_processed = shim_sink_count;
-	SPI_tuptable = &table;
 	if (shim_while_querying != NULL)
 		shim_while_querying();
+	return (PrismQueryRows) {shim_sink_count, rows};
 }
 
-Datum
-SPI_getbinval(HeapTuple tuple, TupleDesc columns, int number, bool *isnull)
+int32
+prism_column_int32(const PrismQueryRow *row, int column)
 {
-	*isnull = false;
-	return Int32GetDatum((int32) tuple->t_tableOid);
+	return (int32) row->tuple->t_tableOid;
 }
 
 void
-SPI_freetuptable(SPITupleTable *table)
+prism_query_free(PrismQueryRows *rows)
 {
 }
 
