@@ -229,9 +229,10 @@ for my $failures ('{"queue_messages": "4294967297", "again": ""}', '{"again": ""
 sql(q{UPDATE prism.sink SET config = config - 'failures'});
 
 # a server, and a back end that has none: alone, and beside a sink whose row is whole
-sql(q{CREATE SERVER elsewhere FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
+# (in one transaction: no forwarder sees the row as it was)
+sql(q{BEGIN; CREATE SERVER elsewhere FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers '127.0.0.1:1');
 	SELECT prism.apply('namespaces: [{name: astray, backend: {type: kafka, server: elsewhere}}, {name: straight, backend: {type: kafka, server: elsewhere}}]');
-	UPDATE prism.sink SET backend = 'memory' WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'astray'); SELECT prism.wake_workers()});
+	UPDATE prism.sink SET backend = 'memory' WHERE topic_id = (SELECT topic_id FROM prism.topic WHERE name = 'astray'); COMMIT});
 wait_for_value($node, q{SELECT state = 'stopped' AND error ~ 'is not the backend of its server' FROM prism.sinks WHERE topic = 'astray'});
 pass('a back end that is not that of the server stops its sink');
 sql(q{UPDATE prism.sink SET backend = 'memory' WHERE server IS NOT NULL});
