@@ -9,7 +9,7 @@ COMMENT ON SEQUENCE prism.object_id IS 'Numbers of namespaces, topics and sinks'
 CREATE SEQUENCE prism.group_number;
 COMMENT ON SEQUENCE prism.group_number IS 'Consumer groups that were ever made: what their numbers are taken from';
 
--- Who this log is (DESIGN: identity). One row, made at first use, so that a restore brings the dumped one.
+-- Which installation this log is. One row, made at first use, so that a restore brings the dumped one.
 CREATE TABLE prism.installation (
     installation_id   uuid NOT NULL PRIMARY KEY,
     system_identifier bigint NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE prism.installation (
     state             text NOT NULL DEFAULT 'own',
     since             timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE prism.installation IS 'Who this log is: made at first use, compared at every start, so that a copy is noticed';
+COMMENT ON TABLE prism.installation IS 'Which installation this log is: made at first use, compared at every start, so that a copy is noticed';
 
 CREATE TABLE prism.namespace (
     namespace_id integer NOT NULL PRIMARY KEY,
@@ -124,7 +124,7 @@ CREATE TABLE prism.handler (
     timeout_ms      integer NOT NULL,
     created_at      timestamptz NOT NULL
 );
--- Who those roles are stands in the privileges on the view prism_log.handler_<group_id>: whom it is called as has SELECT, who registered it INSERT.
+-- Those roles are known by their privileges on the view prism_log.handler_<group_id>: the one that it is called as has SELECT, the one that registered it INSERT.
 COMMENT ON TABLE prism.handler IS 'Functions that workers call with the messages of a group; whose rights are used are the privileges on prism_log.handler_<group_id>';
 COMMENT ON COLUMN prism.handler.takes_batch IS 'its argument is prism.message[]; false: prism.message';
 COMMENT ON COLUMN prism.handler.role IS 'how the role was called as which it runs, for people; NULL: the owner of the extension';

@@ -385,8 +385,8 @@ prism_access_take_all(int32 namespace_id)
 /*
  * publish is INSERT and read is SELECT, on the outbox view as on the rights
  * view.  INSERT ... RETURNING asks for SELECT as well; what that shows is up to
- * prism_internal.outbox_messages(), which asks for the right to read.  A view that is lost
- * gets its rights when apply() makes it again.
+ * prism_internal.outbox_messages(), which asks for the right to read.  A view that
+ * is lost gets its rights when apply() makes it again.
  */
 static const char outbox_statements[] =
 "WITH view AS (SELECT oid, relowner, relacl FROM pg_class"

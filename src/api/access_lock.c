@@ -16,8 +16,8 @@
  *		Seldom needed: for a role's first privilege of a kind, or its last.
  *
  * All of a kind that a call needs are taken before the first of the next kind, in
- * an order that is everybody's, so calls cannot lock each other out.  Who drops
- * a namespace waits for its publishers and readers, who may take long: so these
+ * an order that is everybody's, so calls cannot lock each other out.  Dropping a
+ * namespace waits for its publishers and readers, who may take long: so these
  * come first, with no role locked, and the roles behind them without waiting, or
  * it begins again.
  *
@@ -107,7 +107,7 @@ prism_access_refuse_old_snapshot(void)
 	table_close(table, NoLock);
 }
 
-/* Who has the lock, for people: a prepared transaction has no process. */
+/* Names the processes that have the lock; a prepared transaction has none. */
 static char *
 holders(const LOCKTAG *tag)
 {

@@ -5,9 +5,9 @@
  *
  * apply() reads the whole configuration before it touches anything, and runs
  * in the caller's transaction: an error anywhere leaves nothing behind.
- * Who applies waits for who changes the same namespace, topic or outbox view,
- * not for others; publishers and readers do not wait for him (access_lock.c),
- * but for a change of their topic's back end.
+ * It waits for transactions that change the same namespace, topic or outbox
+ * view, not for others; publishers and readers do not wait for it
+ * (access_lock.c), but for a change of their topic's back end.
  *
  * src/api/apply.c
  *

@@ -207,7 +207,7 @@ prism_text_refuse_bytes(const struct varlena *payload)
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("payload is the text form of %s", is_array ? "an array of bytes" : "bytes"),
+			is_array ? errmsg("payload is the text form of an array of bytes") : errmsg("payload is the text form of bytes"),
 			errdetail("A parameter or literal without a type is taken as text, so this text would be sent, not the bytes."),
 			is_array
 			? errhint("Say which type it is: $2::jsonb for JSON, $2::bytea for bytes; prism.publish_batch() takes $2::bytea[].")

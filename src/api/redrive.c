@@ -71,7 +71,7 @@ redrive_group(PrismTopic *letters)
 
 	options.ordering = PRISM_ORDERING_NONE;
 	options.max_attempts = 0;
-	/* who consumes by that name may have made it */
+	/* a consumer of that name may have made it, with other options */
 	if (!prism_group_find_options(letters->topic_id, REDRIVE_GROUP, &found) ||
 		found.ordering != options.ordering || found.max_attempts != options.max_attempts)
 		prism_group_set_options(letters, REDRIVE_GROUP, &options);

@@ -331,6 +331,25 @@ lock_sink(SinkRow *row)
 		row->paused = false;
 }
 
+/* Why the position of a sink that is not still cannot be moved; those that rest otherwise are being resumed. */
+static int
+errmsg_not_still(const SinkRow *row, PrismSinkState state)
+{
+	switch (state)
+	{
+		case PRISM_SINK_STARTING:
+			return errmsg("sink \"%s\" is starting", row->backend);
+		case PRISM_SINK_WAITING:
+			return errmsg("sink \"%s\" is waiting for an answer of the other side", row->backend);
+		case PRISM_SINK_RUNNING:
+			return errmsg("sink \"%s\" is running", row->backend);
+		case PRISM_SINK_BACKOFF:
+			return errmsg("sink \"%s\" is going to try again", row->backend);
+		default:
+			return errmsg("sink \"%s\" is about to be resumed", row->backend);
+	}
+}
+
 /*
  * A position may be moved only while nobody is about to move it: 55000
  * otherwise.  A process that is about to take note of prism.resume() is.
@@ -339,16 +358,13 @@ static void
 require_stillness(const SinkRow *row)
 {
 	PrismSinkStatus status;
-	const char *what;
 	bool		still = false;
 
 	read_status(row, &status);
-	what = prism_sink_state_name(status.state);
 	switch (status.state)
 	{
 		case PRISM_SINK_PAUSED:
 			still = row->paused;
-			what = "about to be resumed";
 			break;
 		case PRISM_SINK_COPIED:
 		case PRISM_SINK_REWOUND:
@@ -357,7 +373,6 @@ require_stillness(const SinkRow *row)
 		case PRISM_SINK_REGRESSED:
 		case PRISM_SINK_DIVERGED:
 			still = !prism_sink_is_resumed(row->sink_id);
-			what = "about to be resumed";
 			break;
 		default:
 			break;
@@ -365,7 +380,7 @@ require_stillness(const SinkRow *row)
 	if (!still)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("sink \"%s\" is %s", row->backend, what),
+				errmsg_not_still(row, status.state),
 				errhint("Run prism.pause(topic, sink) and wait until prism.sinks shows it as paused."));
 }
 

@@ -5,8 +5,8 @@
  *
  * Checked when a foreign server or a user mapping is written, and again when a
  * worker reads them: a catalogue can be filled by a restore, or after somebody
- * removed the validator.  Who may write what is checked only the
- * first time.
+ * removed the validator.  Whether a role may write it is checked only
+ * the first time.
  *
  * src/backend/server_options.c
  *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * patience.c
- *	  Who waits for a lock on a relation of a topic, and who does not.
+ *	  Which sessions wait for a lock on a relation of a topic, and which do not.
  *
  * src/base/patience.c
  *
@@ -41,11 +41,11 @@ prism_refuse_to_wait(Oid relid)
 }
 
 void
-prism_refuse_to_wait_for(const char *what)
+prism_refuse_to_wait_for(const char *message)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			errmsg("another session is %s", what),
+			errmsg("%s", message),
 			errhint("It goes on when that is done. pg_stat_activity shows what sessions wait for."),
 			err_generic_string(PG_DIAG_SCHEMA_NAME, REFUSED_SCHEMA),
 			err_generic_string(PG_DIAG_COLUMN_NAME, REFUSED_COLUMN));
@@ -87,8 +87,8 @@ tell_damage(const ErrorData *error)
 }
 
 /*
- * In a subtransaction.  Who does not wait keeps no lock either: it is rolled
- * back in any case, else only for an error.  Returns that, or NULL.
+ * In a subtransaction.  A look that does not wait keeps no lock either: it is
+ * rolled back in any case, else only for an error.  Returns that, or NULL.
  */
 static ErrorData *
 look_aside(void (*look) (void *arg), void *arg, bool waits)
@@ -220,8 +220,8 @@ prism_try_topics(const List *marks, Oid held)
 }
 
 /*
- * Publishers lock topics in the order in which they come to them.  Who waits
- * for one of them with another one locked ends in a deadlock, so here nothing
+ * Publishers lock topics in the order in which they come to them.  A wait for
+ * one of them with another one locked ends in a deadlock, so here nothing
  * is held while something is waited for; but not for ever, as somebody may
  * always use one of many.
  */

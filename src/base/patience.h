@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * patience.h
- *	  Who waits for a lock on a relation of a topic, and who does not.
+ *	  Which sessions wait for a lock on a relation of a topic, and which do not.
  *
  * Whoever publishes to a topic or reads it waits while somebody rewrites or
  * locks its tables, as for any table.  A process that serves many topics, and a
@@ -31,8 +31,8 @@ extern bool prism_never_waits;
 
 /* 55P03: the relation is locked by somebody. */
 pg_noreturn extern void prism_refuse_to_wait(Oid relid);
-/* 55P03: another session is at something for too long. */
-pg_noreturn extern void prism_refuse_to_wait_for(const char *what);
+/* 55P03: another session is at something for too long; the message says at what. */
+pg_noreturn extern void prism_refuse_to_wait_for(const char *message);
 
 /* The errcode and the marks of these, for an error of another text about what may be over soon: 55P03 for those who do not wait, 55000 for others. */
 extern int	prism_not_ready(void);

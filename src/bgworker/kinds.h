@@ -21,7 +21,7 @@
 #include "fmgr.h"
 #include "postmaster/bgworker.h"
 
-/* Who gets a process when there are too few (places.c). */
+/* Which workers get a process when there are too few (places.c). */
 typedef enum PrismWorkerPlace
 {
 	PRISM_PLACE_FIRST,

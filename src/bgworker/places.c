@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * places.c
- *	  Who gets a process when there are not enough.
+ *	  Which workers get a process when there are not enough.
  *
  * Handlers are the one kind of worker of which users can make any number, one
- * a role.  So they are served last (PRISM_PLACE_LAST): none is started while a worker of another
- * kind waits for a place, and one leaves for it.  A role whose handlers have
- * nothing to do needs none (wanted.c).  Among the others who has used least
- * comes first, and among those alike who has waited longest: so a role with
- * little work does not wait until many with much work have had their turns.
- * Who is to leave does so when the call that is under way has ended.
+ * a role.  So they are served last (PRISM_PLACE_LAST): none is started while a
+ * worker of another kind waits for a place, and one leaves for it.  A role whose
+ * handlers have nothing to do needs none (wanted.c).  Among the others the one
+ * that has used least comes first, and among those alike the one that has waited
+ * longest: so a role with little work does not wait until many with much work
+ * have had their turns.  A handler that is to leave does so when the call that is under way has ended.
  *
  * Nothing but looking at slots, under the lock of slots.c.
  *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * places.h
- *	  Who gets a process when there are not enough: asked under the lock of slots.c.
+ *	  Which workers get a process when there are not enough: asked under the lock of slots.c.
  *
  * src/bgworker/places.h
  *

@@ -386,7 +386,7 @@ prism_worker_wait_many(long timeout_ms, const pgsocket *sockets, int socket_coun
 	Assert(!IsTransactionState());
 	if (delay_ms > 0)
 	{
-		/* Who failed waits, and answers the postmaster meanwhile. */
+		/* A worker that failed waits, and answers the postmaster meanwhile. */
 		timeout_ms = delay_ms;
 		socket_count = 0;
 	}

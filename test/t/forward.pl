@@ -94,12 +94,14 @@ $node->safe_psql('postgres', q{SELECT prism.pause('orders')});
 wait_for_value($node, "SELECT state = 'paused' $sink");
 publish('orders', 102, 104);
 is($node->safe_psql('postgres', "SELECT lag_messages $sink"), 3, 'paused: messages wait');
+my ($result, $out, $err) = $node->psql('postgres', q{BEGIN; SELECT prism.resume('orders'); SELECT prism.skip('orders')});
+like($err, qr/sink "kafka" is about to be resumed\n.*pause/s, 'one that the same transaction lets go on is not skipped');
 $node->safe_psql('postgres', q{SELECT prism.skip('orders')});
 $node->safe_psql('postgres', q{SELECT prism.resume('orders')});
 is_sent('orders');
 is_deeply([ grep { $_ > 101 } map { (split / /)[1] =~ /^(\d+)$/ } $kafka->lines('orders') ], [ 103, 104 ],
 	'the skipped message is left out, the others follow');
-my ($result, $out, $err) = $node->psql('postgres', q{SELECT prism.skip('orders')}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+($result, $out, $err) = $node->psql('postgres', q{SELECT prism.skip('orders')}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($err, qr/55000.*sink "kafka" is running.*pause/s, 'a sink at work is not skipped');
 ($result, $out, $err) = $node->psql('postgres', q{SELECT prism.pause('orders', 'nats')}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($err, qr/42704.*no sink "nats".*prism\.sinks/s, 'an unknown sink is refused');

@@ -115,9 +115,9 @@ same_job(const KafkaJob *a, const KafkaJob *b)
 }
 
 /*
- * The answer is there and somebody else's.  Who wants it asks again within
- * PRISM_POLL_MS or so; one that nobody comes back for is dropped (of a topic that
- * was dropped or paused while it was being prepared).  The lock is held.
+ * The answer is there and somebody else's.  The caller who wants it asks again
+ * within PRISM_POLL_MS or so; one that nobody comes back for is dropped (of a
+ * topic that was dropped or paused while it was being prepared).  The lock is held.
  */
 static void
 pass_over(KafkaCaller *caller)

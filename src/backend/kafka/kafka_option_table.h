@@ -27,7 +27,7 @@ static const PrismOptionRule kafka_option_table[] = {
 	{.name = "broker.address.family",.kind = PRISM_OPTION_CHOICE,.choices = "any,v4,v6"},
 	{.name = "broker.address.ttl",.kind = PRISM_OPTION_INTEGER,.range_min = 0,.range_max = 86400000},
 
-	/* who and how safe */
+	/* identity, and how safe it travels */
 	{.name = "security.protocol",.kind = PRISM_OPTION_CHOICE,
 		.choices = "plaintext,ssl,sasl_plaintext,sasl_ssl",.superuser_choices = "sasl_plaintext"},
 	{.name = "sasl.mechanisms",.kind = PRISM_OPTION_CHOICE,.choices = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"},

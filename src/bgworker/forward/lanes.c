@@ -102,9 +102,9 @@ prism_lanes_timeout_ms(const PrismForwarder *forwarder)
 /* ---------- ends ---------- */
 
 /*
- * Who is stuck brings nothing to its end: what it holds is read again, and the
- * others need not stand still for that.  But what of it is on the wire comes to
- * its end first, as it must when the others have taken too long.
+ * A route that is stuck brings nothing to its end: what it holds is read again,
+ * and the others need not stand still for that.  But what of it is on the wire
+ * comes to its end first, as it must when the others have taken too long.
  */
 bool
 prism_lanes_drained(PrismForwarder *forwarder)

@@ -38,7 +38,7 @@ prism_endpoint_generation(void)
 
 	if (!registered)
 	{
-		CacheRegisterSyscacheCallback(AUTHOID, endpoint_changed, (Datum) 0);	/* who is superuser */
+		CacheRegisterSyscacheCallback(AUTHOID, endpoint_changed, (Datum) 0);	/* an owner is a superuser or not */
 		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, endpoint_changed, (Datum) 0);
 		CacheRegisterSyscacheCallback(USERMAPPINGOID, endpoint_changed, (Datum) 0);
 		registered = true;

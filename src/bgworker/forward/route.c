@@ -112,6 +112,22 @@ prism_route_show_waiting(PrismRoute *route, const char *error)
 		(void) prism_sink_change(route->slot, PRISM_SINK_WAITING, 0, error[0] != '\0' ? error : NULL);
 }
 
+static int
+errmsg_parked(const PrismSink *sink, PrismSinkState state)
+{
+	switch (state)
+	{
+		case PRISM_SINK_FENCED:
+			return errmsg("sink \"%s\" of topic \"%s\" is fenced", sink->backend, sink->topic_name);
+		case PRISM_SINK_REGRESSED:
+			return errmsg("sink \"%s\" of topic \"%s\" has regressed", sink->backend, sink->topic_name);
+		case PRISM_SINK_DIVERGED:
+			return errmsg("sink \"%s\" of topic \"%s\" has diverged", sink->backend, sink->topic_name);
+		default:
+			return errmsg("sink \"%s\" of topic \"%s\" is stopped", sink->backend, sink->topic_name);
+	}
+}
+
 void
 prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 {
@@ -125,8 +141,7 @@ prism_route_park(PrismRoute *route, PrismSinkState state, const char *error)
 	route->stopped = false;
 	if (prism_sink_change(route->slot, state, route->parked_until, error))
 		ereport(WARNING,
-				errmsg("sink \"%s\" of topic \"%s\" is %s", route->sink.backend,
-					   route->sink.topic_name, prism_sink_state_name(state)),
+				errmsg_parked(&route->sink, state),
 				errdetail("%s", error),
 				state == PRISM_SINK_REGRESSED || state == PRISM_SINK_FENCED || state == PRISM_SINK_DIVERGED
 				? errhint("Find out what happened there, then run prism.skip(topic, sink, to_position) or prism.resume(topic, sink).")

@@ -213,7 +213,7 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 /*
  * Compare what the other side keeps with what we know; true: go on.
  *
- * Who was fenced comes here again.  A late request of its own predecessor may
+ * A route that was fenced comes here again.  A late request of its own predecessor may
  * have done that; but a newer name that is not ours belongs to another server,
  * and two of us must not fence each other for ever.
  */

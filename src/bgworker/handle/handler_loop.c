@@ -62,7 +62,7 @@ typedef struct HandlerWorker
 	uint64		epoch;			/* nudges before it was */
 	int			count;
 	Handler    *handlers;
-	int			turn;			/* who had the last one */
+	int			turn;			/* the handler that had the last one */
 	bool		calling;		/* a user's function runs, or what it left for the commit */
 	bool		placeless;		/* some have found no place: they look again after a while */
 	PrismBackoff places;

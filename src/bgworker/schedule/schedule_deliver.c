@@ -86,7 +86,7 @@ prism_turn_deliver(PrismTurn *turn)
 			foreach(cell, satisfied)
 				binaryheap_add(heap, PointerGetDatum(lfirst(cell)));
 			satisfied = NIL;
-			topics = 1;			/* who comes first has the rest */
+			topics = 1;			/* the first one has the rest */
 		}
 		source = (Source *) DatumGetPointer(binaryheap_first(heap));
 		if (topics > 1 && has_had_its_share(turn, source, topics))

@@ -421,7 +421,7 @@ prism_delay_state_load(PrismTopic *journal)
 
 		CHECK_FOR_INTERRUPTS();
 		if (prism_reader_damage(reader) != NULL || prism_delay_peek(&message, &entry) != PRISM_DELAY_STATE)
-			continue;			/* who sorts it says what is wrong with it */
+			continue;			/* the sorter says what is wrong with it */
 		record = prism_log_value(message.payload);
 		if (record == NULL || !read_record(state, message.offset, record))
 			damaged_at = message.offset;

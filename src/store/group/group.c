@@ -431,7 +431,7 @@ prism_group_await_reader(PrismGroupRef *ref)
 		if (!prism_never_waits)
 			ConditionVariableSleep(&ref->group->changed, prism_wait_event(PRISM_WAIT_GROUP_READER));
 		else if (ConditionVariableTimedSleep(&ref->group->changed, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_GROUP_READER)))
-			prism_refuse_to_wait_for(psprintf("reading ahead for consumer group \"%s\"", ref->name));
+			prism_refuse_to_wait_for(psprintf("another session is reading ahead for consumer group \"%s\"", ref->name));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -45,7 +45,7 @@ typedef struct Chunk
 static void
 settle_again(const PrismSettlement *settlement, const AckVerb *verb, Chunk *chunk)
 {
-	/* who gave it up may give it up again, not finish it: others will process it */
+	/* a consumer that gave it up may give it up again, not finish it: others will process it */
 	if (!settlement->finishes && !verb->nack && !verb->spares_nacked)
 		chunk->lost[chunk->lost_count++] = settlement->offset;
 }

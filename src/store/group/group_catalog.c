@@ -265,8 +265,8 @@ visit_to_count(Relation catalog, HeapTuple tuple, void *arg)
 }
 
 /*
- * Who may consume makes groups by naming them, and all who look at groups have
- * to pass them.  Some more get in when several are made at the same time.
+ * A consumer makes groups by naming them, and all who look at groups have to
+ * pass them.  Some more get in when several are made at the same time.
  */
 static void
 check_room(int32 topic_id)

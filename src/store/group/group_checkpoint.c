@@ -129,6 +129,6 @@ prism_group_checkpoint_all(void)
 			checkpoint_replayed(state, covers);
 	}
 	hash_destroy(idle);
-	/* who mends the state of a group needs its records */
+	/* to mend the state of a group its records are needed */
 	return damaged ? 0 : covers;
 }

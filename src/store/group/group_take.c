@@ -4,8 +4,8 @@
  *	  Handing out messages: reading ahead, leasing, fetching.
  *
  * One backend at a time reads the log ahead of the window and enters what it
- * found; everybody takes from the window.  Who reads ahead takes first, and
- * keeps the rows, so that draining a log reads each row once.
+ * found; everybody takes from the window.  The one that reads ahead takes
+ * first, and keeps the rows, so that draining a log reads each row once.
  *
  * src/store/group/group_take.c
  *
@@ -154,7 +154,7 @@ typedef enum Step
 } Step;
 
 /*
- * Nothing that is read now could be handed out.  Who ends something wakes
+ * Nothing that is read now could be handed out.  The end of something wakes
  * those who were told so (starved).
  */
 static bool

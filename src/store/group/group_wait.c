@@ -97,8 +97,8 @@ prism_group_cancel_sleep(void)
 }
 
 /*
- * Who waits outside of the savepoint goes on: PostgreSQL has taken it off the
- * variable, so that its sleep returns at once, and it looks again.
+ * A session that waits outside of the savepoint goes on: PostgreSQL has taken it
+ * off the variable, so that its sleep returns at once, and it looks again.
  */
 void
 prism_group_subabort_sleep(int nest_level)

@@ -10,14 +10,14 @@
  * compacted.  One message that nobody finishes therefore costs one slot, not
  * the window.
  *
- * Who may be handed out is known at any time (group_order.h): what waits for
- * an earlier message has a state of its own, so looking for work passes no
- * candidates that turn out to be blocked.
+ * Which messages may be handed out is known at any time (group_order.h): what
+ * waits for an earlier message has a state of its own, so looking for work passes
+ * no candidates that turn out to be blocked.
  *
  * Pure bookkeeping in memory that the caller locks: no clock, no palloc,
  * nothing that throws, so that COMMIT and ABORT callbacks may use all of it and
  * test/module can test it without a server.  Its times are instants (clock.h);
- * who takes one out for the log or a header makes a time of it.
+ * one that is taken out for the log or a header is made a time.
  *
  * src/store/group/group_window.h
  *

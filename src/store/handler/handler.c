@@ -29,7 +29,7 @@ struct PrismHandlerSlot
 	/* under the table's lock */
 	Oid			database;		/* InvalidOid: free */
 	int32		group_id;
-	int			pid;			/* who serves it; 0: nobody does. Set under the mutex as well */
+	int			pid;			/* the process that serves it; 0: none does. Set under the mutex as well */
 	Oid			role;			/* whose session that is or was */
 
 	/* likewise, how its last process left it */
@@ -385,7 +385,7 @@ prism_handler_status(int32 group_id, PrismHandlerStatus *status)
 		SpinLockAcquire(&slot->mutex);
 		*status = slot->status;
 		SpinLockRelease(&slot->mutex);
-		/* who rests is woken when there is something, unless workers are off */
+		/* a handler that rests is woken when there is something, unless workers are off */
 		if (slot->pid == 0 && !prism_enabled)
 			status->state = PRISM_HANDLER_STARTING;
 	}

@@ -90,7 +90,7 @@ prism_handler_check_role(Oid role, const char *name)
 	return check_role(role, name);
 }
 
-/* Who wanted that the function runs as the role, and could have it so, still could. */
+/* The role that registered the handler could SET ROLE to the one that it runs as, and still can. */
 static PrismHandlerFault *
 check_registrant(const PrismHandler *handler)
 {

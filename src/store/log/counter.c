@@ -314,7 +314,7 @@ prism_counter_claim_extender(PrismCounter *counter, int64 count, int64 *next)
 		if (!prism_never_waits)
 			ConditionVariableSleep(&counter->extended, prism_wait_event(PRISM_WAIT_MARK));
 		else if (ConditionVariableTimedSleep(&counter->extended, PRISM_PATIENCE_MS, prism_wait_event(PRISM_WAIT_MARK)))
-			prism_refuse_to_wait_for("moving a topic's mark");
+			prism_refuse_to_wait_for("another session is moving a topic's mark");
 	}
 	ConditionVariableCancelSleep();
 	return mine;
@@ -405,7 +405,7 @@ wake_readers(PrismCounter *counter, const int *subscribers, int count)
 {
 	for (int i = 0; i < count; i++)
 		SetLatch(&ProcGlobal->allProcs[subscribers[i]].procLatch);
-	/* who falls asleep counts himself before he looks at what we have changed */
+	/* a session that falls asleep counts itself before it looks at what we have changed */
 	pg_memory_barrier();
 	if (pg_atomic_read_u32(&counter->sleepers) == 0)
 		return;

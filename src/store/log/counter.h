@@ -71,7 +71,7 @@ StaticAssertDecl(sizeof(PrismInFlight) == 48, "the documented cost of a place of
 typedef struct PrismCounterDelay
 {
 	/* of the journal */
-	TimestampTz look_at;		/* who commits a message that is due earlier wakes the scheduler */
+	TimestampTz look_at;		/* the commit of a message that is due earlier wakes the scheduler */
 	int64		needed_from;	/* what lies below is in no state that counts */
 	bool		known;			/* what follows is told of all topics of this database */
 

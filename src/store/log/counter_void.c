@@ -9,8 +9,8 @@
  * many, and do not come in order.
  *
  * When there is no room, two neighbours become one span that says how many of
- * its offsets are void.  Who asks for a part of it counts the rows of that part:
- * a span is no longer than PRISM_MARK_STEP and lies in one segment.  A jump
+ * its offsets are void.  For a part of it the rows of that part are counted: a
+ * span is no longer than PRISM_MARK_STEP and lies in one segment.  A jump
  * ends at such a border, so none lies in a span.
  *
  * The maintainer writes them to prism.jump, only when all jumps are there: what

@@ -3,8 +3,8 @@
  * log_value.c
  *	  Values of a segment's rows that are compressed or out of line: opening them.
  *
- * PostgreSQL throws where such a value is damaged.  Who reads for many must not
- * be stopped by one row, so here that is an answer.
+ * PostgreSQL throws where such a value is damaged.  A reader for many must
+ * not be stopped by one row, so here that is an answer.
  *
  * src/store/log/log_value.c
  *

@@ -5,8 +5,8 @@
  *
  * Nothing that lies in a table is believed before it was looked at: anybody
  * may have written there, and a disk may lie.  Nothing throws either, as those
- * who read for many topics must not be stopped by one of them: who finds a fault
- * names it in row->damage, and the row is at its end.
+ * who read for many topics must not be stopped by one of them: a fault is named
+ * in row->damage, and the row is at its end.
  *
  * src/store/log/record_read.c
  *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * topic_access.c
- *	  Who may do what with a topic, and what is told to those who name a wrong one.
+ *	  What a caller may do with a topic, and what he is told who names a wrong one.
  *
  * A namespace's rights are PostgreSQL's privileges on its rights view; a caller
  * without any is not told whether a topic exists.

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * identity.h
- *	  Who this log is, and whether it is still the one that it says it is.
+ *	  Which installation this log is, and whether it is still the one that it says it is.
  *
  * What leaves the database carries the installation's uuid: groups,
  * transactional ids.  A copy of the database would send under the same names,

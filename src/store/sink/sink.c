@@ -191,9 +191,9 @@ prism_sink_detach_all(void)
 }
 
 /*
- * Who still serves the sink has a pointer to the slot, and writes to it until
- * he detaches: nobody finds it from now on, and nobody else gets it before.
- * The caller holds the lock.
+ * A forwarder that still serves the sink has a pointer to the slot, and writes to
+ * it until it detaches: nobody finds it from now on, and nobody else gets it
+ * before.  The caller holds the lock.
  */
 static void
 free_slot(PrismSinkSlot *slot)
