@@ -234,7 +234,7 @@ find_role(const char *name)
 
 /* The roles (list of Oid, in their order) that hold something on the namespace. */
 static List *
-holders(int32 namespace_id)
+roles_holding(int32 namespace_id)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
@@ -335,7 +335,7 @@ takes_last(const List *roles, int32 namespace_id)
 bool
 prism_access_try_take(int32 namespace_id)
 {
-	List	   *roles = holders(namespace_id);
+	List	   *roles = roles_holding(namespace_id);
 
 	if (!prism_access_try(roles, false))
 		return false;
@@ -349,7 +349,7 @@ prism_access_try_take(int32 namespace_id)
 void
 prism_access_await_take(int32 namespace_id)
 {
-	List	   *roles = holders(namespace_id);
+	List	   *roles = roles_holding(namespace_id);
 	ListCell   *cell;
 	bool		shared;
 
@@ -372,7 +372,7 @@ prism_access_take_all(int32 namespace_id)
 {
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(prism_access_view(namespace_id))};
-	List	   *roles = holders(namespace_id);
+	List	   *roles = roles_holding(namespace_id);
 	ListCell   *cell;
 
 	foreach(cell, roles)

@@ -109,7 +109,7 @@ prism_access_refuse_old_snapshot(void)
 
 /* Names the processes that have the lock; a prepared transaction has none. */
 static char *
-holders(const LOCKTAG *tag)
+lock_holders(const LOCKTAG *tag)
 {
 	Oid			types[] = {OIDOID, OIDOID, OIDOID, INT2OID, BOOLOID};
 	Datum		values[] = {
@@ -177,7 +177,7 @@ lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, number, part);
 	if (LockAcquire(&tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
-		char	   *names = holders(&tag);
+		char	   *names = lock_holders(&tag);
 
 		if (!wait_for_lock(&tag, mode, patience()))
 			ereport(ERROR,
@@ -337,7 +337,7 @@ wait_for_topic(Oid mark_relid, PrismInstant until)
 	char	   *names;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, mark_relid);
-	names = holders(&tag);
+	names = lock_holders(&tag);
 	if (!wait_for_lock(&tag, AccessExclusiveLock, (int) Max(prism_ms_until(until, prism_instant()), 1)))
 		ereport(ERROR,
 				errcode(ERRCODE_LOCK_NOT_AVAILABLE),

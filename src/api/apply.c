@@ -57,7 +57,7 @@ static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id
 static void create_namespace(PrismNamespaceWork *work, const char *config);
 static char *differences(const PrismNamespaceWork *work);
 static void make_parts(PrismNamespaceWork *work);
-static void add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
+static void put_action(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
 static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
 static char *describe(const PrismNamespace *namespace);
 static void lock_all(const PrismStoredNamespace *namespace, bool force);
@@ -175,7 +175,7 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	{
 		if (!plan)
 			create_namespace(&work, config);
-		add_row(result, wanted->name, "created", describe(wanted));
+		put_action(result, wanted->name, "created", describe(wanted));
 	}
 	else
 	{
@@ -190,13 +190,13 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 				prism_catalog_changed();
 		}
 		if (changed[0] != '\0')
-			add_row(result, wanted->name, "changed", changed);
+			put_action(result, wanted->name, "changed", changed);
 		else if (drifted == NULL)
-			add_row(result, wanted->name, "unchanged", describe(wanted));
+			put_action(result, wanted->name, "unchanged", describe(wanted));
 		else if (plan)
-			add_row(result, wanted->name, "drifted", drifted);
+			put_action(result, wanted->name, "drifted", drifted);
 		else
-			add_row(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
+			put_action(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
 	}
 	if (plan)
 		explain_patterns(result, wanted);
@@ -314,7 +314,7 @@ make_parts(PrismNamespaceWork *work)
 /* ---------- the result ---------- */
 
 static void
-add_row(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail)
+put_action(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail)
 {
 	Datum		values[] = {
 		CStringGetTextDatum(namespace), CStringGetTextDatum(action), CStringGetTextDatum(detail)
@@ -333,9 +333,9 @@ explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted)
 	{
 		const PrismChosenPattern *chosen = lfirst(cell);
 
-		add_row(result, wanted->name, "pattern",
-				psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
-						 prism_at(chosen->place)));
+		put_action(result, wanted->name, "pattern",
+				   psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
+							prism_at(chosen->place)));
 	}
 }
 

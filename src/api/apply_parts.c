@@ -35,7 +35,7 @@ static void make_rights(PrismNamespaceWork *work);
 static char *topic_difference(const PrismNamespaceWork *work);
 static void make_topic(PrismNamespaceWork *work);
 static char *segments_difference(const PrismNamespaceWork *work);
-static void make_segments(PrismNamespaceWork *work);
+static void repair_segments(PrismNamespaceWork *work);
 static char *sink_difference(const PrismNamespaceWork *work);
 static void make_sink(PrismNamespaceWork *work);
 static char *consumers_difference(const PrismNamespaceWork *work);
@@ -48,7 +48,7 @@ static char *table_state(const char *table, const char *topic);
 const PrismNamespacePart prism_namespace_parts[] = {
 	{rights_difference, make_rights},
 	{topic_difference, make_topic},
-	{segments_difference, make_segments},
+	{segments_difference, repair_segments},
 	{sink_difference, make_sink},
 	{consumers_difference, make_consumers},
 	{table_difference, make_table},
@@ -176,7 +176,7 @@ segments_difference(const PrismNamespaceWork *work)
 }
 
 static void
-make_segments(PrismNamespaceWork *work)
+repair_segments(PrismNamespaceWork *work)
 {
 	prism_segments_repair(work->topic_id);
 }
@@ -365,7 +365,7 @@ table_difference(const PrismNamespaceWork *work)
 }
 
 static bool
-is_ours(const char *table, int32 namespace_id)
+is_our_table(const char *table, int32 namespace_id)
 {
 	char	   *state = table_state(table, "");
 
@@ -402,7 +402,7 @@ prism_namespace_lock_table(const char *table, int32 namespace_id)
 {
 	Oid			view;
 
-	if (table == NULL || !is_ours(table, namespace_id))
+	if (table == NULL || !is_our_table(table, namespace_id))
 		return InvalidOid;
 	view = get_relname_relid(table, get_namespace_oid("prism", false));
 	LockRelationOid(view, AccessExclusiveLock);
@@ -447,7 +447,7 @@ prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
 static bool
 keep_table(const char *former, const char *wanted, int32 namespace_id)
 {
-	if (former == NULL || !is_ours(former, namespace_id))
+	if (former == NULL || !is_our_table(former, namespace_id))
 		return false;
 	if (strcmp(former, wanted) != 0)
 		prism_query(psprintf("ALTER VIEW prism.%s RENAME TO %s", quote_identifier(former), quote_identifier(wanted)),

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.c
- *	  Values of arguments: what must be there, and within which bounds.
+ *	  Values of arguments: what must be there, and within which bounds; and of results.
  *
  * src/api/arguments.c
  *
@@ -105,4 +105,11 @@ prism_bigint_array(ArrayType *array, const char *name, int *count)
 	for (int i = 0; i < *count; i++)
 		copy[i] = DatumGetInt64(values[i]);
 	return copy;
+}
+
+void
+prism_put_time(Datum *values, bool *nulls, int column, TimestampTz time)
+{
+	values[column] = TimestampTzGetDatum(time);
+	nulls[column] = time == 0;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.h
- *	  Values of arguments: what must be there, and within which bounds.
+ *	  Values of arguments: what must be there, and within which bounds; and of results.
  *
  * src/api/arguments.h
  *
@@ -36,5 +36,8 @@ extern int64 *prism_bigint_array(ArrayType *array, const char *name, int *count)
 
 /* 22023 unless it is greater than zero. */
 extern int	prism_count_argument(FunctionCallInfo fcinfo, int argument, const char *name);
+
+/* A column of a result, counted from 0: null where the time is 0. */
+extern void prism_put_time(Datum *values, bool *nulls, int column, TimestampTz time);
 
 #endif							/* PRISM_ARGUMENTS_H */

@@ -162,7 +162,7 @@ called(PrismTopic *topic, PrismGroupRef *group, PrismInstant *look_at)
  * longer than that: who sleeps for a day must not hold up who drops the topic.
  */
 static bool
-look(text *topic_name, const char *group_name, PrismInstant until, PrismInstant *look_at)
+look_once(text *topic_name, const char *group_name, PrismInstant until, PrismInstant *look_at)
 {
 	bool		push = !ActiveSnapshotSet();
 	PrismTopic *topic;
@@ -200,7 +200,7 @@ prism_wait(PG_FUNCTION_ARGS)
 
 	if (!atomic)
 		ForgetPortalSnapshots();
-	while (!look(topic, group, until, &look_at) && prism_group_sleep(look_at, until))
+	while (!look_once(topic, group, until, &look_at) && prism_group_sleep(look_at, until))
 		CHECK_FOR_INTERRUPTS();
 	prism_group_cancel_sleep();
 	if (!atomic)

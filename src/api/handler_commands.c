@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/arguments.h"
 #include "api/message.h"
 #include "base/compat.h"
 #include "base/extension.h"
@@ -185,13 +186,6 @@ may_see_errors(const PrismTopic *topic, Oid role)
 }
 
 static void
-put_time(Datum *values, bool *nulls, int column, TimestampTz time)
-{
-	values[column] = TimestampTzGetDatum(time);
-	nulls[column] = time == 0;
-}
-
-static void
 put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic *topic)
 {
 	const PrismHandlerFault *fault = prism_handler_check(handler, topic, NULL);
@@ -219,12 +213,12 @@ put_handler(ReturnSetInfo *result, const PrismHandler *handler, const PrismTopic
 	values[STATE_BATCH_SIZE] = Int32GetDatum(handler->batch_size);
 	values[STATE_TIMEOUT] = IntervalPGetDatum(&timeout);
 	values[STATE_STATE] = CStringGetTextDatum(prism_handler_state_name(status.state));
-	put_time(values, nulls, STATE_SINCE, status.since);
+	prism_put_time(values, nulls, STATE_SINCE, status.since);
 	nulls[STATE_ERROR] = error[0] == '\0' || (fault == NULL && !may_see_errors(topic, handler->role_oid));
 	if (!nulls[STATE_ERROR])
 		values[STATE_ERROR] = CStringGetTextDatum(error);
-	put_time(values, nulls, STATE_ERROR_AT, status.error_at);
-	put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
+	prism_put_time(values, nulls, STATE_ERROR_AT, status.error_at);
+	prism_put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
 	for (int i = 0; i < PRISM_HANDLER_COUNTERS; i++)
 		values[STATE_FIRST_COUNTER + i] = Int64GetDatum(status.counters[i]);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

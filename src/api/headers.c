@@ -42,7 +42,7 @@ is_content_type(const JsonbValue *name)
 }
 
 static void
-refuse(const char *detail)
+refuse_as_headers(const char *detail)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -61,21 +61,21 @@ check(Jsonb *headers)
 	bool		has_content_type = false;
 
 	if (VARSIZE(headers) > PRISM_HEADERS_BYTES_MAX)
-		refuse("They are longer than 1 MiB.");
+		refuse_as_headers("They are longer than 1 MiB.");
 	if (!JB_ROOT_IS_OBJECT(headers))
-		refuse("They are not an object.");
+		refuse_as_headers("They are not an object.");
 	iterator = JsonbIteratorInit(&headers->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
 		{
 			if (is_reserved(&value))
-				refuse(psprintf("The header \"%.*s\" is written by prism itself.",
-								value.val.string.len, value.val.string.val));
+				refuse_as_headers(psprintf("The header \"%.*s\" is written by prism itself.",
+										   value.val.string.len, value.val.string.val));
 			has_content_type |= is_content_type(&value);
 		}
 		else if (token == WJB_VALUE && value.type != jbvString)
-			refuse("A value is not a string.");
+			refuse_as_headers("A value is not a string.");
 	}
 	return has_content_type;
 }

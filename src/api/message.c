@@ -102,7 +102,7 @@ static struct
 }			answer;
 
 static bool
-same_text(const text *value, const char *bytes, int length)
+has_bytes(const text *value, const char *bytes, int length)
 {
 	return (int) VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), bytes, length) == 0;
 }
@@ -114,8 +114,8 @@ answer_holds(const text *topic, const text *group)
 		answer.transaction == prism_my_local_xid() &&
 		answer.subtransaction == GetCurrentSubTransactionId() &&
 		answer.user == GetUserId() &&
-		same_text(topic, answer.topic_name, answer.topic_bytes) &&
-		same_text(group, answer.group_name, answer.group_bytes) &&
+		has_bytes(topic, answer.topic_name, answer.topic_bytes) &&
+		has_bytes(group, answer.group_name, answer.group_bytes) &&
 		answer.catalog_generation == prism_catalog_generation() &&
 		prism_group_is_current(answer.ref);
 }

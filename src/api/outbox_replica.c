@@ -30,7 +30,7 @@
 static ExecutorCheckPerms_hook_type former_check_perms = NULL;
 
 static bool
-is_ours(Oid function)
+is_our_function(Oid function)
 {
 	const char *name = get_func_name(function);
 
@@ -53,7 +53,7 @@ loses_rows(Oid relid)
 		Trigger    *trigger = &view->trigdesc->triggers[i];
 
 		if (TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_INSTEAD(trigger->tgtype) &&
-			trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && is_ours(trigger->tgfoid))
+			trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && is_our_function(trigger->tgfoid))
 			found = true;
 	}
 	relation_close(view, AccessShareLock);

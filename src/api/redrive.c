@@ -88,7 +88,7 @@ compare_positions(const void *left, const void *right)
 }
 
 static bool
-is_wanted(const Redrive *redrive, int64 position)
+is_letter_wanted(const Redrive *redrive, int64 position)
 {
 	return redrive->wanted == NULL ||
 		bsearch(&position, redrive->wanted, redrive->wanted_count, sizeof(int64), compare_positions) != NULL;
@@ -96,7 +96,7 @@ is_wanted(const Redrive *redrive, int64 position)
 
 /* Nor are those in the way of others that the topic takes no more. */
 static bool
-is_too_large(Redrive *redrive, const PrismMessage *letter)
+is_letter_too_large(Redrive *redrive, const PrismMessage *letter)
 {
 	if (!letter->has_payload ||
 		(int64) toast_raw_datum_size(letter->payload) - VARHDRSZ <= redrive->origin->message_bytes_max)
@@ -134,7 +134,7 @@ take_and_publish(Redrive *redrive)
 	redrive->passed = palloc((count + 1) * sizeof(int64));
 	while (prism_delivery_next(delivery, &letter, &attempt))
 	{
-		if (!is_wanted(redrive, letter.offset) || is_too_large(redrive, &letter))
+		if (!is_letter_wanted(redrive, letter.offset) || is_letter_too_large(redrive, &letter))
 		{
 			redrive->passed[redrive->passed_count++] = letter.offset;
 			continue;

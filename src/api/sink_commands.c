@@ -154,13 +154,6 @@ put_lag(Lag *lag, const PrismSinkStatus *status, Datum *values, bool *nulls, con
 }
 
 static void
-put_time(Datum *values, bool *nulls, int column, TimestampTz time)
-{
-	values[column] = TimestampTzGetDatum(time);
-	nulls[column] = time == 0;
-}
-
-static void
 put_text(Datum *values, bool *nulls, int column, const char *text)
 {
 	nulls[column] = text == NULL || text[0] == '\0';
@@ -209,13 +202,13 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	put_text(values, nulls, STATE_SERVER, row->server);
 	put_text(values, nulls, STATE_TARGET, row->target != NULL ? row->target : topic->name);
 	put_text(values, nulls, STATE_STATE, prism_sink_state_name(status.state));
-	put_time(values, nulls, STATE_SINCE, status.since);
+	prism_put_time(values, nulls, STATE_SINCE, status.since);
 	put_lag(&lag, &status, values, nulls, &damage);
 	/* addresses and the other side's words are for administrators */
 	put_text(values, nulls, STATE_ERROR,
 			 !prism_topic_allows(topic, PRISM_ADMIN) ? NULL : status.error[0] != '\0' ? status.error : damage);
-	put_time(values, nulls, STATE_ERROR_AT, status.error_at);
-	put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
+	prism_put_time(values, nulls, STATE_ERROR_AT, status.error_at);
+	prism_put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
 	for (int i = 0; i < PRISM_SINK_COUNTERS; i++)
 		values[STATE_FIRST_COUNTER + i] = Int64GetDatum(status.counters[i]);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -254,7 +254,7 @@ prepare(const char *statement, Parameters *parameters, int given)
 }
 
 pg_noreturn static void
-refuse(int code)
+refuse_statement(int code)
 {
 	if (code == SPI_ERROR_TRANSACTION)
 		ereport(ERROR,
@@ -284,7 +284,7 @@ prism_statement_run(const char *statement, JsonbContainer *params, StringInfo re
 	options.dest = &receiver->pub;
 	code = SPI_execute_plan_extended(plan, &options);
 	if (code < 0)
-		refuse(code);
+		refuse_statement(code);
 	if (receiver->descriptor != NULL)
 		appendStringInfoString(result, "]}");
 	else

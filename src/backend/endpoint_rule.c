@@ -82,7 +82,7 @@ fold(char c)
 
 /* '*' stands for any characters within one part: it stops at a dot and at a colon. Linear in practice, no recursion. */
 static bool
-matches(const char *pattern, const char *pattern_end, const char *text)
+matches_endpoint(const char *pattern, const char *pattern_end, const char *text)
 {
 	const char *star = NULL;
 	const char *star_text = NULL;
@@ -120,7 +120,7 @@ prism_endpoint_allowed(const char *patterns, const char *endpoint)
 	{
 		const char *end = pattern + strcspn(pattern, PATTERN_SEPARATORS);
 
-		if (matches(pattern, end, endpoint))
+		if (matches_endpoint(pattern, end, endpoint))
 			return true;
 		pattern = end;
 	}

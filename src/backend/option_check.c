@@ -57,7 +57,7 @@ find_rule(const PrismOptionTable *table, const char *name)
 
 /* * matches any characters; the rest stands for itself, in any case of letters. */
 static bool
-matches(const char *pattern, const char *text)
+matches_option(const char *pattern, const char *text)
 {
 	const char *star = NULL;	/* the last * seen, and what it matched up to */
 	const char *resume = NULL;
@@ -91,7 +91,7 @@ static const PrismOptionRefusal *
 find_refusal(const PrismOptionTable *table, const char *name)
 {
 	for (int i = 0; i < table->refusal_count; i++)
-		if (matches(table->refusals[i].name, name))
+		if (matches_option(table->refusals[i].name, name))
 			return &table->refusals[i];
 	return NULL;
 }

@@ -18,7 +18,7 @@
 
 /* Relations named after the number are there: a restore brought them, without the sequence's value. */
 static bool
-is_taken(int32 id)
+is_id_used(int32 id)
 {
 	Oid			schema = get_namespace_oid("prism_log", false);
 	char		name[NAMEDATALEN];
@@ -45,7 +45,7 @@ prism_next_object_id(void)
 
 	do
 		id = (int32) DatumGetInt64(DirectFunctionCall1(nextval_oid, ObjectIdGetDatum(sequence)));
-	while (is_taken(id));
+	while (is_id_used(id));
 	prism_leave_owner(identity);
 	return id;
 }

@@ -21,8 +21,8 @@
 
 #define NO_SLOT_RETRY_MS 2000
 
-static PrismWorkerSlot *free_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms);
-static void make_room(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
+static PrismWorkerSlot *free_worker_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms);
+static void make_room_for_worker(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now);
 static bool may_start(const PrismWorkerSlot *slot, PrismInstant now);
 static int	count_processes(const PrismWorkerSlot *slots);
 static bool register_process(int slot_number, const PrismWorkerSlot *start);
@@ -45,7 +45,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms)
 		prism_slots_unlock();
 		return served;
 	}
-	if (slot == NULL && (slot = free_slot(slots, identity->kind, use_ms)) == NULL)
+	if (slot == NULL && (slot = free_worker_slot(slots, identity->kind, use_ms)) == NULL)
 	{
 		prism_slots_unlock();
 		return false;			/* shown by those that are in the slots */
@@ -60,7 +60,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms)
 	{
 		prism_slot_change(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
 				  "prism.max_workers is used up");
-		make_room(slots, slot, now);
+		make_room_for_worker(slots, slot, now);
 	}
 	else
 		prism_slot_change(slot, PRISM_WORKER_STARTING, 0, was_told ? "" : NULL);
@@ -75,7 +75,7 @@ prism_worker_ensure(const PrismWorkerIdentity *identity, int64 use_ms)
 	{
 		prism_slot_change(slot, PRISM_WORKER_NO_SLOT, prism_instant_after(now, NO_SLOT_RETRY_MS),
 				  "max_worker_processes is used up");
-		make_room(slots, slot, now);
+		make_room_for_worker(slots, slot, now);
 	}
 	start = *slot;
 	prism_slots_unlock();
@@ -122,7 +122,7 @@ register_process(int slot_number, const PrismWorkerSlot *start)
 }
 
 static PrismWorkerSlot *
-free_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms)
+free_worker_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms)
 {
 	PrismWorkerSlot *slot = prism_place_slot(slots, kind, use_ms);
 
@@ -132,7 +132,7 @@ free_slot(PrismWorkerSlot *slots, PrismWorkerKind kind, int64 use_ms)
 }
 
 static void
-make_room(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now)
+make_room_for_worker(PrismWorkerSlot *slots, const PrismWorkerSlot *slot, PrismInstant now)
 {
 	PrismWorkerSlot *giver;
 

@@ -55,7 +55,7 @@ static void dismiss_strays(void);
 static void take_requests(void);
 static void start_managers(void);
 static int	probes_under_way(void);
-static long time_to_wait(void);
+static long launcher_wait_ms(void);
 
 void
 prism_worker_init(void)
@@ -78,12 +78,12 @@ prism_launcher_main(Datum main_arg)
 	for (;;)
 	{
 		if (!prism_run_step(look_around, NULL))
-			prism_worker_wait(time_to_wait(), PGINVALID_SOCKET);
+			prism_worker_wait(launcher_wait_ms(), PGINVALID_SOCKET);
 	}
 }
 
 static long
-time_to_wait(void)
+launcher_wait_ms(void)
 {
 	long		retry_ms = prism_worker_retry_ms(InvalidOid);
 	long		hold_ms = prism_database_hold_ms();

@@ -108,8 +108,8 @@ static const char strays_query[] =
 static bool maintain(void *arg);
 static bool is_of_topic(const Round *round, const Round *former, const ErrorData *error);
 static void leave_to_next_round(Round *round, ErrorData *error);
-static void take_turn(void *arg);
-static long time_to_wait(const Round *round);
+static void take_round_turn(void *arg);
+static long maintainer_wait_ms(const Round *round);
 static bool find_topic_in_need(Round *round);
 static bool look_at_topics(Round *round, int *seen);
 static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
@@ -135,12 +135,12 @@ prism_maintainer_main(Datum main_arg)
 	for (;;)
 	{
 		if (!prism_run_step(maintain, &round))
-			prism_worker_wait(time_to_wait(&round), PGINVALID_SOCKET);
+			prism_worker_wait(maintainer_wait_ms(&round), PGINVALID_SOCKET);
 	}
 }
 
 static long
-time_to_wait(const Round *round)
+maintainer_wait_ms(const Round *round)
 {
 	long		retry_ms = prism_backoff_remaining_ms(&round->failures);
 
@@ -160,7 +160,7 @@ maintain(void *arg)
 	if (round->in_turn)
 		pass_over(round);
 	round->in_turn = true;
-	error = prism_worker_attempt(take_turn, round);
+	error = prism_worker_attempt(take_round_turn, round);
 	if (error != NULL && !is_of_topic(round, &former, error))
 		ReThrowError(error);
 	if (error != NULL)
@@ -198,7 +198,7 @@ leave_to_next_round(Round *round, ErrorData *error)
 
 /* A turn moves on before it does anything that can throw. */
 static void
-take_turn(void *arg)
+take_round_turn(void *arg)
 {
 	Round	   *round = arg;
 

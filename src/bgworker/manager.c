@@ -35,7 +35,7 @@ static void ensure_all(PrismWantedList *wanted);
 static bool version_agrees(void);
 static PrismWantedList read_wanted(void);
 static void dismiss_unwanted(const PrismWantedList *wanted);
-static bool is_wanted(const PrismWantedList *wanted, const PrismWorkerIdentity *identity);
+static bool is_worker_wanted(const PrismWantedList *wanted, const PrismWorkerIdentity *identity);
 
 void
 prism_manager_main(Datum main_arg)
@@ -161,13 +161,13 @@ dismiss_unwanted(const PrismWantedList *wanted)
 
 		if (prism_worker_kind(identity->kind)->want != NULL &&
 			identity->database == MyDatabaseId &&
-			(!is_wanted(wanted, identity) || (slots[i].pid == 0 && prism_worker_is_off(identity->kind))))
+			(!is_worker_wanted(wanted, identity) || (slots[i].pid == 0 && prism_worker_is_off(identity->kind))))
 			prism_worker_dismiss(identity);
 	}
 }
 
 static bool
-is_wanted(const PrismWantedList *wanted, const PrismWorkerIdentity *identity)
+is_worker_wanted(const PrismWantedList *wanted, const PrismWorkerIdentity *identity)
 {
 	for (int i = 0; i < wanted->count; i++)
 		if (memcmp(&wanted->workers[i].identity, identity, sizeof(*identity)) == 0)

@@ -85,7 +85,7 @@ static void connect_to_database(void);
 static void recover(void);
 static void leave_when_large(void);
 static long own_memory_kb(void);
-static void report(ErrorData *error);
+static void report_error(ErrorData *error);
 static bool lock_extension(void);
 
 /* Dying is always safe: the position moves last.  Remember that it was no failure. */
@@ -243,7 +243,7 @@ undo(bool of_worker)
 	if (error->message == NULL)
 		error->message = "missing error text";
 	if (of_worker)
-		report(error);
+		report_error(error);
 	FlushErrorState();
 
 	pgstat_report_wait_end();
@@ -300,7 +300,7 @@ prism_worker_report(ErrorData *error)
 	}
 	PG_CATCH();
 	{
-		report(error);
+		report_error(error);
 		MemoryContextSwitchTo(caller_cxt);
 		FlushErrorState();
 	}
@@ -347,7 +347,7 @@ prism_worker_error_passes(const ErrorData *error)
 
 /* The cause of an error is its code and its message before numbers and names were put in. */
 static void
-report(ErrorData *error)
+report_error(ErrorData *error)
 {
 	const char *text = error->message_id != NULL ? error->message_id : "";
 	uint32		cause = hash_bytes((const unsigned char *) text, strlen(text)) ^ hash_bytes_uint32(error->sqlerrcode);

@@ -24,7 +24,7 @@ static PrismNamespace *make_namespace(const PrismNamespaceKeys *given);
 static void make_backend(PrismNamespace *namespace, const PrismBackendKeys *given);
 static void make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given);
 static void make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given);
-static void make_consumers(PrismNamespace *namespace, const List *given);
+static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static const char *consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static void check_outbox_database(const PrismValue *database);
@@ -59,7 +59,7 @@ make_namespace(const PrismNamespaceKeys *given)
 	make_needs(namespace, &given->needs);
 	foreach(cell, given->patterns.list)
 		make_outbox(namespace, lfirst(cell));
-	make_consumers(namespace, given->consumers.list);
+	list_consumers(namespace, given->consumers.list);
 	prism_needs_select(namespace);
 	prism_namespace_validate(namespace);
 	return namespace;
@@ -173,7 +173,7 @@ note_group(HTAB *groups, const char *name)
 }
 
 static void
-make_consumers(PrismNamespace *namespace, const List *given)
+list_consumers(PrismNamespace *namespace, const List *given)
 {
 	HTAB	   *groups;
 	ListCell   *cell;

@@ -10,7 +10,7 @@
 #include "base/prism.h"
 #include "namespace/spec.h"
 
-static bool is_durable(const PrismNamespace *namespace);
+static bool must_be_durable(const PrismNamespace *namespace);
 static void check_backlog(const PrismNeedsKeys *given);
 
 void
@@ -20,7 +20,7 @@ prism_needs_read_log(PrismNamespace *namespace)
 	PrismTopicPolicy *policy = &namespace->policy;
 
 	check_backlog(given);
-	policy->synchronous = is_durable(namespace);
+	policy->synchronous = must_be_durable(namespace);
 	policy->no_replay = prism_value_is(&given->replay, "disabled");
 	policy->unordered = prism_value_is(&given->ordered, "false");
 	policy->retention_ms = prism_is_given(&given->retention.time) ? given->retention.time.number : PRISM_RETENTION_DEFAULT;
@@ -32,7 +32,7 @@ prism_needs_read_log(PrismNamespace *namespace)
 
 /* A durable queue that may forget would be a contradiction in itself. */
 static bool
-is_durable(const PrismNamespace *namespace)
+must_be_durable(const PrismNamespace *namespace)
 {
 	const PrismValue *durability = &namespace->given->needs.durability;
 

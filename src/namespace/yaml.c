@@ -35,13 +35,13 @@ typedef struct YamlReader
 static YamlReader *open_reader(const char *text, Size bytes);
 static void check_directives(const char *text, Size bytes);
 static void release_reader(void *arg);
-static PrismPlace place_of(const yaml_mark_t *mark);
+static PrismPlace place_of_mark(const yaml_mark_t *mark);
 static void next_event(YamlReader *reader);
 static void report_parser_error(YamlReader *reader);
 static PrismYaml *read_document(YamlReader *reader);
 static PrismYaml *read_node(YamlReader *reader, int depth);
-static void read_list(YamlReader *reader, PrismYaml *list, int depth);
-static void read_map(YamlReader *reader, PrismYaml *map, int depth);
+static void read_sequence(YamlReader *reader, PrismYaml *list, int depth);
+static void read_mapping(YamlReader *reader, PrismYaml *map, int depth);
 static void check_plain_node(YamlReader *reader);
 
 PrismYaml *
@@ -138,7 +138,7 @@ release_reader(void *arg)
 }
 
 static PrismPlace
-place_of(const yaml_mark_t *mark)
+place_of_mark(const yaml_mark_t *mark)
 {
 	PrismPlace	place = {.line = (int) mark->line + 1,.column = (int) mark->column + 1};
 
@@ -161,7 +161,7 @@ report_parser_error(YamlReader *reader)
 {
 	yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "unknown problem";
-	PrismPlace	place = place_of(&parser->problem_mark);
+	PrismPlace	place = place_of_mark(&parser->problem_mark);
 	const char *at = reader->text;
 	const char *end = reader->text + reader->bytes;
 
@@ -211,7 +211,7 @@ read_document(YamlReader *reader)
 	next_event(reader);
 	if (reader->event.type != YAML_STREAM_END_EVENT)
 	{
-		PrismPlace	place = place_of(&reader->event.start_mark);
+		PrismPlace	place = place_of_mark(&reader->event.start_mark);
 
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -229,8 +229,8 @@ read_node(YamlReader *reader, int depth)
 	yaml_event_t *event = &reader->event;
 	PrismYaml  *node = palloc0(sizeof(*node));
 
-	node->line = place_of(&event->start_mark).line;
-	node->column = place_of(&event->start_mark).column;
+	node->line = place_of_mark(&event->start_mark).line;
+	node->column = place_of_mark(&event->start_mark).column;
 	if (depth > PRISM_YAML_DEPTH_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -260,11 +260,11 @@ read_node(YamlReader *reader, int depth)
 			break;
 		case YAML_SEQUENCE_START_EVENT:
 			node->kind = PRISM_YAML_LIST;
-			read_list(reader, node, depth);
+			read_sequence(reader, node, depth);
 			break;
 		case YAML_MAPPING_START_EVENT:
 			node->kind = PRISM_YAML_MAP;
-			read_map(reader, node, depth);
+			read_mapping(reader, node, depth);
 			break;
 		default:
 			elog(ERROR, "unexpected YAML event %d", (int) event->type);
@@ -273,14 +273,14 @@ read_node(YamlReader *reader, int depth)
 }
 
 static void
-read_list(YamlReader *reader, PrismYaml *list, int depth)
+read_sequence(YamlReader *reader, PrismYaml *list, int depth)
 {
 	for (next_event(reader); reader->event.type != YAML_SEQUENCE_END_EVENT; next_event(reader))
 		list->items = lappend(list->items, read_node(reader, depth + 1));
 }
 
 static void
-read_map(YamlReader *reader, PrismYaml *map, int depth)
+read_mapping(YamlReader *reader, PrismYaml *map, int depth)
 {
 	for (next_event(reader); reader->event.type != YAML_MAPPING_END_EVENT; next_event(reader))
 	{
@@ -317,7 +317,7 @@ static void
 check_plain_node(YamlReader *reader)
 {
 	yaml_event_t *event = &reader->event;
-	PrismPlace	place = place_of(&event->start_mark);
+	PrismPlace	place = place_of_mark(&event->start_mark);
 	bool		anchor = false;
 	bool		tag = false;
 

@@ -304,7 +304,7 @@ put_worker_room(Report *report, const PrismQueryRow *row)
 
 /* Columns: kind, state, error, hint. */
 static void
-put_worker(Report *report, const PrismQueryRow *row)
+put_worker_trouble(Report *report, const PrismQueryRow *row)
 {
 	const char *error = prism_column_text(row, 3);
 	const char *hint = prism_column_text(row, 4);
@@ -339,7 +339,7 @@ check_workers(Report *report)
 					  " WHERE state NOT IN ('starting', 'running', 'stopping', 'no_worker_slot')"
 					  " AND coalesce(database_oid, (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))"
 					  " = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
-					  put_worker);
+					  put_worker_trouble);
 	if (ailing == 0 && prism_enabled)
 		put(report, "workers", "ok", NULL);
 }

@@ -63,7 +63,7 @@ topic_ids(void)
 }
 
 static void
-put(Datum *values, bool *nulls, int column, Datum value, bool known)
+put_value(Datum *values, bool *nulls, int column, Datum value, bool known)
 {
 	values[column] = value;
 	nulls[column] = !known;
@@ -108,28 +108,28 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	const char *damage;
 	bool		looked = prism_look_without_waiting(look_at_log, &look, &damage);
 
-	put(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), damage == NULL);
-	put(values, nulls, STATE_LACKING, BoolGetDatum(look.is_lacking), looked);
-	put(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
-	put(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
-	put(values, nulls, STATE_KEPT, Int64GetDatum(look.kept), looked);
+	put_value(values, nulls, STATE_LOCKED, BoolGetDatum(!looked || !look.is_free), damage == NULL);
+	put_value(values, nulls, STATE_LACKING, BoolGetDatum(look.is_lacking), looked);
+	put_value(values, nulls, STATE_FIRST_POSITION, Int64GetDatum(look.first), looked);
+	put_value(values, nulls, STATE_NEXT_POSITION, Int64GetDatum(prism_counter_peek(counter)), prism_counter_is_ready(counter));
+	put_value(values, nulls, STATE_KEPT, Int64GetDatum(look.kept), looked);
 
 	SpinLockAcquire(&counter->mutex);
 	messages = counter->messages_total;
 	bytes = counter->bytes_total;
 	last_publish = counter->last_publish;
 	SpinLockRelease(&counter->mutex);
-	put(values, nulls, STATE_MESSAGES, Int64GetDatum(messages), true);
-	put(values, nulls, STATE_BYTES, Int64GetDatum(bytes), true);
-	put(values, nulls, STATE_LAST_PUBLISH, TimestampTzGetDatum(last_publish), last_publish != 0);
+	put_value(values, nulls, STATE_MESSAGES, Int64GetDatum(messages), true);
+	put_value(values, nulls, STATE_BYTES, Int64GetDatum(bytes), true);
+	put_value(values, nulls, STATE_LAST_PUBLISH, TimestampTzGetDatum(last_publish), last_publish != 0);
 
 	committing = prism_counter_oldest(counter, &oldest);
-	put(values, nulls, STATE_COMMITTING_PID, Int32GetDatum(oldest.pid), committing);
-	put(values, nulls, STATE_COMMITTING_SINCE, TimestampTzGetDatum(oldest.since), committing);
+	put_value(values, nulls, STATE_COMMITTING_PID, Int32GetDatum(oldest.pid), committing);
+	put_value(values, nulls, STATE_COMMITTING_SINCE, TimestampTzGetDatum(oldest.since), committing);
 
 	known = prism_delay_shared_waiting(topic, &messages, &next_due);
-	put(values, nulls, STATE_DELAYED, Int64GetDatum(messages), known);
-	put(values, nulls, STATE_NEXT_DUE, TimestampTzGetDatum(next_due), known && next_due != DT_NOEND);
+	put_value(values, nulls, STATE_DELAYED, Int64GetDatum(messages), known);
+	put_value(values, nulls, STATE_NEXT_DUE, TimestampTzGetDatum(next_due), known && next_due != DT_NOEND);
 }
 
 /* Without preload, and on a standby, what is in shared memory is NULL. */
@@ -157,8 +157,8 @@ prism_topic_states(PG_FUNCTION_ARGS)
 			continue;
 		}
 		memset(nulls, true, sizeof(nulls));
-		put(values, nulls, STATE_TOPIC_ID, Int32GetDatum(topic->topic_id), true);
-		put(values, nulls, STATE_NAMESPACE_ID, Int32GetDatum(topic->namespace_id), topic->namespace_id > 0);
+		put_value(values, nulls, STATE_TOPIC_ID, Int32GetDatum(topic->topic_id), true);
+		put_value(values, nulls, STATE_NAMESPACE_ID, Int32GetDatum(topic->namespace_id), topic->namespace_id > 0);
 		if (has_shared)
 			put_shared(topic, values, nulls);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

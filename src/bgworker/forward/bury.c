@@ -49,7 +49,7 @@ write_letter(void *arg)
  * cannot be written; either is this topic's trouble, and others go on.
  */
 static bool
-bury(PrismRoute *route, PrismBatch *batch, int i)
+bury_message(PrismRoute *route, PrismBatch *batch, int i)
 {
 	const PrismMessage *message = &batch->messages[i];
 	Burial		burial = {route, message, batch->reasons[i]};
@@ -89,7 +89,7 @@ prism_batches_bury(PrismRoute *route)
 		PrismBatch *batch = dlist_container(PrismBatch, node, iter.cur);
 
 		for (int i = 0; i < batch->count && route->condemned > 0; i++)
-			if (batch->fates[i] == FATE_CONDEMNED && !bury(route, batch, i))
+			if (batch->fates[i] == FATE_CONDEMNED && !bury_message(route, batch, i))
 				return false;
 	}
 	return true;

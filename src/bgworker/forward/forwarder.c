@@ -194,7 +194,7 @@ park_copy(PrismForwarder *forwarder)
 }
 
 static void
-load(PrismForwarder *forwarder)
+load_sinks(PrismForwarder *forwarder)
 {
 	List	   *sinks;
 
@@ -389,7 +389,7 @@ forward(void *arg)
 	if (forwarder->in_turn || !forwarder->loaded)
 	{
 		forwarder->in_turn = true;
-		load(forwarder);
+		load_sinks(forwarder);
 	}
 	forwarder->in_turn = true;
 
@@ -409,7 +409,7 @@ forward(void *arg)
 	else if (prism_lanes_drained(forwarder))
 	{
 		prism_routes_record(forwarder, true);
-		load(forwarder);
+		load_sinks(forwarder);
 		more = true;
 	}
 	forwarder->in_turn = false;

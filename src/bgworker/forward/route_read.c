@@ -89,7 +89,7 @@ new_batch(PrismForwarder *forwarder)
 }
 
 static void
-make_room(PrismBatch *batch, int *room, int messages_max)
+grow_batch(PrismBatch *batch, int *room, int messages_max)
 {
 	if (batch->count < *room)
 		return;
@@ -134,7 +134,7 @@ fill_batch(PrismBatch *batch, PrismReader *reader, int messages_max, Size bytes_
 			batch->split = true;
 			break;
 		}
-		make_room(batch, &room, messages_max);
+		grow_batch(batch, &room, messages_max);
 		batch->bytes += MESSAGE_OVERHEAD_BYTES;
 		if (!prism_message_copy_opened(&batch->messages[batch->count], &message, &batch->bytes))
 		{

@@ -50,7 +50,7 @@ first_refused(PrismRoute *route)
  * is condemned.
  */
 static void
-rewind_route(PrismRoute *route)
+stream_rewind(PrismRoute *route)
 {
 	PrismBatch *refused = first_refused(route);
 	bool		alone = refused == route->bisect.batch;
@@ -87,7 +87,7 @@ rewind_route(PrismRoute *route)
 
 /* True: the connection takes more. */
 static bool
-send_message(PrismRoute *route, PrismBatch *batch, int i)
+stream_send(PrismRoute *route, PrismBatch *batch, int i)
 {
 	PrismLane  *lane = route->lane;
 
@@ -156,7 +156,7 @@ send_window(PrismRoute *route)
 			break;
 		while (batch->next < batch->count)
 		{
-			if (!has_room(route) || !send_message(route, batch, batch->next))
+			if (!has_room(route) || !stream_send(route, batch, batch->next))
 				return route->outstanding > before;
 			batch->next++;
 		}
@@ -176,7 +176,7 @@ send_range(PrismRoute *route)
 		PrismRange	range = prism_bisect_top(&route->bisect);
 
 		for (int i = range.lo; i < range.hi; i++)
-			if (!send_message(route, batch, i))
+			if (!stream_send(route, batch, i))
 				return progress || route->outstanding > 0;	/* others may have filled the queue */
 		if (route->outstanding > 0)
 			return true;
@@ -193,7 +193,7 @@ send_range(PrismRoute *route)
 
 /* Let go of the batches that are out; true: there were some. */
 static bool
-advance(PrismRoute *route)
+stream_advance(PrismRoute *route)
 {
 	bool		moved = false;
 	PrismBatch *batch;
@@ -226,7 +226,7 @@ route_turn(PrismRoute *route)
 	if (route->phase != ROUTE_READY)
 		return false;
 	(void) prism_batches_bury(route);
-	more = advance(route);
+	more = stream_advance(route);
 	if (send_window(route))
 		more = true;
 	if (route->phase == ROUTE_READY && route->bisect.batch != NULL &&
@@ -238,7 +238,7 @@ route_turn(PrismRoute *route)
 }
 
 static bool
-lane_turn(PrismLane *lane)
+stream_turn(PrismLane *lane)
 {
 	bool		more = false;
 
@@ -249,7 +249,7 @@ lane_turn(PrismLane *lane)
 }
 
 static int
-batches_max(const PrismRoute *route)
+stream_batches_max(const PrismRoute *route)
 {
 	return route->window_messages >= PRISM_STREAM_BATCHES_FULL * route->sink.batch_messages
 		? 0 : PRISM_STREAM_BATCHES;
@@ -257,8 +257,8 @@ batches_max(const PrismRoute *route)
 
 const PrismCarrier prism_stream_carrier = {
 	.owns_position = false,
-	.batches_max = batches_max,
-	.turn = lane_turn,
-	.advance = advance,
-	.rewind = rewind_route,
+	.batches_max = stream_batches_max,
+	.turn = stream_turn,
+	.advance = stream_advance,
+	.rewind = stream_rewind,
 };

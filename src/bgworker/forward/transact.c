@@ -69,7 +69,7 @@ begin_round(PrismLane *lane)
 
 /* Nothing of a transaction that was not committed is out. */
 static void
-rewind_route(PrismRoute *route)
+transact_rewind(PrismRoute *route)
 {
 	dlist_iter	iter;
 
@@ -139,7 +139,7 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 
 /* True: it was taken, or needs no sending. */
 static bool
-send_message(PrismLane *lane, int i)
+transact_send(PrismLane *lane, int i)
 {
 	PrismRound *round = &lane->round;
 	PrismBatch *batch = round->batch;
@@ -217,7 +217,7 @@ send_turn(PrismLane *lane)
 
 	while (batch->next < round->range.hi && !lane->rejected && !lane->retry)
 	{
-		if (!send_message(lane, batch->next))
+		if (!transact_send(lane, batch->next))
 			return lane->phase != LANE_OPEN || batch->next > before || give_way(lane);
 		batch->next++;
 	}
@@ -309,14 +309,14 @@ abort_turn(PrismLane *lane)
 		round->phase = ROUND_NONE;
 		if (round->probe)
 			prism_bisect_passed(&round->route->bisect);
-		rewind_route(round->route);
+		transact_rewind(round->route);
 	}
 	return true;
 }
 
 /* Do what can be done now; true: there is more to do at once. */
 static bool
-lane_turn(PrismLane *lane)
+transact_turn(PrismLane *lane)
 {
 	PrismRound *round = &lane->round;
 	PrismOutcome outcome;
@@ -354,22 +354,22 @@ lane_turn(PrismLane *lane)
  * there is a backlog; else let the messages gather that the next one can take.
  */
 static int
-batches_max(const PrismRoute *route)
+transact_batches_max(const PrismRoute *route)
 {
 	return route->read_position < route->seen_stable ? PRISM_TRANSACT_BATCHES : 1;
 }
 
 /* A batch is out when its transaction has been committed, and goes then. */
 static bool
-advance(PrismRoute *route)
+transact_advance(PrismRoute *route)
 {
 	return false;
 }
 
 const PrismCarrier prism_transact_carrier = {
 	.owns_position = true,
-	.batches_max = batches_max,
-	.turn = lane_turn,
-	.advance = advance,
-	.rewind = rewind_route,
+	.batches_max = transact_batches_max,
+	.turn = transact_turn,
+	.advance = transact_advance,
+	.rewind = transact_rewind,
 };

@@ -220,7 +220,7 @@ anybody_to_serve(const PrismLane *lane)
 
 /* Open, and nothing is under way. */
 static bool
-is_idle(const PrismLane *lane)
+is_lane_idle(const PrismLane *lane)
 {
 	return lane->phase == LANE_OPEN && lane->outstanding == 0 && lane->recovering_since == 0 &&
 		lane->round.phase == ROUND_NONE;
@@ -287,7 +287,7 @@ prism_lane_turn(PrismLane *lane)
 			return prism_backoff_remaining_ms(&lane->backoff) == 0 && fence_turn(lane);
 		case LANE_OPEN:
 			more = open_turn(lane);
-			if (is_idle(lane) && !anybody_to_serve(lane))
+			if (is_lane_idle(lane) && !anybody_to_serve(lane))
 				prism_lane_close(lane); /* nobody would mind it when something happens there */
 			return more;
 	}
@@ -309,7 +309,7 @@ prism_lane_timeout_ms(const PrismLane *lane)
 		case LANE_OPEN:
 			break;
 	}
-	if (is_idle(lane) && !anybody_to_serve(lane))
+	if (is_lane_idle(lane) && !anybody_to_serve(lane))
 		return 0;
 	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
 		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)

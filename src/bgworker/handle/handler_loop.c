@@ -72,8 +72,8 @@ typedef struct HandlerWorker
 static HandlerWorker worker = {.places.clock = &prism_real_clock,.places_report.clock = &prism_real_clock};
 
 static bool serve(void *arg);
-static void load(void);
-static void take_turn(Handler *handler);
+static void load_handlers(void);
+static void serve_handler(Handler *handler);
 
 /* ---------- the process ---------- */
 
@@ -143,7 +143,7 @@ note_load(bool idle)
 
 /* One that backs off keeps its turn: with a new process it would be tried at once. */
 static bool
-is_idle(void)
+is_loop_idle(void)
 {
 	bool		idle = worker.loaded && !worker.placeless;
 
@@ -164,7 +164,7 @@ prism_handler_main(Datum main_arg)
 	{
 		if (prism_run_step(serve, NULL))
 			continue;
-		note_load(is_idle());
+		note_load(is_loop_idle());
 		prism_worker_wait(timeout_ms(), PGINVALID_SOCKET);
 		note_load(false);
 		wake_handlers();
@@ -288,7 +288,7 @@ looks_for_places(void)
 
 /* First what we know, then what there is: a change in between is found later, not lost. */
 static void
-load(void)
+load_handlers(void)
 {
 	bool		changed;
 
@@ -336,10 +336,10 @@ serve(void *arg)
 	Handler    *handler;
 
 	if (!worker.loaded || worker.look_around || looks_for_places())
-		load();
+		load_handlers();
 	handler = next_handler();
 	if (handler != NULL)
-		take_turn(handler);
+		serve_handler(handler);
 	return handler != NULL;
 }
 
@@ -563,7 +563,7 @@ turn_failed(const Turn *turn, const ErrorData *error)
 }
 
 static void
-take_turn(Handler *handler)
+serve_handler(Handler *handler)
 {
 	Turn		turn = {.handler = handler};
 	PrismInstant begin = prism_instant();

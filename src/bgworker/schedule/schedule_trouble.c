@@ -68,7 +68,7 @@ prism_hold_forget(void)
 }
 
 static Trouble *
-find(int32 topic_id)
+find_trouble(int32 topic_id)
 {
 	ListCell   *cell;
 
@@ -85,13 +85,13 @@ find(int32 topic_id)
 bool
 prism_trouble_has(int32 topic_id)
 {
-	return find(topic_id) != NULL;
+	return find_trouble(topic_id) != NULL;
 }
 
 PrismInstant
 prism_trouble_until(int32 topic_id)
 {
-	Trouble    *trouble = find(topic_id);
+	Trouble    *trouble = find_trouble(topic_id);
 
 	return trouble != NULL ? trouble->backoff.retry_at : 0;
 }
@@ -183,7 +183,7 @@ prism_trouble_begin(const ErrorData *error)
 }
 
 static void
-report(const char *topic_name, const ErrorData *error)
+report_trouble(const char *topic_name, const ErrorData *error)
 {
 	int64		times;
 
@@ -202,7 +202,7 @@ report(const char *topic_name, const ErrorData *error)
 void
 prism_trouble_note(int32 topic_id, const char *topic_name, const ErrorData *error)
 {
-	Trouble    *trouble = find(topic_id);
+	Trouble    *trouble = find_trouble(topic_id);
 
 	if (trouble == NULL)
 	{
@@ -215,13 +215,13 @@ prism_trouble_note(int32 topic_id, const char *topic_name, const ErrorData *erro
 		MemoryContextSwitchTo(caller_cxt);
 	}
 	(void) prism_backoff_fail(&trouble->backoff);
-	report(topic_name, error);
+	report_trouble(topic_name, error);
 }
 
 void
 prism_trouble_clear(int32 topic_id)
 {
-	Trouble    *trouble = find(topic_id);
+	Trouble    *trouble = find_trouble(topic_id);
 
 	if (trouble == NULL)
 		return;

@@ -78,13 +78,13 @@ typedef struct TurnOf
 	PrismTurn  *turn;
 } TurnOf;
 
-static bool take_turn(void *arg);
+static bool take_schedule_turn(void *arg);
 static void choose_kind(const Scheduler *scheduler, PrismTurn *turn);
 static void run_turn(void *arg);
 static bool end_turn(Scheduler *scheduler, PrismTurn *turn);
 static bool fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error);
 static void move_messages(Scheduler *scheduler, PrismTurn *turn);
-static void load(Scheduler *scheduler, PrismTurn *turn);
+static void load_state(Scheduler *scheduler, PrismTurn *turn);
 static void forget(Scheduler *scheduler);
 static void check_lines(Scheduler *scheduler, const PrismTurn *turn);
 static void look_for_first(PrismDelayLine *line, TimestampTz now);
@@ -106,13 +106,13 @@ prism_scheduler_main(Datum main_arg)
 	prism_worker_without_triggers();
 	for (;;)
 	{
-		if (!prism_run_step(take_turn, &scheduler))
+		if (!prism_run_step(take_schedule_turn, &scheduler))
 			wait_for_next(&scheduler);
 	}
 }
 
 static bool
-take_turn(void *arg)
+take_schedule_turn(void *arg)
 {
 	Scheduler  *scheduler = arg;
 	PrismTurn	turn = {.mcxt = prism_step_mcxt()};
@@ -197,7 +197,7 @@ end_turn(Scheduler *scheduler, PrismTurn *turn)
 }
 
 static bool
-is_damage(const ErrorData *error)
+tells_of_damage(const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_DATA_CORRUPTED || error->sqlerrcode == ERRCODE_INDEX_CORRUPTED ||
 		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_SYSTEM_ERROR;
@@ -207,7 +207,7 @@ is_damage(const ErrorData *error)
 static bool
 fail_turn(Scheduler *scheduler, PrismTurn *turn, ErrorData *error)
 {
-	if (turn->filling != 0 && is_damage(error))
+	if (turn->filling != 0 && tells_of_damage(error))
 		prism_bucket_avoid(turn->filling, error);
 	else if (turn->alone_name != NULL)
 		prism_trouble_note(turn->alone_id, turn->alone_name, error);
@@ -236,7 +236,7 @@ move_messages(Scheduler *scheduler, PrismTurn *turn)
 		return;
 	}
 	if (scheduler->state == NULL)
-		load(scheduler, turn);
+		load_state(scheduler, turn);
 	turn->state = scheduler->state;
 	turn->buckets = &scheduler->buckets;
 	turn->served = scheduler->served;
@@ -294,7 +294,7 @@ forget(Scheduler *scheduler)
 }
 
 static void
-load(Scheduler *scheduler, PrismTurn *turn)
+load_state(Scheduler *scheduler, PrismTurn *turn)
 {
 	PrismDelayState *state = prism_delay_state_load(turn->journal);
 	MemoryContext caller_cxt;

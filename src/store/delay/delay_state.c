@@ -366,7 +366,7 @@ read_behind(PrismDelayState *state, StringInfo record)
 
 /* False: the record is damaged. */
 static bool
-read_record(PrismDelayState *state, int64 at, bytea *payload)
+read_state_record(PrismDelayState *state, int64 at, bytea *payload)
 {
 	StringInfoData record = {
 		.data = VARDATA_ANY(payload),.len = VARSIZE_ANY_EXHDR(payload),.maxlen = -1
@@ -423,7 +423,7 @@ prism_delay_state_load(PrismTopic *journal)
 		if (prism_reader_damage(reader) != NULL || prism_delay_peek(&message, &entry) != PRISM_DELAY_STATE)
 			continue;			/* the sorter says what is wrong with it */
 		record = prism_log_value(message.payload);
-		if (record == NULL || !read_record(state, message.offset, record))
+		if (record == NULL || !read_state_record(state, message.offset, record))
 			damaged_at = message.offset;
 		else if (state->full_at == message.offset)
 			damaged_at = -1;	/* a full one says it all again */

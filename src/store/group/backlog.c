@@ -147,7 +147,7 @@ end_look(PrismCounter *counter)
 
 /* Messages that the slowest group has not finished; NULL: there is no group. */
 static int64
-look(PrismTopic *topic, char **name)
+measure_backlog(PrismTopic *topic, char **name)
 {
 	PrismCounter *counter = topic->counter;
 	int64		next = prism_counter_peek(counter);
@@ -226,7 +226,7 @@ may_warn(PrismCounter *counter, PrismInstant now)
 }
 
 static void
-report(PrismTopic *topic, int elevel, const char *group, int64 backlog, int64 count)
+report_backlog(PrismTopic *topic, int elevel, const char *group, int64 backlog, int64 count)
 {
 	ereport(elevel,
 			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -270,7 +270,7 @@ backlog_now(PrismTopic *topic, const PrismCounterBacklog *last, PrismInstant now
 
 	*group = known_slowest(last, now);
 	if (*group == NULL || !behind_by_now(topic, last, &backlog))
-		backlog = look(topic, group);
+		backlog = measure_backlog(topic, group);
 	return backlog;
 }
 
@@ -292,9 +292,9 @@ prism_backlog_check(PrismTopic *topic, int64 count)
 	if (group == NULL || backlog + count <= policy->backlog_max)
 		return;
 	if (policy->reject)
-		report(topic, ERROR, group, backlog, count);
+		report_backlog(topic, ERROR, group, backlog, count);
 	if (may_warn(topic->counter, now))
-		report(topic, WARNING, group, backlog, count);
+		report_backlog(topic, WARNING, group, backlog, count);
 }
 
 bool

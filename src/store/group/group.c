@@ -45,7 +45,7 @@ static int	reading_level;			/* of the transaction or savepoint that claimed it *
 /* ---------- shared memory ---------- */
 
 static Size
-table_size(void)
+group_table_size(void)
 {
 	return MAXALIGN(add_size(offsetof(GroupTable, slots),
 							 mul_size(prism_max_groups, sizeof(PrismGroup))));
@@ -66,7 +66,7 @@ prism_group_lwlocks(void)
 Size
 prism_group_shmem_size(void)
 {
-	return add_size(table_size(), mul_size(prism_max_groups, window_size()));
+	return add_size(group_table_size(), mul_size(prism_max_groups, window_size()));
 }
 
 void
@@ -79,9 +79,9 @@ prism_group_shmem_init(void)
 	table = ShmemInitStruct("prism groups", prism_group_shmem_size(), &found);
 	if (found)
 		return;
-	memset(table, 0, table_size());
+	memset(table, 0, group_table_size());
 	locks = GetNamedLWLockTranche(PRISM_GROUP_TRANCHE);
-	windows = (char *) table + table_size();
+	windows = (char *) table + group_table_size();
 	table->lock = &locks[prism_max_groups].lock;
 	table->size = prism_max_groups;
 	pg_atomic_init_u32(&table->sessions, 0);
@@ -111,7 +111,7 @@ prism_group_session(void)
 
 /* Under the table's lock. */
 static PrismGroup *
-find_slot(int32 group_id)
+find_group_slot(int32 group_id)
 {
 	for (int i = 0; i < table->size; i++)
 	{
@@ -125,7 +125,7 @@ find_slot(int32 group_id)
 
 /* Under the table's lock, exclusively. */
 static void
-free_slot(PrismGroup *slot)
+free_group_slot(PrismGroup *slot)
 {
 	LWLockAcquire(slot->lock, LW_EXCLUSIVE);
 	slot->database = InvalidOid;
@@ -154,7 +154,7 @@ unused_slot(bool make_way)
 
 		if (slot->looked_at && slot->reader == 0)
 		{
-			free_slot(slot);
+			free_group_slot(slot);
 			return slot;
 		}
 	}
@@ -194,7 +194,7 @@ find_or_take_slot(const PrismGroupRow *row, bool look, uint32 *generation)
 	PrismGroup *slot;
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_slot(row->group_id);
+	slot = find_group_slot(row->group_id);
 	if (slot == NULL)
 	{
 		slot = unused_slot(!look);
@@ -278,7 +278,7 @@ prism_group_free_slots(Oid database, int32 topic_id, int32 group_id)
 			(group_id != 0 && slot->group_id != group_id) ||
 			(topic_id != 0 && slot->topic_id != topic_id))
 			continue;
-		free_slot(slot);
+		free_group_slot(slot);
 	}
 	LWLockRelease(table->lock);
 }
@@ -307,7 +307,7 @@ prism_group_configure(int32 group_id, const PrismGroupOptions *options)
 	PrismGroup *slot;
 
 	LWLockAcquire(table->lock, LW_SHARED);
-	slot = find_slot(group_id);
+	slot = find_group_slot(group_id);
 	if (slot != NULL)
 	{
 		LWLockAcquire(slot->lock, LW_EXCLUSIVE);
@@ -354,7 +354,7 @@ prism_group_lock_loaded(int32 group_id)
 	PrismGroup *group;
 
 	LWLockAcquire(table->lock, LW_SHARED);
-	group = find_slot(group_id);
+	group = find_group_slot(group_id);
 	if (group != NULL)
 	{
 		LWLockAcquire(group->lock, LW_SHARED);

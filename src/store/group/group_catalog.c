@@ -286,7 +286,7 @@ check_room(int32 topic_id)
 
 /* Another group has it, or a restore brought what one has. */
 static bool
-is_taken(Relation catalog, int32 group_id)
+is_group_id_taken(Relation catalog, int32 group_id)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Oid			index = valid_index("consumer_group_pkey");
@@ -311,7 +311,7 @@ is_taken(Relation catalog, int32 group_id)
  * former.
  */
 static void
-take_number(Relation catalog, PrismGroupRow *row)
+take_group_number(Relation catalog, PrismGroupRow *row)
 {
 	Oid			sequence = get_relname_relid("group_number", get_namespace_oid("prism", false));
 	PrismIdentity identity = prism_enter_owner();
@@ -323,7 +323,7 @@ take_number(Relation catalog, PrismGroupRow *row)
 		row->group_id = (int32) (made % PG_INT32_MAX) + 1;
 		row->first_epoch = (uint32) Min(made / PG_INT32_MAX, ROUNDS_MAX) * EPOCHS_A_ROUND;
 		CHECK_FOR_INTERRUPTS();
-	} while (is_taken(catalog, row->group_id));
+	} while (is_group_id_taken(catalog, row->group_id));
 	prism_leave_owner(identity);
 }
 
@@ -336,7 +336,7 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 	HeapTuple	tuple;
 
 	check_room(topic_id);
-	take_number(catalog, row);
+	take_group_number(catalog, row);
 	row->topic_id = topic_id;
 	row->start_from = start;
 	row->name = pstrdup(name);

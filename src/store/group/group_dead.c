@@ -87,7 +87,7 @@ prism_group_write_dead_letters(PrismGroupRef *ref, const PrismDead *dead, int co
 
 /* False: it was acknowledged, or it comes back. */
 static bool
-bury(PrismGroupRef *ref, int64 lease_id, PrismDead *dead)
+bury_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead)
 {
 	bool		stays = prism_dead_letter_stays(ref->topic);
 
@@ -120,6 +120,6 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 	prism_group_unlock(ref->group);
 
 	for (int i = 0; i < count; i++)
-		buried += bury(ref, holder.lease_id, &dead[i]);
+		buried += bury_dead(ref, holder.lease_id, &dead[i]);
 	return buried;
 }

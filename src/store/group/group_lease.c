@@ -305,7 +305,7 @@ prism_group_has_leases(void)
 /* ---------- the end: cannot throw ---------- */
 
 static void
-give_back(Taking *taking)
+give_back_taken(Taking *taking)
 {
 	int			count;
 
@@ -322,7 +322,7 @@ void
 prism_group_end_leases(bool committed)
 {
 	for (Taking *taking = takings; taking != NULL && !committed; taking = taking->next)
-		give_back(taking);
+		give_back_taken(taking);
 	takings = NULL;
 }
 
@@ -344,7 +344,7 @@ prism_group_subend_leases(int nest_level, bool committed)
 			link = &(*link)->next;
 			continue;
 		}
-		give_back(*link);
+		give_back_taken(*link);
 		*link = (*link)->next;
 	}
 }

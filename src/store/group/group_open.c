@@ -45,7 +45,7 @@ find_ref(PrismTopic *topic, const char *name)
 
 /* What the group has finished is not known: handing out messages would repeat some, or miss some. */
 static void
-tell_of_damage(const PrismGroupRef *ref, int level)
+tell_of_damaged_group(const PrismGroupRef *ref, int level)
 {
 	ereport(level,
 			errcode(ERRCODE_DATA_CORRUPTED),
@@ -77,7 +77,7 @@ prism_group_open_until(PrismTopic *topic, const char *name, PrismGroupMissing mi
 		return NULL;
 	if (unlikely(ref->group->damaged_at >= 0) && missing != PRISM_GROUP_MOVE)
 	{
-		tell_of_damage(ref, missing == PRISM_GROUP_LOOK ? WARNING : ERROR);
+		tell_of_damaged_group(ref, missing == PRISM_GROUP_LOOK ? WARNING : ERROR);
 		return NULL;
 	}
 	return ref;

@@ -71,7 +71,7 @@ prism_group_backoff(const PrismGroupOptions *options, int attempt)
 /* ---------- writing ---------- */
 
 static void
-add_integer(StringInfo json, const char *key, int64 value)
+append_integer(StringInfo json, const char *key, int64 value)
 {
 	appendStringInfo(json, "%s\"%s\": " INT64_FORMAT, json->len > 1 ? ", " : "", key, value);
 }
@@ -94,11 +94,11 @@ prism_group_options_write(const PrismGroupOptions *options)
 	if (options->ordering != standard->ordering)
 		appendStringInfo(&json, "\"ordering\": \"%s\"", prism_ordering_name(options->ordering));
 	if (options->max_attempts != standard->max_attempts)
-		add_integer(&json, "max_attempts", options->max_attempts);
+		append_integer(&json, "max_attempts", options->max_attempts);
 	if (options->lease_us != standard->lease_us)
-		add_integer(&json, "lease_us", options->lease_us);
+		append_integer(&json, "lease_us", options->lease_us);
 	if (options->max_in_flight != standard->max_in_flight)
-		add_integer(&json, "max_in_flight", options->max_in_flight);
+		append_integer(&json, "max_in_flight", options->max_in_flight);
 	if (!same_backoff(options, standard))
 	{
 		appendStringInfo(&json, "%s\"backoff_us\": [", json.len > 1 ? ", " : "");

@@ -139,7 +139,7 @@ typedef struct ReplayTarget
 } ReplayTarget;
 
 static void
-visit_record(int32 group_id, int64 at, TimestampTz created_at, const void *bytes, Size length, void *arg)
+visit_group_record(int32 group_id, int64 at, TimestampTz created_at, const void *bytes, Size length, void *arg)
 {
 	ReplayTarget *target = arg;
 	PrismReplayedGroup *state = target->one;
@@ -183,7 +183,7 @@ prism_group_replay(PrismReplayedGroup *state, int32 group_id, int64 start_from)
 	for (;;)
 	{
 		init_state(state, group_id, start_from);
-		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, group_id, from, visit_record, &target);
+		(void) prism_progress_replay(PRISM_PROGRESS_GROUP, group_id, from, visit_group_record, &target);
 		if (from == 0 || state->covers >= from)
 			break;
 		from = state->covers >= 0 ? state->covers : Max(0, end - SPAN_FACTOR * (end - from));
@@ -216,7 +216,7 @@ prism_replays_run(HTAB *replays)
 
 	if (hash_get_num_entries(replays) == 0)
 		return;
-	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_record, &target);
+	(void) prism_progress_replay(PRISM_PROGRESS_GROUP, -1, 0, visit_group_record, &target);
 	hash_seq_init(&status, replays);
 	while ((state = hash_seq_search(&status)) != NULL)
 		note_missing_start(state);

@@ -85,7 +85,7 @@ prism_settlements_reserve(PrismSettlements *list, int more, bool nacks)
 
 /* Where an offset is or belongs in the list. */
 static int
-place_of(const PrismSettlements *list, int64 offset)
+place_in_list(const PrismSettlements *list, int64 offset)
 {
 	int			low = 0;
 	int			high = list->count;
@@ -107,7 +107,7 @@ place_of(const PrismSettlements *list, int64 offset)
 PrismSettlement *
 prism_settlements_enter(PrismSettlements *list, int64 offset, bool *found)
 {
-	int			place = place_of(list, offset);
+	int			place = place_in_list(list, offset);
 	PrismSettlement *settlement = &list->items[place];
 
 	*found = place < list->count && settlement->offset == offset;

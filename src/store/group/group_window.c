@@ -172,7 +172,7 @@ prism_window_after(PrismWindow *window, PrismEntry *entry)
 
 /* The first index in [low, high) whose entry has an offset not below 'offset', or high. */
 static int32
-search(PrismWindow *window, int32 low, int32 high, int64 offset)
+search_window(PrismWindow *window, int32 low, int32 high, int64 offset)
 {
 	/* offsets ascend, so it stands no farther than its distance from the first: without gaps, just there */
 	if (low < high)
@@ -204,7 +204,7 @@ search(PrismWindow *window, int32 low, int32 high, int64 offset)
 static PrismEntry *
 find_between(PrismWindow *window, int32 low, int32 high, int64 offset)
 {
-	int32		index = search(window, low, high, offset);
+	int32		index = search_window(window, low, high, offset);
 
 	if (index == high || entry_at(window, index)->offset != offset)
 		return NULL;
@@ -214,7 +214,7 @@ find_between(PrismWindow *window, int32 low, int32 high, int64 offset)
 PrismEntry *
 prism_window_from(PrismWindow *window, int64 offset)
 {
-	return unfinished_from(window, search(window, 0, window->used, offset));
+	return unfinished_from(window, search_window(window, 0, window->used, offset));
 }
 
 PrismEntry *
@@ -364,7 +364,7 @@ look_from(PrismWindow *window, PrismHolder holder)
 
 	if (window->counts[PRISM_ENTRY_WAITING] == 0 || holder.first >= window->read_end)
 		return window->counts[PRISM_ENTRY_AVAILABLE] > 0 ? window->scan_from : window->used;
-	held_from = search(window, 0, window->used, holder.first);
+	held_from = search_window(window, 0, window->used, holder.first);
 	return Min(held_from, window->scan_from);
 }
 
@@ -458,7 +458,7 @@ prism_window_give_back(PrismWindow *window, int64 first, int64 last, int64 lease
 {
 	int			count = 0;
 
-	for (int32 index = search(window, 0, window->used, first); index < window->used; index++)
+	for (int32 index = search_window(window, 0, window->used, first); index < window->used; index++)
 	{
 		PrismEntry *entry = entry_at(window, index);
 

@@ -84,7 +84,7 @@ prism_handler_shmem_init(void)
 
 /* Under the lock. */
 static PrismHandlerSlot *
-find_slot(Oid database, int32 group_id)
+find_handler_slot(Oid database, int32 group_id)
 {
 	for (int i = 0; i < table->slot_count; i++)
 	{
@@ -135,7 +135,7 @@ prism_handler_attach(int32 group_id)
 	PrismHandlerSlot *slot;
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_slot(MyDatabaseId, group_id);
+	slot = find_handler_slot(MyDatabaseId, group_id);
 	if (slot == NULL && (slot = spare_slot()) != NULL)
 	{
 		memset(&slot->status, 0, sizeof(slot->status));
@@ -170,7 +170,7 @@ prism_handler_detach(int32 group_id)
 	PrismHandlerSlot *slot;
 
 	LWLockAcquire(table->lock, LW_EXCLUSIVE);
-	slot = find_slot(MyDatabaseId, group_id);
+	slot = find_handler_slot(MyDatabaseId, group_id);
 	/* its handler was given to another role, whose process has it already */
 	if (slot != NULL && slot->pid == MyProcPid)
 	{
@@ -379,7 +379,7 @@ prism_handler_status(int32 group_id, PrismHandlerStatus *status)
 	PrismHandlerSlot *slot;
 
 	LWLockAcquire(table->lock, LW_SHARED);
-	slot = find_slot(MyDatabaseId, group_id);
+	slot = find_handler_slot(MyDatabaseId, group_id);
 	if (slot != NULL)
 	{
 		SpinLockAcquire(&slot->mutex);
@@ -399,7 +399,7 @@ prism_handler_finds_place(int32 group_id)
 	bool		finds;
 
 	LWLockAcquire(table->lock, LW_SHARED);
-	finds = find_slot(MyDatabaseId, group_id) != NULL || spare_slot() != NULL;
+	finds = find_handler_slot(MyDatabaseId, group_id) != NULL || spare_slot() != NULL;
 	LWLockRelease(table->lock);
 	return finds;
 }

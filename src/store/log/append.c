@@ -84,7 +84,7 @@ close_segments(TopicBlock *block)
  * looking it up; opening tells whether it is still there.
  */
 static Relation
-open_segment(const PrismPending *pending, int64 number, PrismSegmentIndex **index)
+open_to_append(const PrismPending *pending, int64 number, PrismSegmentIndex **index)
 {
 	PrismTopic *topic = pending->topic;
 	Relation	segment;
@@ -122,7 +122,7 @@ open_segments(TopicBlock *block, int64 first)
 	block->indexes = palloc(count * sizeof(PrismSegmentIndex *));
 	for (int i = 0; i < count; i++)
 	{
-		block->segments[i] = open_segment(block->pending, block->first_segment + i, &block->indexes[i]);
+		block->segments[i] = open_to_append(block->pending, block->first_segment + i, &block->indexes[i]);
 		if (block->segments[i] == NULL)
 			return false;
 		block->last_segment++;
@@ -268,7 +268,7 @@ chunk_slot(Inserter *inserter, int i)
  * segment is cut there: where the block would come was not known when it was made.
  */
 static HeapTuple
-next_row(Inserter *inserter)
+next_numbered_row(Inserter *inserter)
 {
 	TopicBlock *block = inserter->block;
 	int64		segment_messages = block->pending->topic->segment_messages;
@@ -314,7 +314,7 @@ fill_chunk(Inserter *inserter)
 	while (count < CHUNK_ROWS_MAX && bytes < CHUNK_BYTES_MAX)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(inserter->chunk_cxt);
-		HeapTuple	tuple = next_row(inserter);
+		HeapTuple	tuple = next_numbered_row(inserter);
 
 		MemoryContextSwitchTo(caller);
 		if (tuple == NULL)

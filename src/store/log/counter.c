@@ -59,7 +59,7 @@ static List *mark_changes = NIL;
 /* ---------- slots ---------- */
 
 static Size
-table_size(void)
+counter_table_size(void)
 {
 	return add_size(offsetof(CounterTable, slots),
 					mul_size(prism_max_topics, sizeof(PrismCounter)));
@@ -74,7 +74,7 @@ pool_size(void)
 Size
 prism_counter_shmem_size(void)
 {
-	return add_size(MAXALIGN(table_size()), pool_size());
+	return add_size(MAXALIGN(counter_table_size()), pool_size());
 }
 
 void
@@ -82,10 +82,10 @@ prism_counter_shmem_init(void)
 {
 	bool		found;
 
-	table = ShmemInitStruct("prism topics", table_size(), &found);
+	table = ShmemInitStruct("prism topics", counter_table_size(), &found);
 	if (!found)
 	{
-		memset(table, 0, table_size());
+		memset(table, 0, counter_table_size());
 		table->lock = &GetNamedLWLockTranche(PRISM_COUNTER_TRANCHE)->lock;
 		table->size = prism_max_topics;
 		for (int i = 0; i < table->size; i++)

@@ -199,7 +199,7 @@ unsaved_jumps(PrismTopic *topic, int64 high)
 
 /* Put those below counter->start, newest first, before what came since. Up to 'saved_to' they are in prism.jump. */
 static void
-take_over(PrismCounter *counter, int64 start, const List *former, int64 saved_to)
+join_former(PrismCounter *counter, int64 start, const List *former, int64 saved_to)
 {
 	PrismJump	since[PRISM_JUMPS_KEPT];
 	PrismJump	kept[PRISM_JUMPS_KEPT];
@@ -249,7 +249,7 @@ know_jumps(PrismTopic *topic)
 	if (prism_segments_restoring(topic->topic_id))
 		return false;
 	saved = prism_jump_read(topic->topic_id, 0, start, PRISM_JUMPS_KEPT + 1);
-	take_over(counter, start, list_concat(unsaved_jumps(topic, start), saved), end_of_jumps(saved));
+	join_former(counter, start, list_concat(unsaved_jumps(topic, start), saved), end_of_jumps(saved));
 	return true;
 }
 

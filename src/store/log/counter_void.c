@@ -79,7 +79,7 @@ join_nearest(PrismCounter *counter)
 
 /* For one at 'from': the lowest goes when it is in prism.jump; or, when nothing else is left, is forgotten. */
 static void
-make_room(PrismCounter *counter, int64 from)
+make_room_for_void(PrismCounter *counter, int64 from)
 {
 	bool		may_go = counter->voids[0].saved && counter->voids[0].span.to <= from;
 
@@ -96,7 +96,7 @@ prism_counter_note_void(PrismCounter *counter, int64 from, int64 to)
 	int			place;
 
 	if (counter->void_count == PRISM_VOIDS_KEPT)
-		make_room(counter, from);
+		make_room_for_void(counter, from);
 	if (from < counter->voids_from)
 		return;					/* those around it are known to the catalogue alone */
 	for (place = counter->void_count; place > 0 && counter->voids[place - 1].span.from > from; place--)

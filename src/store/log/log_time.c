@@ -63,7 +63,7 @@ are_older(PrismTopic *topic, int64 from, int64 end, TimestampTz at, int64 *behin
 
 /* A position that no message of 'at' or later stands before, as far as the tolerance reaches. */
 static int64
-search(PrismTopic *topic, TimestampTz at)
+search_time(PrismTopic *topic, TimestampTz at)
 {
 	int64		low = prism_log_earliest(topic);
 	int64		high = prism_log_stable(topic);
@@ -94,7 +94,7 @@ prism_log_at_time(PrismTopic *topic, TimestampTz at)
 	if (TIMESTAMP_IS_NOEND(at))
 		return prism_log_stable(topic);
 
-	reader = prism_reader_open(topic, search(topic, at - TOLERANCE_US));
+	reader = prism_reader_open(topic, search_time(topic, at - TOLERANCE_US));
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();

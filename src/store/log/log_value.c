@@ -21,7 +21,7 @@
 
 /* Damaged data, or something in it that is not what it should be; not what passes, nor a wish to end. */
 static bool
-is_damage(int code)
+is_damage_code(int code)
 {
 	return ERRCODE_TO_CATEGORY(code) == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
 }
@@ -40,7 +40,7 @@ decompress(struct varlena *stored)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(caller_cxt);
-		if (!is_damage(geterrcode()))
+		if (!is_damage_code(geterrcode()))
 			PG_RE_THROW();
 		FlushErrorState();
 	}
@@ -83,7 +83,7 @@ fetch(struct varlena *stored, struct varlena *(*open) (struct varlena *))
 	CurrentResourceOwner = caller_owner;
 
 	/* only now: an error that left the subtransaction open would leave the session in it */
-	if (error != NULL && !is_damage(error->sqlerrcode))
+	if (error != NULL && !is_damage_code(error->sqlerrcode))
 		ReThrowError(error);
 	return error == NULL ? value : NULL;
 }

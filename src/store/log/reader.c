@@ -153,7 +153,7 @@ open_segment(PrismReader *reader)
 }
 
 static bool
-fetch_row(PrismReader *reader, ScanDirection direction)
+next_slot(PrismReader *reader, ScanDirection direction)
 {
 	Ahead		ahead = reader->ahead;
 
@@ -176,7 +176,7 @@ find_row_around(PrismReader *reader)
 				Int64GetDatum(position - PRISM_BATCH_MESSAGES_MAX));
 	ScanKeyInit(&keys[1], 1, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(position));
 	index_rescan(reader->scan, keys, lengthof(keys), NULL, 0);
-	return fetch_row(reader, BackwardScanDirection) &&
+	return next_slot(reader, BackwardScanDirection) &&
 		reader->row.head.offset + reader->row.messages > position;
 }
 
@@ -184,7 +184,7 @@ find_row_around(PrismReader *reader)
 static bool
 next_row(PrismReader *reader)
 {
-	bool		found = fetch_row(reader, ForwardScanDirection);
+	bool		found = next_slot(reader, ForwardScanDirection);
 
 	if (!reader->at_start)
 		return found;
@@ -194,14 +194,14 @@ next_row(PrismReader *reader)
 	if (find_row_around(reader))
 	{
 		start_scan(reader, reader->row.head.offset);
-		found = fetch_row(reader, ForwardScanDirection);
+		found = next_slot(reader, ForwardScanDirection);
 		prism_row_skip(&reader->row, reader->position);
 		return found;
 	}
 	if (!found)
 		return false;
 	start_scan(reader, reader->position);
-	return fetch_row(reader, ForwardScanDirection);
+	return next_slot(reader, ForwardScanDirection);
 }
 
 /* ---------- damage ---------- */

@@ -341,7 +341,7 @@ prism_row_begin_batch(PrismRow *row, const PrismBatchBuilder *builder)
 
 /* The record at hand; what comes first, before the parts that a flag announces. */
 static bool
-begin_record(PrismRow *row, PrismMessage *message, unsigned char *flags)
+read_fixed_part(PrismRow *row, PrismMessage *message, unsigned char *flags)
 {
 	uint64		delta;
 
@@ -365,7 +365,7 @@ get_record(PrismRow *row, PrismMessage *message)
 {
 	unsigned char flags;
 
-	if (!begin_record(row, message, &flags))
+	if (!read_fixed_part(row, message, &flags))
 		return false;
 	message->has_key = (flags & RECORD_KEY) != 0;
 	message->has_headers = (flags & RECORD_HEADERS) != 0;
@@ -413,7 +413,7 @@ skip_record(PrismRow *row, const unsigned char **headers_at)
 	const char *bytes;
 	Size		length;
 
-	if (!begin_record(row, &message, &flags) ||
+	if (!read_fixed_part(row, &message, &flags) ||
 		((flags & RECORD_KEY) != 0 && !get_bytes(row, &bytes, &length)))
 		return false;
 	if ((flags & RECORD_HEADERS) != 0 && (flags & RECORD_SAME_HEADERS) == 0)

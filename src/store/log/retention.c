@@ -74,7 +74,7 @@ is_awaited(PrismTopic *topic, int64 number, int64 slowest)
 
 /* The newest segments are enough to tell: there may be thousands of those that are to go. */
 static bool
-is_too_large(PrismTopic *topic)
+is_log_too_large(PrismTopic *topic)
 {
 	int64		limit = topic->policy.retention_bytes;
 	int64		settled;
@@ -98,7 +98,7 @@ is_past(PrismTopic *topic, int64 number)
 	int64		ms = retention_ms(topic);
 	TimestampTz settled_at;
 
-	if (is_too_large(topic))
+	if (is_log_too_large(topic))
 		return true;
 	if (ms == FOREVER_MS)
 		return false;

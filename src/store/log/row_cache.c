@@ -115,7 +115,7 @@ prism_rows_use(const PrismTopic *topic)
 }
 
 static void
-make_room(void)
+make_room_for_row(void)
 {
 	if (cache.end < cache.size)
 		return;
@@ -172,7 +172,7 @@ prism_rows_keep(const PrismMessage *message, bool spare)
 		return;
 	if (cache.first < cache.end && cache.rows[cache.end - 1]->message.offset >= message->offset)
 		prism_rows_forget_below(PG_INT64_MAX);
-	make_room();
+	make_room_for_row();
 
 	bytes = MAXALIGN(sizeof(Row)) + MAXALIGN(key_bytes) + MAXALIGN(headers_bytes) + MAXALIGN(payload_bytes);
 	row = MemoryContextAlloc(cache.mcxt, bytes);

@@ -150,7 +150,7 @@ enter_topic(const PrismTopic *found, uint64 read_at)
 
 /* Those who serve or show all topics pass it over. */
 static void
-tell_of_damage(const PrismTopic *topic, bool *busy)
+tell_of_damaged_topic(const PrismTopic *topic, bool *busy)
 {
 	ereport(busy == NULL ? ERROR : MyBackendType == B_BG_WORKER ? DEBUG1 : WARNING,
 			errcode(ERRCODE_DATA_CORRUPTED),
@@ -200,7 +200,7 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 		}
 		if (found.damage != NULL)
 		{
-			tell_of_damage(&found, busy);
+			tell_of_damaged_topic(&found, busy);
 			prism_topic_release(&found);
 			return NULL;
 		}
@@ -218,7 +218,7 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 		if (prism_preloaded && found.counter->segment_messages != found.segment_messages)
 		{
 			found.damage = "segment_messages is not what it was";
-			tell_of_damage(&found, busy);
+			tell_of_damaged_topic(&found, busy);
 			prism_topic_release(&found);
 			return NULL;
 		}

@@ -31,7 +31,7 @@ typedef struct Reading
 } Reading;
 
 static bool
-find(Reading *reading, const char *key, enum jbvType type, JsonbValue *value)
+find_key(Reading *reading, const char *key, enum jbvType type, JsonbValue *value)
 {
 	if (getKeyJsonValueFromContainer(&reading->stored->root, key, strlen(key), value) == NULL || value->type != type)
 		return false;
@@ -46,7 +46,7 @@ integer(Reading *reading, const char *key, int64 min, int64 max, int64 missing)
 	JsonbValue	value;
 	double		number;
 
-	if (!find(reading, key, jbvNumeric, &value))
+	if (!find_key(reading, key, jbvNumeric, &value))
 		return missing;
 	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
 	if (number >= (double) min && number <= (double) max)
@@ -60,7 +60,7 @@ is(Reading *reading, const char *key, const char *word)
 {
 	JsonbValue	value;
 
-	if (!find(reading, key, jbvString, &value))
+	if (!find_key(reading, key, jbvString, &value))
 		return false;
 	if (value.val.string.len == (int) strlen(word) && memcmp(value.val.string.val, word, value.val.string.len) == 0)
 		return true;

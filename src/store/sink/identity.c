@@ -43,7 +43,7 @@ typedef struct Surroundings
 } Surroundings;
 
 static void
-look_around(Surroundings *here)
+read_surroundings(Surroundings *here)
 {
 	char		path[MAXPGPATH];
 	struct stat status;
@@ -109,7 +109,7 @@ came_by_promotions(TimeLineID recorded, TimeLineID timeline)
 /* ---------- the row ---------- */
 
 static void
-run(const char *statement, const Surroundings *here, const pg_uuid_t *id)
+write_installation(const char *statement, const Surroundings *here, const pg_uuid_t *id)
 {
 	Oid			types[] = {INT8OID, OIDOID, INT4OID, INT8OID, UUIDOID};
 	Datum		values[] = {
@@ -158,19 +158,19 @@ lock_row(void)
 }
 
 static void
-insert_row(const Surroundings *here, pg_uuid_t *id)
+insert_installation(const Surroundings *here, pg_uuid_t *id)
 {
 	new_uuid(id);
-	run("INSERT INTO prism.installation"
-		" (system_identifier, database_oid, timeline, directory_inode, installation_id)"
-		" VALUES ($1, $2, $3, $4, $5)", here, id);
+	write_installation("INSERT INTO prism.installation"
+					   " (system_identifier, database_oid, timeline, directory_inode, installation_id)"
+					   " VALUES ($1, $2, $3, $4, $5)", here, id);
 }
 
 static void
-update_row(const Surroundings *here, const pg_uuid_t *id)
+update_installation(const Surroundings *here, const pg_uuid_t *id)
 {
-	run("UPDATE prism.installation SET system_identifier = $1, database_oid = $2,"
-		" timeline = $3, directory_inode = $4, installation_id = $5, since = pg_catalog.now()", here, id);
+	write_installation("UPDATE prism.installation SET system_identifier = $1, database_oid = $2,"
+					   " timeline = $3, directory_inode = $4, installation_id = $5, since = pg_catalog.now()", here, id);
 }
 
 /* ---------- the decision ---------- */
@@ -228,13 +228,13 @@ prism_identity_check(PrismInstallation *installation)
 	Surroundings recorded;
 	pg_uuid_t	id;
 
-	look_around(&here);
+	read_surroundings(&here);
 	if (!read_recorded(&recorded, &id))
 	{
 		lock_row();
 		if (!read_recorded(&recorded, &id))
 		{
-			insert_row(&here, &id);
+			insert_installation(&here, &id);
 			recorded = here;
 		}
 	}
@@ -244,7 +244,7 @@ prism_identity_check(PrismInstallation *installation)
 		/* prism.rebase() or another worker may have come first */
 		if (read_recorded(&recorded, &id) && is_promoted(installation, &recorded, &here))
 		{
-			update_row(&here, &id);
+			update_installation(&here, &id);
 			ereport(LOG,
 					errmsg("prism goes on after a promotion"),
 					errdetail("Timeline %u, before %u.", here.timeline, recorded.timeline));
@@ -262,14 +262,14 @@ prism_identity_take(bool new_id)
 	Surroundings recorded;
 	pg_uuid_t	id;
 
-	look_around(&here);
+	read_surroundings(&here);
 	lock_row();
 	if (!read_recorded(&recorded, &id))
 	{
-		insert_row(&here, &id);
+		insert_installation(&here, &id);
 		return;
 	}
 	if (new_id)
 		new_uuid(&id);
-	update_row(&here, &id);
+	update_installation(&here, &id);
 }

@@ -81,7 +81,7 @@ prism_sink_shmem_init(void)
 
 /* The caller holds the lock. */
 static PrismSinkSlot *
-find_slot(Oid database, int32 sink_id)
+find_sink_slot(Oid database, int32 sink_id)
 {
 	for (int i = 0; i < sinks->slot_count; i++)
 	{
@@ -116,12 +116,12 @@ attach(int32 sink_id, int32 topic_id, int *pid)
 
 	*pid = 0;
 	LWLockAcquire(sinks->lock, LW_EXCLUSIVE);
-	slot = find_slot(MyDatabaseId, sink_id);
+	slot = find_sink_slot(MyDatabaseId, sink_id);
 	if (slot != NULL && (*pid = served_by(slot)) != 0)
 		slot = NULL;
 	else if (slot == NULL)
 	{
-		slot = find_slot(InvalidOid, 0);
+		slot = find_sink_slot(InvalidOid, 0);
 		if (slot != NULL)
 		{
 			memset(&slot->status, 0, sizeof(slot->status));
@@ -196,7 +196,7 @@ prism_sink_detach_all(void)
  * before.  The caller holds the lock.
  */
 static void
-free_slot(PrismSinkSlot *slot)
+free_sink_slot(PrismSinkSlot *slot)
 {
 	if (slot->pid != 0)
 		slot->sink_id = 0;
@@ -215,7 +215,7 @@ prism_sink_forget(Oid database, int32 sink_id)
 		PrismSinkSlot *slot = &sinks->slots[i];
 
 		if (slot->database == database && (sink_id == 0 || slot->sink_id == sink_id))
-			free_slot(slot);
+			free_sink_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
 }
@@ -254,7 +254,7 @@ prism_sink_sweep(void)
 		for (uint64 k = 0; k < rows.count && !wanted; k++)
 			wanted = slot->sink_id == known[k];
 		if (!wanted)
-			free_slot(slot);
+			free_sink_slot(slot);
 	}
 	LWLockRelease(sinks->lock);
 	pfree(known);
@@ -416,7 +416,7 @@ tell_slots(bool to_resume)
 	foreach(cell, asks)
 	{
 		const SinkAsk *ask = lfirst(cell);
-		PrismSinkSlot *slot = find_slot(MyDatabaseId, ask->sink_id);
+		PrismSinkSlot *slot = find_sink_slot(MyDatabaseId, ask->sink_id);
 
 		if (slot == NULL || (ask->position == TO_RESUME) != to_resume)
 			continue;
@@ -473,7 +473,7 @@ prism_sink_copy(int32 sink_id, PrismSinkSlot *copy)
 	if (sinks != NULL)
 	{
 		LWLockAcquire(sinks->lock, LW_SHARED);
-		slot = find_slot(MyDatabaseId, sink_id);
+		slot = find_sink_slot(MyDatabaseId, sink_id);
 		if (slot != NULL)
 		{
 			SpinLockAcquire(&slot->mutex);

@@ -87,7 +87,7 @@ row_option(PrismSink *sink, const PrismQueryRow *row, int column, const char *na
 }
 
 static PrismSink *
-make_sink(const PrismQueryRow *row)
+sink_of_row(const PrismQueryRow *row)
 {
 	PrismSink  *sink = palloc0_object(PrismSink);
 
@@ -119,7 +119,7 @@ prism_sink_list(Oid server, int32 sink_id)
 	List	   *list = NIL;
 
 	for (uint64 i = 0; i < rows.count; i++)
-		list = lappend(list, make_sink(&rows.row[i]));
+		list = lappend(list, sink_of_row(&rows.row[i]));
 	prism_query_free(&rows);
 	return list;
 }

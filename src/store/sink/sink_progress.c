@@ -93,7 +93,7 @@ add_dead(PrismSinkReplay *sink, int64 position)
 
 /* False: it is none that prism has written. */
 static bool
-read_record(const void *data, Size bytes, SinkRecord *record)
+decode_record(const void *data, Size bytes, SinkRecord *record)
 {
 	if (bytes != sizeof(*record))
 		return false;
@@ -122,7 +122,7 @@ compare_ids(const void *a, const void *b)
 }
 
 static void
-visit_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
+visit_sink_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, Size bytes, void *arg)
 {
 	const Replay *replay = arg;
 	PrismSinkReplay wanted = {.sink_id = sink_id};
@@ -133,7 +133,7 @@ visit_record(int32 sink_id, int64 at, TimestampTz created_at, const void *data, 
 	if (sink == NULL)
 		return;
 	progress = sink->progress;
-	if (!read_record(data, bytes, &record))
+	if (!decode_record(data, bytes, &record))
 	{
 		progress->damaged_at = at;
 		return;
@@ -183,7 +183,7 @@ prism_sinks_replay(PrismSinkReplay *sinks, int count)
 		sink->dead_max = 0;
 	}
 	qsort(sinks, count, sizeof(*sinks), compare_ids);
-	(void) prism_progress_replay(PRISM_PROGRESS_SINK, count == 1 ? sinks[0].sink_id : -1, 0, visit_record, &replay);
+	(void) prism_progress_replay(PRISM_PROGRESS_SINK, count == 1 ? sinks[0].sink_id : -1, 0, visit_sink_record, &replay);
 }
 
 void
