@@ -8,7 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "api/outbox.h"
+#include "api/outbox_replica.h"
 #include "base/extension.h"
 #include "base/guc.h"
 #include "base/module.h"

@@ -15,7 +15,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "api/outbox.h"
+#include "api/outbox_replica.h"
 #include "base/compat.h"
 
 #include "access/relation.h"

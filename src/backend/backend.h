@@ -26,6 +26,8 @@
  *	  lack of memory: handles hang on the connection's memory context.
  *	- Every queue is bounded by bytes.
  *
+ * No .c of its name: an interface, behind which are the libraries; load.c loads them.
+ *
  * src/backend/backend.h
  *
  *-------------------------------------------------------------------------

@@ -6,6 +6,8 @@
  * Names are allowed one by one.  They are those of the client library; a dot in
  * one may be written as an underscore, as SQL would want it quoted.
  *
+ * No .c of its name: the check alone is code, and stands in option_check.c.
+ *
  * src/backend/option_table.h
  *
  *-------------------------------------------------------------------------

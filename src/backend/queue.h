@@ -3,6 +3,8 @@
  * queue.h
  *	  The role of a queue: messages in order per key, and the position beside them.
  *
+ * No .c of its name: an interface, behind which are the libraries.
+ *
  * src/backend/queue.h
  *
  *-------------------------------------------------------------------------

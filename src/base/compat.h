@@ -6,6 +6,8 @@
  * The only file that names PG_VERSION_NUM.  An entry is a wrapper with the
  * newest signature.
  *
+ * No .c of its name: the wrappers are inline.
+ *
  * src/base/compat.h
  *
  *-------------------------------------------------------------------------

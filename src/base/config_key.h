@@ -8,7 +8,8 @@
  * key: how it is called, what it takes, and where its value goes: to 'offset' in
  * the struct that its map becomes.  So each key is one row and one member.
  *
- * Types alone, here on the ground, so that every owner can include them.
+ * No .c of its name: types alone, here on the ground, so that every owner can
+ * include them.
  *
  * src/base/config_key.h
  *

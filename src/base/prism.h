@@ -3,6 +3,8 @@
  * prism.h
  *	  What every file of prism may use: limits, the message, outcomes.
  *
+ * No .c of its name: limits and types.
+ *
  * src/base/prism.h
  *
  *-------------------------------------------------------------------------

@@ -6,6 +6,9 @@
  * prism_namespaces_read() is pure: it touches no catalogue but those of
  * foreign servers and the caller's rights on them.
  *
+ * No .c of its name: config.c reads it, catalog.c keeps it, and there are the checks
+ * of needs.c, log_needs.c, endpoint.c and validate.c.
+ *
  * src/namespace/spec.h
  *
  *-------------------------------------------------------------------------

@@ -8,6 +8,8 @@
  * to check what is typed, prism_kafka.so so that nothing else reaches librdkafka
  * even when a catalogue was filled behind prism's back.
  *
+ * No .c of its name: a table, which each of the two compiles into itself.
+ *
  * src/backend/kafka/kafka_option_table.h
  *
  *-------------------------------------------------------------------------

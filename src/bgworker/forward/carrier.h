@@ -12,6 +12,8 @@
  * A carrier moves a route's position by prism_route_move(), when what lies below
  * the new one is out for good, and never else.  No callback is NULL.
  *
+ * No .c of its name: an interface, behind which are stream.c and transact.c.
+ *
  * src/bgworker/forward/carrier.h
  *
  *-------------------------------------------------------------------------

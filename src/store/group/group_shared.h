@@ -9,6 +9,8 @@
  *
  * No I/O, no palloc, nothing that throws while a slot's lock is held.
  *
+ * No .c of its name: it is between the files of group.h.
+ *
  * src/store/group/group_shared.h
  *
  *-------------------------------------------------------------------------

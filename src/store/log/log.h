@@ -3,6 +3,8 @@
  * log.h
  *	  A topic's log: what a transaction will append, and the one reader.
  *
+ * No .c of its name: it is the face of pending.c, append.c, published.c and reader.c.
+ *
  * src/store/log/log.h
  *
  *-------------------------------------------------------------------------

@@ -3,6 +3,8 @@
  * record_format.h
  *	  Of the format of record batches (record_batch.h), what their writer and their reader share.
  *
+ * No .c of its name: numbers for record_batch.c and record_read.c.
+ *
  * src/store/log/record_format.h
  *
  *-------------------------------------------------------------------------

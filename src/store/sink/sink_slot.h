@@ -3,6 +3,8 @@
  * sink_slot.h
  *	  What is in a sink's slot; for the files of store/ that begin with sink.
  *
+ * No .c of its name: the slots are those of sink.c.
+ *
  * src/store/sink/sink_slot.h
  *
  *-------------------------------------------------------------------------
