@@ -5,14 +5,14 @@ RETURNS TABLE (namespace text, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_apply';
 COMMENT ON FUNCTION prism.apply(text) IS
-'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 42939 for a topic with the name of dead letters (.dlq), 55000 for a change of back end while messages wait for the former one; 55P03 when another transaction that is at work on the same namespace, topic or outbox view does not end within 5 seconds (the detail names its process), 40P01, as for rows, when each of two waits for the other, 40001 under REPEATABLE READ when namespaces have changed since the transaction began.';
+'Makes the namespaces of a YAML configuration what it says: all of them or none. action is created, changed (detail: what, old -> new, or what was repaired) or unchanged. Namespaces that it does not name stay as they are. A warning says when prism.max_topics is too small for what there is then. Errors: 22004 for NULL, 22023 with line and column for a bad configuration, 0A000 for what this version does not do yet, 42501, 42704 for an unknown foreign server, 42P07 for a taken outbox table, 42710 for another namespace''s topic, 42939 for a topic with the name of dead letters (.dlq), 55000 for a change of back end while messages wait for the former one; 55P03 when another transaction that is at work on the same namespace, topic or outbox view does not end within 5 seconds (the detail names its process), 40P01, as for rows, when each of two waits for the other, 40001 under REPEATABLE READ when namespaces have changed since the transaction began.';
 
 CREATE FUNCTION prism.plan(config text)
 RETURNS TABLE (namespace text, action text, detail text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_plan';
 COMMENT ON FUNCTION prism.plan(text) IS
-'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), and a row "pattern" for each pattern of a namespace that says why it is there. Nobody changes them until the end of the transaction; errors as prism.apply(), 55P03 included.';
+'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), a row "pattern" for each pattern of a namespace that says why it is there, and a row "warning" for a namespace whose topic will have no place among prism.max_topics. Nobody changes them until the end of the transaction; errors as prism.apply(), 55P03 included.';
 
 CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
 RETURNS void

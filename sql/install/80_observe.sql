@@ -20,6 +20,12 @@ CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint,
 COMMENT ON FUNCTION prism_internal.topic_size(integer) IS
 'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
 
+CREATE FUNCTION prism_internal.topics_full() RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_topics_full';
+COMMENT ON FUNCTION prism_internal.topics_full() IS
+'Whether all places of prism.max_topics are in use, so that a topic without one cannot be used. Behind prism.status.';
+
 CREATE VIEW prism.topics WITH (security_barrier) AS
 SELECT
     t.name AS topic,
@@ -70,7 +76,7 @@ WITH states AS MATERIALIZED (
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
-         WHEN c.lacking THEN 'error'
+         WHEN c.lacking OR q.placeless THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
          WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
@@ -84,6 +90,7 @@ SELECT
     c.committing_pid,
     pg_catalog.clock_timestamp() - c.committing_since AS committing_age,
     CASE WHEN NOT l.preloaded THEN 'prism is not loaded at server start: SELECT * FROM prism.doctor() prints the line to set.'
+         WHEN q.placeless THEN 'Its topic can be neither published to nor read: it has no place in shared memory, as all of prism.max_topics are in use. SELECT * FROM prism.doctor() prints the line to set.'
          WHEN k.rank > 1 AND c.lacking IS NOT TRUE THEN k.hint
          WHEN w.topic IS NOT NULL THEN w.topic
          WHEN k.rank = 1 THEN k.hint
@@ -106,6 +113,8 @@ JOIN prism.namespace n USING (namespace_id)
 CROSS JOIN (SELECT pg_catalog.current_setting('prism.max_topics', true) IS NOT NULL AS preloaded) l
 LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
+CROSS JOIN (SELECT prism_internal.topics_full() AS topics_full OFFSET 0) o
+CROSS JOIN LATERAL (SELECT o.topics_full AND t.name IS NOT NULL AND c.namespace_id IS NULL AS placeless) q
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
 CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism_internal.worker_trouble() x) u
@@ -116,7 +125,7 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
     WHEN c.locked
     THEN 'Another session has tables of the topic locked: its publishers and readers wait, those of other topics do not. Who it is: SELECT pid, mode, relation::regclass FROM pg_locks WHERE granted'
     WHEN t.name IS NOT NULL AND c.namespace_id IS NULL
-    THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks; or prism.max_topics are in use, see prism.doctor().'
+    THEN 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks.'
     WHEN u.off
     THEN 'Prism''s workers are switched off: nothing is forwarded, delivered when it is due or given to handlers. Set in postgresql.conf and reload: prism.enabled = on'
     WHEN u.trouble IS NOT NULL

@@ -24,6 +24,7 @@
 #include "bgworker/wakeup.h"
 #include "namespace/spec.h"
 #include "store/delay/delay.h"
+#include "store/log/counter.h"
 #include "store/log/dead_letter.h"
 #include "store/log/progress.h"
 #include "store/log/topic.h"
@@ -48,7 +49,9 @@ static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
 static void ensure_own_topics(void);
 static void shut_topics_of_sinks(const List *namespaces);
-static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan);
+static int	count_places(void);
+static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, int *places);
+static void warn_of_places(int missing);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
 static void check_name(const char *name, const PrismPlace *place);
@@ -81,6 +84,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
 	List	   *names = NIL;
+	int			places;
 	ListCell   *cell;
 
 	prism_require_preload();
@@ -95,10 +99,14 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 		ensure_own_topics();
 		shut_topics_of_sinks(namespaces);
 	}
+	places = count_places();
 	foreach(cell, namespaces)
-		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan);
+		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan, &places);
 	if (!plan)
+	{
+		warn_of_places(-places);
 		prism_wake_at_commit();
+	}
 	return (Datum) 0;
 }
 
@@ -154,14 +162,43 @@ shut_topics_of_sinks(const List *namespaces)
 		prism_access_shut_topics(marks);
 }
 
+/*
+ * How many topics more can be used in this database; negative: so many of those
+ * that it has cannot.  Those that prism itself has come with the first apply().
+ */
+static int
+count_places(void)
+{
+	PrismQueryRows topics = prism_query("SELECT count(*) + (SELECT count(*) FROM pg_catalog.unnest(ARRAY['" PRISM_PROGRESS_TOPIC "', '" PRISM_DELAY_TOPIC "']) AS own(name)"
+										"   WHERE NOT EXISTS (SELECT FROM prism.topic t WHERE t.name = own.name))"
+										" FROM prism.topic", 0, NULL, NULL, NULL);
+
+	return prism_counter_slots_left() - (int) Min(prism_column_int64(&topics.row[0], 1), PG_INT32_MAX / 2);
+}
+
+/* No error: a topic takes its place when it is first used, and by then the server may have been restarted with more. */
 static void
-process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan)
+warn_of_places(int missing)
+{
+	if (missing > 0)
+		ereport(WARNING,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("prism.max_topics is too small for the topics of this database"),
+				errdetail("The server keeps %d topics in shared memory, over all databases; %d more are needed to use all of them.",
+						  prism_max_topics, missing),
+				errhint("Raise prism.max_topics to at least %d and restart the server: until then, what uses the last of them fails.",
+						prism_max_topics + missing));
+}
+
+static void
+process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, int *places)
 {
 	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
 	PrismNamespaceWork work = {.wanted = wanted};
 	char	   *config = prism_namespace_config(wanted);
 	char	   *changed;
 	char	   *drifted;
+	bool		new_topic;
 
 	error_context_stack = &context;
 	work.stored = prism_access_find(wanted->name);
@@ -170,6 +207,7 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	check_topic_is_free(wanted, work.namespace_id);
 	prism_namespace_find_topic(&work);
 	drifted = differences(&work);
+	new_topic = work.topic_id == 0;
 
 	if (work.stored == NULL)
 	{
@@ -198,6 +236,8 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 		else
 			put_action(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
 	}
+	if (new_topic && --*places < 0 && plan)
+		put_action(result, wanted->name, "warning", "prism.max_topics is too small for its topic: raise it and restart the server before anybody uses the topic");
 	if (plan)
 		explain_patterns(result, wanted);
 	error_context_stack = context.previous;

@@ -28,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(prism_topic_states);
 PG_FUNCTION_INFO_V1(prism_topic_size);
+PG_FUNCTION_INFO_V1(prism_topics_full);
 
 /* Columns of prism_internal.topic_states(). */
 enum
@@ -165,6 +166,13 @@ prism_topic_states(PG_FUNCTION_ARGS)
 		prism_topic_release(topic);
 	}
 	return (Datum) 0;
+}
+
+/* Who has no place in shared memory by now gets none. */
+Datum
+prism_topics_full(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(prism_preloaded && !RecoveryInProgress() && prism_counter_slots_used() >= prism_max_topics);
 }
 
 /* ---------- on disk ---------- */

@@ -78,15 +78,23 @@ for (1 .. 5)
 	sql('BEGIN; DROP EXTENSION prism; CREATE EXTENSION prism; ROLLBACK');
 }
 is(sql(payloads('other')), 'anew', 'topics dropped, made again and rolled back over and over fit into prism.max_topics');
-sql(q{SELECT prism.apply('namespaces: [' || string_agg(format('{name: full-%s, client_api: queue}', i), ', ') || ']') FROM generate_series(1, 12) i});
+my $twelve = q{'namespaces: [' || string_agg(format('{name: full-%s, client_api: queue}', i), ', ') || ']'};
+is(sql(qq{SELECT string_agg(p.namespace, ' ') FROM (SELECT $twelve AS config FROM generate_series(1, 12) i) c, prism.plan(c.config) p WHERE p.action = 'warning'}),
+	'full-9 full-10 full-11 full-12', 'prism.plan says for which topics there is no place');
+like(error_of($node, "SET client_min_messages = warning; SELECT count(*) FROM (SELECT $twelve AS config FROM generate_series(1, 12) i) c, prism.apply(c.config)"),
+	qr/WARNING:  53400: prism.max_topics is too small for the topics of this database\nDETAIL:  The server keeps 12 topics in shared memory, over all databases; 4 more are needed to use all of them.\nHINT:  Raise prism.max_topics to at least 16 and restart/, 'so does prism.apply');
 like(error_of($node, q{SELECT prism.publish('full-' || i, 'x') FROM generate_series(1, 12) i}),
 	qr/53400: too many topics in use\nDETAIL:  .*12.*\nHINT:  Raise prism.max_topics and restart the server/, 'too many topics for shared memory');
 like(sql(q{SELECT state || ': ' || hint FROM prism.doctor() WHERE item = 'prism.max_topics'}), qr/^error: 12 of 12 topics are in use.*prism.max_topics = 24/, 'the doctor answers, and knows');
+is(sql(q{SELECT count(*), count(DISTINCT hint), min(hint) FROM prism.status WHERE state = 'error'}),
+	'4|1|Its topic can be neither published to nor read: it has no place in shared memory, as all of prism.max_topics are in use. SELECT * FROM prism.doctor() prints the line to set.', 'prism.status says which namespaces cannot be used');
+is(sql(q{SELECT count(*) FROM prism.status WHERE state <> 'error'}), 10, 'and which can');
 is(sql(qq{SELECT count(*) > 0 FROM prism.$_}), 't', "so does prism.$_") for 'topics', 'status', 'metrics', 'workers';
 is(sql(q{SELECT count(*) > 0 FROM prism.outbox}), 't', 'and prism.outbox, of those that have a place');
 $node->append_conf('postgresql.conf', 'prism.max_topics = 40');
 $node->restart;
 is(sql(q{SELECT count(prism.publish('full-' || i, 'x')) FROM generate_series(1, 12) i}), 12, 'what the hint says helps');
+is(sql(q{SELECT count(*) FROM prism.status WHERE state = 'error'}), 0, 'so says prism.status');
 
 # Without preload
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");

@@ -178,6 +178,18 @@ prism_counter_slots_used(void)
 	return used;
 }
 
+int
+prism_counter_slots_left(void)
+{
+	int			left = table->size;
+
+	LWLockAcquire(table->lock, LW_SHARED);
+	for (int i = 0; i < table->size; i++)
+		left -= table->slots[i].database != InvalidOid && table->slots[i].database != MyDatabaseId;
+	LWLockRelease(table->lock);
+	return left;
+}
+
 void
 prism_counter_forget(Oid database, Oid mark_relid)
 {

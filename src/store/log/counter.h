@@ -143,6 +143,9 @@ pg_noreturn extern void prism_counter_no_place(void);
 /* How many of prism.max_topics are used. */
 extern int	prism_counter_slots_used(void);
 
+/* How many topics of this database can be used at a time: what others leave of prism.max_topics. */
+extern int	prism_counter_slots_left(void);
+
 /* Free the slots of a database (InvalidOid as mark: all of them). Nothing in here can throw. */
 extern void prism_counter_forget(Oid database, Oid mark_relid);
 extern void prism_counter_forget_database(Oid database, bool dropped);
