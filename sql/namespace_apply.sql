@@ -221,3 +221,10 @@ SELECT count(*) FROM prism.topic WHERE name LIKE 'apply\_%';
 SELECT count(*) FROM prism.segment WHERE topic_id NOT IN (SELECT topic_id FROM prism.topic);
 SELECT count(*) FROM pg_class WHERE relnamespace = 'prism_log'::regnamespace AND relname LIKE 'namespace%'
     AND substring(relname FROM '\d+')::int NOT IN (SELECT namespace_id FROM prism.namespace);
+
+-- Of an option that is a map, some keys may stand beside "config" and others in it, in either order: none is lost.
+SELECT action FROM prism.apply('{name: apply_halves, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: {batch_size: 5}}}]}');
+SELECT config -> 'patterns' AS patterns FROM prism.namespaces WHERE namespace = 'apply_halves';
+SELECT action FROM prism.apply('{name: apply_halves, patterns: [{config: {publisher: {interval: 2s}, table: apply_halves}, type: outbox, publisher: {batch_size: 6}}]}');
+SELECT config -> 'patterns' AS patterns FROM prism.namespaces WHERE namespace = 'apply_halves';
+SELECT prism.drop_namespace('apply_halves');

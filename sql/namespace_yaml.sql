@@ -54,6 +54,8 @@ SELECT pg_temp.refused('namespaces: [' || (SELECT string_agg('{name: n' || i || 
 
 -- Unknown keys: the place, what is known there and what was probably meant.
 SELECT pg_temp.refused(E'namespace:\n  - name: a');
+SELECT pg_temp.refused('{namespace: a, client_api: queue}');
+SELECT pg_temp.refused('{namespace: a, name: a}');
 SELECT pg_temp.refused(E'namespaces:\n  - name: a\n    patern: queue');
 SELECT pg_temp.refused(E'name: a\nneeds:\n  consistancy: strong');
 SELECT pg_temp.refused(E'name: a\nbackend:\n  topik: x');
@@ -101,6 +103,8 @@ SELECT pg_temp.refused('{name: a, patterns: outbox}');
 -- Twice is twice, also with another one in between.
 SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
 SELECT pg_temp.refused('{name: a, patterns: [outbox, wal, outbox]}');
+SELECT pg_temp.refused(E'name: a\npatterns:\n  - wal\n  - {type: outbox, enabled: false}\n  - {type: outbox, table: t}');
+SELECT pg_temp.refused(E'name: a\npatterns:\n  - {type: claim-check, enabled: false}\n  - outbox\n  - {type: claim-check, enabled: false}');
 SELECT pg_temp.refused('{name: a, patterns: [{enabled: true}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: maybe}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, enabled: "true"}]}');
@@ -111,7 +115,11 @@ SELECT pg_temp.refused('{name: a, observability: {trace_patterns: 1}}');
 -- An option stands beside its pattern or under config; what stood in both would be lost once. Where "type" stands is no matter.
 SELECT pg_temp.refused('{name: a, patterns: [{table: t, type: outbox, config: {database: postgres}}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{table: t, type: outbox, config: {table: t}}]}');
-SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: {batch_size: 5}}}]}');
+-- Of a map, some options may stand here and others there: sql/namespace_apply.sql.
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: {interval: 1s, batch_size: 5}}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{config: {publisher: {batch_size: 5}}, type: outbox, publisher: {interval: 1s, batch_size: 5}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: {batch: 5}}}]}');
+SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, publisher: {interval: 1s}, config: {publisher: 5}}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, config: table}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox, config: {type: wal}}]}');
 SELECT pg_temp.refused('{name: a, patterns: [[outbox]]}');

@@ -39,7 +39,7 @@ namespaces:
       delivery_guarantee: exactly_once
 $$);
 
--- The whole of a namespace, as the configuration schema has it, with the patterns that are built.
+-- The configuration schema's namespace without its claim check, which is still to come.
 SELECT * FROM prism.apply($$
 namespaces:
   - name: video-processing

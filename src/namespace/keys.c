@@ -184,7 +184,7 @@ static const PrismMap observability_map = {.bytes = sizeof(PrismObservabilityKey
 #define NAMESPACE(member) offsetof(PrismNamespaceKeys, member)
 
 static const PrismKey namespace_keys[] = {
-	{.name = "name",.kind = PRISM_KEY_TEXT,.offset = NAMESPACE(name)},
+	{.name = "name",.synonym = "namespace",.kind = PRISM_KEY_TEXT,.offset = NAMESPACE(name)},
 	{.name = "client_api",.synonym = "pattern",.kind = PRISM_KEY_WORD,.offset = NAMESPACE(client_api),.word = prism_api_word,.standard = "pubsub"},
 	{.name = "patterns",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(patterns),.map = &pattern_map},
 	{.name = "backend",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(backend),.map = &backend_map},

@@ -38,6 +38,18 @@ prism_refuse_configuration(const PrismYaml *root)
 			prism_errplace(root));
 }
 
+/* Where one namespace stands alone, that key is its name. */
+void
+prism_refuse_singular(const PrismYaml *list)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("\"namespace\" must not be a list"),
+			errdetail("It is the name of a namespace that stands alone."),
+			errhint("Write \"namespaces:\" before a list."),
+			prism_errplace(list));
+}
+
 void
 prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
 {

@@ -15,6 +15,7 @@
 #include "namespace/schema.h"
 
 pg_noreturn extern void prism_refuse_configuration(const PrismYaml *root);
+pg_noreturn extern void prism_refuse_singular(const PrismYaml *list);
 pg_noreturn extern void prism_refuse_key(const PrismLevel *level, const PrismYaml *written);
 pg_noreturn extern void prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written);
 pg_noreturn extern void prism_refuse_twice(const PrismLevel *level, const PrismKey *key, const PrismYaml *value,

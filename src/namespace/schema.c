@@ -27,6 +27,7 @@ static bool is_switched_off(const PrismYaml *node);
 static void read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_options(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
+static void read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static void *read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
@@ -41,9 +42,13 @@ prism_schema_read(const PrismYaml *root)
 	PrismConfigurationKeys configuration;
 	PrismLevel	whole = {.map = &prism_configuration_map,.values = &configuration};
 	PrismLevel	alone = {.map = &prism_namespace_map};
+	const PrismYaml *singular;
 
 	if (root->kind != PRISM_YAML_MAP || root->items == NIL)
 		prism_refuse_configuration(root);
+	singular = prism_yaml_get(root, "namespace");
+	if (singular != NULL && singular->kind == PRISM_YAML_LIST)
+		prism_refuse_singular(singular);
 	if (prism_yaml_get(root, "namespaces") != NULL)
 	{
 		read_map(&whole, root);
@@ -206,7 +211,10 @@ is_switched_off(const PrismYaml *node)
 
 /* ---------- values ---------- */
 
-/* What is given twice, be it as a synonym or in "config", would be lost once. */
+/*
+ * What is given twice, be it as a synonym or in "config", would be lost once.
+ * Of a map, one half of the keys may stand there and the other half here.
+ */
 static void
 read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 {
@@ -216,6 +224,11 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 	Assert(key->offset + sizeof(PrismPlace) <= level->map->bytes);
 	if (place->line == node->line && place->column == node->column)
 		return;					/* choose() has read it */
+	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->chooser == NULL && node->kind == PRISM_YAML_MAP)
+	{
+		read_more_of_map(level, key, node, value);
+		return;
+	}
 	if (place->line > 0)
 		prism_refuse_twice(level, key, node, place);
 
@@ -261,6 +274,15 @@ read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 	if (node->kind != PRISM_YAML_MAP && !(key->map->chooser != NULL && has_text(node)))
 		prism_refuse_value(level, key, node);
 	read_map(&inner, node);
+}
+
+/* What stands in it goes to what the first one has left; its place stays that of the first. */
+static void
+read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values)
+{
+	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.values = values};
+
+	read_keys(&inner, node);
 }
 
 /* One value says by its unit whether it is a time or a size; without one it could be either. */

@@ -16,7 +16,7 @@
 #include "lib/stringinfo.h"
 
 static void check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen);
-static void check_once(const PrismNamespace *namespace, const ListCell *place);
+static void check_once(const List *given);
 static void check_order(const PrismChosenPattern *first, const PrismChosenPattern *second);
 static void check_backend(const PrismNamespace *namespace);
 static char *backends_with(uint32 roles, bool transactional);
@@ -27,12 +27,12 @@ prism_namespace_validate(const PrismNamespace *namespace)
 	const PrismChosenPattern *previous = NULL;
 	ListCell   *cell;
 
+	check_once(namespace->given->patterns.list);
 	foreach(cell, namespace->patterns)
 	{
 		const PrismChosenPattern *chosen = lfirst(cell);
 
 		check_api(namespace, chosen);
-		check_once(namespace, cell);
 		if (previous != NULL)
 			check_order(previous, chosen);
 		previous = chosen;
@@ -59,19 +59,29 @@ check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
 			prism_errplace(chosen->place));
 }
 
-/* Also when others stand in between. */
+/* Also when others stand in between, and when one of the two is switched off: which of them holds would be a guess. */
 static void
-check_once(const PrismNamespace *namespace, const ListCell *place)
+check_once(const List *given)
 {
-	const PrismChosenPattern *chosen = lfirst(place);
+	ListCell   *cell;
 
-	for (const ListCell *other = list_head(namespace->patterns); other != place; other = lnext(namespace->patterns, other))
-		if (strcmp(((const PrismChosenPattern *) lfirst(other))->pattern->name, chosen->pattern->name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("pattern \"%s\" is given twice", chosen->pattern->name),
-					errhint("Remove one of the two."),
-					prism_errplace(chosen->place));
+	foreach(cell, given)
+	{
+		const PrismPatternKeys *second = lfirst(cell);
+
+		for (int i = 0; i < foreach_current_index(cell); i++)
+		{
+			const PrismPatternKeys *first = list_nth(given, i);
+
+			if (strcmp(first->type.text, second->type.text) == 0)
+				ereport(ERROR,
+						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("pattern \"%s\" is given twice", second->type.text),
+						errdetail("The first one is " PRISM_AT ".", prism_at(&first->type.place)),
+						errhint("Remove one of the two."),
+						prism_errplace(&second->type.place));
+		}
+	}
 }
 
 static void
