@@ -1,0 +1,83 @@
+# The specification's configurations as they are written there (test/rfc): which are taken today, and what is said of the others.
+use PrismTest;
+
+use File::Basename qw(basename dirname);
+
+# What a file gives: its patterns and its back end; or the error, the same of plan and apply, with its place.
+my $patterns = 'It must be one of: outbox, wal.';
+my $apis = 'It must be one of: queue, durable-queue, pubsub, transact.';
+my %gives = (
+	'01_durable_queue.yaml' => 'wal -> postgres',
+	'02_large_payload.yaml' => refused('key "needs.storage_backend"', 'It needs the pattern "claim-check".', 7, 7),
+	'03_transactional.yaml' => 'outbox -> postgres',
+	'04_change_capture.yaml' => refused('value "reader" of "client_api"', $apis, 3, 14),
+	'05_outbox_and_claim_check.yaml' => refused('pattern "claim-check"', 'Messages of more than 512000000 bytes need it; "5GB" are 5000000000 bytes.', 7, 25),
+	'06_cache_and_capture.yaml' => refused('value "reader" of "client_api"', $apis, 3, 14),
+	'07_needs.yaml' => refused('key "needs.write_rps"', undef, 5, 7),
+	'08_three_layers.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 9, 15),
+	'09_claim_check.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 6, 15),
+	'10_outbox_then_claim_check.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 15, 15),
+	'11_cache_invalidation.yaml' => refused('value "reader" of "client_api"', $apis, 3, 17),
+	'12a_asked.yaml' => refused('key "needs.throughput"', undef, 8, 7),
+	'12b_generated.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 7, 15),
+	'13_schema.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 18, 15),
+	'14a_before.yaml' => 'outbox -> kafka',
+	'14b_phase_1.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 4, 11),
+	'15_phase_2.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 4, 11),
+	'16_phase_3.yaml' => refused('value "claim-check" of "patterns.type"', $patterns, 4, 11),
+	'17_end_to_end.json' => refused('value "claim-check" of "patterns.type"', $patterns, 6, 22),
+);
+
+my $folder = dirname(__FILE__) . '/../rfc';
+is_deeply([ map { basename($_) } sort glob "$folder/*.{yaml,json}" ], [ sort keys %gives ], 'each file has a line here');
+
+# Nothing is sent anywhere: the back ends are names.
+my $node = prism_node('main', conf => "prism.enabled = off\n", extension => 0);
+$node->safe_psql('postgres', 'CREATE DATABASE users_db');
+$node->safe_psql('users_db', q{
+	CREATE EXTENSION prism;
+	CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers 'kafka-1:9092');
+	CREATE FOREIGN DATA WRAPPER prism_s3; -- prism does not have these two yet
+	CREATE FOREIGN DATA WRAPPER prism_redis;
+	CREATE SERVER s3 FOREIGN DATA WRAPPER prism_s3;
+	CREATE SERVER redis FOREIGN DATA WRAPPER prism_redis;
+	CREATE TABLE user_profiles (id bigint PRIMARY KEY);
+	CREATE FUNCTION outcome(verb text, document text) RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		detail text;
+		context text;
+	BEGIN
+		EXECUTE format('SELECT FROM prism.%I($1)', verb) USING document;
+		RETURN 'taken';
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
+		RETURN concat_ws('; ', SQLSTATE || ' ' || SQLERRM, nullif(detail, ''), substring(context FROM 'line \d+, column \d+'));
+	END
+	$$;
+});
+
+for my $file (sort keys %gives)
+{
+	my $document = slurp_file("$folder/$file");
+	my $planned = outcome('plan', $document);
+	my $applied = outcome('apply', $document);
+
+	$applied = $node->safe_psql('users_db', q{SELECT array_to_string(patterns, ', ') || ' -> ' || backend FROM prism.namespaces}) if $applied eq 'taken';
+	is($applied, $gives{$file}, "$file: $gives{$file}");
+	is($planned, $applied =~ / -> / ? 'taken' : $applied, 'plan says so too');
+	$node->safe_psql('users_db', 'SELECT prism.drop_namespace(namespace) FROM prism.namespaces');
+}
+
+done_testing();
+
+sub refused
+{
+	my ($what, $detail, $line, $column) = @_;
+	return join '; ', "0A000 $what is not available yet in this version", grep { defined } $detail, "line $line, column $column";
+}
+
+sub outcome
+{
+	my ($verb, $document) = @_;
+	return $node->safe_psql('users_db', "SELECT outcome('$verb', \$document\$$document\$document\$)");
+}
