@@ -4,8 +4,11 @@
  *	  The other side: the back end "memory", and what happens on the way to it.
  *
  * Each operation is the back end's own; around it, receipts are late, queues
- * full, messages lost, positions forgotten.  What really took place is asked of
- * the back end over a connection of the test's own, and told to the model.
+ * full, messages lost, positions forgotten.  A target has partitions, of which
+ * the back end knows nothing: a message waits here until a request of its
+ * partition takes it there, and receipts of partitions come in any order.  What
+ * really took place is asked of the back end over a connection of the test's own,
+ * and told to the model.
  *
  * test/module/forwarder/broker.c
  *
@@ -25,13 +28,15 @@ extern const PrismBackend *prism_memory_backend(void);
 
 #define MEMORY (prism_memory_backend()->queue)
 
+#define PLACES (WORLD_TOPICS * WORLD_PARTITIONS_MAX)
+
 /* A message on its way. */
 typedef struct Carried
 {
 	uint64		tag;
-	WorldTopic *topic;			/* NULL: it comes nowhere */
+	WorldTopic *topic;
 	int64		offset;
-	bool		purged;			/* taken back before it left */
+	PrismOutcome refusal;		/* it comes nowhere, and this is its receipt; PRISM_OK: it does */
 } Carried;
 
 /* A connection of the forwarder. */
@@ -46,7 +51,8 @@ typedef struct Line
 	Carried		held[QUEUE_MAX];	/* whose receipts are there and have not come yet */
 	PrismReceipt receipts[QUEUE_MAX];
 	int			held_count;
-	PrismOutcome refusing;		/* PRISM_OK: no; else what the next message is answered with, and RETRY those behind */
+	bool		refuses[PLACES];	/* what is sent to a partition comes nowhere, since one before did not */
+	bool		refused;		/* so it was with any */
 	int64		taken[QUEUE_MAX];	/* in the open transaction, with their receipts */
 	int			taken_count;
 } Line;
@@ -73,6 +79,36 @@ topic_of(const PrismQueueTarget *target)
 		if (strcmp(world[i].target, target->name) == 0)
 			return &world[i];
 	abort();
+}
+
+/* The partition in which a message lies, or will. */
+static int
+place_of(const WorldTopic *topic, int64 offset)
+{
+	return (int) (topic - world) * WORLD_PARTITIONS_MAX + world_partition(topic, offset);
+}
+
+static bool
+is_silent(const Carried *carried)
+{
+	return carried->topic == broker_faults.silent &&
+		world_partition(carried->topic, carried->offset) == broker_faults.silent_partition;
+}
+
+/* The first message of any partition that is not silent; -1: there is none. */
+static int
+pick(const Carried *carried, int count)
+{
+	int			from = count > 0 ? shim_random(count) : 0;
+	int			picked = -1;
+
+	for (int i = 0; i < count && picked < 0; i++)
+		if (!is_silent(&carried[(from + i) % count]))
+			picked = (from + i) % count;
+	for (int i = 0; i < picked; i++)
+		if (place_of(carried[i].topic, carried[i].offset) == place_of(carried[picked].topic, carried[picked].offset))
+			picked = i;
+	return picked;
 }
 
 static PrismOutcome
@@ -135,7 +171,7 @@ release(void *arg)
 	bool		given_up = since != 0 && prism_has_passed(since, shim_now, PRISM_DRAIN_MS);
 
 	for (int i = 0; i < line->carried_count && !line->transactional && !broker_abandoned && !given_up; i++)
-		if (line->carried[i].topic != NULL && !line->carried[i].purged)
+		if (line->carried[i].refusal == PRISM_OK)
 			violation("%s: message %lld is on the wire when its connection is closed", line->carried[i].topic->target,
 					  (long long) line->carried[i].offset);
 	memset(line, 0, sizeof(Line));
@@ -219,83 +255,133 @@ begin(PrismConn *conn)
 
 /* ---------- messages ---------- */
 
+/* What is sent to this partition, or over this connection, comes nowhere from now on. */
+static void
+refuse_from(Line *line, int place)
+{
+	line->refuses[place] = line->refused = true;
+	if (shim_chance(50))
+		memset(line->refuses, true, sizeof(line->refuses));
+}
+
+static void
+check_sent(const WorldTopic *topic, const PrismMessage *message)
+{
+	const WorldMessage *sent = &topic->messages[message->offset];
+
+	if (sent->lsn > world_flushed_to)
+		violation("message %lld of %s leaves the server before its commit is on disk", (long long) message->offset, topic->target);
+	if (!message->has_key || VARSIZE_ANY_EXHDR(DatumGetPointer(message->key)) != 1 ||
+		*VARDATA_ANY(DatumGetPointer(message->key)) != sent->key)
+		violation("%s: message %lld is sent under another key", topic->target, (long long) message->offset);
+}
+
 static PrismOutcome
 send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage *message, uint64 tag)
 {
 	Line	   *line = line_of(conn);
 	WorldTopic *topic = topic_of(target);
-	PrismOutcome outcome;
+	int			place = place_of(topic, message->offset);
+	Carried    *carried = &line->carried[line->carried_count];
 
-	if (topic->messages[message->offset].lsn > world_flushed_to)
-		violation("message %lld of %s leaves the server before its commit is on disk", (long long) message->offset, topic->target);
-	if (shim_chance(broker_faults.full) || line->carried_count + line->held_count >= QUEUE_MAX)
+	check_sent(topic, message);
+	if (shim_chance(broker_faults.full) || line->carried_count + line->held_count >= Min(QUEUE_MAX, conn->queue_messages))
 		return PRISM_AGAIN;
 	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(broker_faults.known))
 		return answer(conn, PRISM_REJECT, "it is too large");
-	if (line->refusing == PRISM_OK && shim_random(1000) < broker_faults.refuse)
-		line->refusing = shim_chance(30) ? PRISM_STOP : PRISM_RETRY;
-	if (line->refusing != PRISM_OK)
+	*carried = (Carried) {.tag = tag,.topic = topic,.offset = message->offset,.refusal = PRISM_OK};
+	if (line->refuses[place])
+		carried->refusal = PRISM_RETRY;
+	else if (shim_random(1000) < broker_faults.refuse)
 	{
-		/* it comes nowhere, nor does what follows */
-		line->carried[line->carried_count++] = (Carried) {.tag = tag,.offset = message->offset};
-		note("%s: %lld is sent and comes nowhere", topic->target, (long long) message->offset);
-		return PRISM_OK;
+		carried->refusal = shim_chance(30) ? PRISM_STOP : PRISM_RETRY;
+		refuse_from(line, place);
 	}
-	outcome = MEMORY->send(conn, target, message, tag);
-	if (outcome == PRISM_OK)
-		line->carried[line->carried_count++] = (Carried) {.tag = tag,.topic = topic,.offset = message->offset};
-	note("%s: %lld is sent: %d", topic->target, (long long) message->offset, outcome);
-	return outcome;
+	line->carried_count++;
+	note("%s: %lld is sent to partition %d%s", topic->target, (long long) message->offset,
+		 world_partition(topic, message->offset), carried->refusal != PRISM_OK ? " and comes nowhere" : "");
+	return PRISM_OK;
 }
 
 /* A receipt is there: what it says has happened, whether it comes or not. */
 static void
 hold(Line *line, const PrismReceipt *receipt)
 {
-	Carried		carried = line->carried[0];
-	PrismReceipt *held = &line->receipts[line->held_count];
+	Carried		carried;
+	int			i = 0;
 
-	if (carried.tag != receipt->tag)
-		violation("receipts out of order: a fault of the test");
-	memmove(line->carried, line->carried + 1, --line->carried_count * sizeof(Carried));
+	while (i < line->carried_count && line->carried[i].tag != receipt->tag)
+		i++;
+	if (i == line->carried_count)
+		violation("a receipt of nothing: a fault of the test");
+	carried = line->carried[i];
+	memmove(line->carried + i, line->carried + i + 1, (--line->carried_count - i) * sizeof(Carried));
 	line->held[line->held_count] = carried;
+	line->receipts[line->held_count] = *receipt;
 	line->held_count++;
-	*held = *receipt;
-	if (carried.purged)
-		held->outcome = PRISM_RETRY;
-	if (held->outcome != PRISM_OK)
-	{
-		if (carried.topic != NULL)
-			note("%s: %lld is not taken: %d", carried.topic->target, (long long) carried.offset, held->outcome);
-		return;
-	}
-	if (!line->transactional)
+	if (receipt->outcome != PRISM_OK)
+		note("%s: %lld is not taken: %d", carried.topic->target, (long long) carried.offset, receipt->outcome);
+	else if (!line->transactional)
 		model_taken(carried.topic, carried.offset, line->conn);
 	else
 		line->taken[line->taken_count++] = carried.offset;
 }
 
-/* What has arrived there by now. */
+/*
+ * One request: what lies ready for a partition from this message on, or a part
+ * of it.  In a transaction the back end wants all in the order of sending.
+ */
+static int
+produce(Line *line, int first)
+{
+	int32		header;			/* of the payload: nobody looks at what follows */
+	static PrismReceipt receipts[QUEUE_MAX];
+	int			place = place_of(line->carried[first].topic, line->carried[first].offset);
+	int			max = shim_chance(broker_faults.receipts) ? 1 + shim_random(4) : QUEUE_MAX;
+	int			count = 0;
+
+	for (int i = first; i < line->carried_count && count < max; i++)
+	{
+		const Carried *carried = &line->carried[i];
+		PrismMessage message = {.offset = carried->offset,.has_payload = true,.payload = PointerGetDatum(&header)};
+		PrismQueueTarget target = {.name = carried->topic->target};
+
+		if (!line->transactional && place_of(carried->topic, carried->offset) != place)
+			continue;
+		if (carried->refusal != PRISM_OK)
+			break;
+		SET_VARSIZE(&header, VARHDRSZ + carried->topic->messages[carried->offset].bytes);
+		if (MEMORY->send(line->conn, &target, &message, carried->tag) != PRISM_OK)
+			abort();
+		count++;
+	}
+	if (MEMORY->collect(line->conn, receipts, count) != count)
+		abort();
+	for (int i = 0; i < count; i++)
+		hold(line, &receipts[i]);
+	return count;
+}
+
+/* What has arrived there by now: each partition by itself, in order. */
 static void
 arrive(Line *line, int max)
 {
-	PrismReceipt receipt;
-
-	while (max-- > 0 && line->carried_count > 0)
+	while (max > 0 && line->carried_count > 0)
 	{
-		if (line->carried[0].topic != NULL)
+		int			first = line->transactional ? 0 : pick(line->carried, line->carried_count);
+
+		if (first < 0)
+			return;
+		if (line->carried[first].refusal == PRISM_OK)
 		{
-			if (MEMORY->collect(line->conn, &receipt, 1) != 1)
-				return;
-			hold(line, &receipt);
+			max -= produce(line, first);
 			continue;
 		}
-		receipt = (PrismReceipt) {.tag = line->carried[0].tag,.outcome = line->refusing,.code = 1};
-		(void) answer(line->conn, line->refusing, "not taken");
-		line->refusing = PRISM_RETRY;
+		(void) answer(line->conn, line->carried[first].refusal, "not taken");
 		if (!line->transactional)
 			line->conn->doubt = true;
-		hold(line, &receipt);
+		hold(line, &(PrismReceipt) {.tag = line->carried[first].tag,.outcome = line->carried[first].refusal,.code = 1});
+		max--;
 	}
 }
 
@@ -310,16 +396,19 @@ collect(PrismConn *conn, PrismReceipt *receipts, int receipts_max)
 	if (broker_faults.stalled)
 		return 0;
 	arrive(line, max);
-	count = Min(told_max, line->held_count);
-	for (int i = 0; i < count; i++)
+	for (count = 0; count < told_max; count++)
 	{
-		receipts[i] = line->receipts[i];
-		if (!line->transactional && receipts[i].outcome == PRISM_OK)
+		int			i = pick(line->held, line->held_count);
+
+		if (i < 0)
+			break;
+		receipts[count] = line->receipts[i];
+		if (!line->transactional && receipts[count].outcome == PRISM_OK)
 			model_told(line->held[i].topic, line->held[i].offset);
+		line->held_count--;
+		memmove(line->held + i, line->held + i + 1, (line->held_count - i) * sizeof(Carried));
+		memmove(line->receipts + i, line->receipts + i + 1, (line->held_count - i) * sizeof(PrismReceipt));
 	}
-	line->held_count -= count;
-	memmove(line->held, line->held + count, line->held_count * sizeof(Carried));
-	memmove(line->receipts, line->receipts + count, line->held_count * sizeof(PrismReceipt));
 	return count;
 }
 
@@ -334,15 +423,20 @@ static void
 purge(PrismConn *conn)
 {
 	Line	   *line = line_of(conn);
+	int			percent = line->transactional ? 100 : shim_random(101);
+	bool		left[PLACES] = {false};
 
-	if (line->transactional)
+	for (int i = line->carried_count - 1; i >= 0; i--)
 	{
-		MEMORY->purge(conn);
-		return;
+		int			place = place_of(line->carried[i].topic, line->carried[i].offset);
+
+		if (left[place] || !shim_chance(percent))
+			left[place] = true;
+		else if (line->carried[i].refusal == PRISM_OK)
+			line->carried[i].refusal = PRISM_RETRY;
 	}
-	for (int i = shim_random(1 + line->carried_count); i < line->carried_count; i++)
-		line->carried[i].purged = true;
-	conn->doubt = true;
+	if (!line->transactional)
+		conn->doubt = true;
 }
 
 void
@@ -363,7 +457,7 @@ commit(PrismConn *conn, const PrismQueueTarget *target, int64 position, const ch
 	int64		before = broker_position(topic);
 	PrismOutcome outcome;
 
-	if (line->refusing != PRISM_OK || line->carried_count > 0 || line->held_count > 0)
+	if (line->refused || line->carried_count > 0 || line->held_count > 0)
 		violation("a transaction is committed of which not all messages have receipts");
 	outcome = MEMORY->commit(conn, target, position, metadata);
 	if (broker_position(topic) != before)

@@ -31,8 +31,8 @@ typedef struct ModelTopic
 	bool		taken[WORLD_OFFSETS];	/* the other side has it */
 	bool		told[WORLD_OFFSETS];	/* the forwarder has its receipt, and has not forgotten it rightly */
 	int64		begin;			/* spares the model time: all below is out */
-	const void *connection;		/* over which the last one came */
-	int64		last;
+	const void *connection[WORLD_PARTITIONS_MAX];	/* over which the last one came */
+	int64		last[WORLD_PARTITIONS_MAX];
 	int64		skip_to;		/* where the session of prism.skip() will put it */
 } ModelTopic;
 
@@ -44,8 +44,8 @@ model_of(const WorldTopic *topic)
 	return &models[topic - world];
 }
 
-static bool
-is_out(const WorldTopic *topic, int64 offset)
+bool
+model_is_out(const WorldTopic *topic, int64 offset)
 {
 	switch (topic->messages[offset].kind)
 	{
@@ -66,7 +66,7 @@ first_left(const WorldTopic *topic)
 	ModelTopic *model = model_of(topic);
 
 	model->begin = Max(model->begin, model->low);
-	while (model->begin < topic->stable && is_out(topic, model->begin))
+	while (model->begin < topic->stable && model_is_out(topic, model->begin))
 		model->begin++;
 	return model->begin;
 }
@@ -76,7 +76,8 @@ model_begin(void)
 {
 	memset(models, 0, sizeof(models));
 	for (int i = 0; i < WORLD_TOPICS; i++)
-		models[i].last = -1;
+		for (int partition = 0; partition < WORLD_PARTITIONS_MAX; partition++)
+			models[i].last[partition] = -1;
 }
 
 /* ---------- events ---------- */
@@ -85,20 +86,22 @@ void
 model_taken(WorldTopic *topic, int64 offset, const void *connection)
 {
 	ModelTopic *model = model_of(topic);
+	int			partition = world_partition(topic, offset);
 
 	if (topic->messages[offset].kind != WORLD_GOOD)
 		violation("%s: message %lld is taken and cannot be", topic->target, (long long) offset);
 	if (model->told[offset])
 		violation("%s: message %lld is sent again, and had its receipt", topic->target, (long long) offset);
 	for (int64 i = first_left(topic); i < offset; i++)
-		if (topic->messages[i].kind == WORLD_GOOD && !model->taken[i])
+		if (topic->messages[i].kind == WORLD_GOOD && !model->taken[i] && world_partition(topic, i) == partition)
 			violation("%s: message %lld overtakes %lld", topic->target, (long long) offset, (long long) i);
-	if (connection == model->connection && offset <= model->last)
-		violation("%s: message %lld follows %lld on one connection", topic->target, (long long) offset, (long long) model->last);
+	if (connection == model->connection[partition] && offset <= model->last[partition])
+		violation("%s: message %lld follows %lld on one connection", topic->target, (long long) offset,
+				  (long long) model->last[partition]);
 	note("%s: %lld is taken", topic->target, (long long) offset);
 	model->taken[offset] = true;
-	model->connection = connection;
-	model->last = offset;
+	model->connection[partition] = connection;
+	model->last[partition] = offset;
 }
 
 void
@@ -116,15 +119,17 @@ model_committed(WorldTopic *topic, const int64 *offsets, int count, int64 positi
 	note("%s: position %lld is committed with %d messages", topic->target, (long long) position, count);
 	for (int i = 0; i < count; i++)
 	{
+		int64	   *last = &model->last[world_partition(topic, offsets[i])];
+
 		if (topic->messages[offsets[i]].kind != WORLD_GOOD)
 			violation("%s: message %lld is taken and cannot be", topic->target, (long long) offsets[i]);
 		if (model->taken[offsets[i]])
 			violation("%s: message %lld is there twice", topic->target, (long long) offsets[i]);
-		if (offsets[i] <= model->last || offsets[i] >= position)
+		if (offsets[i] <= *last || offsets[i] >= position)
 			violation("%s: message %lld comes after %lld, before position %lld", topic->target,
-					  (long long) offsets[i], (long long) model->last, (long long) position);
+					  (long long) offsets[i], (long long) *last, (long long) position);
 		model->taken[offsets[i]] = true;
-		model->last = offsets[i];
+		*last = offsets[i];
 	}
 	if (first_left(topic) < position)
 		violation("%s: position %lld passes over message %lld at the other side", topic->target,
@@ -159,7 +164,7 @@ forget_receipts(WorldTopic *topic, int64 position)
 {
 	for (int64 i = Max(position, 0); i < topic->stable; i++)
 		model_of(topic)->told[i] = false;
-	model_of(topic)->connection = NULL;
+	memset(model_of(topic)->connection, 0, sizeof(model_of(topic)->connection));
 }
 
 static void
@@ -258,6 +263,8 @@ random_faults(void)
 	broker_faults.forget = shim_chance(50) ? 50 : 0;
 	broker_faults.receipts = shim_chance(50) ? shim_random(100) : 0;
 	broker_faults.stalled = shim_chance(10);
+	broker_faults.silent = shim_chance(20) ? any_topic() : NULL;
+	broker_faults.silent_partition = shim_random(WORLD_PARTITIONS_MAX);
 }
 
 static void

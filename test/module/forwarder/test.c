@@ -25,7 +25,7 @@
 static WorldTopic *const stream = &world[0];
 static WorldTopic *const transact = &world[WORLD_TOPICS - 1];
 
-/* A world without faults, in which one message fills a batch, or many do. */
+/* A world without faults and of one partition each, in which one message fills a batch, or many do. */
 static void
 begin(int number, int batch_messages)
 {
@@ -33,7 +33,10 @@ begin(int number, int batch_messages)
 	world_make(1000 + number);
 	model_begin();
 	for (int i = 0; i < WORLD_TOPICS; i++)
+	{
 		world[i].sink.batch_messages = batch_messages;
+		world[i].partitions = 1;
+	}
 	process_options_none();
 	process_option("reject_bytes", WORLD_BYTES_MAX);
 	process_start();
@@ -153,6 +156,44 @@ test_claim(void)
 	ok(transact->written.position == 8, "after prism.skip() nothing is sent before that is recorded");
 }
 
+/* Of a topic's messages those of the partition that gives no receipts are left, or the others. */
+static bool
+left_are(const WorldTopic *topic, bool silent, bool out)
+{
+	for (int64 i = 0; i < topic->stable; i++)
+		if ((world_partition(topic, i) == broker_faults.silent_partition) == silent && model_is_out(topic, i) != out)
+			return false;
+	return true;
+}
+
+/* One partition has no leader for a while. */
+static void
+test_silent_partition(void)
+{
+	begin(6, 10);
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		world[i].partitions = WORLD_PARTITIONS_MAX;
+	broker_faults.silent = stream;
+	broker_faults.silent_partition = 1;
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		world_publish(&world[i], 20, 0);
+	pass(5000);
+	ok(left_are(stream, true, false) && left_are(stream, false, true), "a partition that gives no receipts does not keep the others of its topic");
+	ok(stream->written.position < 20 && world[1].written.position == 20,
+	   "the position waits for it, and no other topic's does");
+	broker_faults.silent = transact;
+	pass(5000);
+	ok(stream->written.position == 20, "when it does again, all of it is recorded");
+	world_publish(transact, 20, 0);
+	world_publish(transact - 1, 20, 0);
+	pass(120000);
+	ok(transact->written.position == 20 && (transact - 1)->written.position == 40,
+	   "a transaction that waits for such a partition gives way to other topics");
+	broker_faults.silent = NULL;
+	pass(300000);
+	ok(transact->written.position == 40, "and is made again when there is a leader");
+}
+
 int
 main(void)
 {
@@ -163,6 +204,7 @@ main(void)
 	test_resumed_early();
 	test_skip();
 	test_claim();
+	test_silent_partition();
 	ok(violated() == NULL, violated() == NULL ? "nothing comes twice meanwhile" : violated());
 	test_random_faults(seed != NULL ? strtoull(seed, NULL, 10) : SEED_DEFAULT);
 	ok(violated() == NULL, "whatever fails, nothing is lost, overtakes or comes twice, and all arrives in the end");

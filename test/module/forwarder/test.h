@@ -41,6 +41,9 @@ extern PrismRoute *process_route(const WorldTopic *topic);	/* NULL: nothing is l
 /* Nothing is there, and nothing has happened. */
 extern void model_begin(void);
 
+/* The other side has it, or it is a dead letter. */
+extern bool model_is_out(const WorldTopic *topic, int64 offset);
+
 /* A step of the process, and what the model makes of it. */
 extern bool model_step(void);
 

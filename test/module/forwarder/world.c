@@ -59,6 +59,7 @@ world_make(int round)
 
 		memset(topic, 0, sizeof(*topic));
 		topic->damaged = -1;
+		topic->partitions = 1 + shim_random(WORLD_PARTITIONS_MAX);
 		topic->written.position = topic->flushed.position = -1;
 		snprintf(topic->target, sizeof(topic->target), "round%d.topic%d", round, i);
 		strlcpy(topic->topic.name, topic->target, sizeof(topic->topic.name));
@@ -94,6 +95,7 @@ world_publish(WorldTopic *topic, int messages, int bad_percent)
 			.kind = bad ? WORLD_BAD : WORLD_GOOD,
 			.remaining = messages - i - 1,
 			.bytes = bad ? WORLD_BYTES_MAX + 1 : shim_random(WORLD_BYTES_MAX),
+			.key = 'a' + shim_random(WORLD_KEYS),
 			.lsn = world_end,
 		};
 	}
@@ -269,6 +271,7 @@ struct PrismReader
 	int64		at;
 	int64		stable;
 	const char *damage;
+	int32		key[2];			/* a text of one letter */
 	char		payload[VARHDRSZ + WORLD_BYTES_MAX + 1];
 };
 
@@ -305,7 +308,10 @@ prism_reader_look(PrismReader *reader, PrismMessage *message)
 	message->remaining = found->remaining;
 	memcpy(message->id.data, &reader->topic->topic.topic_id, 4);
 	memcpy(message->id.data + 8, &reader->at, 8);
-	message->has_payload = true;
+	message->has_key = message->has_payload = true;
+	SET_VARSIZE(reader->key, VARHDRSZ + 1);
+	*VARDATA(reader->key) = found->key;
+	message->key = PointerGetDatum(reader->key);
 	SET_VARSIZE(reader->payload, VARHDRSZ + found->bytes);
 	memset(reader->payload + VARHDRSZ, 'x', found->bytes);
 	message->payload = PointerGetDatum(reader->payload);

@@ -16,6 +16,8 @@
 #define WORLD_TOPICS 6			/* the first half are sent at least once, the others exactly once */
 #define WORLD_OFFSETS 8192
 #define WORLD_DEAD_MAX 1024
+#define WORLD_PARTITIONS_MAX 3
+#define WORLD_KEYS 12
 /* A larger payload is refused. */
 #define WORLD_BYTES_MAX 500
 
@@ -31,6 +33,7 @@ typedef struct WorldMessage
 	WorldKind	kind;
 	int			remaining;
 	int			bytes;
+	char		key;			/* 'a' and on */
 	XLogRecPtr	lsn;			/* where its transaction was committed */
 	int			letters;		/* dead letters that were written of it */
 } WorldMessage;
@@ -49,6 +52,7 @@ typedef struct WorldTopic
 	PrismTopic	topic;
 	PrismSink	sink;
 	char		target[32];
+	int			partitions;		/* of the target */
 	int64		stable;
 	WorldMessage messages[WORLD_OFFSETS];
 	int64		damaged;		/* this message cannot be read; -1: all can */
@@ -78,6 +82,13 @@ extern WorldTopic world[WORLD_TOPICS];
 extern WorldFaults world_faults;
 extern XLogRecPtr world_flushed_to;
 
+/* Where the other side puts a message: what has one key stays in order. */
+static inline int
+world_partition(const WorldTopic *topic, int64 offset)
+{
+	return topic->messages[offset].key % topic->partitions;
+}
+
 extern void world_make(int round);
 extern void world_publish(WorldTopic *topic, int messages, int bad_percent);
 extern void world_publish_nothing(WorldTopic *topic, int offsets);
@@ -98,13 +109,15 @@ extern void world_rollback_to(int savepoint);
 typedef struct BrokerFaults
 {
 	int			stop;			/* prepare answers STOP */
-	int			refuse;			/* a message, and all behind it, is not taken: RETRY or STOP */
+	int			refuse;			/* a message, and all behind it in its partition or anywhere, is not taken: RETRY or STOP */
 	int			known;			/* that a message is refused is known before it is sent */
 	int			full;			/* no message is taken just now */
 	int			forget;			/* positions that nobody has moved for long */
-	int			receipts;		/* receipts come in parts, or late */
+	int			receipts;		/* receipts come in parts, or late; what lies ready travels in several requests */
 	int			fence;			/* somebody else uses our name */
 	bool		stalled;		/* no receipt comes at all */
+	const WorldTopic *silent;	/* none comes of this partition of this topic; NULL: of all */
+	int			silent_partition;
 } BrokerFaults;
 
 extern BrokerFaults broker_faults;
