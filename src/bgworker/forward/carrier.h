@@ -34,6 +34,15 @@ typedef struct PrismCarrier
 	 */
 	bool		owns_position;
 
+	/* What it keeps of a connection: lane->state, zeroed when that is opened. */
+	Size		state_bytes;
+
+	/* The route whose transaction is under way: until its end no other route starts.  NULL: none.  The lane may be closed. */
+	PrismRoute *(*under_way) (const PrismLane *lane);
+
+	/* When it wants the next turn of an open lane, whatever its routes wish; -1: no wish. */
+	long		(*timeout_ms) (const PrismLane *lane);
+
 	/* How many batches the route may hold just now. */
 	int			(*batches_max) (const PrismRoute *route);
 

@@ -222,27 +222,6 @@ typedef enum PrismLanePhase
 	LANE_OPEN
 } PrismLanePhase;
 
-typedef enum PrismRoundPhase
-{
-	ROUND_NONE,
-	ROUND_BEGIN,
-	ROUND_SEND,
-	ROUND_RECEIPTS,
-	ROUND_COMMIT,
-	ROUND_ABORT
-} PrismRoundPhase;
-
-/* A Kafka transaction under way: a whole batch, or a part of it to find out which message is refused. */
-typedef struct PrismRound
-{
-	PrismRoundPhase phase;
-	PrismRoute *route;
-	PrismBatch *batch;
-	PrismRange	range;
-	bool		probe;			/* is never committed */
-	PrismInstant receipt_at;	/* of the last receipt, or when it began */
-} PrismRound;
-
 typedef struct PrismLane
 {
 	int			number;
@@ -263,8 +242,8 @@ typedef struct PrismLane
 	bool		ends;			/* all is loaded anew: it is not opened again */
 	bool		rejected;		/* a receipt says so since that was asked last */
 	bool		retry;			/* likewise */
-	PrismRound	round;
-	PrismInstant rest_until;		/* no transaction begins before; 0: none was committed */
+	PrismInstant receipt_at;		/* of the last receipt, or when the carrier began to wait for one */
+	void	   *state;			/* the carrier's own, of this connection; NULL: it keeps none, or there is no connection */
 } PrismLane;
 
 typedef struct PrismForwarder
@@ -334,8 +313,6 @@ extern const PrismQueueOps *prism_lane_queue(const PrismLane *lane);
 extern PrismRoute *prism_lane_next_route(const PrismLane *lane, PrismRoute *after);
 /* Show it in all of its sinks. */
 extern void prism_lane_tell(PrismLane *lane, PrismSinkState state, PrismInstant retry_at, const char *error);
-/* How long no Kafka transaction should begin yet; 0: one may. */
-extern long prism_lane_rest_ms(const PrismLane *lane);
 extern void prism_lane_close(PrismLane *lane);
 /* The connection's own fault: close it, tell everybody, try again later. */
 extern void prism_lane_fail(PrismLane *lane, PrismOutcome outcome);

@@ -45,13 +45,6 @@ prism_lane_tell(PrismLane *lane, PrismSinkState state, PrismInstant retry_at, co
 			(void) prism_sink_change(route->slot, state, retry_at, error);
 }
 
-long
-prism_lane_rest_ms(const PrismLane *lane)
-{
-	return lane->rest_until == 0 ? 0
-		: prism_ms_until(lane->rest_until, prism_lane_now(lane));
-}
-
 void
 prism_lane_close(PrismLane *lane)
 {
@@ -59,6 +52,7 @@ prism_lane_close(PrismLane *lane)
 		MemoryContextDelete(lane->mcxt);
 	lane->mcxt = NULL;
 	lane->conn = NULL;
+	lane->state = NULL;
 	lane->phase = LANE_CLOSED;
 	lane->outstanding = 0;
 	lane->outstanding_bytes = 0;
@@ -66,7 +60,6 @@ prism_lane_close(PrismLane *lane)
 	lane->reopens = false;
 	lane->rejected = false;
 	lane->retry = false;
-	lane->round.phase = ROUND_NONE;
 	for (PrismRoute *route = prism_lane_next_route(lane, NULL); route != NULL; route = prism_lane_next_route(lane, route))
 		if (route->phase != ROUTE_PARKED)
 			prism_route_restart(route);
@@ -84,8 +77,10 @@ prism_lane_fail(PrismLane *lane, PrismOutcome outcome)
 		prism_backoff_reset(&lane->backoff);
 	if (outcome == PRISM_DOUBT || outcome == PRISM_FENCED)
 	{
-		PrismRoute *route = lane->round.phase != ROUND_NONE ? lane->round.route : prism_lane_next_route(lane, NULL);
+		PrismRoute *route = lane->carrier->under_way(lane);
 
+		if (route == NULL)
+			route = prism_lane_next_route(lane, NULL);
 		/* none, where no route of the lane can be served */
 		if (route != NULL)
 			prism_sink_count(route->slot, PRISM_SINK_DOUBTS, 1);

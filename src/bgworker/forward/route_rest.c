@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
 
 /* A parked route begins anew, from what the progress log says now; a paused one rests again. In a transaction. */
@@ -72,7 +73,7 @@ lets_go(PrismRoute *route)
 
 	if (lane->phase != LANE_OPEN)
 		return true;
-	if (lane->recovering_since != 0 || (lane->round.phase != ROUND_NONE && lane->round.route == route))
+	if (lane->recovering_since != 0 || lane->carrier->under_way(lane) == route)
 		return false;
 	if (route->outstanding > 0)
 	{

@@ -248,6 +248,19 @@ stream_turn(PrismLane *lane)
 	return more;
 }
 
+/* Batches of all routes are on their way at the same time, and receipts wake the lane. */
+static PrismRoute *
+stream_under_way(const PrismLane *lane)
+{
+	return NULL;
+}
+
+static long
+stream_timeout_ms(const PrismLane *lane)
+{
+	return -1;
+}
+
 static int
 stream_batches_max(const PrismRoute *route)
 {
@@ -257,6 +270,8 @@ stream_batches_max(const PrismRoute *route)
 
 const PrismCarrier prism_stream_carrier = {
 	.owns_position = false,
+	.under_way = stream_under_way,
+	.timeout_ms = stream_timeout_ms,
 	.batches_max = stream_batches_max,
 	.turn = stream_turn,
 	.advance = stream_advance,

@@ -22,7 +22,36 @@
 
 #define ROUTE_TAG(route) ((uint64) (route)->index << 40)
 
+typedef enum TransactPhase
+{
+	ROUND_NONE,
+	ROUND_BEGIN,
+	ROUND_SEND,
+	ROUND_RECEIPTS,
+	ROUND_COMMIT,
+	ROUND_ABORT
+} TransactPhase;
+
+/* A Kafka transaction under way: a whole batch, or a part of it to find out which message is refused.  Goes with the connection. */
+typedef struct TransactRound
+{
+	TransactPhase phase;
+	PrismRoute *route;
+	PrismBatch *batch;
+	PrismRange	range;
+	bool		probe;			/* is never committed */
+	PrismInstant rest_until;		/* no transaction begins before; 0: none was committed */
+} TransactRound;
+
 /* ---------- which batch ---------- */
+
+static long
+rest_ms(const PrismLane *lane)
+{
+	const TransactRound *round = lane->state;
+
+	return round->rest_until == 0 ? 0 : prism_ms_until(round->rest_until, prism_lane_now(lane));
+}
 
 static bool
 can_go(const PrismLane *lane, PrismRoute *route)
@@ -38,9 +67,9 @@ static bool
 begin_round(PrismLane *lane)
 {
 	PrismForwarder *forwarder = lane->forwarder;
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 
-	if (prism_lane_rest_ms(lane) > 0)
+	if (rest_ms(lane) > 0)
 		return false;
 	for (int i = 1; i <= forwarder->route_count; i++)
 	{
@@ -113,12 +142,13 @@ learn_refusal(PrismRoute *route, PrismBatch *batch)
 static void
 fail_round(PrismLane *lane, PrismOutcome failure)
 {
-	PrismRoute *route = lane->round.route;
+	TransactRound *round = lane->state;
+	PrismRoute *route = round->route;
 
 	prism_sink_count(route->slot, PRISM_SINK_RETRIES, 1);
 	if (lane->rejected)
 	{
-		learn_refusal(route, lane->round.batch);
+		learn_refusal(route, round->batch);
 		prism_lane_close(lane);
 	}
 	else if (failure == PRISM_STOP || route->stopped)
@@ -141,7 +171,7 @@ fail_round(PrismLane *lane, PrismOutcome failure)
 static bool
 transact_send(PrismLane *lane, int i)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 	PrismBatch *batch = round->batch;
 	PrismOutcome outcome;
 
@@ -192,14 +222,14 @@ transact_send(PrismLane *lane, int i)
 static bool
 give_way(PrismLane *lane)
 {
-	PrismRoute *route = lane->round.route;
+	PrismRoute *route = ((TransactRound *) lane->state)->route;
 	PrismInstant now = prism_lane_now(lane);
 	long		patience_ms = PRISM_ROUND_MS << Min(route->trouble.failures, PRISM_ROUND_DOUBLINGS);
 
 	if (prism_has_passed(route->progress_at, now, PRISM_STALL_MS) &&
-		prism_has_passed(lane->round.receipt_at, now, PRISM_STALL_MS))
+		prism_has_passed(lane->receipt_at, now, PRISM_STALL_MS))
 		prism_route_show_waiting(route, lane->conn->error);
-	if (!prism_has_passed(lane->round.receipt_at, now, patience_ms))
+	if (!prism_has_passed(lane->receipt_at, now, patience_ms))
 		return false;
 	if (lane->conn->error[0] == '\0')
 		snprintf(lane->conn->error, PRISM_ERROR_BYTES, "no receipt in %ld s: perhaps a partition of Kafka's topic \"%s\" has no leader, or too few replicas in sync",
@@ -211,7 +241,7 @@ give_way(PrismLane *lane)
 static bool
 send_turn(PrismLane *lane)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 	PrismBatch *batch = round->batch;
 	int			before = batch->next;
 
@@ -232,7 +262,7 @@ send_turn(PrismLane *lane)
 static bool
 receipts_turn(PrismLane *lane)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 
 	if (lane->rejected || lane->retry)
 	{
@@ -251,7 +281,7 @@ receipts_turn(PrismLane *lane)
 static bool
 commit_turn(PrismLane *lane)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 	PrismRoute *route = round->route;
 	PrismBatch *batch = round->batch;
 	char		metadata[PRISM_ERROR_BYTES];
@@ -269,7 +299,7 @@ commit_turn(PrismLane *lane)
 	{
 		case PRISM_OK:
 			route->claimed_at = prism_lane_now(lane);
-			lane->rest_until = prism_instant_after(route->claimed_at, PRISM_COMMIT_REST_MS);
+			round->rest_until = prism_instant_after(route->claimed_at, PRISM_COMMIT_REST_MS);
 			prism_backoff_reset(&route->backoff);
 			round->phase = ROUND_NONE;
 			strlcpy(route->last_id, last_id, sizeof(route->last_id));
@@ -297,7 +327,7 @@ commit_turn(PrismLane *lane)
 static bool
 abort_turn(PrismLane *lane)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 	PrismOutcome outcome = prism_lane_queue(lane)->abort(lane->conn);
 
 	if (outcome == PRISM_AGAIN)
@@ -318,7 +348,7 @@ abort_turn(PrismLane *lane)
 static bool
 transact_turn(PrismLane *lane)
 {
-	PrismRound *round = &lane->round;
+	TransactRound *round = lane->state;
 	PrismOutcome outcome;
 
 	switch (round->phase)
@@ -334,7 +364,7 @@ transact_turn(PrismLane *lane)
 			else
 			{
 				round->phase = ROUND_SEND;
-				round->receipt_at = prism_lane_now(lane);
+				lane->receipt_at = prism_lane_now(lane);
 			}
 			return true;
 		case ROUND_SEND:
@@ -347,6 +377,33 @@ transact_turn(PrismLane *lane)
 			return abort_turn(lane);
 	}
 	pg_unreachable();
+}
+
+static PrismRoute *
+transact_under_way(const PrismLane *lane)
+{
+	const TransactRound *round = lane->state;
+
+	return round == NULL || round->phase == ROUND_NONE ? NULL : round->route;
+}
+
+/* The end of an operation wakes nobody; receipts do. */
+static long
+transact_timeout_ms(const PrismLane *lane)
+{
+	switch (((TransactRound *) lane->state)->phase)
+	{
+		case ROUND_NONE:
+			return rest_ms(lane) > 0 ? rest_ms(lane) : -1;
+		case ROUND_BEGIN:
+		case ROUND_COMMIT:
+		case ROUND_ABORT:
+			return PRISM_POLL_MS;
+		case ROUND_SEND:
+		case ROUND_RECEIPTS:
+			break;
+	}
+	return -1;
 }
 
 /*
@@ -368,6 +425,9 @@ transact_advance(PrismRoute *route)
 
 const PrismCarrier prism_transact_carrier = {
 	.owns_position = true,
+	.state_bytes = sizeof(TransactRound),
+	.under_way = transact_under_way,
+	.timeout_ms = transact_timeout_ms,
 	.batches_max = transact_batches_max,
 	.turn = transact_turn,
 	.advance = transact_advance,

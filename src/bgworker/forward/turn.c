@@ -50,6 +50,8 @@ open_connection(PrismLane *lane)
 		prism_lane_report(lane, backend == NULL ? "missing library" : "wrong settings", error, PRISM_TRIED_AGAIN);
 		return;
 	}
+	if (lane->carrier->state_bytes > 0)
+		lane->state = MemoryContextAllocZero(lane->mcxt, lane->carrier->state_bytes);
 	lane->opened_at = prism_lane_now(lane);
 	lane->phase = lane->carrier->owns_position ? LANE_FENCING : LANE_OPEN;
 }
@@ -173,7 +175,7 @@ prism_lane_collect(PrismLane *lane)
 		some |= count > 0;
 	} while (count == PRISM_RECEIPTS_MAX);
 	if (some)
-		lane->round.receipt_at = prism_lane_now(lane);
+		lane->receipt_at = prism_lane_now(lane);
 	return some;
 }
 
@@ -223,7 +225,7 @@ static bool
 is_lane_idle(const PrismLane *lane)
 {
 	return lane->phase == LANE_OPEN && lane->outstanding == 0 && lane->recovering_since == 0 &&
-		lane->round.phase == ROUND_NONE;
+		lane->carrier->under_way(lane) == NULL;
 }
 
 /* Routes that are not ready, in turn, one at a time: a slow one does not keep the others. */
@@ -259,8 +261,7 @@ open_turn(PrismLane *lane)
 	if (lane->recovering_since != 0)
 		return finish_recovery(lane) || more;
 
-	/* between rounds only */
-	if (lane->round.phase == ROUND_NONE)
+	if (lane->carrier->under_way(lane) == NULL)
 	{
 		more |= start_routes(lane);
 		if (lane->phase != LANE_OPEN)
@@ -311,11 +312,11 @@ prism_lane_timeout_ms(const PrismLane *lane)
 	}
 	if (is_lane_idle(lane) && !anybody_to_serve(lane))
 		return 0;
-	if (lane->recovering_since != 0 || lane->round.phase == ROUND_BEGIN ||
-		lane->round.phase == ROUND_COMMIT || lane->round.phase == ROUND_ABORT)
+	if (lane->recovering_since != 0)
 		return PRISM_POLL_MS;
-	if (lane->round.phase == ROUND_NONE && prism_lane_rest_ms(lane) > 0)
-		return prism_lane_rest_ms(lane);
+	timeout = lane->carrier->timeout_ms(lane);
+	if (timeout >= 0)
+		return timeout;
 	if (lane->outstanding > 0)
 		timeout = lane->conn->backend->wait_socket(lane->conn) == PGINVALID_SOCKET
 			? PRISM_POLL_MS : PRISM_STALL_MS;
