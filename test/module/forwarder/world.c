@@ -71,7 +71,7 @@ world_make(int round)
 			.topic_name = topic->topic.name,
 			.backend = "memory",
 			.target_name = topic->target,
-			.exactly_once = i >= WORLD_TOPICS / 2,
+			.exactly_once = i >= WORLD_STREAMS,
 			.batch_messages = 1 + shim_random(shim_chance(50) ? 5 : 40),
 			.message_bytes_max = 1024 * 1024,
 		};

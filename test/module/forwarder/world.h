@@ -13,7 +13,9 @@
 
 #include "bgworker/forward/forwarder.h"
 
-#define WORLD_TOPICS 6			/* the first half are sent at least once, the others exactly once */
+/* These are sent at least once, the others exactly once: of the latter two share a lane. */
+#define WORLD_STREAMS 3
+#define WORLD_TOPICS (WORLD_STREAMS + PRISM_TRANSACT_LANES + 1)
 #define WORLD_OFFSETS 8192
 #define WORLD_DEAD_MAX 1024
 #define WORLD_PARTITIONS_MAX 3
