@@ -42,7 +42,9 @@ static emit_log_hook_type former_emit_log = NULL;
 PGDLLEXPORT void _PG_init(void);
 
 /*
- * The parts of prism, in the order in which each of their callbacks is called:
+ * The parts of prism, in the order in which each of their callbacks is called.
+ * Most of it matters to those who look in between, for a moment that no test can
+ * hold: test/lint/source asks that the table is in the order of this list.
  *
  *	groups			before the log: acknowledgements are records of the progress
  *					log, and a window has what lies below its stable offset

@@ -115,6 +115,7 @@ $skipper->query_safe(qq{BEGIN; SELECT prism.skip('once', to_position => (SELECT 
 sql("SELECT prism.apply('" . yaml('third', 'at_least_once', 'kafka') . "')");
 sql("SELECT prism.publish('$_', '4') FROM generate_series(1, 2)") for qw(many1 wire third);
 is_sent('third|wire|many1');
+is(sql(state_of('once')), 'paused', 'while a session of prism.skip() keeps it, a paused sink stands as paused');
 my $producers = $kafka->proxy->seen($init_producer_id);
 for my $change (1 .. 3)
 {

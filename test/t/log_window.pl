@@ -170,13 +170,19 @@ $session->query('SELECT 1');
 like($session->{stderr}, qr/WARNING:  canceling wait for synchronous replication.*\nDETAIL:  The transaction has already committed locally/, 'its client has been told');
 $session->quit;
 $node->safe_psql('postgres', q{SET synchronous_commit = local;
-	CREATE PROCEDURE publish_and_commit() LANGUAGE plpgsql AS $$BEGIN PERFORM prism.publish('window', 'told later'); COMMIT; END$$});
+	CREATE PROCEDURE publish_and_commit() LANGUAGE plpgsql AS $$BEGIN
+		PERFORM prism.publish('window', 'told later'); PERFORM prism.apply('{name: told, client_api: queue, backend: memory}'); COMMIT; END$$;
+	SELECT prism.wake_workers()});
 $client = deaf_client('deaf', "DO \$\$BEGIN CALL publish_and_commit(/* $unread */); END\$\$");
 wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf'}, 'SyncRep');
 $node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'deaf'});
 wait_for_value($node, q{SELECT wait_event FROM pg_stat_activity WHERE application_name = 'deaf'}, 'ClientWrite');
 is(new_messages(), 'told later', 'a client that does not read the warning holds up nobody');
+my $served = q{SELECT count(*) FROM prism.sinks WHERE topic = 'told' AND state = 'running'};
+for (my $end = time + 15; $node->safe_psql('postgres', $served) == 0 && time < $end;) { }
+is($node->safe_psql('postgres', $served), 1, 'nor do workers, who look by themselves once a minute only, hear of the commit later');
 close $client;
+$node->safe_psql('postgres', q{SET synchronous_commit = local; SELECT prism.drop_namespace('told', true)});
 
 # Notifiers commit one after the other: who waits for his turn holds up nobody else.
 my $first = $node->background_psql('postgres', on_error_stop => 0);
