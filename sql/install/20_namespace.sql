@@ -14,6 +14,19 @@ AS 'MODULE_PATHNAME', 'prism_plan';
 COMMENT ON FUNCTION prism.plan(text) IS
 'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), a row "pattern" for each pattern of a namespace that says why it is there, and a row "warning" for a namespace whose topic will have no place among prism.max_topics. Nobody changes them until the end of the transaction; errors as prism.apply(), 55P03 included.';
 
+CREATE FUNCTION prism_internal.config_keys(
+    OUT key text, OUT synonym text, OUT type text, OUT unit text, OUT default_value text, OUT minimum bigint, OUT maximum bigint,
+    OUT words text[], OUT only_with text[], OUT available boolean, OUT help text
+) RETURNS SETOF record
+    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 60
+    AS 'MODULE_PATHNAME', 'prism_config_keys';
+COMMENT ON FUNCTION prism_internal.config_keys() IS
+'The keys of a configuration, in the order of the reference. Behind prism.config_keys.';
+
+CREATE VIEW prism.config_keys AS SELECT * FROM prism_internal.config_keys();
+COMMENT ON VIEW prism.config_keys IS
+'The keys that a configuration may have. key: as errors call it; default_value: what holds when it is not given, in words; minimum and maximum: in the unit; words: those that it takes; only_with: the types of pattern or back end that have it; available: false for what this version knows and does not take yet; help: what it says.';
+
 CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp

@@ -48,6 +48,7 @@ JOIN (VALUES
     ('admin',   'EXECUTE', 'prism',          'redrive'),
 
     ('any',     'EXECUTE', 'prism',          'version'),
+    ('any',     'EXECUTE', 'prism_internal', 'config_keys'),
     ('any',     'EXECUTE', 'prism_internal', 'privileges'),
     ('any',     'EXECUTE', 'prism_internal', 'outbox_messages'),
     ('any',     'EXECUTE', 'prism_internal', 'payload_text'),
@@ -62,6 +63,7 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'prism_internal', 'disks'),
     ('any',     'EXECUTE', 'prism',          'metrics_text'),
     ('any',     'SELECT',  'prism',          'outbox'),
+    ('any',     'SELECT',  'prism',          'config_keys'),
     ('any',     'SELECT',  'prism',          'namespaces'),
     ('any',     'SELECT',  'prism',          'topics'),
     ('any',     'SELECT',  'prism',          'groups'),

@@ -88,6 +88,10 @@ typedef struct PrismKey
 	const char *standard;		/* its text when it is not given, or NULL */
 	const struct PrismMap *map;
 	const char *pattern;		/* PRISM_KEY_LATER: which one it needs, or NULL */
+
+	/* for people: prism.config_keys, and the reference in src/namespace/README.md */
+	const char *default_text;	/* what holds when it is not given, unless that is 'standard'; or NULL */
+	const char *help;			/* one sentence */
 } PrismKey;
 
 typedef struct PrismMap

@@ -6,7 +6,7 @@
  *
  * Everything the RFC names is known here; what this version does not do yet
  * says so (0A000) instead of being taken for a typing error (22023).  README.md
- * lists the same keys: test/module/keys compares them.
+ * lists the same keys: ./dev reference writes that from these rows.
  *
  * src/namespace/keys.c
  *
@@ -29,16 +29,31 @@
 /* ---------- patterns, and the options of each ---------- */
 
 static const PrismKey publisher_keys[] = {
-	{.name = "interval",.kind = PRISM_KEY_INTERVAL,.offset = offsetof(PrismPublisherKeys, interval),.minimum = 1,.maximum = DAY_MS},
-	{.name = "batch_size",.kind = PRISM_KEY_INTEGER,.offset = offsetof(PrismPublisherKeys, batch_size),.minimum = 1,.maximum = 100000},
+	{
+		.name = "interval",.kind = PRISM_KEY_INTERVAL,.offset = offsetof(PrismPublisherKeys, interval),.minimum = 1,.maximum = DAY_MS,
+		.help = "Upper bound of the time for which the forwarder collects messages."
+	},
+	{
+		.name = "batch_size",.kind = PRISM_KEY_INTEGER,.offset = offsetof(PrismPublisherKeys, batch_size),.minimum = 1,.maximum = 100000,
+		.help = "Upper bound of how many messages the forwarder sends at a time."
+	},
 	{0}
 };
 static const PrismMap publisher_map = {.bytes = sizeof(PrismPublisherKeys),.keys = publisher_keys};
 
 static const PrismKey outbox_keys[] = {
-	{.name = "database",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, database)},
-	{.name = "table",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, table)},
-	{.name = "publisher",.kind = PRISM_KEY_MAP,.offset = offsetof(PrismPatternKeys, publisher),.map = &publisher_map},
+	{
+		.name = "database",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, database),
+		.default_text = "this one",.help = "Where the outbox is: postgres or the name of this database; another one is an error."
+	},
+	{
+		.name = "table",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, table),
+		.help = "Name of a view in schema prism: INSERT and COPY publish, SELECT shows."
+	},
+	{
+		.name = "publisher",.kind = PRISM_KEY_MAP,.offset = offsetof(PrismPatternKeys, publisher),.map = &publisher_map,
+		.help = "Bounds for the forwarder."
+	},
 	{0}
 };
 
@@ -62,9 +77,18 @@ pattern_word(int number, PrismWord *word)
 }
 
 static const PrismKey pattern_keys[] = {
-	{.name = "type",.kind = PRISM_KEY_WORD,.offset = offsetof(PrismPatternKeys, type),.word = pattern_word},
-	{.name = "enabled",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismPatternKeys, enabled)},
-	{.name = "config",.kind = PRISM_KEY_OPTIONS},
+	{
+		.name = "type",.kind = PRISM_KEY_WORD,.offset = offsetof(PrismPatternKeys, type),.word = pattern_word,
+		.help = "Which pattern it is; the word alone stands for a map with nothing else."
+	},
+	{
+		.name = "enabled",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismPatternKeys, enabled),
+		.default_text = "true",.help = "false: as if it were not there, and the needs must not ask for it."
+	},
+	{
+		.name = "config",.kind = PRISM_KEY_OPTIONS,
+		.help = "Its options, which may also stand beside the type: each in one of the two places, of publisher each key."
+	},
 	{0}
 };
 static const PrismMap pattern_map = {
@@ -100,9 +124,18 @@ backend_word(int number, PrismWord *word)
 }
 
 static const PrismKey backend_keys[] = {
-	{PRISM_BACKEND_KEY(type, WORD),.synonym = "queue",.word = backend_word,.standard = PRISM_BACKEND_DEFAULT},
-	{PRISM_BACKEND_KEY(topic, TEXT)},
-	{.name = "database",.kind = PRISM_KEY_LATER,.pattern = "cache"},
+	{
+		PRISM_BACKEND_KEY(type, WORD),.synonym = "queue",.word = backend_word,.standard = PRISM_BACKEND_DEFAULT,
+		.help = "Where messages go; the word alone stands for a map with nothing else."
+	},
+	{
+		PRISM_BACKEND_KEY(topic, TEXT),
+		.default_text = "the name",.help = "First argument of prism.publish(); it belongs to one namespace."
+	},
+	{
+		.name = "database",.kind = PRISM_KEY_LATER,.pattern = "cache",
+		.help = "Where the tables are that are cached: this database."
+	},
 	{0}
 };
 static const PrismMap backend_map = {
@@ -114,8 +147,14 @@ static const PrismMap backend_map = {
 /* ---------- needs ---------- */
 
 static const PrismKey retention_keys[] = {
-	{.name = "time",.kind = PRISM_KEY_RETENTION_TIME,.offset = offsetof(PrismRetentionKeys, time)},
-	{.name = "size",.kind = PRISM_KEY_RETENTION_SIZE,.offset = offsetof(PrismRetentionKeys, size)},
+	{
+		.name = "time",.kind = PRISM_KEY_RETENTION_TIME,.offset = offsetof(PrismRetentionKeys, time),
+		.help = "How long messages are kept."
+	},
+	{
+		.name = "size",.kind = PRISM_KEY_RETENTION_SIZE,.offset = offsetof(PrismRetentionKeys, size),
+		.help = "How much of a topic is kept."
+	},
 	{0}
 };
 static const PrismMap retention_map = {.bytes = sizeof(PrismRetentionKeys),.keys = retention_keys};
@@ -123,21 +162,66 @@ static const PrismMap retention_map = {.bytes = sizeof(PrismRetentionKeys),.keys
 #define NEED(member) offsetof(PrismNeedsKeys, member)
 
 static const PrismKey needs_keys[] = {
-	{.name = "consistency",.kind = PRISM_KEY_WORD,.offset = NEED(consistency),.words = WORDS("strong", "eventual")},
-	{.name = "delivery_guarantee",.kind = PRISM_KEY_WORD,.offset = NEED(delivery_guarantee),.words = WORDS("at_least_once", "exactly_once")},
-	{.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX},
-	{.name = "durability",.kind = PRISM_KEY_WORD,.offset = NEED(durability),.words = WORDS("strong", "relaxed")},
-	{.name = "replay",.kind = PRISM_KEY_WORD,.offset = NEED(replay),.words = WORDS("enabled", "disabled")},
-	{.name = "ordered",.kind = PRISM_KEY_BOOLEAN,.offset = NEED(ordered)},
-	{.name = "retention",.kind = PRISM_KEY_RETENTION,.offset = NEED(retention),.map = &retention_map},
-	{.name = "retain",.kind = PRISM_KEY_WORD,.offset = NEED(retain),.words = WORDS("time", "consumers")},
-	{.name = "max_backlog",.kind = PRISM_KEY_INTEGER,.offset = NEED(max_backlog),.minimum = 1,.maximum = PG_INT64_MAX},
-	{.name = "on_full",.kind = PRISM_KEY_WORD,.offset = NEED(on_full),.words = WORDS("warn", "reject")},
-	{.name = "write_rps",.kind = PRISM_KEY_LATER},
-	{.name = "throughput",.kind = PRISM_KEY_LATER},
-	{.name = "storage_backend",.kind = PRISM_KEY_LATER,.pattern = "claim-check"},
-	{.name = "cleanup",.kind = PRISM_KEY_LATER,.pattern = "claim-check"},
-	{.name = "audit",.kind = PRISM_KEY_LATER,.pattern = "event-store"},
+	{
+		.name = "consistency",.kind = PRISM_KEY_WORD,.offset = NEED(consistency),.words = WORDS("strong", "eventual"),
+		.default_text = "eventual",.help = "strong: publishing is part of the transaction that publishes; strong selects the outbox."
+	},
+	{
+		.name = "delivery_guarantee",.kind = PRISM_KEY_WORD,.offset = NEED(delivery_guarantee),.words = WORDS("at_least_once", "exactly_once"),
+		.default_text = "at_least_once",.help = "How often a message may come to the back end; exactly_once selects the outbox."
+	},
+	{
+		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX,
+		.default_text = "1MB to Kafka, else 256MB",.help = "Publishing more is an error; at most 512MB, as pg_dump cannot write longer rows."
+	},
+	{
+		.name = "durability",.kind = PRISM_KEY_WORD,.offset = NEED(durability),.words = WORDS("strong", "relaxed"),
+		.default_text = "as the session",.help = "strong: a commit that publishes here is on disk when it returns, also with synchronous_commit = off; relaxed: what the session asks for, said aloud; strong selects the wal."
+	},
+	{
+		.name = "replay",.kind = PRISM_KEY_WORD,.offset = NEED(replay),.words = WORDS("enabled", "disabled"),
+		.default_text = "enabled",.help = "enabled: messages are kept as long as the retention says; disabled: also no longer than any group or sink needs them; enabled selects the wal."
+	},
+	{
+		.name = "ordered",.kind = PRISM_KEY_BOOLEAN,.offset = NEED(ordered),
+		.default_text = "true",.help = "true: groups are ordered by key or strictly; false: groups that say nothing else have \"ordering: none\"; true selects the wal."
+	},
+	{
+		.name = "retention",.kind = PRISM_KEY_RETENTION,.offset = NEED(retention),.map = &retention_map,
+		.default_text = "prism.retention",.help = "How long or how many messages are kept, of a map what comes first; selects the wal."
+	},
+	{
+		.name = "retain",.kind = PRISM_KEY_WORD,.offset = NEED(retain),.words = WORDS("time", "consumers"),
+		.default_text = "time",.help = "consumers: what a consumer group has not finished is kept longer, which selects the wal."
+	},
+	{
+		.name = "max_backlog",.kind = PRISM_KEY_INTEGER,.offset = NEED(max_backlog),.minimum = 1,.maximum = PG_INT64_MAX,
+		.help = "With \"retain: consumers\": how many messages a group may be behind."
+	},
+	{
+		.name = "on_full",.kind = PRISM_KEY_WORD,.offset = NEED(on_full),.words = WORDS("warn", "reject"),
+		.default_text = "warn",.help = "What happens beyond max_backlog: publishers are warned and the group is waited for no longer, or what they publish is refused."
+	},
+	{
+		.name = "write_rps",.kind = PRISM_KEY_LATER,
+		.help = "How many messages a second are published."
+	},
+	{
+		.name = "throughput",.kind = PRISM_KEY_LATER,
+		.help = "How many messages a second are sent."
+	},
+	{
+		.name = "storage_backend",.kind = PRISM_KEY_LATER,.pattern = "claim-check",
+		.help = "Where large payloads are kept."
+	},
+	{
+		.name = "cleanup",.kind = PRISM_KEY_LATER,.pattern = "claim-check",
+		.help = "When large payloads are removed."
+	},
+	{
+		.name = "audit",.kind = PRISM_KEY_LATER,.pattern = "event-store",
+		.help = "Whether each change is kept for ever."
+	},
 	{0}
 };
 static const PrismMap needs_map = {.bytes = sizeof(PrismNeedsKeys),.keys = needs_keys};
@@ -159,12 +243,30 @@ ordering_word(int number, PrismWord *word)
 }
 
 static const PrismKey consumer_keys[] = {
-	{.name = "group",.synonym = "name",.kind = PRISM_KEY_TEXT,.offset = CONSUMER(group)},
-	{.name = "ordering",.kind = PRISM_KEY_WORD,.offset = CONSUMER(ordering),.word = ordering_word},
-	{.name = "max_attempts",.kind = PRISM_KEY_INTEGER,.offset = CONSUMER(max_attempts),.maximum = PRISM_ATTEMPTS_MAX},
-	{.name = "lease",.kind = PRISM_KEY_INTERVAL,.offset = CONSUMER(lease),.minimum = 1,.maximum = PRISM_LEASE_US_MAX / US_PER_MS},
-	{.name = "max_in_flight",.kind = PRISM_KEY_INTEGER,.offset = CONSUMER(max_in_flight),.maximum = PRISM_IN_FLIGHT_MAX},
-	{.name = "backoff",.kind = PRISM_KEY_INTERVAL_LIST,.offset = CONSUMER(backoff),.maximum = PRISM_DELAY_US_MAX / US_PER_MS,.entries_max = PRISM_BACKOFF_STEPS_MAX},
+	{
+		.name = "group",.synonym = "name",.kind = PRISM_KEY_TEXT,.offset = CONSUMER(group),
+		.help = "The name that prism.consume() is called with."
+	},
+	{
+		.name = "ordering",.kind = PRISM_KEY_WORD,.offset = CONSUMER(ordering),.word = ordering_word,
+		.default_text = "key",.help = "What a message waits for: those before it with its key, all before it, or none."
+	},
+	{
+		.name = "max_attempts",.kind = PRISM_KEY_INTEGER,.offset = CONSUMER(max_attempts),.maximum = PRISM_ATTEMPTS_MAX,
+		.default_text = "5",.help = "Deliveries before a message becomes a dead letter; 0: no limit."
+	},
+	{
+		.name = "lease",.kind = PRISM_KEY_INTERVAL,.offset = CONSUMER(lease),.minimum = 1,.maximum = PRISM_LEASE_US_MAX / US_PER_MS,
+		.default_text = "30s",.help = "How long a consumer has a message if prism.consume() does not say."
+	},
+	{
+		.name = "max_in_flight",.kind = PRISM_KEY_INTEGER,.offset = CONSUMER(max_in_flight),.maximum = PRISM_IN_FLIGHT_MAX,
+		.default_text = "0",.help = "How many messages are handed out at a time; 0: what prism.group_window holds."
+	},
+	{
+		.name = "backoff",.kind = PRISM_KEY_INTERVAL_LIST,.offset = CONSUMER(backoff),.maximum = PRISM_DELAY_US_MAX / US_PER_MS,.entries_max = PRISM_BACKOFF_STEPS_MAX,
+		.default_text = "1s, 10s, 1min",.help = "Rests after the first, second ... attempt."
+	},
 	{0}
 };
 static const PrismMap consumer_map = {
@@ -175,8 +277,14 @@ static const PrismMap consumer_map = {
 /* ---------- the namespace ---------- */
 
 static const PrismKey observability_keys[] = {
-	{.name = "trace_patterns",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismObservabilityKeys, trace_patterns)},
-	{.name = "pattern_metrics",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismObservabilityKeys, pattern_metrics)},
+	{
+		.name = "trace_patterns",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismObservabilityKeys, trace_patterns),
+		.default_text = "false",.help = "Kept in the configuration."
+	},
+	{
+		.name = "pattern_metrics",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismObservabilityKeys, pattern_metrics),
+		.default_text = "false",.help = "Kept in the configuration."
+	},
 	{0}
 };
 static const PrismMap observability_map = {.bytes = sizeof(PrismObservabilityKeys),.keys = observability_keys};
@@ -184,15 +292,42 @@ static const PrismMap observability_map = {.bytes = sizeof(PrismObservabilityKey
 #define NAMESPACE(member) offsetof(PrismNamespaceKeys, member)
 
 static const PrismKey namespace_keys[] = {
-	{.name = "name",.synonym = "namespace",.kind = PRISM_KEY_TEXT,.offset = NAMESPACE(name)},
-	{.name = "client_api",.synonym = "pattern",.kind = PRISM_KEY_WORD,.offset = NAMESPACE(client_api),.word = prism_api_word,.standard = "pubsub"},
-	{.name = "patterns",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(patterns),.map = &pattern_map},
-	{.name = "backend",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(backend),.map = &backend_map},
-	{.name = "needs",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(needs),.map = &needs_map},
-	{.name = "observability",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(observability),.map = &observability_map},
-	{.name = "cache",.kind = PRISM_KEY_LATER,.pattern = "cache"},
-	{.name = "cdc",.kind = PRISM_KEY_LATER,.pattern = "cdc"},
-	{.name = "consumers",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(consumers),.map = &consumer_map},
+	{
+		.name = "name",.synonym = "namespace",.kind = PRISM_KEY_TEXT,.offset = NAMESPACE(name),
+		.help = "Unique in the database: letters, digits, \".\", \"_\", \"-\"."
+	},
+	{
+		.name = "client_api",.synonym = "pattern",.kind = PRISM_KEY_WORD,.offset = NAMESPACE(client_api),.word = prism_api_word,.standard = "pubsub",
+		.help = "What applications use it for; a durable queue has \"durability: strong\"."
+	},
+	{
+		.name = "patterns",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(patterns),.map = &pattern_map,
+		.default_text = "as the needs ask",.help = "The chain, in order; a pattern stands in it once."
+	},
+	{
+		.name = "backend",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(backend),.map = &backend_map,
+		.help = "Where messages go beyond the log."
+	},
+	{
+		.name = "needs",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(needs),.map = &needs_map,
+		.help = "What is asked for; patterns are selected by it."
+	},
+	{
+		.name = "observability",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(observability),.map = &observability_map,
+		.help = "What is seen from outside."
+	},
+	{
+		.name = "cache",.kind = PRISM_KEY_LATER,.pattern = "cache",
+		.help = "A cache of rows."
+	},
+	{
+		.name = "cdc",.kind = PRISM_KEY_LATER,.pattern = "cdc",
+		.help = "Changes of tables as messages."
+	},
+	{
+		.name = "consumers",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(consumers),.map = &consumer_map,
+		.default_text = "none",.help = "Consumer groups of the topic, made at its earliest message; those not named here are left alone."
+	},
 	{0}
 };
 const PrismMap prism_namespace_map = {
@@ -203,7 +338,8 @@ const PrismMap prism_namespace_map = {
 static const PrismKey configuration_keys[] = {
 	{
 		.name = "namespaces",.kind = PRISM_KEY_MAPS,.offset = offsetof(PrismConfigurationKeys, namespaces),.map = &prism_namespace_map,
-		.entries_max = NAMESPACES_MAX,.entries_hint = "Apply them in several calls."
+		.entries_max = NAMESPACES_MAX,.entries_hint = "Apply them in several calls.",
+		.help = "The namespaces of the configuration; or one of them stands alone, by its keys."
 	},
 	{0}
 };

@@ -12,19 +12,16 @@
  */
 #include "base/prism.h"
 #include "base/guess.h"
+#include "namespace/reference.h"
 #include "namespace/refusal.h"
 
 #include "lib/stringinfo.h"
-
-#define HOUR_MS (INT64CONST(3600) * 1000)
 
 static void add_path(StringInfo path, const PrismLevel *level);
 static char *key_path(const PrismLevel *level, const PrismKey *key);
 static void look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
 static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
 static int	detail_of(const PrismKey *key);
-static char *longest(const PrismKey *key);
-static char *known_words(const PrismKey *key);
 
 /* ---------- keys ---------- */
 
@@ -257,70 +254,11 @@ prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml 
 			prism_errplace(value));
 }
 
-/* What the key takes: a sentence for each kind. */
+/* What the key takes; nothing for one that is not taken yet. */
 static int
 detail_of(const PrismKey *key)
 {
-	switch (key->kind)
-	{
-		case PRISM_KEY_TEXT:
-			return errdetail("It must be text.");
-		case PRISM_KEY_WORD:
-			return errdetail("It must be one of: %s.", known_words(key));
-		case PRISM_KEY_BOOLEAN:
-			return errdetail("It must be true or false.");
-		case PRISM_KEY_INTEGER:
-			return errdetail("It must be an integer from " INT64_FORMAT " to " INT64_FORMAT ".", key->minimum, key->maximum);
-		case PRISM_KEY_SIZE:
-			return errdetail("It must be a size such as 500k, 1MB or 64MiB.");
-		case PRISM_KEY_INTERVAL:
-			return errdetail("It must be a time such as 100ms, 5s or 1min, from %d ms to %s.", (int) key->minimum, longest(key));
-		case PRISM_KEY_INTERVAL_LIST:
-			return errdetail("It must be a list of times such as 100ms, 5s or 1min, from %d ms to %s each.", (int) key->minimum, longest(key));
-		case PRISM_KEY_RETENTION:
-			return errdetail("It must be a time such as 30days, a size such as 10GB, forever, or a map with time and size.");
-		case PRISM_KEY_RETENTION_SIZE:
-			return errdetail("It must be a size such as 10GB, at least 1MB.");
-		case PRISM_KEY_RETENTION_TIME:
-			return errdetail("It must be a time such as 30days, from 1 second to 36500 days, or forever.");
-		case PRISM_KEY_TEXT_LIST:
-			return errdetail("It must be a list of text.");
-		case PRISM_KEY_MAP:
-			if (key->map->chooser != NULL)
-				return errdetail("It must be a map, or one of: %s.", known_words(prism_key_find(key->map->keys, key->map->chooser)));
-			return errdetail("It must be a map.");
-		case PRISM_KEY_OPTIONS:
-			return errdetail("It must be a map.");
-		case PRISM_KEY_MAPS:
-			if (key->map->chooser != NULL)
-				return errdetail("It must be a list of words, or of maps, each with a \"%s\".", key->map->required);
-			return errdetail("It must be a list of maps, each with a \"%s\".", key->map->required);
-		case PRISM_KEY_LATER:
-			break;
-	}
-	return 0;
-}
+	char		takes[PRISM_KEY_TEXT_BYTES];
 
-/* An interval's upper bound: whole days or hours. */
-static char *
-longest(const PrismKey *key)
-{
-	int			hours = (int) (key->maximum / HOUR_MS);
-
-	if (hours % 24 == 0)
-		return psprintf("%d day%s", hours / 24, hours > 24 ? "s" : "");
-	return psprintf("%d hours", hours);
-}
-
-static char *
-known_words(const PrismKey *key)
-{
-	StringInfoData known;
-	PrismWord	word;
-
-	initStringInfo(&known);
-	for (int i = 0; prism_key_word(key, i, &word); i++)
-		if (word.available)
-			appendStringInfo(&known, "%s%s", known.len > 0 ? ", " : "", word.name);
-	return known.data;
+	return prism_key_takes(key, takes)[0] != '\0' ? errdetail("It must be %s.", takes) : 0;
 }

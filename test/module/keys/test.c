@@ -4,7 +4,8 @@
  *	  The tables of the configuration's keys, without a server.
  *
  * The reader trusts its tables; here they are looked at: what a row says makes
- * sense, no value lies on another, and the README has the same keys.
+ * sense, no value lies on another, each key has its help, and the README has the
+ * reference that the tables make.  Called without an argument, it prints that.
  *
  * test/module/keys/test.c
  *
@@ -12,24 +13,21 @@
  */
 #include "postgres.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "backend/kafka/kafka_options.h"
-#include "namespace/keys.h"
+#include "namespace/reference.h"
 #include "pattern/pattern.h"
 #include "store/group/group_options.h"
 
 #undef printf					/* the system's: this program links nothing of the server */
 #undef fprintf
 #undef snprintf
+#undef vsnprintf
 
 #include "../tap.h"
-
-#define KEYS_MAX 200
-#define PATH_BYTES 200
-#define CELL_BYTES 100
-#define LINE_BYTES 2000
 
 /* ---------- what the tables need of the server ---------- */
 
@@ -66,42 +64,16 @@ errfinish(const char *filename, int line, const char *function)
 {
 }
 
-/* ---------- a list of keys, from the tables or from the README ---------- */
-
-typedef struct Entry
+int
+pg_snprintf(char *text, size_t bytes, const char *format,...)
 {
-	char		path[PATH_BYTES];
-	char		synonym[PATH_BYTES];	/* or empty */
-	char		standard[CELL_BYTES];	/* or empty */
-	char		line[LINE_BYTES];	/* of the README */
-	const PrismKey *key;		/* of a table */
-	bool		plain_map;		/* which its keys stand for */
-} Entry;
+	va_list		arguments;
+	int			length;
 
-typedef struct Entries
-{
-	Entry		entry[KEYS_MAX];
-	int			count;
-} Entries;
-
-static Entry *
-find_entry(Entries *entries, const char *path)
-{
-	for (int i = 0; i < entries->count; i++)
-		if (strcmp(entries->entry[i].path, path) == 0)
-			return &entries->entry[i];
-	return NULL;
-}
-
-static Entry *
-add_entry(Entries *entries, const char *path)
-{
-	Entry	   *entry = &entries->entry[entries->count];
-
-	if (++entries->count > KEYS_MAX)
-		abort();
-	snprintf(entry->path, PATH_BYTES, "%s", path);
-	return entry;
+	va_start(arguments, format);
+	length = vsnprintf(text, bytes, format, arguments);
+	va_end(arguments);
+	return length;
 }
 
 /* ---------- walking through the tables ---------- */
@@ -172,6 +144,8 @@ fault_of_row(const PrismMap *map, const PrismKey *key)
 		return "a word is given twice";
 	if (has_map != (key->map != NULL))
 		return "it has a map and takes none, or the other way round";
+	if (key->help == NULL || strlen(key->help) < 10 || key->help[strlen(key->help) - 1] != '.' || strpbrk(key->help, "|\n`") != NULL)
+		return "its help is no sentence";
 	if (key->standard != NULL && (key->kind != PRISM_KEY_WORD || !is_word_of(key, key->standard)))
 		return "what it is by default is none of its words";
 	return NULL;
@@ -210,165 +184,130 @@ note(const char *path, const char *fault)
 	printf("# %s: %s\n", path[0] != '\0' ? path : "configuration", fault);
 }
 
-static void walk(Entries *entries, const char *path, const PrismMap *map);
-
-/* 'more' are further keys of the map, or NULL. */
 static void
-walk_keys(Entries *entries, const char *path, const PrismMap *map, const PrismKey *keys, const PrismKey *more)
+check_keys(const char *path, const PrismMap *map, const PrismKey *keys, const PrismKey *more)
 {
 	for (const PrismKey *key = keys; key != NULL && key->name != NULL; key++)
 	{
-		char		inner[PATH_BYTES];
-		Entry	   *entry;
+		char		inner[PRISM_KEY_PATH_BYTES];
 
-		snprintf(inner, PATH_BYTES, "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
+		snprintf(inner, sizeof(inner), "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
 		note(inner, fault_of_row(map, key));
 		for (const PrismKey *other = key + 1; other->name != NULL; other++)
 			note(inner, fault_of_pair(key, other));
 		for (const PrismKey *other = more; other != NULL && other->name != NULL; other++)
 			note(inner, fault_of_pair(key, other));
-		if (key->kind == PRISM_KEY_LATER || find_entry(entries, inner) != NULL)
-			continue;			/* of two back ends */
-		entry = add_entry(entries, inner);
-		entry->key = key;
-		entry->plain_map = key->kind == PRISM_KEY_MAP && key->map->chooser == NULL;
-		snprintf(entry->synonym, PATH_BYTES, "%s", key->synonym != NULL ? key->synonym : "");
-		snprintf(entry->standard, CELL_BYTES, "%s", key->standard != NULL ? key->standard : "");
-		if (key->map != NULL)
-			walk(entries, key->map == &prism_namespace_map ? "" : inner, key->map);
 	}
 }
 
 static void
-walk(Entries *entries, const char *path, const PrismMap *map)
+check_map(const char *path, const PrismMap *map)
 {
 	const PrismKey *chooser = map->chooser != NULL ? prism_key_find(map->keys, map->chooser) : NULL;
 	PrismWord	word;
 
 	note(path, fault_of_map(map));
-	walk_keys(entries, path, map, map->keys, NULL);
+	check_keys(path, map, map->keys, NULL);
 	for (int i = 0; chooser != NULL && prism_key_word(chooser, i, &word); i++)
-		walk_keys(entries, path, map, map->keys_of(word.name), map->keys);
+		check_keys(path, map, map->keys_of(word.name), map->keys);
 }
 
-/* ---------- the README's table ---------- */
-
-/* "| `a` (or `b`), `c` | default | meaning |" */
-static void
-read_row(Entries *entries, const char *line)
-{
-	const char *end = strchr(line + 1, '|');
-	const char *standard = end + 1 + strspn(end + 1, " ");
-	int			standard_bytes = (int) strcspn(standard, " |");
-	Entry	   *entry = NULL;
-
-	for (const char *at = strchr(line, '`'); at != NULL && at < end; at = strchr(at, '`'))
-	{
-		bool		is_synonym = entry != NULL && at - line >= 4 && strncmp(at - 4, "(or ", 4) == 0;
-		int			bytes = (int) strcspn(at + 1, "`");
-		char		name[PATH_BYTES];
-
-		snprintf(name, PATH_BYTES, "%.*s", bytes, at + 1);
-		if (is_synonym)
-			snprintf(entry->synonym, PATH_BYTES, "%s", name);
-		else
-		{
-			entry = add_entry(entries, name);
-			snprintf(entry->standard, CELL_BYTES, "%.*s", standard_bytes, standard);
-			snprintf(entry->line, LINE_BYTES, "%s", line);
-		}
-		at += bytes + 2;
-	}
-}
+static int	visited;
+static bool leads_to_retention;
 
 static void
-read_readme(Entries *entries, const char *path)
+check_entry(const PrismKeyEntry *entry, void *arg)
 {
-	char		line[LINE_BYTES];
-	bool		inside = false;
-	FILE	   *file = fopen(path, "r");
-
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-	{
-		if (strcmp(line, "| key | default | meaning |\n") == 0)
-			inside = true;
-		else if (line[0] != '|')
-			inside = false;
-		else if (inside && line[2] == '`')
-			read_row(entries, line);
-	}
-	if (file != NULL)
-		fclose(file);
+	visited++;
+	leads_to_retention |= strcmp(entry->path, "needs.retention.time") == 0;
+	if (entry->key->map != NULL)
+		check_map(entry->path, entry->key->map);
 }
 
-/* A word that the key takes and the README does not tell, or NULL. */
-static const char *
-untold_word(const PrismKey *key, const char *line)
+/* ---------- the reference ---------- */
+
+#define BEGIN "<!-- ./dev reference -->\n"
+#define END "<!-- end -->\n"
+#define REFERENCE_BYTES 100000
+
+static char reference[REFERENCE_BYTES];
+
+static void
+add_line(const char *format,...)
 {
+	size_t		used = strlen(reference);
+	va_list		arguments;
+
+	va_start(arguments, format);
+	if (vsnprintf(reference + used, REFERENCE_BYTES - used, format, arguments) >= (int) (REFERENCE_BYTES - used))
+		abort();
+	va_end(arguments);
+}
+
+static void
+add_entry(const PrismKeyEntry *entry, void *arg)
+{
+	const PrismKey *key = entry->key;
+	char		takes[PRISM_KEY_TEXT_BYTES];
+	const char *standard = key->standard != NULL ? key->standard : key->default_text;
 	PrismWord	word;
 
-	for (int i = 0; key->kind == PRISM_KEY_WORD && prism_key_word(key, i, &word); i++)
-		if (word.available && strstr(line, word.name) == NULL)
-			return word.name;
-	return NULL;
+	add_line("| `%s`", entry->path);
+	if (key->synonym != NULL)
+		add_line(" (or `%s`)", key->synonym);
+	add_line(" |");
+	for (int i = 0; prism_key_choice(entry, i, &word); i++)
+		add_line("%s %s", i > 0 ? "," : "", word.name);
+	prism_key_takes(key, takes);
+	add_line(" | %s | %s | %s |\n", takes[0] != '\0' ? takes : "nothing yet", standard != NULL ? standard : "", key->help);
 }
 
-static bool
-readme_has_all(Entries *tables, Entries *readme)
+static void
+make_reference(void)
 {
-	int			missing = 0;
-
-	for (int i = 0; i < tables->count; i++)
-	{
-		const Entry *entry = &tables->entry[i];
-		const Entry *told = find_entry(readme, entry->path);
-
-		if (told == NULL)
-		{
-			if (entry->plain_map)
-				continue;
-			printf("# not in the README: %s\n", entry->path);
-		}
-		else if (strcmp(told->synonym, entry->synonym) != 0)
-			printf("# %s has the synonym \"%s\", in the README \"%s\"\n", entry->path, entry->synonym, told->synonym);
-		else if (untold_word(entry->key, told->line) != NULL)
-			printf("# %s may be \"%s\", which the README does not tell\n", entry->path, untold_word(entry->key, told->line));
-		else if (entry->standard[0] != '\0' && strcmp(told->standard, entry->standard) != 0)
-			printf("# %s is \"%s\" by default, in the README \"%s\"\n", entry->path, entry->standard, told->standard);
-		else
-			continue;
-		missing++;
-	}
-	return missing == 0;
+	add_line("| key | only with | takes | default | meaning |\n|---|---|---|---|---|\n");
+	prism_keys_visit(add_entry, NULL);
 }
 
-static bool
-tables_have_all(Entries *tables, Entries *readme)
+/* What the page has between the two marks, or NULL. */
+static char *
+reference_of(const char *path)
 {
-	int			missing = 0;
+	static char page[REFERENCE_BYTES];
+	FILE	   *file = fopen(path, "r");
+	char	   *begin;
+	char	   *end;
 
-	for (int i = 0; i < readme->count; i++)
-	{
-		if (find_entry(tables, readme->entry[i].path) != NULL)
-			continue;
-		missing++;
-		printf("# in no table: %s\n", readme->entry[i].path);
-	}
-	return missing == 0;
+	if (file == NULL)
+		return NULL;
+	page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
+	fclose(file);
+	begin = strstr(page, BEGIN);
+	end = begin != NULL ? strstr(begin, END) : NULL;
+	if (end == NULL)
+		return NULL;
+	*end = '\0';
+	return begin + strlen(BEGIN);
 }
 
+/* Without an argument the reference, else a test of the page. */
 int
 main(int count, char **arguments)
 {
-	static Entries tables;
-	static Entries readme;
+	const char *told;
 
-	walk(&tables, "", &prism_configuration_map);
-	ok(tables.count > 0 && find_entry(&tables, "needs.retention.time") != NULL, "the tables lead to all keys");
+	make_reference();
+	if (count == 1)
+	{
+		printf("%s", reference);
+		return 0;
+	}
+	check_map("", &prism_configuration_map);
+	prism_keys_visit(check_entry, NULL);
+	ok(visited > 50 && leads_to_retention, "the tables lead to all keys");
 	ok(faults == 0, "what rows say makes sense, and no value lies on another");
-	read_readme(&readme, count > 1 ? arguments[1] : "");
-	ok(readme.count > 0, "the README has a table");
-	ok(readme_has_all(&tables, &readme), "it has all keys, with their synonyms, words and defaults");
-	ok(tables_have_all(&tables, &readme), "and no others");
+	told = reference_of(arguments[1]);
+	ok(told != NULL, "the README has a reference");
+	ok(told != NULL && strcmp(told, reference) == 0, "it is what the tables say: ./dev reference writes it");
 	return end_tests();
 }

@@ -1,0 +1,243 @@
+/*-------------------------------------------------------------------------
+ *
+ * reference.c
+ *	  All keys of a configuration, for people: in order, with what each takes.
+ *
+ * The words that an error, the view prism.config_keys and the reference in
+ * README.md have for what a key takes are made here and nowhere else.
+ *
+ * src/namespace/reference.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "namespace/reference.h"
+
+#define HOUR_MS (INT64CONST(3600) * 1000)
+
+typedef struct Walk
+{
+	void		(*visit) (const PrismKeyEntry *entry, void *arg);
+	void	   *arg;
+} Walk;
+
+static void visit_map(const Walk *walk, const char *path, const PrismMap *map);
+static void visit_key(const Walk *walk, const char *path, const PrismMap *map, const PrismKey *key, bool chosen);
+static void add_words(char *text, const PrismKey *key);
+static void add_bounds(char *text, const PrismKey *key);
+
+/* ---------- all keys ---------- */
+
+void
+prism_keys_visit(void (*visit) (const PrismKeyEntry *entry, void *arg), void *arg)
+{
+	Walk		walk = {visit, arg};
+
+	visit_map(&walk, "", &prism_configuration_map);
+}
+
+static void
+visit_map(const Walk *walk, const char *path, const PrismMap *map)
+{
+	PrismWord	word;
+
+	for (const PrismKey *key = map->keys; key->name != NULL; key++)
+		visit_key(walk, path, map, key, false);
+	if (map->chooser == NULL)
+		return;
+	for (int i = 0; prism_key_word(prism_key_find(map->keys, map->chooser), i, &word); i++)
+		for (const PrismKey *key = map->keys_of(word.name); key != NULL && key->name != NULL; key++)
+		{
+			PrismKeyEntry entry = {.key = key,.map = map,.chosen = true};
+			PrismWord	first;
+
+			/* once, however many words it comes with */
+			if (prism_key_choice(&entry, 0, &first) && strcmp(first.name, word.name) == 0)
+				visit_key(walk, path, map, key, true);
+		}
+}
+
+static void
+visit_key(const Walk *walk, const char *path, const PrismMap *map, const PrismKey *key, bool chosen)
+{
+	PrismKeyEntry entry = {.key = key,.map = map,.chosen = chosen};
+
+	snprintf(entry.path, sizeof(entry.path), "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
+	walk->visit(&entry, walk->arg);
+	if (key->map != NULL)
+		visit_map(walk, key->map == &prism_namespace_map ? "" : entry.path, key->map);
+}
+
+bool
+prism_key_choice(const PrismKeyEntry *entry, int number, PrismWord *word)
+{
+	const PrismKey *chooser;
+
+	if (!entry->chosen)
+		return false;
+	chooser = prism_key_find(entry->map->keys, entry->map->chooser);
+	for (int i = 0; prism_key_word(chooser, i, word); i++)
+		if (prism_key_find(entry->map->keys_of(word->name), entry->key->name) != NULL && number-- == 0)
+			return true;
+	return false;
+}
+
+/* ---------- what a key takes ---------- */
+
+static void
+add_taken(char *text, const char *more)
+{
+	Size		used = strlen(text);
+
+	snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, "%s", more);
+}
+
+const char *
+prism_key_takes(const PrismKey *key, char *text)
+{
+	text[0] = '\0';
+	switch (key->kind)
+	{
+		case PRISM_KEY_TEXT:
+			add_taken(text, "text");
+			break;
+		case PRISM_KEY_WORD:
+			add_taken(text, "one of: ");
+			add_words(text, key);
+			break;
+		case PRISM_KEY_BOOLEAN:
+			add_taken(text, "true or false");
+			break;
+		case PRISM_KEY_INTEGER:
+			snprintf(text, PRISM_KEY_TEXT_BYTES, "an integer from " INT64_FORMAT " to " INT64_FORMAT, key->minimum, key->maximum);
+			break;
+		case PRISM_KEY_SIZE:
+			add_taken(text, "a size such as 500k, 1MB or 64MiB");
+			break;
+		case PRISM_KEY_INTERVAL:
+			add_taken(text, "a time such as 100ms, 5s or 1min");
+			add_bounds(text, key);
+			break;
+		case PRISM_KEY_INTERVAL_LIST:
+			add_taken(text, "a list of times such as 100ms, 5s or 1min");
+			add_bounds(text, key);
+			add_taken(text, " each");
+			break;
+		case PRISM_KEY_RETENTION:
+			add_taken(text, "a time such as 30days, a size such as 10GB, forever, or a map with time and size");
+			break;
+		case PRISM_KEY_RETENTION_SIZE:
+			add_taken(text, "a size such as 10GB, at least 1MB");
+			break;
+		case PRISM_KEY_RETENTION_TIME:
+			add_taken(text, "a time such as 30days, from 1 second to 36500 days, or forever");
+			break;
+		case PRISM_KEY_TEXT_LIST:
+			add_taken(text, "a list of text");
+			break;
+		case PRISM_KEY_MAP:
+			add_taken(text, "a map");
+			if (key->map->chooser != NULL)
+			{
+				add_taken(text, ", or one of: ");
+				add_words(text, prism_key_find(key->map->keys, key->map->chooser));
+			}
+			break;
+		case PRISM_KEY_OPTIONS:
+			add_taken(text, "a map");
+			break;
+		case PRISM_KEY_MAPS:
+			add_taken(text, key->map->chooser != NULL ? "a list of words, or of maps, each with a \"" : "a list of maps, each with a \"");
+			add_taken(text, key->map->required);
+			add_taken(text, "\"");
+			break;
+		case PRISM_KEY_LATER:
+			break;
+	}
+	return text;
+}
+
+static void
+add_words(char *text, const PrismKey *key)
+{
+	const char *separator = "";
+	PrismWord	word;
+
+	for (int i = 0; prism_key_word(key, i, &word); i++)
+	{
+		if (!word.available)
+			continue;
+		add_taken(text, separator);
+		add_taken(text, word.name);
+		separator = ", ";
+	}
+}
+
+/* Of a time; the upper one in whole days or hours. */
+static void
+add_bounds(char *text, const PrismKey *key)
+{
+	int			hours = (int) (key->maximum / HOUR_MS);
+	bool		in_days = hours % 24 == 0;
+	Size		used = strlen(text);
+
+	snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, ", from %d ms to %d %s", (int) key->minimum, in_days ? hours / 24 : hours,
+			 !in_days ? "hours" : hours == 24 ? "day" : "days");
+}
+
+const char *
+prism_key_type(const PrismKey *key)
+{
+	switch (key->kind)
+	{
+		case PRISM_KEY_TEXT:
+			return "text";
+		case PRISM_KEY_WORD:
+			return "word";
+		case PRISM_KEY_BOOLEAN:
+			return "boolean";
+		case PRISM_KEY_INTEGER:
+			return "integer";
+		case PRISM_KEY_SIZE:
+		case PRISM_KEY_RETENTION_SIZE:
+			return "size";
+		case PRISM_KEY_INTERVAL:
+		case PRISM_KEY_RETENTION_TIME:
+			return "time";
+		case PRISM_KEY_RETENTION:
+			return "time, size or map";
+		case PRISM_KEY_TEXT_LIST:
+			return "list of text";
+		case PRISM_KEY_INTERVAL_LIST:
+			return "list of times";
+		case PRISM_KEY_MAPS:
+			return "list of maps";
+		case PRISM_KEY_MAP:
+		case PRISM_KEY_OPTIONS:
+			return "map";
+		case PRISM_KEY_LATER:
+			break;
+	}
+	return NULL;
+}
+
+const char *
+prism_key_unit(const PrismKey *key)
+{
+	switch (key->kind)
+	{
+		case PRISM_KEY_SIZE:
+			return "bytes";
+		case PRISM_KEY_INTERVAL:
+		case PRISM_KEY_INTERVAL_LIST:
+			return "ms";
+		default:
+			return NULL;
+	}
+}
+
+bool
+prism_key_has_bounds(const PrismKey *key)
+{
+	return key->kind == PRISM_KEY_INTEGER || prism_key_unit(key) != NULL;
+}
