@@ -94,6 +94,7 @@ static struct
 	LocalTransactionId transaction;
 	SubTransactionId subtransaction;	/* a rollback would have let go of the topic's lock */
 	uint64		catalog_generation;
+	uint64		rights_generation;
 	Oid			user;
 	int			topic_bytes;
 	int			group_bytes;
@@ -114,6 +115,7 @@ answer_holds(const text *topic, const text *group)
 		answer.transaction == prism_my_local_xid() &&
 		answer.subtransaction == GetCurrentSubTransactionId() &&
 		answer.user == GetUserId() &&
+		answer.rights_generation == prism_rights_generation() &&
 		has_bytes(topic, answer.topic_name, answer.topic_bytes) &&
 		has_bytes(group, answer.group_name, answer.group_bytes) &&
 		answer.catalog_generation == prism_catalog_generation() &&
@@ -147,6 +149,7 @@ prism_group_argument(text *topic_name, text *group_name, PrismGroupMissing missi
 		return answer.ref;
 	}
 	answer.ref = NULL;
+	answer.rights_generation = prism_rights_generation();
 	topic = prism_topic_argument(topic_name, PRISM_CONSUME, function);
 	/* a cut would be at a character, which may leave another group's name */
 	if (unlikely(VARSIZE_ANY_EXHDR(group_name) > PRISM_GROUP_NAME_MAX))

@@ -15,3 +15,33 @@ BEGIN
         END LOOP;
     END IF;
 END $$;
+
+-- A session keeps what a role may do: not longer than it is so, however this major lets a member inherit.
+BEGIN;
+DO $$
+DECLARE
+    can boolean[];
+    statement text;
+BEGIN
+    PERFORM prism.apply('namespaces: [{name: majors_rights}, {name: majors_other}]');
+    CREATE ROLE majors_publisher;
+    CREATE ROLE majors_member IN ROLE majors_publisher;
+    PERFORM prism.grant('majors_rights', 'publish', 'majors_publisher'), prism.grant('majors_other', 'publish', 'majors_member');
+    FOREACH statement IN ARRAY CASE WHEN current_setting('server_version_num')::int >= 160000
+        THEN '{"GRANT majors_publisher TO majors_member WITH SET FALSE","GRANT majors_publisher TO majors_member WITH INHERIT FALSE","GRANT majors_publisher TO majors_member WITH INHERIT TRUE","REVOKE INHERIT OPTION FOR majors_publisher FROM majors_member"}'
+        ELSE '{"ALTER ROLE majors_member INHERIT","ALTER ROLE majors_member NOINHERIT","ALTER ROLE majors_member INHERIT","REVOKE majors_publisher FROM majors_member"}'::text[] END
+    LOOP
+        EXECUTE statement;
+        SET LOCAL ROLE majors_member;
+        BEGIN
+            can := can || (prism.publish('majors_rights', 'x'::bytea) IS NOT NULL);
+        EXCEPTION WHEN insufficient_privilege THEN
+            can := can || false;
+        END;
+        RESET ROLE;
+    END LOOP;
+    IF can IS DISTINCT FROM '{t,f,t,f}' THEN
+        RAISE EXCEPTION 'a member could publish: %, not t, f, t, f', can;
+    END IF;
+END $$;
+ROLLBACK;

@@ -109,6 +109,9 @@ extern List *prism_topic_names(void);
 /* The role holds the privilege on the namespace with this rights view: by what was granted, pg_read_all_data and pg_write_all_data do not count. */
 extern bool prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege);
 
+/* Grows when something is heard of that may change what roles hold: who keeps an answer keeps it beside it, as it was before he asked. */
+extern uint64 prism_rights_generation(void);
+
 /* Does the current user hold the privilege?  Superusers and the extension's owner do. */
 extern bool prism_topic_allows(const PrismTopic *topic, PrismPrivilege privilege);
 extern bool prism_topic_allows_role(const PrismTopic *topic, PrismPrivilege privilege, Oid role);

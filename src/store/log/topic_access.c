@@ -21,6 +21,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/inval.h"
 #include "utils/syscache.h"
 
 /* ---------- rights ---------- */
@@ -51,19 +52,67 @@ privilege_name(PrismPrivilege privilege)
 }
 
 /*
- * As pg_class_aclcheck(), without pg_read_all_data and pg_write_all_data: whoever
- * reads or writes all tables does not thereby read, consume and publish with
- * the help of prism's functions.
+ * Rights are asked about with each message, and to look them up takes a tenth of
+ * what publishing one does.  So answers are kept, until something is heard of that
+ * may have changed one.  That is heard of when a look-up would see it, by the
+ * same messages: after each command of this transaction, at the end of one that is
+ * rolled back, and of others' when they are next accepted.
  */
-bool
-prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege)
+static uint64 rights_generation = 1;
+
+/* The catalogues that an answer is made of. */
+static const int rights_caches[] = {
+	RELOID,						/* the rights view: what is granted, its owner */
+	AUTHOID,					/* roles: superusers, and before PostgreSQL 16 INHERIT */
+	AUTHMEMROLEMEM,				/* members, from 16 on with INHERIT */
+	DATABASEOID					/* the database's owner, by himself a member of pg_database_owner */
+};
+
+#define KNOWN_RIGHTS_MAX 64
+
+/* All that a role holds on a rights view, by both.  Two that share a place take it from each other. */
+static struct
 {
+	Oid			rights_relid;
+	Oid			role;
+	AclMode		held;
+	uint64		known_at;		/* the generation that it is of */
+}			known_rights[KNOWN_RIGHTS_MAX];
+
+static void
+hear_of_rights(Datum arg, int cache, uint32 hash_value)
+{
+	rights_generation++;
+}
+
+uint64
+prism_rights_generation(void)
+{
+	static bool listening = false;
+
+	if (unlikely(!listening))
+	{
+		for (int i = 0; i < (int) lengthof(rights_caches); i++)
+			CacheRegisterSyscacheCallback(rights_caches[i], hear_of_rights, (Datum) 0);
+		listening = true;
+	}
+	return rights_generation;
+}
+
+/*
+ * As pg_class_aclmask(), without pg_read_all_data and pg_write_all_data: whoever
+ * reads or writes all tables does not thereby read, consume and publish with
+ * the help of prism's functions.  False: there is no such view.
+ */
+static bool
+look_up_rights(Oid rights_relid, Oid role, AclMode *held)
+{
+	const AclMode all = ACL_INSERT | ACL_UPDATE | ACL_SELECT | ACL_REFERENCES;
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rights_relid));
 	Oid			owner;
 	Datum		value;
 	bool		isnull;
 	Acl		   *acl;
-	AclMode		held;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
@@ -71,15 +120,38 @@ prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege)
 	if (superuser_arg(role))
 	{
 		ReleaseSysCache(tuple);
+		*held = all;
 		return true;
 	}
 	value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
 	acl = isnull ? acldefault(OBJECT_TABLE, owner) : DatumGetAclP(value);
-	held = aclmask(acl, role, owner, privilege_mode(privilege), ACLMASK_ANY);
+	*held = aclmask(acl, role, owner, all, ACLMASK_ALL);
 	if (isnull || (Pointer) acl != DatumGetPointer(value))
 		pfree(acl);
 	ReleaseSysCache(tuple);
-	return held != ACL_NO_RIGHTS;
+	return true;
+}
+
+bool
+prism_rights_allow(Oid rights_relid, Oid role, PrismPrivilege privilege)
+{
+	uint64		now = prism_rights_generation();
+	int			place = (rights_relid ^ role) % KNOWN_RIGHTS_MAX;
+
+	if (known_rights[place].known_at != now ||
+		known_rights[place].rights_relid != rights_relid || known_rights[place].role != role)
+	{
+		AclMode		held;
+
+		if (!look_up_rights(rights_relid, role, &held))
+			return false;
+		known_rights[place].rights_relid = rights_relid;
+		known_rights[place].role = role;
+		known_rights[place].held = held;
+		/* what was heard of meanwhile may be younger than the answer */
+		known_rights[place].known_at = now;
+	}
+	return (known_rights[place].held & privilege_mode(privilege)) != 0;
 }
 
 bool
