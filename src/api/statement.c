@@ -70,6 +70,13 @@ too_much(const char *what, int64 limit)
 			errhint("Return less with LIMIT, or read the rows with a statement of its own."));
 }
 
+void
+prism_result_check_size(int64 bytes)
+{
+	if (bytes > PRISM_RESULT_BYTES_MAX)
+		too_much("bytes in all", PRISM_RESULT_BYTES_MAX);
+}
+
 static bool
 rows_take(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -86,8 +93,7 @@ rows_take(TupleTableSlot *slot, DestReceiver *self)
 	tuple = ExecCopySlotHeapTuple(slot);
 	row = heap_copy_tuple_as_datum(tuple, receiver->descriptor);
 	json = DatumGetTextPP(DirectFunctionCall1(row_to_json, row));
-	if ((int64) receiver->result->len + VARSIZE_ANY_EXHDR(json) > PRISM_RESULT_BYTES_MAX)
-		too_much("bytes in all", PRISM_RESULT_BYTES_MAX);
+	prism_result_check_size((int64) receiver->result->len + VARSIZE_ANY_EXHDR(json));
 	if (receiver->rows++ > 0)
 		appendStringInfoChar(receiver->result, ',');
 	appendBinaryStringInfo(receiver->result, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));

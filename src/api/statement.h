@@ -27,6 +27,9 @@
  */
 extern void prism_statement_run(const char *statement, JsonbContainer *params, StringInfo result);
 
+/* 54000 when all results together have more bytes than a call may return. */
+extern void prism_result_check_size(int64 bytes);
+
 /*
  * The text that a type's input function understands, for a JSON value: NULL
  * for null.  22023 for an object or array where the type has no place for it.

@@ -17,6 +17,7 @@
 #include "base/ownership.h"
 #include "base/patience.h"
 #include "base/query.h"
+#include "base/savepoint.h"
 #include "bgworker/slots.h"
 #include "bgworker/worker.h"
 #include "store/delay/delay.h"
@@ -466,7 +467,7 @@ enforce_retention(Round *round)
 static void
 try_each(Round *round, void (*part) (void *arg), void *arg)
 {
-	ErrorData  *error = prism_worker_try(part, arg);
+	ErrorData  *error = prism_savepoint_try(part, arg);
 
 	if (error != NULL)
 		leave_to_next_round(round, error);

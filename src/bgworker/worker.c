@@ -37,7 +37,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -305,33 +304,6 @@ prism_worker_report(ErrorData *error)
 		FlushErrorState();
 	}
 	PG_END_TRY();
-}
-
-ErrorData *
-prism_worker_try(void (*part) (void *arg), void *arg)
-{
-	MemoryContext caller_mcxt = CurrentMemoryContext;
-	ResourceOwner caller_owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller_mcxt);
-	PG_TRY();
-	{
-		part(arg);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller_mcxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller_mcxt);
-	CurrentResourceOwner = caller_owner;
-	return error;
 }
 
 bool

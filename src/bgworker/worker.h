@@ -94,10 +94,9 @@ extern void prism_worker_session_settings(void);
 /*
  * For code that may fail without being the worker's fault.  An attempt comes
  * outside of transactions, and whatever is open after an error is rolled back;
- * a try comes inside of one and is a savepoint of it.  NULL: it went well.
+ * inside of one there is prism_savepoint_try().  NULL: it went well.
  */
 extern ErrorData *prism_worker_attempt(void (*attempt) (void *arg), void *arg);
-extern ErrorData *prism_worker_try(void (*part) (void *arg), void *arg);
 
 /* Write an error of an attempt into the server's log, at the bounded rate of errors of steps. */
 extern void prism_worker_report(ErrorData *error);

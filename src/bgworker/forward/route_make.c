@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/savepoint.h"
 #include "bgworker/forward/forwarder.h"
 
 
@@ -128,7 +129,7 @@ read_progress(void *arg)
 static void
 set_out_all(PrismForwarder *forwarder)
 {
-	ErrorData  *error = prism_worker_try(read_progress, forwarder);
+	ErrorData  *error = prism_savepoint_try(read_progress, forwarder);
 
 	throw_if_locked(error);
 	for (int i = 0; i < forwarder->route_count; i++)
@@ -160,7 +161,7 @@ prism_routes_make(PrismForwarder *forwarder, List *sinks)
 
 		route->index = forwarder->route_count++;
 		begin(route, forwarder, lfirst(cell));
-		error = prism_worker_try(take_over, route);
+		error = prism_savepoint_try(take_over, route);
 		throw_if_locked(error);
 		if (error != NULL)
 			give_up(route, error);

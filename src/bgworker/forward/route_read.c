@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/savepoint.h"
 #include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
 #include "store/log/counter.h"
@@ -262,7 +263,7 @@ static bool
 try_route(PrismRoute *route, PrismTopic *topic, Size bytes_max, XLogRecPtr *flush_to)
 {
 	RouteReading reading = {.route = route,.topic = topic,.bytes_max = bytes_max,.flush_to = InvalidXLogRecPtr};
-	ErrorData  *error = prism_worker_try(read_route, &reading);
+	ErrorData  *error = prism_savepoint_try(read_route, &reading);
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 	{

@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/savepoint.h"
 #include "bgworker/handle/handler_loop.h"
 #include "bgworker/worker.h"
 #include "store/log/message_row.h"
@@ -226,7 +227,7 @@ ErrorData *
 prism_handler_call(const PrismHandler *handler, Oid function, const PrismHandlerBatch *batch)
 {
 	Call		call = {handler, function, batch};
-	ErrorData  *error = prism_worker_try(call_function, &call);
+	ErrorData  *error = prism_savepoint_try(call_function, &call);
 
 	if (error != NULL)
 		stop_clock();

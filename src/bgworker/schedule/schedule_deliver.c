@@ -17,6 +17,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/savepoint.h"
 #include "bgworker/schedule/scheduler.h"
 #include "bgworker/worker.h"
 #include "pattern/pattern.h"
@@ -364,7 +365,7 @@ prism_turn_account(PrismTurn *turn, int32 bucket_id)
 		if (state != PRISM_TARGET_HERE)
 			continue;			/* what is gone has no messages */
 		first = *line;
-		error = prism_worker_try(prism_turn_find_first, &first);
+		error = prism_savepoint_try(prism_turn_find_first, &first);
 		/* a table that is not there is nobody's to drop */
 		if (error != NULL ? error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : first.next_due == DT_NOBEGIN)
 			continue;

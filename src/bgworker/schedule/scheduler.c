@@ -26,6 +26,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/savepoint.h"
 #include "bgworker/schedule/scheduler.h"
 #include "bgworker/wakeup.h"
 #include "bgworker/worker.h"
@@ -347,7 +348,7 @@ check_lines(Scheduler *scheduler, const PrismTurn *turn)
 static void
 look_for_first(PrismDelayLine *line, TimestampTz now)
 {
-	ErrorData  *error = line->waiting > 0 ? prism_worker_try(prism_turn_find_first, line) : NULL;
+	ErrorData  *error = line->waiting > 0 ? prism_savepoint_try(prism_turn_find_first, line) : NULL;
 
 	if (error == NULL)
 		return;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/savepoint.h"
 #include "bgworker/worker.h"
 #include "world.h"
 
@@ -424,7 +425,7 @@ prism_worker_attempt(void (*fn) (void *arg), void *arg)
 }
 
 ErrorData *
-prism_worker_try(void (*part) (void *arg), void *arg)
+prism_savepoint_try(void (*part) (void *arg), void *arg)
 {
 	return attempt(part, arg, false);
 }
