@@ -125,6 +125,13 @@ prism_worker_enter(Datum main_arg)
 	prism_worker_activity(NULL);
 }
 
+/* The setting stays the session's, which a reload reaches: what the worker commits is seen by users as theirs is. */
+static bool
+commits_as_sessions(PrismWorkerKind kind, const char *setting)
+{
+	return (kind == PRISM_SCHEDULER || kind == PRISM_HANDLER_WORKER) && strcmp(setting, "synchronous_commit") == 0;
+}
+
 static void
 connect_to_database(void)
 {
@@ -140,7 +147,8 @@ connect_to_database(void)
 		if (worker_settings[i].for_users)
 			session_settings[i] = MemoryContextStrdup(TopMemoryContext,
 													  GetConfigOption(worker_settings[i].name, false, false));
-		SetConfigOption(worker_settings[i].name, worker_settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+		if (!commits_as_sessions(identity->kind, worker_settings[i].name))
+			SetConfigOption(worker_settings[i].name, worker_settings[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 	}
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_OVERRIDE);
 }
@@ -464,15 +472,6 @@ prism_worker_commit(void)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(step_mcxt);
 	prism_worker_activity(NULL);
-}
-
-const char *
-prism_worker_session_setting(const char *name)
-{
-	for (int i = 0; i < (int) lengthof(worker_settings); i++)
-		if (strcmp(worker_settings[i].name, name) == 0 && session_settings[i] != NULL)
-			return session_settings[i];
-	elog(ERROR, "setting \"%s\" was not kept", name);
 }
 
 /* Whatever the function sets afterwards, the end of the nest level takes back as well. */

@@ -85,9 +85,6 @@ extern void prism_worker_commit(void);
  */
 extern void prism_worker_begin_session(const char *activity);
 
-/* What the session would have had of a setting that prism_worker_enter() changed. */
-extern const char *prism_worker_session_setting(const char *name);
-
 /* Give the settings back to the session that prism_worker_enter() took from it; within a GUC nest level. */
 extern void prism_worker_session_settings(void);
 

@@ -45,11 +45,28 @@ for my $round (1 .. 3)
 	is($after, $before, "what was read at its position is there after a crash, round $round");
 }
 
-# As with any commit, the database may say that it need not be so: then they come, at another position perhaps.
-sql('ALTER DATABASE postgres SET synchronous_commit = off');
-$node->restart;
+# No standby is waited for: others' messages would wait with them.
+sub set
+{
+	my ($setting, $value) = @_;
+	sql("ALTER SYSTEM SET $setting = '$value'");
+	$node->reload;
+	# the server has told its processes before a new session begins
+	wait_for_value($node, "SHOW $setting", $value);
+}
+set('synchronous_standby_names', 'nobody');
+sql(q{SET synchronous_commit = local; SELECT prism.publish('delayed', 'alone', deliver_at => clock_timestamp() + interval '200 ms')});
+wait_for_value($node, q{SELECT count(*) FROM prism.read('delayed') WHERE convert_from(payload, 'UTF8') = 'alone'}, 1);
+pass('a standby that is not there keeps back no delayed message');
+set('synchronous_standby_names', '');
+
+# As with any commit, the database may say that it need not be so: then they come, at another position perhaps.  A reload is enough.
+set('synchronous_commit', 'off');
 my ($before, $after) = crash_when_delivered('relaxed');
 isnt($after, $before, 'a database that commits asynchronously delivers again what a crash has taken');
 is(scalar(split / /, $after), 3, 'each once');
+set('synchronous_commit', 'on');
+($before, $after) = crash_when_delivered('strict');
+is($after, $before, 'and not when it does not any more');
 
 done_testing();

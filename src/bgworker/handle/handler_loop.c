@@ -157,8 +157,6 @@ prism_handler_main(Datum main_arg)
 {
 	prism_worker_enter(main_arg);
 	prism_handler_call_init();
-	/* its commits are the role's */
-	SetConfigOption("synchronous_commit", prism_worker_session_setting("synchronous_commit"), PGC_SUSET, PGC_S_OVERRIDE);
 	before_shmem_exit(leave_handlers, (Datum) 0);
 	for (;;)
 	{

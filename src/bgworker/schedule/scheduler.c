@@ -10,9 +10,9 @@
  * that many of them are sorted at once.
  *
  * A turn that only sorts commits asynchronously: what a crash takes back is done
- * again, and nobody has seen it.  One that delivers commits as a session of the
- * database does: whoever has read a message at its position finds it there after
- * a crash as well.
+ * again, and nobody has seen it.  One that delivers is flushed, where sessions of
+ * the database are: whoever has read a message at its position finds it there
+ * after a crash as well.
  *
  * A turn that fails is taken apart: first everything is sorted, then each topic
  * that is due has a turn alone, so that only those wait whose own failure it is
@@ -34,6 +34,7 @@
 #include "store/log/log.h"
 #include "store/log/segment_repair.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
@@ -147,12 +148,17 @@ choose_kind(const Scheduler *scheduler, PrismTurn *turn)
 		turn->kind = PRISM_TURN_ALL;
 }
 
-/* Before the turn's commit. */
+/*
+ * Before the turn's commit, for this transaction.  No standby is waited for: what
+ * is due for other topics would wait too, and a promoted one delivers again.
+ */
 static void
 commit_as(bool delivered)
 {
-	SetConfigOption("synchronous_commit", delivered ? prism_worker_session_setting("synchronous_commit") : "off",
-					PGC_USERSET, PGC_S_OVERRIDE);
+	bool		flushed = delivered && synchronous_commit != SYNCHRONOUS_COMMIT_OFF;
+
+	(void) set_config_option("synchronous_commit", flushed ? "local" : "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 static void
