@@ -183,6 +183,10 @@ SELECT prism.transaction(jsonb_build_array(
 SELECT prism.transaction('[
     {"execute": "SELECT position FROM prism.consume(''step-work'', ''i'', 2)"},
     {"execute": "SELECT prism.ack(''step-work'', ''i'', ARRAY(SELECT r.position FROM jsonb_to_recordset($1) AS r(position bigint))) AS done", "params": [{"$ref": "0.rows"}]}]');
+-- However deep it lies, the rest is built once: the memory that is held while the statement runs.
+SELECT prism.transaction(format('[{"execute": "SELECT 8 AS a"},
+    {"execute": "SELECT sum(total_bytes) < 50000000 AS little, length($1::json::text) AS length FROM pg_backend_memory_contexts", "params": [%s%s, {"$ref": "0.rows.0.a"}%s]}]',
+    repeat('[', 1000), (SELECT string_agg(i::text, ', ') FROM generate_series(1, 5000) i), repeat(']', 1000))::jsonb) -> 1 AS deep;
 
 -- References that cannot be right, whatever the results are, are refused; those that found nothing are errors of their step.
 DO $do$

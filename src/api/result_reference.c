@@ -334,8 +334,8 @@ is_plain(const PrismReferences *references, const JsonbValue *value)
 		!may_have_marks((const char *) value->val.binary.data, value->val.binary.len);
 }
 
-void
-prism_references_check(const PrismReferences *references, const JsonbValue *value)
+static void
+check_value(const PrismReferences *references, const JsonbValue *value)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -343,7 +343,7 @@ prism_references_check(const PrismReferences *references, const JsonbValue *valu
 	JsonbValue *reference;
 	Path		path;
 
-	if (is_plain(references, value))
+	if (value->type != jbvBinary)
 		return;
 	check_stack_depth();
 	if ((reference = marked(value, REFERENCE)) != NULL)
@@ -355,47 +355,79 @@ prism_references_check(const PrismReferences *references, const JsonbValue *valu
 		return;
 	iterator = JsonbIteratorInit(value->val.binary.data);
 	while ((token = JsonbIteratorNext(&iterator, &part, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_ELEM || token == WJB_VALUE)
-			prism_references_check(references, &part);
+			check_value(references, &part);
+	}
 }
 
-/* A copy of an array or object, part by part. */
-static JsonbValue *
-rebuild(PrismReferences *references, const JsonbValue *value)
+void
+prism_references_check(const PrismReferences *references, const JsonbValue *value)
 {
-	JsonbParseState *state = NULL;
+	if (!is_plain(references, value))
+		check_value(references, value);
+}
+
+/* What a mark stands for; NULL: the value has none. */
+static JsonbValue *
+find_meant(PrismReferences *references, const JsonbValue *value)
+{
+	JsonbValue *inner = marked(value, REFERENCE);
+
+	return inner != NULL ? follow(references, inner) : marked(value, LITERAL);
+}
+
+static JsonbValue *push_parts(PrismReferences *references, JsonbParseState **state, const JsonbValue *value);
+
+static void
+push_part(PrismReferences *references, JsonbParseState **state, JsonbIteratorToken token, JsonbValue *part)
+{
+	JsonbValue *meant = find_meant(references, part);
+
+	if (meant != NULL || part->type != jbvBinary)
+		(void) pushJsonbValue(state, token, meant != NULL ? meant : part);
+	else
+		(void) push_parts(references, state, part);
+}
+
+/* An array or object, part by part, into the one that all levels build: a copy for each would cost depth times size. */
+static JsonbValue *
+push_parts(PrismReferences *references, JsonbParseState **state, const JsonbValue *value)
+{
 	JsonbIterator *iterator = JsonbIteratorInit(value->val.binary.data);
 	JsonbIteratorToken token;
 	JsonbValue	part;
 	JsonbValue *built = NULL;
-	JsonbValue *result = palloc(sizeof(JsonbValue));
-	Jsonb	   *packed;
 
+	check_stack_depth();
 	while ((token = JsonbIteratorNext(&iterator, &part, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_ELEM || token == WJB_VALUE)
-			built = pushJsonbValue(&state, token, prism_references_resolve(references, &part));
+			push_part(references, state, token, &part);
 		else
-			built = pushJsonbValue(&state, token, token == WJB_KEY ? &part : NULL);
+			built = pushJsonbValue(state, token, token == WJB_KEY ? &part : NULL);
 	}
-	packed = JsonbValueToJsonb(built);
-	result->type = jbvBinary;
-	result->val.binary.data = &packed->root;
-	result->val.binary.len = VARSIZE(packed) - VARHDRSZ;
-	return result;
+	return built;
 }
 
 JsonbValue *
 prism_references_resolve(PrismReferences *references, JsonbValue *value)
 {
-	JsonbValue *inner;
+	JsonbParseState *state = NULL;
+	JsonbValue *meant;
+	JsonbValue *result;
+	Jsonb	   *packed;
 
 	if (is_plain(references, value))
 		return value;
-	check_stack_depth();
-	if ((inner = marked(value, REFERENCE)) != NULL)
-		return follow(references, inner);
-	if ((inner = marked(value, LITERAL)) != NULL)
-		return inner;
-	return rebuild(references, value);
+	if ((meant = find_meant(references, value)) != NULL)
+		return meant;
+	packed = JsonbValueToJsonb(push_parts(references, &state, value));
+	result = palloc(sizeof(JsonbValue));
+	result->type = jbvBinary;
+	result->val.binary.data = &packed->root;
+	result->val.binary.len = VARSIZE(packed) - VARHDRSZ;
+	return result;
 }
