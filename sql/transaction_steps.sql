@@ -230,6 +230,16 @@ $$;
 SELECT step_bring(5);
 SELECT step_bring(70);
 DROP FUNCTION step_bring(int);
+-- Numbers too, by their digits, whether they are referred to or lie in what is.
+CREATE FUNCTION step_bring(path text, times int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT prism.transaction(jsonb_build_array('{"execute": "SELECT 1e130000::numeric AS n"}'::jsonb,
+        jsonb_build_object('execute', 'SELECT json_array_length($1)', 'params', jsonb_build_array((SELECT jsonb_agg(jsonb_build_object('$ref', path)) FROM generate_series(1, times)))))) - 0
+$$;
+SELECT step_bring('0.rows.0.n', 500);
+SELECT step_bring('0.rows.0.n', 520);
+SELECT step_bring('0.rows', 500);
+SELECT step_bring('0.rows', 520);
+DROP FUNCTION step_bring(text, int);
 SELECT prism.transaction(('[{"execute": "SELECT 1 AS a"}, {"execute": "SELECT $1", "params": [{"$ref": [0' || repeat(',1', 100) || ']}]}]')::jsonb);
 \set VERBOSITY default
 

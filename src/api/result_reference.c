@@ -286,6 +286,45 @@ result_value(PrismReferences *references, PrismResult *result)
 	return result->value;
 }
 
+/* Its text counts: of some bytes a number can make a hundred thousand digits. */
+static int64
+scalar_bytes(const JsonbValue *value)
+{
+	char	   *digits;
+	int64		length;
+
+	if (value->type == jbvString)
+		return value->val.string.len;
+	if (value->type != jbvNumeric)
+		return 0;
+	digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+	length = strlen(digits);
+	pfree(digits);
+	return length;
+}
+
+/* What a value that was found takes, as jsonb and as text. */
+static int64
+found_bytes(const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	part;
+	int64		bytes;
+
+	if (value->type != jbvBinary)
+		return scalar_bytes(value);
+	bytes = value->val.binary.len;
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &part, false)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if ((token == WJB_ELEM || token == WJB_VALUE) && part.type == jbvNumeric)
+			bytes += scalar_bytes(&part);
+	}
+	return bytes;
+}
+
 static JsonbValue *
 follow(PrismReferences *references, const JsonbValue *reference)
 {
@@ -309,8 +348,7 @@ follow(PrismReferences *references, const JsonbValue *reference)
 	for (int i = 1; i < path.count; i++)
 		value = step_into(&path, value, path.parts[i]);
 
-	references->bytes += value->type == jbvBinary ? value->val.binary.len :
-		value->type == jbvString ? value->val.string.len : 0;
+	references->bytes += found_bytes(value);
 	if (references->bytes > PRISM_RESULT_BYTES_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
