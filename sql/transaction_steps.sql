@@ -188,7 +188,7 @@ SELECT prism.transaction(format('[{"execute": "SELECT 8 AS a"},
     {"execute": "SELECT sum(total_bytes) < 50000000 AS little, length($1::json::text) AS length FROM pg_backend_memory_contexts", "params": [%s%s, {"$ref": "0.rows.0.a"}%s]}]',
     repeat('[', 1000), (SELECT string_agg(i::text, ', ') FROM generate_series(1, 5000) i), repeat(']', 1000))::jsonb) -> 1 AS deep;
 
--- References that cannot be right, whatever the results are, are refused; those that found nothing are errors of their step.
+-- References that cannot be right, whatever the results are, and those that find nothing, are errors of their step.
 DO $do$
 DECLARE
     value text;
@@ -214,13 +214,37 @@ BEGIN
 END
 $do$;
 \set VERBOSITY terse
--- Likewise in a message; a malformed one is not skipped, one that found nothing is.
+-- Likewise in a message, in each of its fields; all of them can be skipped.
 SELECT prism.transaction('[{"publish": {"topic": "step-orders", "payload": {"a": [{"$ref": "0.id"}]}}, "on_error": "skip"}]');
 SELECT prism.transaction('[{"execute": "SELECT 1 / 0", "on_error": "skip"}, {"publish": {"topic": "step-orders", "payload": {"a": [{"$ref": "0.rows"}]}}, "on_error": "skip"},
     {"execute": "SELECT $1", "params": [{"$ref": "1.id"}], "on_error": "skip"}]') #> '{2,error,message}';
 SELECT prism.transaction('[{"execute": "SELECT 1 AS a"}, {"publish": {"topic": "step-orders", "payload": 1, "key": {"$ref": "0.rows"}}}]');
+SELECT result #>> '{error,sqlstate}' AS code, result #>> '{error,message}' AS message FROM jsonb_array_elements(prism.transaction('[
+    {"execute": "SELECT $1", "params": [[[{"$ref": "0.rows", "a": 1}]]], "on_error": "skip"},
+    {"execute": "SELECT $1", "params": [{"$literal": 1, "$ref": "0"}], "on_error": "skip"},
+    {"publish": {"topic": "step-orders", "payload": 1, "key": {"$ref": "0", "a": 1}}, "on_error": "skip"},
+    {"publish": {"topic": {"$ref": 1}, "payload": 1}, "on_error": "skip"},
+    {"publish": {"topic": "step-orders", "payload": 1, "headers": {"a": {"$ref": "9"}}}, "on_error": "skip"},
+    {"publish": {"topic": "step-orders", "payload": 1, "deliver_at": {"$literal": [1]}}, "on_error": "skip"},
+    {"execute": "SELECT 1"}]')) result;
+
 SELECT prism.transaction('[{"execute": "SELECT 1 AS a"}, {"execute": {"$ref": "0.rows.0.a"}}]');
 SELECT prism.transaction('[{"execute": "SELECT 1 AS a"}, {"execute": "SELECT 1", "params": {"$ref": "0.rows"}}]');
+\set VERBOSITY default
+-- "references": false: what looks like one is data, right or wrong, at every place, and the results do not leak into it; others have theirs.
+SELECT prism.transaction('[
+    {"execute": "SELECT ''secret'' AS s"},
+    {"execute": "SELECT $1::json AS a, $2::jsonb AS b, $3::json AS c", "references": false,
+     "params": [{"$ref": "0.rows.0.s"}, [{"$ref": 7, "more": 1}], {"$literal": {"$ref": "0.rows"}}]},
+    {"execute": "SELECT $1 AS a", "references": true, "params": [{"$ref": "0.rows.0.s"}]},
+    {"execute": "SELECT $1 AS a", "references": null, "params": [{"$ref": "1.rows.0.a.$ref"}]},
+    {"publish": {"topic": "step-orders", "payload": {"plain": {"$ref": "0.rows.0.s"}}, "headers": {"$ref": "0.rows.0.s"}}, "references": false}]') - 4 AS plain;
+SELECT payload, headers FROM prism.outbox WHERE topic = 'step-orders' AND payload LIKE '%plain%' ORDER BY "position" DESC LIMIT 1;
+\set VERBOSITY terse
+-- A field that is a string has no place for an object then; and a flag is a flag.
+SELECT prism.transaction('[{"publish": {"topic": "step-orders", "payload": 1, "key": {"$ref": "0.id"}}, "references": false, "on_error": "skip"}]');
+SELECT prism.transaction('[{"execute": "SELECT $1::int", "params": [{"$ref": "0"}], "references": false}]');
+SELECT prism.transaction('[{"execute": "SELECT 1", "references": "false", "on_error": "skip"}]');
 -- As much as a call may return, and not as often as one likes.
 CREATE FUNCTION step_bring(times int) RETURNS jsonb LANGUAGE sql AS $$
     SELECT prism.transaction(jsonb_build_array('{"execute": "SELECT repeat(''x'', 1000000) AS x"}'::jsonb,

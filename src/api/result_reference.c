@@ -5,9 +5,9 @@
  *
  * A path begins with the number of the operation, from 0 on, as in the array
  * that prism.transaction() returns.  It is a string with dots, or an array when
- * a key has a dot in it.  What a path could never mean is refused before the
- * operation runs; what depends on results is an error of the operation, which it
- * may skip.
+ * a key has a dot in it.  What is wrong with a reference is an error of its
+ * operation, which may skip it: values come from others as well as from who wrote
+ * the list, and a stranger's object must not take the whole list down.
  *
  * src/api/result_reference.c
  *
@@ -359,52 +359,24 @@ follow(PrismReferences *references, const JsonbValue *reference)
 
 /* ---------- values with references in them ---------- */
 
+static bool
+has_key(const JsonbValue *value, const char *key)
+{
+	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data) &&
+		getKeyJsonValueFromContainer(value->val.binary.data, key, strlen(key), NULL) != NULL;
+}
+
 bool
 prism_is_reference(const PrismReferences *references, const JsonbValue *value)
 {
-	return references->used && (marked(value, REFERENCE) != NULL || marked(value, LITERAL) != NULL);
+	return references != NULL && (has_key(value, REFERENCE) || has_key(value, LITERAL));
 }
 
 static bool
 is_plain(const PrismReferences *references, const JsonbValue *value)
 {
-	return !references->used || value->type != jbvBinary ||
+	return references == NULL || !references->used || value->type != jbvBinary ||
 		!may_have_marks((const char *) value->val.binary.data, value->val.binary.len);
-}
-
-static void
-check_value(const PrismReferences *references, const JsonbValue *value)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	part;
-	JsonbValue *reference;
-	Path		path;
-
-	if (value->type != jbvBinary)
-		return;
-	check_stack_depth();
-	if ((reference = marked(value, REFERENCE)) != NULL)
-	{
-		read_path(references, reference, &path);
-		return;
-	}
-	if (marked(value, LITERAL) != NULL)
-		return;
-	iterator = JsonbIteratorInit(value->val.binary.data);
-	while ((token = JsonbIteratorNext(&iterator, &part, true)) != WJB_DONE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_ELEM || token == WJB_VALUE)
-			check_value(references, &part);
-	}
-}
-
-void
-prism_references_check(const PrismReferences *references, const JsonbValue *value)
-{
-	if (!is_plain(references, value))
-		check_value(references, value);
 }
 
 /* What a mark stands for; NULL: the value has none. */

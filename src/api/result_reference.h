@@ -45,15 +45,14 @@ extern void prism_references_begin(PrismReferences *references, const Jsonb *ope
 /* A result has been appended to the text, from 'start' on. */
 extern void prism_references_add(PrismReferences *references, int start, bool skipped);
 
-/* True: the value is a reference, or a literal, rather than itself. */
+/* True: the value has a mark, right or wrong, so it is not itself.  NULL: an operation without references. */
 extern bool prism_is_reference(const PrismReferences *references, const JsonbValue *value);
 
-/* 22023 for a reference in the value, at any depth, that could not be right whatever the results are. */
-extern void prism_references_check(const PrismReferences *references, const JsonbValue *value);
-
 /*
- * The value with all its references replaced: 2203A for one that points nowhere,
- * 55000 to an operation that was skipped, 54000 when they bring too much.
+ * The value with all its references replaced, as it is if references is NULL.
+ * 22023 for one that could not be right whatever the results are, 2203A for one
+ * that points nowhere, 55000 to an operation that was skipped, 54000 when they
+ * bring too much.
  */
 extern JsonbValue *prism_references_resolve(PrismReferences *references, JsonbValue *value);
 

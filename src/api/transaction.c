@@ -9,8 +9,8 @@
  * around all, which is undone.  The statements run with the caller's own rights
  * and search_path.
  *
- * An operation is read first, and what could never be right is refused then: the
- * mistakes of who wrote the list are not skipped.
+ * An operation is read first, and one that is not of the form of an operation is
+ * refused then: the mistakes of who wrote the list are not skipped.
  *
  * src/api/transaction.c
  *
@@ -49,7 +49,7 @@ typedef struct Operation
 	JsonbValue *params;			/* an array, or NULL */
 	JsonbContainer *message;
 	bool		skips;			/* its error is its result */
-	PrismReferences *references;
+	PrismReferences *references;	/* NULL: its values are as they are */
 	StringInfo	result;
 } Operation;
 
@@ -152,7 +152,6 @@ read_execute(JsonbValue *statement, JsonbValue *params, Operation *operation)
 		return;
 	if (params->type != jbvBinary || !JsonContainerIsArray(params->val.binary.data))
 		wrong("\"params\" must be an array", OPERATION_HINT);
-	prism_references_check(operation->references, params);
 	operation->params = params;
 }
 
@@ -175,7 +174,6 @@ read_publish(JsonbValue *message, JsonbValue *params, Operation *operation)
 	check_string(operation->references, object, "namespace");
 	check_string(operation->references, object, "key");
 	check_string(operation->references, object, "deliver_at");
-	prism_references_check(operation->references, message);
 	operation->message = object;
 }
 
@@ -192,10 +190,21 @@ read_on_error(JsonbValue *value)
 	return false;
 }
 
+static bool
+read_references(JsonbValue *value)
+{
+	if (value == NULL || value->type == jbvNull)
+		return true;
+	if (value->type != jbvBool)
+		wrong("\"references\" must be true or false",
+			  "With false, \"$ref\" and \"$literal\" are plain data in this operation.");
+	return value->val.boolean;
+}
+
 static void
 read_operation(JsonbValue *value, Operation *operation, const char **verb)
 {
-	static const char *const known[] = {"execute", "params", "publish", "on_error", NULL};
+	static const char *const known[] = {"execute", "params", "publish", "on_error", "references", NULL};
 	JsonbContainer *object = as_object(value);
 	JsonbValue *execute;
 	JsonbValue *publish;
@@ -212,6 +221,8 @@ read_operation(JsonbValue *value, Operation *operation, const char **verb)
 			  "Make two operations of it; they are done in the order of the array.");
 	*verb = execute != NULL ? "execute" : "publish";
 	operation->skips = read_on_error(field(object, "on_error"));
+	if (!read_references(field(object, "references")))
+		operation->references = NULL;
 	if (execute != NULL)
 		read_execute(execute, field(object, "params"), operation);
 	else
