@@ -74,6 +74,21 @@ SELECT prism.transaction('[
     {"execute": "SELECT set_config(''step.x'', ''a'', false)"},
     {"execute": "SELECT set_config(''step.x'', ''b'', false), step_fail(''P0001'', ''too late'')", "on_error": "skip"},
     {"execute": "SELECT current_setting(''step.x'') AS x"}]') #> '{2,rows}' AS x;
+-- A result that jsonb cannot take is its own operation's, wherever the json lies.
+CREATE DOMAIN step_json AS json;
+CREATE TYPE step_pair AS (a int, b json);
+SELECT result #>> '{error,sqlstate}' AS code, result #>> '{error,message}' AS message, result #> '{rows}' AS rows FROM jsonb_array_elements(prism.transaction('[
+    {"execute": "INSERT INTO step_order VALUES (200, ''must go'') RETURNING ''\"\\u0000\"''::json AS j", "on_error": "skip"},
+    {"execute": "SELECT ''1e1000000''::json AS j", "on_error": "skip"},
+    {"execute": "SELECT ''\"\\ud800\"''::step_json AS j", "on_error": "skip"},
+    {"execute": "SELECT ARRAY[''\"\\u0000\"'']::json[] AS j", "on_error": "skip"},
+    {"execute": "SELECT (1, ''\"\\u0000\"'')::step_pair AS j", "on_error": "skip"},
+    {"execute": "SELECT ROW(''\"\\u0000\"''::json) AS j", "on_error": "skip"},
+    {"execute": "SELECT ''{\"a\": [1.50, \"\\u0041\"]}''::json AS j, ''plain'' AS t", "on_error": "skip"}]')) result;
+SELECT count(*) AS undone FROM step_order WHERE order_id = 200;
+SELECT prism.transaction('[{"execute": "SELECT 1"}, {"execute": "SELECT ''1e1000000''::json AS j"}, {"execute": "SELECT 1"}]');
+DROP TYPE step_pair;
+DROP DOMAIN step_json;
 
 -- Not skipped: what ends the transaction, what is about the server, what somebody wants; and nothing is left then.
 \set VERBOSITY terse

@@ -4,17 +4,20 @@
  *	  Runs a statement of prism.transaction().
  *
  * Rows are turned into JSON as the executor hands them out, so a result is
- * bounded before it is held in memory.
+ * bounded before it is held in memory, and a row that the array of results could
+ * not take is an error of its own statement.
  *
  * src/api/statement.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/result_reference.h"
 #include "api/statement.h"
 #include "base/compat.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -35,6 +38,7 @@ typedef struct RowsReceiver
 	StringInfo	result;
 	TupleDesc	descriptor;		/* NULL: the statement returns no rows */
 	int64		rows;
+	bool		is_foreign;		/* its JSON may be some that jsonb cannot take */
 	MemoryContext statement_cxt;
 	MemoryContext row_cxt;
 } RowsReceiver;
@@ -48,6 +52,20 @@ typedef struct Parameters
 
 /* ---------- rows ---------- */
 
+/*
+ * What PostgreSQL itself makes of its own scalar types is JSON that jsonb takes.
+ * json is whatever somebody wrote ("\u0000", 1e1000000), other types may hold or
+ * be cast to it, and an array can have more elements than jsonb can hold.
+ */
+static bool
+is_foreign_json(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base == JSONOID || base >= FirstNormalObjectId || get_typtype(base) != TYPTYPE_BASE ||
+		OidIsValid(get_element_type(base));
+}
+
 static void
 rows_begin(DestReceiver *self, int operation, TupleDesc descriptor)
 {
@@ -56,6 +74,9 @@ rows_begin(DestReceiver *self, int operation, TupleDesc descriptor)
 
 	/* a row type that row_to_json() can look up */
 	receiver->descriptor = BlessTupleDesc(CreateTupleDescCopy(descriptor));
+	for (int i = 0; i < descriptor->natts; i++)
+		if (is_foreign_json(TupleDescAttr(descriptor, i)->atttypid))
+			receiver->is_foreign = true;
 	MemoryContextSwitchTo(caller);
 	appendStringInfoString(receiver->result, "{\"rows\":[");
 }
@@ -94,6 +115,8 @@ rows_take(TupleTableSlot *slot, DestReceiver *self)
 	row = heap_copy_tuple_as_datum(tuple, receiver->descriptor);
 	json = DatumGetTextPP(DirectFunctionCall1(row_to_json, row));
 	prism_result_check_size((int64) receiver->result->len + VARSIZE_ANY_EXHDR(json));
+	if (receiver->is_foreign)
+		(void) prism_result_to_jsonb(text_to_cstring(json));
 	if (receiver->rows++ > 0)
 		appendStringInfoChar(receiver->result, ',');
 	appendBinaryStringInfo(receiver->result, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));

@@ -421,6 +421,7 @@ prism_transaction(PG_FUNCTION_ARGS)
 	TransactionCall call = {.is_dry = PG_NARGS() > 1 && !PG_ARGISNULL(1) && PG_GETARG_BOOL(1)};
 	ErrorContextCallback callback = {.callback = tell_place,.arg = &call};
 	ErrorData  *error = NULL;
+	Datum		results;
 
 	prism_require_argument(operations != NULL, "operations");
 	prism_require_argument(PG_NARGS() < 2 || !PG_ARGISNULL(1), "dry_run");
@@ -438,9 +439,16 @@ prism_transaction(PG_FUNCTION_ARGS)
 		error = prism_savepoint_undo(run_all, &call);
 	else
 		run_all(&call);
-	error_context_stack = callback.previous;
 	if (error != NULL)
+	{
+		/* it has its place already */
+		error_context_stack = callback.previous;
 		ReThrowError(error);
+	}
 	appendStringInfoChar(&call.result, ']');
-	PG_RETURN_DATUM(prism_result_to_jsonb(call.result.data));
+	call.number = 0;
+	call.part = "the array of results";
+	results = prism_result_to_jsonb(call.result.data);
+	error_context_stack = callback.previous;
+	PG_RETURN_DATUM(results);
 }
