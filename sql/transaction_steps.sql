@@ -110,6 +110,18 @@ BEGIN
     END LOOP;
 END
 $do$;
+-- A limit that only this one meets: the place for its consumer group, its temporary files.
+BEGIN;
+SELECT count(prism.create_group('step-work', 'full' || i)) FROM generate_series(1, 1000 - (SELECT count(*) FROM prism.groups WHERE topic = 'step-work')) i;
+SELECT r #>> '{0,error,sqlstate}' AS code, r #>> '{0,error,message}' AS message, r -> 1 AS behind FROM prism.transaction('[
+    {"execute": "SELECT prism.create_group(''step-work'', ''more'')", "on_error": "skip"}, {"execute": "SELECT 1 AS a"}]') r;
+ROLLBACK;
+SET temp_file_limit = '64kB';
+SET work_mem = '64kB';
+SELECT r #>> '{0,error,sqlstate}' AS code, r -> 1 AS behind FROM prism.transaction('[
+    {"execute": "SELECT count(*) FROM (SELECT i FROM generate_series(1, 100000) i ORDER BY -i OFFSET 0) sorted", "on_error": "skip"}, {"execute": "SELECT 1 AS a"}]') r;
+RESET temp_file_limit;
+RESET work_mem;
 -- A cancel and a time-out, from outside; the session is as before.
 CREATE FUNCTION step_spin() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOOP END LOOP; END $$;
 SELECT prism.transaction('[

@@ -307,14 +307,17 @@ run_operation(void *arg)
  * An error of the operation itself, which it would meet again.  Not one that ends
  * the transaction (40), is about the state of the server (53, 58, XX001, XX002),
  * or is what somebody wants: a cancel, a shutdown, a time-out (57), an ASSERT.
+ * A limit that is configured (53400: no place for its topic or group, its
+ * temporary files) is met by those who need more of it, and not by the others.
  */
 static bool
 can_skip(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
+			return sqlstate == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
 			return false;
