@@ -139,7 +139,17 @@ SELECT prism.transaction('[{"execute": "SELECT 1 / 0", "on_error": "skip"}]');
 COMMIT;
 SELECT count(*) FROM step_order WHERE order_id = 100;
 
--- Mistakes in the list are nobody's to skip.
+-- What has the form of an operation, and cannot be done, is skipped.
+SELECT result #>> '{error,sqlstate}' AS code, result #>> '{error,message}' AS message FROM jsonb_array_elements(prism.transaction('[
+    {"publish": {"topic": null, "payload": 1}, "on_error": "skip"},
+    {"publish": {"topic": "step-orders", "payload": 1, "headers": [1]}, "on_error": "skip"},
+    {"publish": {"topic": "step-orders", "payload": 1, "headers": {"a": {"b": 1}}}, "on_error": "skip"},
+    {"execute": "SELECT $1::int, $2::int", "params": [1], "on_error": "skip"},
+    {"execute": "SELECT $1::int", "params": [{"a": 1}], "on_error": "skip"},
+    {"execute": "SELECT 1; SELECT 2", "on_error": "skip"},
+    {"execute": "", "on_error": "skip"},
+    {"execute": "ROLLBACK", "on_error": "skip"}]')) result;
+-- Mistakes in the form of the list are nobody's to skip.
 \set VERBOSITY terse
 SELECT prism.transaction('[{"execute": "SELECT 1", "on_error": "ignore"}]');
 SELECT prism.transaction('[{"execute": "SELECT 1", "on_error": true}]');
@@ -338,6 +348,48 @@ SELECT jsonb_array_length(r #> '{0,rows}') AS taken, r #> '{1}' AS number FROM p
     {"execute": "SELECT position, prism.ack(m) FROM prism.consume(''step-work'', ''j'', 5) m"}, {"execute": "SELECT nextval(''step_number'')"}]', dry_run => true) r;
 SELECT count(*) AS taken, min(position) AS first FROM prism.consume('step-work', 'j', 5);
 SELECT nextval('step_number');
+-- What neither of both undoes, as no savepoint does: cursors, PREPARE and DEALLOCATE, sequences, locks of the session.
+CREATE FUNCTION step_session(fails boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    c refcursor := 'step_moved';
+BEGIN
+    MOVE FORWARD 3 IN c;
+    EXECUTE 'CLOSE step_closed';
+    EXECUTE 'PREPARE step_new AS SELECT 1';
+    EXECUTE 'DEALLOCATE step_old';
+    PERFORM nextval('step_number'), pg_advisory_lock(7474);
+    IF fails THEN
+        PERFORM 1 / 0;
+    END IF;
+END
+$$;
+CREATE VIEW step_session_state AS
+SELECT (SELECT array_agg(name ORDER BY name) FROM pg_cursors WHERE name LIKE 'step%') AS cursors,
+    (SELECT array_agg(name ORDER BY name) FROM pg_prepared_statements WHERE name LIKE 'step%') AS prepared,
+    (SELECT last_value FROM step_number) AS number, (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7474 AND pid = pg_backend_pid()) AS locks;
+PREPARE step_old AS SELECT 1;
+BEGIN;
+DECLARE step_moved CURSOR FOR SELECT generate_series(1, 9) AS i;
+DECLARE step_closed CURSOR FOR SELECT 1;
+SELECT * FROM step_session_state;
+SELECT prism.transaction('[{"execute": "SELECT step_session(false)"}]', dry_run => true) IS NOT NULL AS dry;
+SELECT * FROM step_session_state;
+FETCH step_moved;
+COMMIT;
+DEALLOCATE step_new;
+PREPARE step_old AS SELECT 1;
+SELECT pg_advisory_unlock(7474);
+BEGIN;
+DECLARE step_moved CURSOR FOR SELECT generate_series(1, 9) AS i;
+DECLARE step_closed CURSOR FOR SELECT 1;
+SELECT prism.transaction('[{"execute": "SELECT step_session(true)", "on_error": "skip"}]') #>> '{0,error,sqlstate}' AS skipped;
+SELECT * FROM step_session_state;
+FETCH step_moved;
+COMMIT;
+DEALLOCATE step_new;
+SELECT pg_advisory_unlock(7474);
+DROP VIEW step_session_state;
+DROP FUNCTION step_session(boolean);
 -- By name, by place, false, and not unknown.
 SELECT prism.transaction('[]', false), prism.transaction(operations => '[]', dry_run => false);
 SELECT prism.transaction('[]', NULL);
