@@ -7,24 +7,18 @@ CREATE FUNCTION prism_internal.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean, OUT placeless boolean
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
 COMMENT ON FUNCTION prism_internal.topic_states() IS
-'How the topics stand that the caller may see. What is in shared memory is NULL without preload and on a standby. Behind prism.topics, prism.status and prism.metrics.';
+'How the topics stand that the caller may see. What is in shared memory is NULL without preload, on a standby, and of a topic that found no place there among prism.max_topics (placeless). Behind prism.topics, prism.status and prism.metrics.';
 
 CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1
     AS 'MODULE_PATHNAME', 'prism_topic_size';
 COMMENT ON FUNCTION prism_internal.topic_size(integer) IS
 'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
-
-CREATE FUNCTION prism_internal.topics_full() RETURNS boolean
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'prism_topics_full';
-COMMENT ON FUNCTION prism_internal.topics_full() IS
-'Whether all places of prism.max_topics are in use, so that a topic without one cannot be used. Behind prism.status.';
 
 CREATE VIEW prism.topics WITH (security_barrier) AS
 SELECT
@@ -48,7 +42,7 @@ JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
 LEFT JOIN LATERAL prism_internal.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up. Of a topic that has no place among prism.max_topics, as prism.status says, all that is in shared memory is NULL.';
 
 CREATE FUNCTION prism_internal.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
@@ -76,7 +70,7 @@ WITH states AS MATERIALIZED (
 SELECT
     n.name AS namespace,
     CASE WHEN NOT l.preloaded THEN 'error'
-         WHEN c.lacking OR q.placeless THEN 'error'
+         WHEN c.lacking OR c.placeless THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
          WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
@@ -90,7 +84,7 @@ SELECT
     c.committing_pid,
     pg_catalog.clock_timestamp() - c.committing_since AS committing_age,
     CASE WHEN NOT l.preloaded THEN 'prism is not loaded at server start: SELECT * FROM prism.doctor() prints the line to set.'
-         WHEN q.placeless THEN 'Its topic can be neither published to nor read: it has no place in shared memory, as all of prism.max_topics are in use. SELECT * FROM prism.doctor() prints the line to set.'
+         WHEN c.placeless THEN 'Its topic can be neither published to nor read: it has no place in shared memory, as all of prism.max_topics are in use. SELECT * FROM prism.doctor() prints the line to set.'
          WHEN k.rank > 1 AND c.lacking IS NOT TRUE THEN k.hint
          WHEN w.topic IS NOT NULL THEN w.topic
          WHEN k.rank = 1 THEN k.hint
@@ -113,8 +107,6 @@ JOIN prism.namespace n USING (namespace_id)
 CROSS JOIN (SELECT pg_catalog.current_setting('prism.max_topics', true) IS NOT NULL AS preloaded) l
 LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
-CROSS JOIN (SELECT prism_internal.topics_full() AS topics_full OFFSET 0) o
-CROSS JOIN LATERAL (SELECT o.topics_full AND t.name IS NOT NULL AND c.namespace_id IS NULL AS placeless) q
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
 CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism_internal.worker_trouble() x) u

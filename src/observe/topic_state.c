@@ -28,7 +28,6 @@
 
 PG_FUNCTION_INFO_V1(prism_topic_states);
 PG_FUNCTION_INFO_V1(prism_topic_size);
-PG_FUNCTION_INFO_V1(prism_topics_full);
 
 /* Columns of prism_internal.topic_states(). */
 enum
@@ -47,6 +46,7 @@ enum
 	STATE_LOCKED,
 	STATE_KEPT,
 	STATE_LACKING,
+	STATE_PLACELESS,
 	STATE_COLUMNS
 };
 
@@ -133,7 +133,7 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	put_value(values, nulls, STATE_NEXT_DUE, TimestampTzGetDatum(next_due), known && next_due != DT_NOEND);
 }
 
-/* Without preload, and on a standby, what is in shared memory is NULL. */
+/* Without preload, on a standby and of a topic that found no place, what is in shared memory is NULL. */
 Datum
 prism_topic_states(PG_FUNCTION_ARGS)
 {
@@ -145,7 +145,7 @@ prism_topic_states(PG_FUNCTION_ARGS)
 	foreach(cell, topic_ids())
 	{
 		bool		busy;
-		PrismTopic *topic = prism_topic_try_id(lfirst_int(cell), &busy);
+		PrismTopic *topic = prism_topic_look_id(lfirst_int(cell), &busy);
 		Datum		values[STATE_COLUMNS] = {0};
 		bool		nulls[STATE_COLUMNS];
 
@@ -160,19 +160,13 @@ prism_topic_states(PG_FUNCTION_ARGS)
 		memset(nulls, true, sizeof(nulls));
 		put_value(values, nulls, STATE_TOPIC_ID, Int32GetDatum(topic->topic_id), true);
 		put_value(values, nulls, STATE_NAMESPACE_ID, Int32GetDatum(topic->namespace_id), topic->namespace_id > 0);
-		if (has_shared)
+		put_value(values, nulls, STATE_PLACELESS, BoolGetDatum(topic->counter == NULL), has_shared);
+		if (has_shared && topic->counter != NULL)
 			put_shared(topic, values, nulls);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 		prism_topic_release(topic);
 	}
 	return (Datum) 0;
-}
-
-/* Who has no place in shared memory by now gets none. */
-Datum
-prism_topics_full(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(prism_preloaded && !RecoveryInProgress() && prism_counter_slots_used() >= prism_max_topics);
 }
 
 /* ---------- on disk ---------- */
@@ -216,7 +210,7 @@ prism_topic_size(PG_FUNCTION_ARGS)
 	const char *damage;
 
 	InitMaterializedSRF(fcinfo, 0);
-	size.topic = prism_topic_try_id(PG_GETARG_INT32(0), &busy);
+	size.topic = prism_topic_look_id(PG_GETARG_INT32(0), &busy);
 	if (size.topic == NULL)
 		return (Datum) 0;
 	if (prism_topic_is_visible(size.topic))

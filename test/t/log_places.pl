@@ -89,6 +89,17 @@ like(sql(q{SELECT state || ': ' || hint FROM prism.doctor() WHERE item = 'prism.
 is(sql(q{SELECT count(*), count(DISTINCT hint), min(hint) FROM prism.status WHERE state = 'error'}),
 	'4|1|Its topic can be neither published to nor read: it has no place in shared memory, as all of prism.max_topics are in use. SELECT * FROM prism.doctor() prints the line to set.', 'prism.status says which namespaces cannot be used');
 is(sql(q{SELECT count(*) FROM prism.status WHERE state <> 'error'}), 10, 'and which can');
+is(sql(q{SELECT string_agg(topic, ' ' ORDER BY length(topic), topic) FROM prism.topics WHERE next_position IS NULL}), sql(q{SELECT string_agg(namespace, ' ' ORDER BY length(namespace), namespace) FROM prism.status WHERE state = 'error'}),
+	'of which prism.topics shows what is on disk');
+{
+	my $dropper = $node->background_psql('postgres');
+	my ($with, $without) = map { sql("SELECT min(namespace) FROM prism.status WHERE state $_ 'error'") } '<>', '=';
+	$dropper->query_safe("BEGIN; SELECT prism.drop_namespace('$with', true)");
+	is(sql("SELECT hint FROM prism.status WHERE namespace = '$with'"), 'The topic cannot be looked at: another session drops it or has its sequence locked, see pg_locks.', 'what is only busy has its place');
+	is(sql("SELECT state FROM prism.status WHERE namespace = '$without'"), 'error', 'and what has none is told all the same');
+	$dropper->query_safe('ROLLBACK');
+	$dropper->quit;
+}
 is(sql(qq{SELECT count(*) > 0 FROM prism.$_}), 't', "so does prism.$_") for 'topics', 'status', 'metrics', 'workers';
 is(sql(q{SELECT count(*) > 0 FROM prism.outbox}), 't', 'and prism.outbox, of those that have a place');
 $node->append_conf('postgresql.conf', 'prism.max_topics = 40');

@@ -148,6 +148,17 @@ enter_topic(const PrismTopic *found, uint64 read_at)
 	return topic;
 }
 
+/* Not for the cache: who finds a topic there may use its place. */
+static PrismTopic *
+copy_topic(const PrismTopic *found)
+{
+	PrismTopic *copy = palloc(sizeof(PrismTopic));
+
+	*copy = *found;
+	copy->known_at = 0;
+	return copy;
+}
+
 /* Those who serve or show all topics pass it over. */
 static void
 tell_of_damaged_topic(const PrismTopic *topic, bool *busy)
@@ -165,10 +176,11 @@ tell_of_damaged_topic(const PrismTopic *topic, bool *busy)
  * its lock.  Whoever drops it has that lock exclusively, so only what is seen
  * with the lock held counts: there is a topic, with a place in shared memory
  * that its drop will free, or there is none.  NULL: there is none, or 'busy'
- * was given and it is being made or dropped or has no place in shared memory.
+ * was given and it is being made or dropped or has no place in shared memory;
+ * with 'placeless' what has none is found all the same.
  */
 static PrismTopic *
-find_in_catalog(const char *name, int32 topic_id, bool *busy)
+find_in_catalog(const char *name, int32 topic_id, bool *busy, bool placeless)
 {
 	for (;;)
 	{
@@ -208,6 +220,8 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy)
 			found.counter = prism_counter_attach(found.mark_relid, found.segment_messages);
 		if (prism_preloaded && found.counter == NULL)
 		{
+			if (placeless)
+				return copy_topic(&found);
 			if (busy == NULL)
 				prism_counter_no_place();
 			*busy = true;
@@ -259,11 +273,11 @@ find_by_name(const char *name, bool *busy)
 		return last;
 	if (busy != NULL && *busy)
 		return NULL;
-	return find_in_catalog(key, 0, busy);
+	return find_in_catalog(key, 0, busy, false);
 }
 
 static PrismTopic *
-find_by_id(int32 topic_id, bool *busy)
+find_by_id(int32 topic_id, bool *busy, bool placeless)
 {
 	HASH_SEQ_STATUS status;
 	KnownTopic *known;
@@ -283,7 +297,7 @@ find_by_id(int32 topic_id, bool *busy)
 			return NULL;
 		break;
 	}
-	return find_in_catalog(NULL, topic_id, busy);
+	return find_in_catalog(NULL, topic_id, busy, placeless);
 }
 
 PrismTopic *
@@ -299,7 +313,7 @@ prism_topic_lookup(const char *name, bool missing_ok)
 PrismTopic *
 prism_topic_lookup_id(int32 topic_id, bool missing_ok)
 {
-	PrismTopic *topic = find_by_id(topic_id, NULL);
+	PrismTopic *topic = find_by_id(topic_id, NULL, false);
 
 	if (topic == NULL && !missing_ok)
 		ereport(ERROR,
@@ -319,7 +333,14 @@ PrismTopic *
 prism_topic_try_id(int32 topic_id, bool *busy)
 {
 	*busy = false;
-	return find_by_id(topic_id, busy);
+	return find_by_id(topic_id, busy, false);
+}
+
+PrismTopic *
+prism_topic_look_id(int32 topic_id, bool *busy)
+{
+	*busy = false;
+	return find_by_id(topic_id, busy, true);
 }
 
 void

@@ -100,6 +100,12 @@ extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 extern PrismTopic *prism_topic_try(const char *name, bool *busy);
 extern PrismTopic *prism_topic_try_id(int32 topic_id, bool *busy);
 
+/*
+ * The same for those who only tell how it stands: one without a place in shared
+ * memory is a copy in the current memory context, its counter NULL.
+ */
+extern PrismTopic *prism_topic_look_id(int32 topic_id, bool *busy);
+
 /* Let go of a lock before the transaction ends: what was looked up may not be used any more. */
 extern void prism_topic_release(const PrismTopic *topic);
 
