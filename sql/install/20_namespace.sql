@@ -32,7 +32,7 @@ RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'prism_drop_namespace';
 COMMENT ON FUNCTION prism.drop_namespace(text, boolean) IS
-'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink or for their deliver_at, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000; 55P03, 40P01 and 40001 as prism.apply(), 55P03 also for who changes the rights of a role that holds some here.';
+'Drops a namespace with its topic, messages, dead letters, groups, sink and rights. Refuses (55000) while messages wait for a sink or for their deliver_at, unless forced; waits for transactions that use the topic. Errors: 22004 for NULL, 42704, 42501, 55000; 53400, unless forced, for a topic with a sink that has no place among prism.max_topics, as nobody can tell what waits; 55P03, 40P01 and 40001 as prism.apply(), 55P03 also for who changes the rights of a role that holds some here.';
 
 CREATE FUNCTION prism.grant(namespace text, privilege text, role text)
 RETURNS void

@@ -154,7 +154,7 @@ shut_topics_of_sinks(const List *namespaces)
 		prism_namespace_find_topic(&work);
 		if (work.topic_id == 0 || !prism_namespace_drops_sink(&work))
 			continue;
-		topic = prism_topic_lookup_id(work.topic_id, true);
+		topic = prism_topic_lookup_placeless(work.topic_id, true);
 		if (topic != NULL && OidIsValid(topic->mark_relid))
 			marks = list_append_unique_oid(marks, topic->mark_relid);
 	}
@@ -446,7 +446,10 @@ topics_of(int32 namespace_id)
 	return topics;
 }
 
-/* Nobody puts anything behind what is looked at. */
+/*
+ * Nobody puts anything behind what is looked at.  What waits for a sink in a topic
+ * without a place in shared memory cannot be: without 'force' that is an error.
+ */
 static void
 shut_topic(int32 topic_id, bool force)
 {
@@ -455,7 +458,7 @@ shut_topic(int32 topic_id, bool force)
 	prism_topic_shut(topic_id);
 	if (force)
 		return;
-	name = pstrdup(prism_topic_lookup_id(topic_id, false)->name);
+	name = pstrdup(prism_topic_lookup_placeless(topic_id, false)->name);
 	prism_namespace_check_waiting(topic_id, name,
 								  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
 	if (prism_delay_waiting(topic_id))

@@ -117,15 +117,17 @@ topic_difference(const PrismNamespaceWork *work)
 static void
 alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
 {
-	PrismTopic *letters = prism_dead_letter_topic(prism_topic_lookup_id(topic_id, false));
+	int32		letters_id = prism_topic_lookup_placeless(topic_id, false)->dead_letters;
 
-	while (letters != NULL)
+	while (letters_id != 0)
 	{
-		int32		letters_id = letters->topic_id;
+		PrismTopic *letters = prism_topic_lookup_placeless(letters_id, true);
 
+		if (letters == NULL)
+			break;
 		topic_name = prism_dead_letter_topic_name(topic_name);
 		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy);
-		letters = prism_dead_letter_topic(prism_topic_lookup_id(letters_id, false));
+		letters_id = prism_topic_lookup_placeless(letters_id, false)->dead_letters;
 	}
 }
 

@@ -99,6 +99,11 @@ is(sql(q{SELECT string_agg(topic, ' ' ORDER BY length(topic), topic) FROM prism.
 	is(sql("SELECT state FROM prism.status WHERE namespace = '$without'"), 'error', 'and what has none is told all the same');
 	$dropper->query_safe('ROLLBACK');
 	$dropper->quit;
+	my @without = split /\n/, sql(q{SELECT namespace FROM prism.status WHERE state = 'error' ORDER BY 1});
+	is(sql("SELECT detail FROM prism.apply('namespaces: [{name: $without[2], client_api: queue, needs: {max_message_size: 5kB}}]')") =~ /5kB|5000/, 1, 'what has no place can be changed');
+	is(error_of($node, "SELECT prism.drop_namespace('$without[0]'); SELECT prism.drop_namespace('$without[1]', true)"), '', 'and dropped, also by force');
+	is(sql(q{SELECT count(*) FILTER (WHERE state = 'error'), count(*) FROM prism.status}), '2|12', 'and is gone');
+	sql("SELECT prism.apply(c.config) FROM (SELECT $twelve AS config FROM generate_series(1, 12) i) c");
 }
 is(sql(qq{SELECT count(*) > 0 FROM prism.$_}), 't', "so does prism.$_") for 'topics', 'status', 'metrics', 'workers';
 is(sql(q{SELECT count(*) > 0 FROM prism.outbox}), 't', 'and prism.outbox, of those that have a place');

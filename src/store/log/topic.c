@@ -148,17 +148,6 @@ enter_topic(const PrismTopic *found, uint64 read_at)
 	return topic;
 }
 
-/* Not for the cache: who finds a topic there may use its place. */
-static PrismTopic *
-copy_topic(const PrismTopic *found)
-{
-	PrismTopic *copy = palloc(sizeof(PrismTopic));
-
-	*copy = *found;
-	copy->known_at = 0;
-	return copy;
-}
-
 /* Those who serve or show all topics pass it over. */
 static void
 tell_of_damaged_topic(const PrismTopic *topic, bool *busy)
@@ -220,8 +209,8 @@ find_in_catalog(const char *name, int32 topic_id, bool *busy, bool placeless)
 			found.counter = prism_counter_attach(found.mark_relid, found.segment_messages);
 		if (prism_preloaded && found.counter == NULL)
 		{
-			if (placeless)
-				return copy_topic(&found);
+			if (placeless)		/* not for the cache: who finds a topic there may use its place */
+				return memcpy(palloc(sizeof(PrismTopic)), &found, sizeof(PrismTopic));
 			if (busy == NULL)
 				prism_counter_no_place();
 			*busy = true;
@@ -320,6 +309,14 @@ prism_topic_lookup_id(int32 topic_id, bool missing_ok)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("topic %d does not exist", topic_id));
 	return topic;
+}
+
+PrismTopic *
+prism_topic_lookup_placeless(int32 topic_id, bool missing_ok)
+{
+	PrismTopic *topic = find_by_id(topic_id, NULL, true);
+
+	return topic != NULL ? topic : prism_topic_lookup_id(topic_id, missing_ok);
 }
 
 PrismTopic *

@@ -93,6 +93,13 @@ pg_noreturn extern void prism_topic_missing(const char *name);
 extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 
 /*
+ * The same for those who change or drop it, and touch none of its messages: one
+ * without a place in shared memory is a copy in the current memory context, its
+ * counter NULL.
+ */
+extern PrismTopic *prism_topic_lookup_placeless(int32 topic_id, bool missing_ok);
+
+/*
  * The same for those who serve or show all topics: never waits for a
  * transaction that makes or drops one.  NULL: it is being made or dropped or
  * finds no place in shared memory (*busy), or is gone: that is for ever.
@@ -100,10 +107,7 @@ extern PrismTopic *prism_topic_lookup_id(int32 topic_id, bool missing_ok);
 extern PrismTopic *prism_topic_try(const char *name, bool *busy);
 extern PrismTopic *prism_topic_try_id(int32 topic_id, bool *busy);
 
-/*
- * The same for those who only tell how it stands: one without a place in shared
- * memory is a copy in the current memory context, its counter NULL.
- */
+/* The same for those who only tell how it stands: also one without a place, as prism_topic_lookup_placeless(). */
 extern PrismTopic *prism_topic_look_id(int32 topic_id, bool *busy);
 
 /* Let go of a lock before the transaction ends: what was looked up may not be used any more. */

@@ -124,19 +124,19 @@ delete_rows(int32 topic_id)
 void
 prism_topic_shut(int32 topic_id)
 {
-	LockRelationOid(prism_topic_lookup_id(topic_id, false)->mark_relid, AccessExclusiveLock);
+	LockRelationOid(prism_topic_lookup_placeless(topic_id, false)->mark_relid, AccessExclusiveLock);
 }
 
 void
 prism_topic_open_again(int32 topic_id)
 {
-	UnlockRelationOid(prism_topic_lookup_id(topic_id, false)->mark_relid, AccessExclusiveLock);
+	UnlockRelationOid(prism_topic_lookup_placeless(topic_id, false)->mark_relid, AccessExclusiveLock);
 }
 
 void
 prism_topic_drop(int32 topic_id)
 {
-	Oid			mark_relid = prism_topic_lookup_id(topic_id, false)->mark_relid;
+	Oid			mark_relid = prism_topic_lookup_placeless(topic_id, false)->mark_relid;
 
 	prism_topic_shut(topic_id);
 	prism_pending_discard(topic_id);
