@@ -300,6 +300,13 @@ make_consumers(PrismNamespaceWork *work)
 	}
 }
 
+/* A group begins at a position of the topic, which is known in shared memory alone. */
+bool
+prism_namespace_needs_place(const PrismNamespaceWork *work)
+{
+	return work->topic_id == 0 ? work->wanted->consumers != NIL : consumers_difference(work) != NULL;
+}
+
 /* ---------- outbox view ---------- */
 
 /* Of a relation in schema prism: is it something else than an outbox view, and is it the wanted one? */

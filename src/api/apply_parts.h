@@ -55,4 +55,7 @@ extern Oid	prism_namespace_lock_table(const char *table, int32 namespace_id);
 /* Drop the outbox view, if it is there and the namespace's. */
 extern void prism_namespace_drop_table(const char *table, int32 namespace_id, bool force);
 
+/* Does making it use the topic, which has to have a place among prism.max_topics then? */
+extern bool prism_namespace_needs_place(const PrismNamespaceWork *work);
+
 #endif							/* PRISM_APPLY_PARTS_H */
