@@ -25,7 +25,7 @@ COMMENT ON FUNCTION prism_internal.config_keys() IS
 
 CREATE VIEW prism.config_keys AS SELECT * FROM prism_internal.config_keys();
 COMMENT ON VIEW prism.config_keys IS
-'The keys that a configuration may have. key: as errors call it; default_value: what holds when it is not given, in words; minimum and maximum: in the unit; words: those that it takes; only_with: the types of pattern or back end that have it; available: false for what this version knows and does not take yet; help: what it says.';
+'The keys that a configuration may have. key: as errors call it; default_value: what holds when it is not given, in words; minimum and maximum: in the unit, of what this version takes; words: those that it takes; only_with: the types of pattern or back end that have it; available: false for what this version knows and does not take yet; help: what it says.';
 
 CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
 RETURNS void

@@ -49,8 +49,8 @@ typedef enum PrismKeyKind
 	PRISM_KEY_INTEGER,			/* minimum .. maximum */
 	PRISM_KEY_SIZE,				/* bytes, minimum .. maximum */
 	PRISM_KEY_INTERVAL,			/* milliseconds, minimum .. maximum */
-	PRISM_KEY_RETENTION_TIME,
-	PRISM_KEY_RETENTION_SIZE,
+	PRISM_KEY_RETENTION_TIME,	/* milliseconds, minimum .. maximum, or forever */
+	PRISM_KEY_RETENTION_SIZE,	/* bytes, minimum .. maximum */
 	PRISM_KEY_TEXT_LIST,
 	PRISM_KEY_INTERVAL_LIST,	/* each minimum .. maximum milliseconds */
 	PRISM_KEY_MAPS,				/* a list of maps, each palloc'd */
@@ -80,6 +80,7 @@ typedef struct PrismKey
 	Size		offset;			/* of its value */
 	int64		minimum;
 	int64		maximum;
+	int64		available_maximum;	/* more is known, but not in this version; 0: all is available */
 	int			entries_min;	/* of a list */
 	int			entries_max;	/* 0: any number */
 	const char *entries_hint;	/* what helps when there are more, or NULL */

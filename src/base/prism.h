@@ -33,6 +33,8 @@
 /* How long messages may be kept: a second to a hundred years. */
 #define PRISM_RETENTION_MS_MIN 1000
 #define PRISM_RETENTION_MS_MAX (INT64CONST(36500) * 24 * 60 * 60 * 1000)
+/* A segment takes some pages even with a single message. */
+#define PRISM_RETENTION_BYTES_MIN 1000000
 
 /*
  * A message as it is read from a log.

@@ -149,10 +149,12 @@ static const PrismMap backend_map = {
 static const PrismKey retention_keys[] = {
 	{
 		.name = "time",.kind = PRISM_KEY_RETENTION_TIME,.offset = offsetof(PrismRetentionKeys, time),
+		.minimum = PRISM_RETENTION_MS_MIN,.maximum = PRISM_RETENTION_MS_MAX,
 		.help = "How long messages are kept."
 	},
 	{
 		.name = "size",.kind = PRISM_KEY_RETENTION_SIZE,.offset = offsetof(PrismRetentionKeys, size),
+		.minimum = PRISM_RETENTION_BYTES_MIN,.maximum = PG_INT64_MAX,
 		.help = "How much of a topic is kept."
 	},
 	{0}
@@ -172,6 +174,7 @@ static const PrismKey needs_keys[] = {
 	},
 	{
 		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX,
+		.available_maximum = PRISM_MESSAGE_BYTES_LIMIT,
 		.default_text = "1MB to Kafka, else 256MB",.help = "Publishing more is an error; at most 512MB, as pg_dump cannot write longer rows."
 	},
 	{

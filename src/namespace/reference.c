@@ -227,9 +227,11 @@ prism_key_unit(const PrismKey *key)
 	switch (key->kind)
 	{
 		case PRISM_KEY_SIZE:
+		case PRISM_KEY_RETENTION_SIZE:
 			return "bytes";
 		case PRISM_KEY_INTERVAL:
 		case PRISM_KEY_INTERVAL_LIST:
+		case PRISM_KEY_RETENTION_TIME:
 			return "ms";
 		default:
 			return NULL;

@@ -52,9 +52,6 @@ static const Unit interval_units[] = {
 	{NULL, 0}
 };
 
-/* A segment takes some pages even with a single message. */
-#define RETENTION_BYTES_MIN (KB * KB)
-
 static const Unit no_units[] = {{"", 1}, {NULL, 0}};
 
 /* Digits, perhaps spaces, a unit.  No sign, no fraction: neither has a use here. */
@@ -111,5 +108,5 @@ prism_parse_retention_time(const char *text, int64 *ms)
 bool
 prism_parse_retention_size(const char *text, int64 *bytes)
 {
-	return prism_parse_size(text, bytes) && *bytes >= RETENTION_BYTES_MIN;
+	return prism_parse_size(text, bytes) && *bytes >= PRISM_RETENTION_BYTES_MIN;
 }
