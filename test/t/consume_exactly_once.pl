@@ -91,7 +91,7 @@ sub start_psql
 	append_to_file($file, $script);
 	my ($out, $err) = ('', '');
 	return { out => \$out, err => \$err,
-		run => IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'), '-f', $file ], '>', \$out, '2>', \$err) };
+		run => IPC::Run::start([ 'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres') . ' application_name=script', '-f', $file ], '>', \$out, '2>', \$err) };
 }
 
 sub done_effects
@@ -118,7 +118,7 @@ my %faults = (
 		for (1 .. 20)
 		{
 			my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity
-				WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
+				WHERE application_name = 'script' ORDER BY random() LIMIT 1});
 			last if !$pid || eval { kill_process($pid) };
 			die $@ unless $@ =~ /^there is no process/;
 		}
@@ -134,8 +134,11 @@ for my $round (0 .. $#plan)
 	note "round $round: $before effects; then $plan[$round]";
 	my @sessions = ((map { start_psql(publisher_script($_, $round)) } 1 .. PUBLISHERS),
 		(map { start_psql(consumer_script()) } 1 .. CONSUMERS));
-	wait_for_value($node, 'SELECT count(*) >= ' . ($before + PROGRESS_A_ROUND) . ' OR NOT EXISTS (SELECT FROM pg_stat_activity
-		WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()) FROM effect');
+	# not before they have begun: the round would end at once
+	my $running = 'EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $$script$$)';
+	my $progress = 'count(*) >= ' . ($before + PROGRESS_A_ROUND);
+	wait_for_value($node, "SELECT $progress OR $running FROM effect");
+	wait_for_value($node, "SELECT $progress OR NOT $running FROM effect");
 	$faults{ $plan[$round] }->();
 	for my $session (@sessions)
 	{
