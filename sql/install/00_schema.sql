@@ -6,7 +6,7 @@ SET LOCAL default_table_access_method = heap;
 
 -- prism           what users call and look at
 -- prism_internal  functions that only prism calls: behind its views, its triggers, its foreign data wrappers. Nobody but the
---                 owner has USAGE: a view or trigger found its functions when it was made, so EXECUTE is all that its users need
+--                 owner is granted USAGE: a view or trigger found its functions when it was made, so EXECUTE is all that its users need
 -- prism_log       segments, sequences and rights views made at run time: plain tables, so pg_dump saves them
 CREATE SCHEMA prism;
 CREATE SCHEMA prism_internal;

@@ -7,7 +7,8 @@
 -- prism_log.handler_<group_id> (src/store/handler/handler_party.c): SELECT is the role that it runs as, INSERT who registered it.
 -- The schemas prism_internal and prism_log, prism's tables, and what is not listed here are for the owner alone. On functions
 -- of prism_internal there is EXECUTE for those who may look at a view that calls them, as PostgreSQL asks for it then, but
--- never USAGE of the schema: so nobody calls them in another way.
+-- USAGE of the schema is granted to nobody. pg_read_all_data and pg_write_all_data have it on all schemas: so each of them
+-- shows its caller no more than the view does.
 
 CREATE VIEW prism.privilege_object AS
 SELECT v.held_as, o.needs, o.schema::name AS schema, o.name::name AS name
