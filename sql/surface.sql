@@ -60,6 +60,23 @@ SELECT outcome, array_agg(name ORDER BY name COLLATE "C") FROM (SELECT name, pg_
 SELECT namespace FROM public.surface_mine WHERE namespace = 'surface';
 RESET ROLE;
 
+-- Who reads all data has USAGE on any schema, and with a privilege on one namespace EXECUTE on these functions: they show him that one.
+SELECT action FROM prism.apply('{name: surface_other, backend: memory, consumers: [{group: g}]}');
+CREATE ROLE regress_prism_reader IN ROLE pg_read_all_data;
+SELECT prism.grant('surface', 'publish', 'regress_prism_reader');
+SET ROLE regress_prism_reader;
+SELECT t.name FROM prism_internal.topic_states() JOIN prism.topic t USING (topic_id) WHERE t.name LIKE 'surface%';
+SELECT t.name, count(d.segments) FROM prism.topic t LEFT JOIN LATERAL prism_internal.topic_size(t.topic_id) d ON true WHERE t.name LIKE 'surface%' GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM prism_internal.group_states() WHERE topic LIKE 'surface%';
+SELECT count(*) FROM prism_internal.sink_states() WHERE topic LIKE 'surface%';
+SELECT count(*) FROM prism_internal.handler_states();
+SELECT count(*) FROM prism_internal.worker_slots();
+SELECT count(*) FROM prism_internal.outbox_messages() WHERE topic LIKE 'surface%';
+RESET ROLE;
+SELECT prism.revoke('surface', 'publish', 'regress_prism_reader');
+DROP ROLE regress_prism_reader;
+SELECT prism.drop_namespace('surface_other', force => true);
+
 -- The last privilege takes EXECUTE on them along.
 SELECT prism.revoke('surface', privilege, 'regress_prism_surface') FROM unnest('{publish,consume,read,admin}'::text[]) AS privilege;
 SELECT count(*) FROM pg_proc p, aclexplode(p.proacl) a
