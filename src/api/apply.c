@@ -16,6 +16,7 @@
 #include "base/prism.h"
 #include "api/access.h"
 #include "api/apply_parts.h"
+#include "api/apply_places.h"
 #include "api/arguments.h"
 #include "base/extension.h"
 #include "base/generation.h"
@@ -24,7 +25,6 @@
 #include "bgworker/wakeup.h"
 #include "namespace/spec.h"
 #include "store/delay/delay.h"
-#include "store/log/counter.h"
 #include "store/log/dead_letter.h"
 #include "store/log/progress.h"
 #include "store/log/topic.h"
@@ -45,22 +45,11 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 	"\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024" \
 	"\025\026\027\030\031\032\033\034\035\036\037\177"
 
-/* Among prism.max_topics. */
-typedef struct Places
-{
-	int			left;			/* how many topics more can be used in this database; negative: so many of those that it has cannot */
-	int			taken;			/* by what plan() does not make: of those that nobody uses now */
-} Places;
-
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
 static void ensure_own_topics(void);
 static void shut_topics_of_sinks(const List *namespaces);
-static Places count_places(void);
-static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, Places *places);
-static void plan_place(ReturnSetInfo *result, const PrismNamespaceWork *work, Places *places);
-static bool lacks_place(const PrismNamespaceWork *work, Places *places);
-static void warn_of_places(int missing);
+static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places);
 static void name_namespace(void *arg);
 static void check_names(const PrismNamespace *wanted);
 static void check_name(const char *name, const PrismPlace *place);
@@ -93,7 +82,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
 	List	   *names = NIL;
-	Places		places;
+	PrismPlaces places;
 	ListCell   *cell;
 
 	prism_require_preload();
@@ -108,12 +97,12 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 		ensure_own_topics();
 		shut_topics_of_sinks(namespaces);
 	}
-	places = count_places();
+	places = prism_places_count();
 	foreach(cell, namespaces)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan, &places);
 	if (!plan)
 	{
-		warn_of_places(-places.left);
+		prism_places_warn(-places.left);
 		prism_wake_at_commit();
 	}
 	return (Datum) 0;
@@ -171,74 +160,15 @@ shut_topics_of_sinks(const List *namespaces)
 		prism_access_shut_topics(marks);
 }
 
-/* Those that prism itself has come with the first apply(), which uses one of them. */
-static Places
-count_places(void)
-{
-	PrismQueryRows topics = prism_query("SELECT count(*) + (SELECT count(*) FROM pg_catalog.unnest(ARRAY['" PRISM_PROGRESS_TOPIC "', '" PRISM_DELAY_TOPIC "']) AS own(name)"
-										"   WHERE NOT EXISTS (SELECT FROM prism.topic t WHERE t.name = own.name)),"
-										"   (NOT EXISTS (SELECT FROM prism.topic t WHERE t.name = '" PRISM_DELAY_TOPIC "'))::integer"
-										" FROM prism.topic", 0, NULL, NULL, NULL);
-
-	return (Places)
-	{
-		.left = prism_counter_slots_left() - (int) Min(prism_column_int64(&topics.row[0], 1), PG_INT32_MAX / 2),
-		.taken = prism_column_int32(&topics.row[0], 2)
-	};
-}
-
-/* Would apply() find no place where it needs one itself? */
-static bool
-lacks_place(const PrismNamespaceWork *work, Places *places)
-{
-	int			unused = prism_max_topics - prism_counter_slots_used() - places->taken;
-	PrismTopic *topic;
-	bool		busy;
-
-	if (unused < 0)
-		return true;
-	if (!prism_namespace_needs_place(work))
-		return false;
-	if (work->topic_id != 0)
-	{
-		topic = prism_topic_look_id(work->topic_id, &busy);
-		return topic != NULL && topic->counter == NULL;
-	}
-	places->taken += unused > 0;
-	return unused == 0;
-}
-
 static void
-plan_place(ReturnSetInfo *result, const PrismNamespaceWork *work, Places *places)
-{
-	if (lacks_place(work, places))
-		put_action(result, work->wanted->name, "warning", "prism.apply() fails with 53400, as all of prism.max_topics are in use: raise it and restart the server first");
-	else if (work->topic_id == 0 && places->left < 0)
-		put_action(result, work->wanted->name, "warning", "prism.max_topics is too small for its topic: raise it and restart the server before anybody uses the topic");
-}
-
-/* No error: a topic takes its place when it is first used, and by then the server may have been restarted with more. */
-static void
-warn_of_places(int missing)
-{
-	if (missing > 0)
-		ereport(WARNING,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("prism.max_topics is too small for the topics of this database"),
-				errdetail("The server keeps %d topics in shared memory, over all databases; %d more are needed to use all of them.",
-						  prism_max_topics, missing),
-				errhint("Raise prism.max_topics to at least %d and restart the server: until then, what uses the last of them fails.",
-						prism_max_topics + missing));
-}
-
-static void
-process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, Places *places)
+process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places)
 {
 	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
 	PrismNamespaceWork work = {.wanted = wanted};
 	char	   *config = prism_namespace_config(wanted);
 	char	   *changed;
 	char	   *drifted;
+	const char *warning;
 
 	error_context_stack = &context;
 	work.stored = prism_access_find(wanted->name);
@@ -278,7 +208,9 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	}
 	if (plan)
 	{
-		plan_place(result, &work, places);
+		warning = prism_places_warning(&work, places);
+		if (warning != NULL)
+			put_action(result, wanted->name, "warning", warning);
 		explain_patterns(result, wanted);
 	}
 	error_context_stack = context.previous;

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_places.c
+ *	  Are there places among prism.max_topics for what is applied?
+ *
+ * A topic takes its place when it is first used: apply() makes more topics than
+ * there are places, and warns.  But what it uses itself, for the consumer groups
+ * that it makes, must have one; plan() says so beforehand.
+ *
+ * src/api/apply_places.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "api/apply_places.h"
+#include "base/query.h"
+#include "store/delay/delay.h"
+#include "store/log/counter.h"
+#include "store/log/progress.h"
+#include "store/log/topic.h"
+
+/* Those that prism itself has come with the first apply(), which uses one of them. */
+PrismPlaces
+prism_places_count(void)
+{
+	PrismQueryRows topics = prism_query("SELECT count(*) + (SELECT count(*) FROM pg_catalog.unnest(ARRAY['" PRISM_PROGRESS_TOPIC "', '" PRISM_DELAY_TOPIC "']) AS own(name)"
+										"   WHERE NOT EXISTS (SELECT FROM prism.topic t WHERE t.name = own.name)),"
+										"   (NOT EXISTS (SELECT FROM prism.topic t WHERE t.name = '" PRISM_DELAY_TOPIC "'))::integer"
+										" FROM prism.topic", 0, NULL, NULL, NULL);
+
+	return (PrismPlaces)
+	{
+		.left = prism_counter_slots_left() - (int) Min(prism_column_int64(&topics.row[0], 1), PG_INT32_MAX / 2),
+		.taken = prism_column_int32(&topics.row[0], 2)
+	};
+}
+
+/* Would apply() find no place where it needs one itself? */
+static bool
+lacks_place(const PrismNamespaceWork *work, PrismPlaces *places)
+{
+	int			unused = prism_max_topics - prism_counter_slots_used() - places->taken;
+	PrismTopic *topic;
+	bool		busy;
+
+	if (unused < 0)
+		return true;
+	if (!prism_namespace_needs_place(work))
+		return false;
+	if (work->topic_id != 0)
+	{
+		topic = prism_topic_look_id(work->topic_id, &busy);
+		return topic != NULL && topic->counter == NULL;
+	}
+	places->taken += unused > 0;
+	return unused == 0;
+}
+
+const char *
+prism_places_warning(const PrismNamespaceWork *work, PrismPlaces *places)
+{
+	if (lacks_place(work, places))
+		return "prism.apply() fails with 53400, as all of prism.max_topics are in use: raise it and restart the server first";
+	if (work->topic_id == 0 && places->left < 0)
+		return "prism.max_topics is too small for its topic: raise it and restart the server before anybody uses the topic";
+	return NULL;
+}
+
+/* No error: by the time that a topic is used, the server may have been restarted with more. */
+void
+prism_places_warn(int missing)
+{
+	if (missing > 0)
+		ereport(WARNING,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("prism.max_topics is too small for the topics of this database"),
+				errdetail("The server keeps %d topics in shared memory, over all databases; %d more are needed to use all of them.",
+						  prism_max_topics, missing),
+				errhint("Raise prism.max_topics to at least %d and restart the server: until then, what uses the last of them fails.",
+						prism_max_topics + missing));
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_places.h
+ *	  Are there places among prism.max_topics for what is applied?
+ *
+ * src/api/apply_places.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_APPLY_PLACES_H
+#define PRISM_APPLY_PLACES_H
+
+#include "base/prism.h"
+#include "api/apply_parts.h"
+
+/* Among prism.max_topics. */
+typedef struct PrismPlaces
+{
+	int			left;			/* how many topics more can be used in this database; negative: so many of those that it has cannot */
+	int			taken;			/* by what plan() does not make: of those that nobody uses now */
+} PrismPlaces;
+
+extern PrismPlaces prism_places_count(void);
+
+/* What plan() says of the namespace, which has been taken off 'places->left' already, or NULL. */
+extern const char *prism_places_warning(const PrismNamespaceWork *work, PrismPlaces *places);
+
+/* What apply() says in its end. */
+extern void prism_places_warn(int missing);
+
+#endif							/* PRISM_APPLY_PLACES_H */
