@@ -173,7 +173,7 @@ static const PrismLogHolder holders[] = {
 		.slowest = prism_sink_slowest,
 		.always = true,
 		.checkpoint = prism_sink_checkpoint_all,
-		.drop = prism_sink_drop,
+		.drop = prism_sink_drop_all,
 	},
 };
 

@@ -77,14 +77,19 @@ COMMENT ON COLUMN prism.jump.skipped IS 'how many of these offsets hold no messa
 CREATE TABLE prism.sink (
     sink_id  integer NOT NULL PRIMARY KEY,
     topic_id integer NOT NULL,
+    name     text NOT NULL,
+    own      boolean NOT NULL,
     backend  text NOT NULL,
     server   name,
     config   jsonb NOT NULL,
     paused   boolean NOT NULL DEFAULT false,
     any_endpoint boolean NOT NULL DEFAULT false,
-    UNIQUE (topic_id, backend)
+    UNIQUE (topic_id, name)
 );
+CREATE UNIQUE INDEX sink_own ON prism.sink (topic_id) WHERE own;
 COMMENT ON TABLE prism.sink IS 'Where the messages of a topic are carried to';
+COMMENT ON COLUMN prism.sink.name IS 'what it is called among the topic''s sinks; the one of the namespace''s backend is called as that';
+COMMENT ON COLUMN prism.sink.own IS 'it is the one of its namespace''s backend, which prism.apply() makes, changes and drops; the others are of whatever added them';
 COMMENT ON COLUMN prism.sink.any_endpoint IS 'a superuser wrote its config: brokers named there may lead to any address, whatever prism.allowed_endpoints says';
 COMMENT ON COLUMN prism.sink.server IS 'how the foreign server was called, for people: which it is says prism_log.sink_<sink_id>; NULL: the endpoint stands in config';
 

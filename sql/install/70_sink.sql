@@ -1,6 +1,6 @@
 -- Sinks: how they stand, and what operators do to them.
 
-CREATE FUNCTION prism_internal.sink_states(OUT sink_id integer, OUT topic text, OUT sink text, OUT server text, OUT target text,
+CREATE FUNCTION prism_internal.sink_states(OUT sink_id integer, OUT topic text, OUT sink text, OUT backend text, OUT server text, OUT target text,
                                   OUT state text, OUT since timestamptz, OUT "position" bigint,
                                   OUT lag_messages bigint, OUT lag_seconds double precision,
                                   OUT error text, OUT error_at timestamptz, OUT retry_at timestamptz,
@@ -12,27 +12,27 @@ COMMENT ON FUNCTION prism_internal.sink_states() IS
 'The sinks of topics on which the caller holds a privilege; the error text for administrators only. Behind prism.sinks.';
 
 CREATE VIEW prism.sinks AS
-SELECT s.topic, s.sink, s.server, s.target, s.state, s.since, s."position", s.lag_messages, s.lag_seconds,
+SELECT s.topic, s.sink, s.backend, s.server, s.target, s.state, s.since, s."position", s.lag_messages, s.lag_seconds,
        s.error, s.error_at, s.retry_at, s.messages_total, s.bytes_total, s.retries_total,
        s.rejected_total, s.dead_letters_total, s.splits_total, s.doubts_total
 FROM prism_internal.sink_states() s;
 COMMENT ON VIEW prism.sinks IS
-'One row a sink. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; server: what the foreign server is called now; error: what is in its way, NULL when nothing is; state and error are those of a process that lives, without one a sink is starting or paused, or stopped when its server was dropped; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
+'One row a sink: of a topic that has several each goes on by itself. sink: its name, that of the back end for the one of the namespace''s backend. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; server: what the foreign server is called now; error: what is in its way, NULL when nothing is; state and error are those of a process that lives, without one a sink is starting or paused, or stopped when its server was dropped; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
 
 CREATE FUNCTION prism.pause(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_pause';
 COMMENT ON FUNCTION prism.pause(text, text) IS
-'At commit, the topic''s sink (its only one by default) takes no more messages; what is under way comes to its end, then prism.sinks shows it as paused. Publishing goes on. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+'At commit, the sink takes no more messages, by default all that the topic has; what is under way comes to its end, then prism.sinks shows it as paused. Publishing goes on. Needs admin on the namespace (42501); 42704 when there is no such sink.';
 
 CREATE FUNCTION prism.resume(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_resume';
 COMMENT ON FUNCTION prism.resume(text, text) IS
-'Ends prism.pause(), and lets a sink that is stopped, fenced, sink_regressed or diverged try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+'Ends prism.pause() for a sink, by default for all that the topic has, and lets one that is stopped, fenced, sink_regressed or diverged try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
 
 CREATE FUNCTION prism.skip(topic text, sink text DEFAULT NULL, to_position bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_skip';
 COMMENT ON FUNCTION prism.skip(text, text, bigint) IS
-'Lets a sink that is paused, stopped, fenced, sink_regressed or diverged go on at to_position after prism.resume(), or behind the next message by default, and returns that position; a smaller position sends again. Needs admin on the namespace (42501); 55000 while the sink is at work, 22023 for a position outside of the log.';
+'Lets a sink (the topic''s only one by default) that is paused, stopped, fenced, sink_regressed or diverged go on at to_position after prism.resume(), or behind the next message by default, and returns that position; a smaller position sends again. Needs admin on the namespace (42501); 42704 when there is no such sink, 42P08 when the topic has several and none is named, 55000 while the sink is at work, 22023 for a position outside of the log.';
 
 CREATE FUNCTION prism.adopt() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_adopt';

@@ -126,21 +126,23 @@ CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers a
     THEN 'Little is left on the disk of ' || f.scarce || ': when it is full, publishers fail. Make room, or let retention keep less.'
     END AS topic) w
 LEFT JOIN LATERAL (
-    SELECT s.lag_messages, s.lag_seconds, s.error, s.error_at, s.state,
-        coalesce(a.verdict, 'warn') AS verdict, coalesce(a.rank, 1) AS rank, a.hint
+    SELECT max(s.lag_messages) OVER () AS lag_messages, max(s.lag_seconds) OVER () AS lag_seconds, s.error, s.error_at, s.state,
+        coalesce(a.verdict, 'warn') AS verdict, coalesce(a.rank, 1) AS rank,
+        CASE WHEN count(*) OVER () > 1 THEN 'Sink ' || s.sink || ': ' ELSE '' END
+            || pg_catalog.format(a.hint, CASE WHEN count(*) OVER () > 1 THEN 'topic, ' || pg_catalog.quote_literal(s.sink) ELSE 'topic' END) AS hint
     FROM sink_state s
     LEFT JOIN (VALUES   -- what a sink's state means for those who watch
         ('running',         'ok',     0, NULL),
         ('starting',        'warn',   1, 'No worker has reached the sink yet: prism.workers shows what runs, prism.doctor() what is missing.'),
         ('waiting',         'warn',   1, 'The other side has not answered yet; prism.sinks shows what was tried.'),
         ('backoff',         'warn',   1, 'It is tried again by itself; prism.sinks shows the error and when.'),
-        ('paused',          'paused', 2, 'SELECT prism.resume(topic) lets it go on.'),
+        ('paused',          'paused', 2, 'SELECT prism.resume(%1$s) lets it go on.'),
         ('paused: copied',  'paused', 2, 'This database is a copy. SELECT prism.adopt() when it takes the place of the original, SELECT prism.rebase() when it is to live beside it.'),
         ('paused: rewound', 'paused', 2, 'This database was taken back in time. SELECT prism.adopt() when it takes the place of the original, SELECT prism.rebase() when it is to live beside it.'),
-        ('stopped',         'error',  3, 'Repair the settings or rights at the other side, then SELECT prism.resume(topic).'),
-        ('fenced',          'error',  3, 'Another server sends as this installation: stop it, then SELECT prism.resume(topic).'),
-        ('sink_regressed',  'error',  3, 'The other side has lost what it had acknowledged: SELECT prism.skip(topic, to_position => ...) decides where to go on, then prism.resume(topic).'),
-        ('diverged',        'error',  3, 'A copy of this database has sent in its place: stop it, then SELECT prism.skip(topic, to_position => ...) decides where to go on, and prism.resume(topic).')
+        ('stopped',         'error',  3, 'Repair the settings or rights at the other side, then SELECT prism.resume(%1$s).'),
+        ('fenced',          'error',  3, 'Another server sends as this installation: stop it, then SELECT prism.resume(%1$s).'),
+        ('sink_regressed',  'error',  3, 'The other side has lost what it had acknowledged: SELECT prism.skip(%1$s, to_position => ...) decides where to go on, then prism.resume(%1$s).'),
+        ('diverged',        'error',  3, 'A copy of this database has sent in its place: stop it, then SELECT prism.skip(%1$s, to_position => ...) decides where to go on, and prism.resume(%1$s).')
     ) AS a(state, verdict, rank, hint) ON a.state = s.state
     WHERE s.topic = t.name
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
@@ -148,7 +150,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN group_trouble g ON g.topic = t.name
 LEFT JOIN handler_trouble h ON h.topic = t.name;
 COMMENT ON VIEW prism.status IS
-'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; dead_letters: how many its topic <topic>.dlq keeps, of sinks and groups; sink_state: as in prism.sinks, NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
+'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink, of several for the one that is farthest behind; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; dead_letters: how many its topic <topic>.dlq keeps, of sinks and groups; sink_state: as in prism.sinks, of several that of the one that fares worst, of which last_error and hint tell as well; NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';
 
 CREATE FUNCTION prism.doctor(OUT item text, OUT state text, OUT hint text)
 RETURNS SETOF record

@@ -432,7 +432,7 @@ shut_topic(int32 topic_id, bool force)
 	if (force)
 		return;
 	name = pstrdup(prism_topic_lookup_placeless(topic_id, false)->name);
-	prism_namespace_check_waiting(topic_id, name,
+	prism_namespace_check_waiting(topic_id, name, false,
 								  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
 	if (prism_delay_waiting(topic_id))
 		ereport(ERROR,

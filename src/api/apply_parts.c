@@ -135,7 +135,7 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
 bool
 prism_namespace_drops_sink(const PrismNamespaceWork *work)
 {
-	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+	PrismSinkRow *sink = prism_sink_own(work->topic_id);
 
 	return sink != NULL && (prism_namespace_sink_config(work->wanted) == NULL ||
 							!same_text(sink->backend, work->wanted->backend->name));
@@ -186,17 +186,23 @@ repair_segments(PrismNamespaceWork *work)
 /* ---------- sink ---------- */
 
 void
-prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint)
+prism_namespace_check_waiting(int32 topic_id, const char *topic_name, bool own, const char *hint)
 {
-	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+	ListCell   *cell;
 
-	if (sink != NULL && prism_sink_waiting(topic_id))
+	foreach(cell, prism_sinks_of_topic(topic_id))
+	{
+		const PrismSinkRow *sink = lfirst(cell);
+
+		if ((own && !sink->own) || !prism_sink_waiting(topic_id, sink->sink_id))
+			continue;
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("messages of topic \"%s\" wait for their sink", topic_name),
-				errdetail("The backend \"%s\" does not have them yet; prism.sinks shows how many.",
-						  sink->backend),
+				errdetail("The sink \"%s\" does not have them yet; prism.sinks shows how many.",
+						  sink->name),
 				errhint("%s", hint));
+	}
 }
 
 static char *
@@ -204,7 +210,7 @@ sink_difference(const PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *config = prism_namespace_sink_config(wanted);
-	PrismSinkRow *sink = prism_sink_of_topic(work->topic_id);
+	PrismSinkRow *sink = prism_sink_own(work->topic_id);
 
 	if (sink == NULL)
 		return config == NULL ? NULL : pstrdup("its sink is missing");
@@ -212,6 +218,8 @@ sink_difference(const PrismNamespaceWork *work)
 		return psprintf("it has a sink for backend \"%s\"", sink->backend);
 	if (!same_text(sink->backend, wanted->backend->name))
 		return psprintf("its sink is for backend \"%s\"", sink->backend);
+	if (!same_text(sink->name, wanted->backend->name))
+		return psprintf("its sink is called \"%s\"", sink->name);
 	if (sink->server_dropped)
 		return psprintf("the foreign server \"%s\" of its sink was dropped", sink->server);
 	if (!same_text(sink->server, wanted->server))
@@ -223,22 +231,33 @@ sink_difference(const PrismNamespaceWork *work)
 	return NULL;
 }
 
-/* Another back end begins with the first message kept; the former one must have all of its own by then. */
+/*
+ * Another back end begins with the first message kept; the former one must have
+ * all of its own by then.  What others have added to the topic is left alone.
+ */
 static void
 make_sink(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
-	char	   *config = prism_namespace_sink_config(wanted);
+	PrismSinkRow *former = prism_sink_own(work->topic_id);
+	PrismSinkRow sink = {
+		.own = true,.server = wanted->server,
+		.config = prism_namespace_sink_config(wanted),.any_endpoint = superuser()
+	};
 
 	if (prism_namespace_drops_sink(work))
 	{
 		prism_topic_shut(work->topic_id);
-		prism_namespace_check_waiting(work->topic_id, work->topic_name,
+		prism_namespace_check_waiting(work->topic_id, work->topic_name, true,
 									  "Let the sink catch up, then change the backend.");
-		prism_sink_drop(work->topic_id);
+		prism_sink_drop(former);
+		former = NULL;
 	}
-	if (config != NULL)
-		prism_sink_set(work->topic_id, wanted->backend->name, wanted->server, config, superuser());
+	if (sink.config == NULL)
+		return;
+	sink.sink_id = former != NULL ? former->sink_id : 0;
+	sink.name = sink.backend = pstrdup(wanted->backend->name);
+	(void) prism_sink_put(work->topic_id, &sink);
 }
 
 /* ---------- consumer groups ---------- */

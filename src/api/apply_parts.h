@@ -46,8 +46,8 @@ extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 /* Its topic's sink is to go: nobody may use the topic meanwhile. */
 extern bool prism_namespace_drops_sink(const PrismNamespaceWork *work);
 
-/* 55000 when messages of the topic wait for its sink. */
-extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, const char *hint);
+/* 55000 when messages of the topic wait for one of its sinks, or for its own alone. */
+extern void prism_namespace_check_waiting(int32 topic_id, const char *topic_name, bool own, const char *hint);
 
 /* Keep everybody from the outbox view, if it is there and the namespace's. */
 extern Oid	prism_namespace_lock_table(const char *table, int32 namespace_id);

@@ -26,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -42,6 +43,7 @@ enum
 	STATE_SINK_ID,
 	STATE_TOPIC,
 	STATE_SINK,
+	STATE_BACKEND,
 	STATE_SERVER,
 	STATE_TARGET,
 	STATE_STATE,
@@ -61,6 +63,7 @@ typedef struct SinkRow
 {
 	int32		sink_id;
 	int32		topic_id;
+	char	   *name;
 	char	   *backend;
 	char	   *server;
 	char	   *target;
@@ -77,11 +80,12 @@ make_row(const PrismQueryRow *found)
 
 	row->sink_id = prism_column_int32(found, 1);
 	row->topic_id = prism_column_int32(found, 2);
-	row->backend = prism_column_text(found, 3);
-	row->server = prism_column_text(found, 4);
-	row->target = prism_column_text(found, 5);
-	row->paused = prism_column_bool(found, 6);
-	row->server_dropped = prism_column_bool(found, 7);
+	row->name = prism_column_text(found, 3);
+	row->backend = prism_column_text(found, 4);
+	row->server = prism_column_text(found, 5);
+	row->target = prism_column_text(found, 6);
+	row->paused = prism_column_bool(found, 7);
+	row->server_dropped = prism_column_bool(found, 8);
 	return row;
 }
 
@@ -94,7 +98,7 @@ read_sinks(int32 topic_id)
 	PrismQueryRows found;
 	List	   *rows = NIL;
 
-	found = prism_query_latest("SELECT s.sink_id, s.topic_id, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
+	found = prism_query_latest("SELECT s.sink_id, s.topic_id, s.name, s.backend, coalesce(v.server, s.server), s.config ->> 'topic', s.paused,"
 							   " s.server IS NOT NULL AND v.server IS NULL"
 							   " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id)"
 							   " WHERE $1 = 0 OR s.topic_id = $1 ORDER BY s.sink_id", 1, &type, &value, 0);
@@ -198,7 +202,8 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 	read_status(row, &status);
 	values[STATE_SINK_ID] = Int32GetDatum(row->sink_id);
 	put_text(values, nulls, STATE_TOPIC, topic->name);
-	put_text(values, nulls, STATE_SINK, row->backend);
+	put_text(values, nulls, STATE_SINK, row->name);
+	put_text(values, nulls, STATE_BACKEND, row->backend);
 	put_text(values, nulls, STATE_SERVER, row->server);
 	put_text(values, nulls, STATE_TARGET, row->target != NULL ? row->target : topic->name);
 	put_text(values, nulls, STATE_STATE, prism_sink_state_name(status.state));
@@ -241,36 +246,58 @@ prism_sink_states(PG_FUNCTION_ARGS)
 
 /* ---------- what operators do ---------- */
 
-/* The sink that the arguments (topic, sink) name; the only one when sink is NULL. */
-static SinkRow *
-find_sink(FunctionCallInfo fcinfo)
+static char *
+sink_names(const List *rows)
+{
+	StringInfoData names;
+	const ListCell *cell;
+
+	initStringInfo(&names);
+	foreach(cell, rows)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", ((const SinkRow *) lfirst(cell))->name);
+	return names.data;
+}
+
+/* The sinks that the arguments (topic, sink) mean: the one of that name, or, when it is NULL, all that the topic has; 42704: none. */
+static List *
+find_sinks(FunctionCallInfo fcinfo)
 {
 	char	   *topic_name;
 	char	   *wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	PrismTopic *topic;
 	List	   *rows;
 	ListCell   *cell;
 
 	prism_require_preload();
 	prism_require_argument(!PG_ARGISNULL(0), "topic");
 	topic_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	topic = prism_topic_for(topic_name, PRISM_ADMIN);
-	rows = read_sinks(topic->topic_id);
-	if (wanted == NULL && list_length(rows) == 1)
-		return linitial(rows);
+	rows = read_sinks(prism_topic_for(topic_name, PRISM_ADMIN)->topic_id);
+	if (wanted == NULL && rows != NIL)
+		return rows;
 	foreach(cell, rows)
-	{
-		SinkRow    *row = lfirst(cell);
-
-		if (wanted != NULL && strcmp(row->backend, wanted) == 0)
-			return row;
-	}
+		if (strcmp(((SinkRow *) lfirst(cell))->name, wanted) == 0)
+			return list_make1(lfirst(cell));
 	ereport(ERROR,
-			errcode(wanted == NULL && rows != NIL ? ERRCODE_AMBIGUOUS_PARAMETER : ERRCODE_UNDEFINED_OBJECT),
+			errcode(ERRCODE_UNDEFINED_OBJECT),
 			wanted == NULL
-			? errmsg("topic \"%s\" has %d sinks", topic_name, list_length(rows))
+			? errmsg("topic \"%s\" has no sinks", topic_name)
 			: errmsg("topic \"%s\" has no sink \"%s\"", topic_name, wanted),
+			rows != NIL ? errdetail("It has %s.", sink_names(rows)) : 0,
 			errhint("prism.sinks lists the sinks of each topic."));
+}
+
+/* The only one: 42P08 when the topic has several and none is named, as where one goes on does not fit another. */
+static SinkRow *
+find_sink(FunctionCallInfo fcinfo)
+{
+	List	   *rows = find_sinks(fcinfo);
+
+	if (list_length(rows) > 1)
+		ereport(ERROR,
+				errcode(ERRCODE_AMBIGUOUS_PARAMETER),
+				errmsg("topic \"%s\" has %d sinks", text_to_cstring(PG_GETARG_TEXT_PP(0)), list_length(rows)),
+				errdetail("They are %s.", sink_names(rows)),
+				errhint("Say which one: each has a position of its own."));
+	return linitial(rows);
 }
 
 static void
@@ -288,17 +315,25 @@ set_paused(const SinkRow *row, bool paused)
 Datum
 prism_pause(PG_FUNCTION_ARGS)
 {
-	set_paused(find_sink(fcinfo), true);
+	ListCell   *cell;
+
+	foreach(cell, find_sinks(fcinfo))
+		set_paused(lfirst(cell), true);
 	PG_RETURN_VOID();
 }
 
 Datum
 prism_resume(PG_FUNCTION_ARGS)
 {
-	SinkRow    *row = find_sink(fcinfo);
+	ListCell   *cell;
 
-	set_paused(row, false);
-	prism_sink_ask_resume(row->sink_id);
+	foreach(cell, find_sinks(fcinfo))
+	{
+		SinkRow    *row = lfirst(cell);
+
+		set_paused(row, false);
+		prism_sink_ask_resume(row->sink_id);
+	}
 	PG_RETURN_VOID();
 }
 
@@ -331,15 +366,15 @@ errmsg_not_still(const SinkRow *row, PrismSinkState state)
 	switch (state)
 	{
 		case PRISM_SINK_STARTING:
-			return errmsg("sink \"%s\" is starting", row->backend);
+			return errmsg("sink \"%s\" is starting", row->name);
 		case PRISM_SINK_WAITING:
-			return errmsg("sink \"%s\" is waiting for an answer of the other side", row->backend);
+			return errmsg("sink \"%s\" is waiting for an answer of the other side", row->name);
 		case PRISM_SINK_RUNNING:
-			return errmsg("sink \"%s\" is running", row->backend);
+			return errmsg("sink \"%s\" is running", row->name);
 		case PRISM_SINK_BACKOFF:
 			return errmsg("sink \"%s\" is going to try again", row->backend);
 		default:
-			return errmsg("sink \"%s\" is about to be resumed", row->backend);
+			return errmsg("sink \"%s\" is about to be resumed", row->name);
 	}
 }
 

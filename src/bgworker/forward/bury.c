@@ -29,7 +29,7 @@ write_letter(void *arg)
 {
 	const Burial *burial = arg;
 	PrismRoute *route = burial->route;
-	PrismDeadLetter about = {.sink = route->sink.backend,.reason = burial->reason,.attempts = 1};
+	PrismDeadLetter about = {.sink = route->sink.name,.reason = burial->reason,.attempts = 1};
 	PrismTopic *origin;
 
 	prism_worker_begin("writes a dead letter");

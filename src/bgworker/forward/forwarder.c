@@ -115,8 +115,8 @@ make_fingerprint(PrismForwarder *forwarder, List *sinks)
 	{
 		const PrismSink *sink = lfirst(cell);
 
-		appendStringInfo(&text, "%d %d %s %s %s %d %d %d %d " INT64_FORMAT " %s\n",
-						 sink->sink_id, sink->topic_id, sink->topic_name, sink->backend,
+		appendStringInfo(&text, "%d %d %s %s %s %s %d %d %d %d " INT64_FORMAT " %s\n",
+						 sink->sink_id, sink->topic_id, sink->topic_name, sink->name, sink->backend,
 						 sink->target_name, sink->exactly_once, sink->batch_messages,
 						 sink->partitions, sink->replication, sink->message_bytes_max,
 						 sink->damage != NULL ? sink->damage : "");

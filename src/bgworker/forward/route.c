@@ -118,13 +118,13 @@ errmsg_parked(const PrismSink *sink, PrismSinkState state)
 	switch (state)
 	{
 		case PRISM_SINK_FENCED:
-			return errmsg("sink \"%s\" of topic \"%s\" is fenced", sink->backend, sink->topic_name);
+			return errmsg("sink \"%s\" of topic \"%s\" is fenced", sink->name, sink->topic_name);
 		case PRISM_SINK_REGRESSED:
-			return errmsg("sink \"%s\" of topic \"%s\" has regressed", sink->backend, sink->topic_name);
+			return errmsg("sink \"%s\" of topic \"%s\" has regressed", sink->name, sink->topic_name);
 		case PRISM_SINK_DIVERGED:
-			return errmsg("sink \"%s\" of topic \"%s\" has diverged", sink->backend, sink->topic_name);
+			return errmsg("sink \"%s\" of topic \"%s\" has diverged", sink->name, sink->topic_name);
 		default:
-			return errmsg("sink \"%s\" of topic \"%s\" is stopped", sink->backend, sink->topic_name);
+			return errmsg("sink \"%s\" of topic \"%s\" is stopped", sink->name, sink->topic_name);
 	}
 }
 
@@ -160,7 +160,7 @@ prism_route_break(PrismRoute *route, const char *error)
 		route->slot = prism_sink_try_attach(route->sink.sink_id, route->sink.topic_id);
 	if (route->slot != NULL && prism_sink_change(route->slot, PRISM_SINK_STOPPED, route->parked_until, error))
 		ereport(WARNING,
-				errmsg("sink \"%s\" of topic \"%s\" cannot be served", route->sink.backend, route->sink.topic_name),
+				errmsg("sink \"%s\" of topic \"%s\" cannot be served", route->sink.name, route->sink.topic_name),
 				errdetail("%s", error));
 }
 

@@ -196,14 +196,14 @@ choose_position(PrismRoute *route, int64 kept, const PrismPositionName *name)
 		if (lost)
 			ereport(WARNING,
 					errmsg("sink \"%s\" holds messages of topic \"%s\" that this server has lost",
-						   route->sink.backend, route->sink.topic_name),
+						   route->sink.name, route->sink.topic_name),
 					errdetail("Its position is " INT64_FORMAT ", written on timeline %u; here is timeline %u.",
 							  kept, name->timeline, timeline));
 	}
 	if (route->lane->carrier->owns_position && route->progress.shared && kept < 0)
 		ereport(WARNING,
 				errmsg("sink \"%s\" has forgotten the position of topic \"%s\"",
-					   route->sink.backend, route->sink.topic_name),
+					   route->sink.name, route->sink.topic_name),
 				errdetail("Going on at " INT64_FORMAT ", where the progress log says we were.", start.position),
 				errhint("Kafka forgets positions after \"offsets.retention.minutes\"."));
 	begin_at(route, Min(start.position, start.stable));

@@ -25,12 +25,20 @@
 #define PRISM_SINK_TRANCHE "prism_sink"
 #define PRISM_SINK_ERROR_BYTES 512
 
+/* More than anybody needs, and so few that whoever asks for a topic's sinks can hold them all. */
+#define PRISM_SINKS_OF_TOPIC_MAX 16
+
+/* What a sink sends to at the other side, in SQL: of its config, where t is its topic. */
+#define PRISM_SINK_TARGET(config) \
+	"pg_catalog.concat_ws('.', " config " ->> 'topic_prefix', coalesce(" config " ->> 'topic', " config " ->> 'queue', t.name))"
+
 /* A row of prism.sink, read for a worker. */
 typedef struct PrismSink
 {
 	int32		sink_id;
 	int32		topic_id;
 	const char *topic_name;
+	const char *name;			/* what it is called among the topic's */
 	const char *backend;
 	Oid			server_oid;		/* the foreign server; InvalidOid: brokers */
 	const char *server;			/* what it is called */
@@ -212,8 +220,8 @@ extern int64 prism_sink_checkpoint_all(void);
 
 /* ---------- questions of other parts; in a transaction ---------- */
 
-/* Messages of this topic wait for a sink. */
-extern bool prism_sink_waiting(int32 topic_id);
+/* Messages of this topic wait for this sink of it. */
+extern bool prism_sink_waiting(int32 topic_id, int32 sink_id);
 
 /*
  * When the slowest sink's position passed the message.  False: not yet.  A

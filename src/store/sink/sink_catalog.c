@@ -24,6 +24,7 @@ enum
 	SINK_ID = 1,
 	SINK_TOPIC_ID,
 	SINK_TOPIC_NAME,
+	SINK_NAME,
 	SINK_BACKEND,
 	SINK_SERVER,
 	SINK_BROKERS,
@@ -44,14 +45,12 @@ enum
  * here, in one place, and never while sending.
  */
 static const char sink_query[] =
-"SELECT s.sink_id, s.topic_id, t.name, s.backend, v.server::pg_catalog.text,"
+"SELECT s.sink_id, s.topic_id, t.name, s.name, s.backend, v.server::pg_catalog.text,"
 " CASE pg_catalog.jsonb_typeof(s.config -> 'brokers')"
 "  WHEN 'array' THEN (SELECT pg_catalog.string_agg(b.broker, ',')"
 "                     FROM pg_catalog.jsonb_array_elements_text(s.config -> 'brokers') AS b(broker))"
 "  ELSE s.config ->> 'brokers' END,"
-" CASE WHEN s.config ->> 'topic_prefix' IS NULL"
-"  THEN coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name)"
-"  ELSE (s.config ->> 'topic_prefix') || '.' || coalesce(s.config ->> 'topic', s.config ->> 'queue', t.name) END,"
+" " PRISM_SINK_TARGET("s.config") ","
 " s.paused,"
 " coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
 " s.config ->> 'batch_size', s.config ->> 'partitions', s.config ->> 'replication',"
@@ -94,6 +93,7 @@ sink_of_row(const PrismQueryRow *row)
 	sink->sink_id = prism_column_int32(row, SINK_ID);
 	sink->topic_id = prism_column_int32(row, SINK_TOPIC_ID);
 	sink->topic_name = prism_column_text(row, SINK_TOPIC_NAME);
+	sink->name = prism_column_text(row, SINK_NAME);
 	sink->backend = prism_column_text(row, SINK_BACKEND);
 	sink->server = prism_column_text(row, SINK_SERVER);
 	sink->brokers = prism_column_text(row, SINK_BROKERS);

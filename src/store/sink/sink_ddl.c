@@ -13,6 +13,7 @@
 #include "base/ownership.h"
 #include "base/query.h"
 #include "store/log/topic.h"
+#include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
 
 #include "access/xact.h"
@@ -30,27 +31,60 @@ prism_sink_unseen(void)
 			errhint("Run the transaction again."));
 }
 
-PrismSinkRow *
-prism_sink_of_topic(int32 topic_id)
+/* Columns: as below. */
+static PrismSinkRow *
+row_of(const PrismQueryRow *found)
+{
+	PrismSinkRow *sink = palloc0_object(PrismSinkRow);
+
+	sink->sink_id = prism_column_int32(found, 1);
+	sink->name = prism_column_text(found, 2);
+	sink->own = prism_column_bool(found, 3);
+	sink->backend = prism_column_text(found, 4);
+	sink->server = prism_column_text(found, 5);
+	sink->config = prism_column_text(found, 6);
+	sink->server_dropped = prism_column_bool(found, 7);
+	sink->any_endpoint = prism_column_bool(found, 8);
+	return sink;
+}
+
+List *
+prism_sinks_of_topic(int32 topic_id)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(topic_id)};
-	PrismSinkRow *sink;
-	PrismQueryRows rows = prism_query_latest("SELECT s.sink_id, s.backend, coalesce(v.server, s.server), s.config, s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
+	List	   *sinks = NIL;
+	PrismQueryRows rows = prism_query_latest("SELECT s.sink_id, s.name, s.own, s.backend, coalesce(v.server, s.server), s.config,"
+											 " s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
 											 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
 											 1, types, values, 0);
 
-	if (rows.count == 0)
-		return NULL;
-	sink = palloc0_object(PrismSinkRow);
-	sink->sink_id = prism_column_int32(&rows.row[0], 1);
-	sink->backend = prism_column_text(&rows.row[0], 2);
-	sink->server = prism_column_text(&rows.row[0], 3);
-	sink->config = prism_column_text(&rows.row[0], 4);
-	sink->server_dropped = prism_column_bool(&rows.row[0], 5);
-	sink->any_endpoint = prism_column_bool(&rows.row[0], 6);
+	for (uint64 i = 0; i < rows.count; i++)
+		sinks = lappend(sinks, row_of(&rows.row[i]));
 	prism_query_free(&rows);
-	return sink;
+	return sinks;
+}
+
+PrismSinkRow *
+prism_sink_own(int32 topic_id)
+{
+	ListCell   *cell;
+
+	foreach(cell, prism_sinks_of_topic(topic_id))
+		if (((PrismSinkRow *) lfirst(cell))->own)
+			return lfirst(cell);
+	return NULL;
+}
+
+PrismSinkRow *
+prism_sink_find(int32 topic_id, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, prism_sinks_of_topic(topic_id))
+		if (strcmp(((PrismSinkRow *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	return NULL;
 }
 
 /* The foreign table that says which server it is; 'server' NULL: none. */
@@ -78,40 +112,95 @@ points_at(const PrismSinkRow *sink, const char *server)
 	return !sink->server_dropped && strcmp(sink->server, server) == 0;
 }
 
-void
-prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config, bool any_endpoint)
+/*
+ * Those that the topic has besides: none of the same name, and none that sends
+ * to the same place there, which would have each message twice and one position
+ * for two.
+ */
+static void
+check_others(int32 topic_id, const PrismSinkRow *sink)
 {
-	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
-	int32		sink_id = sink != NULL ? sink->sink_id : prism_next_object_id();
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[] = {
-		Int32GetDatum(sink_id), Int32GetDatum(topic_id), CStringGetTextDatum(backend),
-		server != NULL ? CStringGetTextDatum(server) : (Datum) 0, CStringGetTextDatum(config),
-		BoolGetDatum(any_endpoint)
+		Int32GetDatum(topic_id), Int32GetDatum(sink->sink_id), CStringGetTextDatum(sink->name),
+		CStringGetTextDatum(sink->backend), CStringGetTextDatum(sink->server != NULL ? sink->server : ""), CStringGetTextDatum(sink->config)
 	};
-	char		nulls[] = {' ', ' ', ' ', server != NULL ? ' ' : 'n', ' ', ' ', '\0'};
+	PrismQueryRows others = prism_query("SELECT s.name, s.name = $3,"
+										" s.backend = $4 AND coalesce(v.server, s.server, '') = $5"
+										" AND s.config -> 'brokers' IS NOT DISTINCT FROM w.config -> 'brokers'"
+										" AND " PRISM_SINK_TARGET("s.config") " = " PRISM_SINK_TARGET("w.config")
+										" FROM prism.sink s JOIN prism.topic t USING (topic_id) LEFT JOIN prism.sink_server v USING (sink_id)"
+										" CROSS JOIN (SELECT $6::pg_catalog.jsonb AS config) w"
+										" WHERE s.topic_id = $1 AND s.sink_id <> $2 ORDER BY s.sink_id",
+										lengthof(types), types, values, NULL);
 
-	if (prism_query(sink != NULL
-					? "UPDATE prism.sink SET backend = $3, server = $4::pg_catalog.name, config = $5::pg_catalog.jsonb, any_endpoint = $6"
+	for (uint64 i = 0; i < others.count; i++)
+	{
+		char	   *name = prism_column_text(&others.row[i], 1);
+
+		if (prism_column_bool(&others.row[i], 2))
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_OBJECT),
+					errmsg("the topic has a sink \"%s\" already", name),
+					errhint("prism.sinks lists the sinks of each topic."));
+		if (prism_column_bool(&others.row[i], 3))
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_OBJECT),
+					errmsg("sink \"%s\" would send to where sink \"%s\" of the topic sends", sink->name, name),
+					errhint("Give it another topic at the other side, or another server."));
+	}
+	if (sink->sink_id == 0 && others.count >= PRISM_SINKS_OF_TOPIC_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("the topic has %d sinks, and may have no more", PRISM_SINKS_OF_TOPIC_MAX));
+	prism_query_free(&others);
+}
+
+int32
+prism_sink_put(int32 topic_id, const PrismSinkRow *sink)
+{
+	const PrismSinkRow *former = NULL;
+	int32		sink_id = sink->sink_id != 0 ? sink->sink_id : prism_next_object_id();
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, BOOLOID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
+	Datum		values[] = {
+		Int32GetDatum(sink_id), Int32GetDatum(topic_id), CStringGetTextDatum(sink->name), BoolGetDatum(sink->own),
+		CStringGetTextDatum(sink->backend), sink->server != NULL ? CStringGetTextDatum(sink->server) : (Datum) 0,
+		CStringGetTextDatum(sink->config), BoolGetDatum(sink->any_endpoint)
+	};
+	char		nulls[] = {' ', ' ', ' ', ' ', ' ', sink->server != NULL ? ' ' : 'n', ' ', ' ', '\0'};
+	ListCell   *cell;
+
+	foreach(cell, sink->sink_id != 0 ? prism_sinks_of_topic(topic_id) : NIL)
+		if (((const PrismSinkRow *) lfirst(cell))->sink_id == sink_id)
+			former = lfirst(cell);
+	check_others(topic_id, sink);
+	if (prism_query(sink->sink_id != 0
+					? "UPDATE prism.sink SET name = $3, own = $4, backend = $5, server = $6::pg_catalog.name, config = $7::pg_catalog.jsonb, any_endpoint = $8"
 					" WHERE sink_id = $1 AND topic_id = $2"
-					: "INSERT INTO prism.sink (sink_id, topic_id, backend, server, config, any_endpoint)"
-					" VALUES ($1, $2, $3, $4::pg_catalog.name, $5::pg_catalog.jsonb, $6)",
+					: "INSERT INTO prism.sink (sink_id, topic_id, name, own, backend, server, config, any_endpoint)"
+					" VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.name, $7::pg_catalog.jsonb, $8)",
 					lengthof(types), types, values, nulls).count == 0)
 		prism_sink_unseen();
-	if (!points_at(sink, server))
-		point_at(sink_id, server);
+	if (!points_at(former, sink->server))
+		point_at(sink_id, sink->server);
+	prism_catalog_changed();
+	return sink_id;
+}
+
+void
+prism_sink_drop(const PrismSinkRow *sink)
+{
+	point_at(sink->sink_id, NULL);
+	if (prism_query_one("DELETE FROM prism.sink WHERE sink_id = $1", sink->sink_id).count == 0)
+		prism_sink_unseen();
 	prism_catalog_changed();
 }
 
 void
-prism_sink_drop(int32 topic_id)
+prism_sink_drop_all(int32 topic_id)
 {
-	PrismSinkRow *sink = prism_sink_of_topic(topic_id);
+	ListCell   *cell;
 
-	if (sink == NULL)
-		return;
-	point_at(sink->sink_id, NULL);
-	if (prism_query_one("DELETE FROM prism.sink WHERE topic_id = $1", topic_id).count == 0)
-		prism_sink_unseen();
-	prism_catalog_changed();
+	foreach(cell, prism_sinks_of_topic(topic_id))
+		prism_sink_drop(lfirst(cell));
 }

@@ -13,14 +13,23 @@
 #include "base/prism.h"
 #include "base/compat.h"
 
+#include "nodes/pg_list.h"
+
 /*
  * A row of prism.sink.  config is normalised jsonb with the keys topic (the
  * name at the back end), delivery_guarantee, max_message_size and, when given,
  * brokers ("host:port,..."), partitions, replication, interval_ms, batch_size.
+ *
+ * A topic has any number of sinks up to PRISM_SINKS_OF_TOPIC_MAX, each with a
+ * name, a position and a pause of its own.  At most one is the topic's own: that
+ * of its namespace's backend, which prism.apply() looks after, and which is told
+ * by this mark, not by its name.  The others belong to what added them.
  */
 typedef struct PrismSinkRow
 {
-	int32		sink_id;
+	int32		sink_id;		/* 0: it is to be made */
+	char	   *name;
+	bool		own;
 	char	   *backend;
 	char	   *server;			/* what it is called now; NULL: the endpoint stands in config */
 	bool		server_dropped; /* 'server' is what it was called */
@@ -31,13 +40,27 @@ typedef struct PrismSinkRow
 /* 40001: the sink is there, and a statement of this transaction does not see it, as its snapshot is older. */
 pg_noreturn extern void prism_sink_unseen(void);
 
-/* The sink of a topic as of now, in the current memory context; NULL: none. */
-extern PrismSinkRow *prism_sink_of_topic(int32 topic_id);
+/* The sinks of a topic as of now (PrismSinkRow, by id), in the current memory context. */
+extern List *prism_sinks_of_topic(int32 topic_id);
 
-/* Make the topic's sink as described, or change it; an existing one keeps its id, position and pause. */
-extern void prism_sink_set(int32 topic_id, const char *backend, const char *server, const char *config, bool any_endpoint);
+/* Its own one, and the one of a name; NULL: there is none. */
+extern PrismSinkRow *prism_sink_own(int32 topic_id);
+extern PrismSinkRow *prism_sink_find(int32 topic_id, const char *name);
 
-/* Drop the topic's sink if it has one; what waited for it stays in the log. */
-extern void prism_sink_drop(int32 topic_id);
+/*
+ * Make a sink of the topic, or change the one with this id, which keeps it, and
+ * its position and pause.  A new one begins with the first message kept, unless
+ * its position is recorded (prism_sink_record()) in the same transaction.
+ * Returns the id.  42710: another one of the topic has the name, or the same place
+ * at the same server; 54000: it has as many as it may have.  The caller keeps
+ * others from changing the topic's sinks.
+ */
+extern int32 prism_sink_put(int32 topic_id, const PrismSinkRow *sink);
+
+/* Drop a sink; what waited for it stays in the log.  Nobody uses the topic meanwhile (prism_topic_shut()). */
+extern void prism_sink_drop(const PrismSinkRow *sink);
+
+/* All that the topic has. */
+extern void prism_sink_drop_all(int32 topic_id);
 
 #endif							/* PRISM_SINK_DDL_H */

@@ -244,8 +244,6 @@ prism_sink_position(int32 sink_id)
 
 /* ---------- questions of other parts ---------- */
 
-#define SINKS_OF_TOPIC_MAX 16
-
 /* The sinks of the topic asked for last: prism.outbox asks for each message. */
 static struct
 {
@@ -253,8 +251,8 @@ static struct
 	uint64		generation;
 	bool		copied;			/* 'copies' are there */
 	int			count;
-	int32		sink_ids[SINKS_OF_TOPIC_MAX];
-	PrismSinkSlot copies[SINKS_OF_TOPIC_MAX];
+	int32		sink_ids[PRISM_SINKS_OF_TOPIC_MAX];
+	PrismSinkSlot copies[PRISM_SINKS_OF_TOPIC_MAX];
 }			asked;
 
 static void
@@ -269,7 +267,7 @@ load_sinks_of_topic(int32 topic_id)
 		return;
 
 	asked.topic_id = 0;
-	sinks = prism_query_latest("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, SINKS_OF_TOPIC_MAX);
+	sinks = prism_query_latest("SELECT sink_id FROM prism.sink WHERE topic_id = $1", 1, &type, &value, PRISM_SINKS_OF_TOPIC_MAX);
 	asked.count = (int) sinks.count;
 	for (int i = 0; i < asked.count; i++)
 		asked.sink_ids[i] = prism_column_int32(&sinks.row[i], 1);
@@ -286,23 +284,15 @@ prism_sink_ask_anew(void)
 }
 
 bool
-prism_sink_waiting(int32 topic_id)
+prism_sink_waiting(int32 topic_id, int32 sink_id)
 {
 	PrismTopic *topic = prism_topic_lookup_id(topic_id, false);
+	PrismReader *reader = prism_reader_open(topic, Max(prism_sink_position(sink_id), 0));
+	PrismMessage message;
+	bool		found = prism_reader_look(reader, &message);
 
-	load_sinks_of_topic(topic_id);
-	for (int i = 0; i < asked.count; i++)
-	{
-		int64		position = prism_sink_position(asked.sink_ids[i]);
-		PrismReader *reader = prism_reader_open(topic, Max(position, 0));
-		PrismMessage message;
-		bool		found = prism_reader_look(reader, &message);
-
-		prism_reader_close(reader);
-		if (found)
-			return true;
-	}
-	return false;
+	prism_reader_close(reader);
+	return found;
 }
 
 int64
