@@ -149,15 +149,38 @@ SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 10GB}}
 SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 1000, on_full: stop}}');
 SELECT pg_temp.refused('{name: a, needs: {retain: consumers, max_backlog: 1000, on_full: reject}}');
 
+-- Rates: a number of messages a second, also as a lower bound.
+SELECT config, pg_temp.refused('{name: a, needs: {write_rps: ' || config || '}}')
+FROM unnest(ARRAY['5000', '100k+', '10k msgs/s', '"10k msgs/s"', '2M', '1 msg/s', '1000000000', '1000000001', '0', '-1', '+5', '1.5k', '1_000', '5K', '5kk', '5 msgs/min', '5MB', '1s', '',
+    '~', 'many', '[5]', '{rate: 5}']) WITH ORDINALITY AS c(config, i) ORDER BY i;
+SELECT pg_temp.refused('{name: a, needs: {throughput: 10k msgs/s, write_rps: 10k msgs/s}}');
+SELECT pg_temp.refused('{name: a, needs: {throughput: fast}}');
+-- A plain > begins a folded text.
+SELECT pg_temp.refused(E'name: a\nneeds:\n  max_message_size: >1MB');
+SELECT pg_temp.refused('{name: a, needs: {message_size: >1MB}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: ">"}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: ">0"}}');
+SELECT pg_temp.refused('{name: a, needs: {retention: ">10GB"}}');
+SELECT pg_temp.refused('{name: a, needs: {storage_backend: kafka}}');
+SELECT config, pg_temp.refused('{name: a, needs: {cleanup: ' || config || '}}')
+FROM unnest(ARRAY['sometimes', 'true', '', '[never]', '{strategie: never}', '{strategy: ~}', '{strategy: ttl, ttl: 0}', '{ttl: 7 days, ttl: 8 days}', '{ttl: on_consume}', '{strategy: {never: true}}'])
+    WITH ORDINALITY AS c(config, i) ORDER BY i;
+SELECT pg_temp.refused('{name: a, needs: {audit: yes}}');
+SELECT pg_temp.refused('{name: a, needs: {audit: false}}');
+
 -- Known from the RFC, but not in this version.
 SELECT pg_temp.refused(E'name: a\npatterns:\n  - type: claim-check\n    threshold: 1MB');
 SELECT pg_temp.refused('{name: a, patterns: [{type: outbox}, {type: tiered-storage}]}');
 SELECT pg_temp.refused('{name: a, patterns: [outbux]}');
 SELECT pg_temp.refused('{name: a, client_api: reader}');
 SELECT pg_temp.refused('{name: a, backend: redis}');
-SELECT pg_temp.refused('{name: a, needs: {write_rps: 5000}}');
+SELECT pg_temp.refused('{name: a, backend: nats}');
+SELECT pg_temp.refused('{name: a, needs: {storage_backend: s3}}');
+SELECT pg_temp.refused('{name: a, needs: {cleanup: on_consume}}');
+SELECT pg_temp.refused('{name: a, needs: {audit: true}}');
 SELECT pg_temp.refused('{name: a, needs: {max_message_size: 5GB}}');
 SELECT pg_temp.refused('{name: a, needs: {max_message_size: 513MB}}');
+SELECT pg_temp.refused('{name: a, needs: {max_message_size: ">1MB"}}');
 SELECT pg_temp.refused('{name: a, needs: {max_message_size: 512MB}}');
 SELECT pg_temp.refused('{name: a, cdc: {enabled: true}}');
 SELECT pg_temp.refused('{name: a, cache: {backend: redis}}');
@@ -206,7 +229,7 @@ SELECT key, synonym, type, unit, default_value, minimum, maximum, words, only_wi
 WHERE key IN ('client_api', 'patterns.publisher.interval', 'patterns.table', 'backend.partitions', 'needs.max_message_size', 'needs.retention.time', 'needs.retention.size', 'needs.storage_backend', 'consumers.max_attempts');
 SELECT count(*) > 50 AS all_keys, count(*) = count(DISTINCT key) AS once, bool_and(help ~ '^.{9,}\.$') AS helped FROM prism.config_keys;
 -- What is not available is refused as that, what has bounds is taken at them and refused beyond.
-SELECT key, left(pg_temp.refused(format('{name: a, needs: {%s: 1}}', replace(key, 'needs.', ''))), 5) FROM prism.config_keys WHERE key LIKE 'needs.%' AND NOT available;
+SELECT key, left(pg_temp.refused(format('{name: a, %s: 1}', key)), 5) FROM prism.config_keys WHERE NOT available AND key !~ '[.]';
 SELECT key, value, left(pg_temp.refused(format('{name: a, consumers: [{group: g, %s: %s%s}]}', replace(key, 'consumers.', ''), value, unit)), 8) FROM prism.config_keys,
     LATERAL unnest(ARRAY[minimum - 1, minimum, maximum, maximum + 1]) AS value WHERE key LIKE 'consumers.%' AND type IN ('integer', 'time') ORDER BY 1, 2;
 SELECT key, value, left(pg_temp.refused('{name: a, ' || replace(key, '.', ': {') || ': ' || value || replace(unit, 'bytes', 'B') || repeat('}', regexp_count(key, '[.]') + 1)), 8) FROM prism.config_keys,

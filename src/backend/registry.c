@@ -18,7 +18,11 @@
 #define BACK_ENDS(line) \
 	line(postgres) \
 	line(memory) \
-	line(kafka)
+	line(kafka) \
+	line(nats) \
+	line(redis) \
+	line(s3) \
+	line(clickhouse)
 
 #define DECLARE(name) extern const PrismBackendInfo prism_##name##_info;
 #define LIST(name) &prism_##name##_info,
@@ -34,6 +38,19 @@ const PrismBackendInfo *const *
 prism_backend_infos(void)
 {
 	return infos;
+}
+
+bool
+prism_backend_word(uint32 role, int number, PrismWord *word)
+{
+	for (const PrismBackendInfo *const *info = infos; *info != NULL; info++)
+		if (((*info)->roles & role) == role && number-- == 0)
+		{
+			word->name = (*info)->name;
+			word->available = true;
+			return true;
+		}
+	return false;
 }
 
 const PrismBackendInfo *

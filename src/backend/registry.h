@@ -62,6 +62,7 @@ typedef struct PrismBackendKeys
 typedef struct PrismBackendInfo
 {
 	const char *name;			/* as written in YAML */
+	bool		built;			/* false: known from the RFC, refused by apply */
 	const char *library;		/* of its operations, in $libdir; NULL: none, messages stay in the log */
 	uint32		roles;			/* PRISM_ROLE_* */
 	bool		transactional;	/* can do exactly_once */
@@ -77,5 +78,8 @@ typedef struct PrismBackendInfo
 
 extern const PrismBackendInfo *prism_backend_info(const char *name);	/* NULL: unknown */
 extern const PrismBackendInfo *const *prism_backend_infos(void);	/* ended by NULL */
+
+/* Those with a role as words of a key, built or not; 0: all. */
+extern bool prism_backend_word(uint32 role, int number, PrismWord *word);
 
 #endif							/* PRISM_BACKEND_REGISTRY_H */

@@ -34,7 +34,8 @@ typedef struct PrismValue
 {
 	PrismPlace	place;
 	char	   *text;			/* of what is no list, as written; or what holds when it is not given */
-	int64		number;			/* an integer, bytes, milliseconds; 1 is true */
+	int64		number;			/* an integer, bytes, milliseconds, messages a second; 1 is true */
+	bool		more;			/* written as a lower bound: more than those bytes, at least that rate */
 	List	   *list;			/* PrismValue, or the structs of its maps */
 } PrismValue;
 
@@ -48,6 +49,8 @@ typedef enum PrismKeyKind
 	PRISM_KEY_BOOLEAN,
 	PRISM_KEY_INTEGER,			/* minimum .. maximum */
 	PRISM_KEY_SIZE,				/* bytes, minimum .. maximum */
+	PRISM_KEY_SIZE_OR_MORE,		/* such a size, or ">" and one */
+	PRISM_KEY_RATE,				/* messages a second, minimum .. maximum; or a number and "+" */
 	PRISM_KEY_INTERVAL,			/* milliseconds, minimum .. maximum */
 	PRISM_KEY_RETENTION_TIME,	/* milliseconds, minimum .. maximum, or forever */
 	PRISM_KEY_RETENTION_SIZE,	/* bytes, minimum .. maximum */
@@ -103,7 +106,10 @@ typedef struct PrismMap
 	const char *required_hint;
 	const char *unknown_hint;	/* what helps with a key that nobody knows, or NULL */
 
-	/* the name of the key that chooses further ones, or NULL; a word in place of the map is its value */
+	/* the name of the key whose value may stand in place of the map, or NULL */
+	const char *alone;
+
+	/* the name of the key that chooses further ones, or NULL: that one may stand alone */
 	const char *chooser;
 	const PrismKey *(*keys_of) (const char *word);	/* NULL: none */
 } PrismMap;

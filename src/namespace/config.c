@@ -23,6 +23,8 @@
 static PrismNamespace *make_namespace(const PrismNamespaceKeys *given);
 static void make_backend(PrismNamespace *namespace, const PrismBackendKeys *given);
 static void make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given);
+static void check_needs_built(const PrismNeedsKeys *given);
+static void check_built(const PrismNamespace *namespace);
 static void make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given);
 static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
@@ -62,7 +64,20 @@ make_namespace(const PrismNamespaceKeys *given)
 	list_consumers(namespace, given->consumers.list);
 	prism_needs_select(namespace);
 	prism_namespace_validate(namespace);
+	check_built(namespace);
 	return namespace;
+}
+
+/* Last of all: what is wrong with it anyway is told before. */
+static void
+check_built(const PrismNamespace *namespace)
+{
+	if (!namespace->backend->built)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("backend \"%s\" is not available yet", namespace->backend->name),
+				errhint("Use another one for now."),
+				prism_errplace(namespace->backend_place));
 }
 
 static void
@@ -94,7 +109,7 @@ make_backend(PrismNamespace *namespace, const PrismBackendKeys *given)
 				prism_errplace(&given->brokers.place));
 	if (prism_is_given(&given->brokers))
 		namespace->brokers = prism_endpoints_check(given->brokers.list);
-	else if (namespace->backend->wrapper != NULL)
+	else if (namespace->backend->built && namespace->backend->wrapper != NULL)
 	{
 		namespace->server = prism_is_given(&given->server) ? given->server.text : pstrdup(namespace->backend->name);
 		prism_server_check(namespace);
@@ -107,17 +122,35 @@ make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given)
 	namespace->message_bytes_max = namespace->backend->message_bytes_max;
 	namespace->exactly_once = prism_value_is(&given->delivery_guarantee, "exactly_once");
 	prism_needs_read_log(namespace);
-	if (!prism_is_given(&given->max_message_size))
-		return;
-	namespace->message_bytes_max = given->max_message_size.number;
-	if (namespace->message_bytes_max > PRISM_MESSAGE_BYTES_LIMIT)
+	check_needs_built(given);
+	if (prism_is_given(&given->max_message_size))
+		namespace->message_bytes_max = given->max_message_size.number;
+}
+
+/* What the needs ask for that this version has not. */
+static void
+check_needs_built(const PrismNeedsKeys *given)
+{
+	const PrismValue *size = &given->max_message_size;
+	const PrismPlace *claim_check = prism_is_given(&given->storage_backend) ? &given->storage_backend.place :
+		prism_is_given(&given->cleanup) ? &given->cleanup.place :
+		prism_is_given(size) && (size->more || size->number > PRISM_MESSAGE_BYTES_LIMIT) ? &size->place : NULL;
+
+	if (claim_check != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("pattern \"claim-check\" is not available yet in this version"),
-				errdetail("Messages of more than " INT64_FORMAT " bytes need it; \"%s\" are " INT64_FORMAT " bytes.",
-						  PRISM_MESSAGE_BYTES_LIMIT, given->max_message_size.text, namespace->message_bytes_max),
+				errmsg("pattern \"claim-check\" is not available yet"),
+				claim_check != &size->place ? 0 :
+				errdetail("Messages of more than " INT64_FORMAT " bytes need it.", PRISM_MESSAGE_BYTES_LIMIT),
+				claim_check != &size->place ? errhint("Leave it out for now.") :
 				errhint("Use at most 512MB, which pg_dump can still write; keep what is larger elsewhere and publish where it is."),
-				prism_errplace(&given->max_message_size.place));
+				prism_errplace(claim_check));
+	if (prism_value_is(&given->audit, "true"))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("pattern \"event-store\" is not available yet"),
+				errhint("Leave it out for now."),
+				prism_errplace(&given->audit.place));
 }
 
 static void

@@ -24,7 +24,30 @@
 /* Of one apply(). */
 #define NAMESPACES_MAX 1000
 
+#define RATE_MAX INT64CONST(1000000000)
+
 #define WORDS(...) (const char *const[]) {__VA_ARGS__, NULL}
+
+/* ---------- where large payloads are, and when they are removed: of a pattern and of the needs ---------- */
+
+static bool
+storage_word(int number, PrismWord *word)
+{
+	return prism_backend_word(PRISM_ROLE_OBJECT, number, word);
+}
+
+static const PrismKey cleanup_keys[] = {
+	{
+		.name = "strategy",.kind = PRISM_KEY_WORD,.offset = offsetof(PrismCleanupKeys, strategy),.words = WORDS("on_consume", "ttl", "retention", "never"),
+		.default_text = "ttl with a ttl, else retention",.help = "on_consume: when all groups have it; ttl: after that time; retention: with their messages; never: not by us. The word alone stands for a map with nothing else."
+	},
+	{
+		.name = "ttl",.kind = PRISM_KEY_INTERVAL,.offset = offsetof(PrismCleanupKeys, ttl),.minimum = PRISM_RETENTION_MS_MIN,.maximum = PRISM_RETENTION_MS_MAX,
+		.default_text = "7days",.help = "After that time they are removed whether they were consumed or not."
+	},
+	{0}
+};
+static const PrismMap cleanup_map = {.bytes = sizeof(PrismCleanupKeys),.keys = cleanup_keys,.alone = "strategy"};
 
 /* ---------- patterns, and the options of each ---------- */
 
@@ -94,7 +117,7 @@ static const PrismKey pattern_keys[] = {
 static const PrismMap pattern_map = {
 	.bytes = sizeof(PrismPatternKeys),.keys = pattern_keys,
 	.required = "type",.required_hint = "Add \"type: ...\" to the pattern.",
-	.chooser = "type",.keys_of = keys_of_pattern
+	.alone = "type",.chooser = "type",.keys_of = keys_of_pattern
 };
 
 /* ---------- the back end ---------- */
@@ -107,20 +130,11 @@ keys_of_backend(const char *type)
 	return info != NULL ? info->keys : NULL;
 }
 
-/* Those of the registry, then those of the RFC still to come. */
+/* Those of the registry: config.c says which are not built. */
 static bool
 backend_word(int number, PrismWord *word)
 {
-	static const char *const later[] = {"nats", "redis", "s3", "clickhouse"};
-	int			built = 0;
-
-	while (prism_backend_infos()[built] != NULL)
-		built++;
-	if (number >= built + (int) lengthof(later))
-		return false;
-	word->available = number < built;
-	word->name = word->available ? prism_backend_infos()[number]->name : later[number - built];
-	return true;
+	return prism_backend_word(0, number, word);
 }
 
 static const PrismKey backend_keys[] = {
@@ -141,7 +155,7 @@ static const PrismKey backend_keys[] = {
 static const PrismMap backend_map = {
 	.bytes = sizeof(PrismBackendKeys),.keys = backend_keys,
 	.unknown_hint = "Properties of a client library are options of a foreign server, secrets those of a user mapping; the namespace names the server.",
-	.chooser = "type",.keys_of = keys_of_backend
+	.alone = "type",.chooser = "type",.keys_of = keys_of_backend
 };
 
 /* ---------- needs ---------- */
@@ -173,7 +187,7 @@ static const PrismKey needs_keys[] = {
 		.default_text = "at_least_once",.help = "How often a message may come to the back end; exactly_once selects the outbox."
 	},
 	{
-		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX,
+		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE_OR_MORE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX,
 		.available_maximum = PRISM_MESSAGE_BYTES_LIMIT,
 		.default_text = "1MB to Kafka, else 256MB",.help = "Publishing more is an error; at most 512MB, as pg_dump cannot write longer rows."
 	},
@@ -206,24 +220,24 @@ static const PrismKey needs_keys[] = {
 		.default_text = "warn",.help = "What happens beyond max_backlog: publishers are warned and the group is waited for no longer, or what they publish is refused."
 	},
 	{
-		.name = "write_rps",.kind = PRISM_KEY_LATER,
-		.help = "How many messages a second are published."
+		.name = "write_rps",.kind = PRISM_KEY_RATE,.offset = NEED(write_rps),.minimum = 1,.maximum = RATE_MAX,
+		.help = "How many messages a second are published; selects the wal."
 	},
 	{
-		.name = "throughput",.kind = PRISM_KEY_LATER,
+		.name = "throughput",.kind = PRISM_KEY_RATE,.offset = NEED(throughput),.minimum = 1,.maximum = RATE_MAX,
 		.help = "How many messages a second are sent."
 	},
 	{
-		.name = "storage_backend",.kind = PRISM_KEY_LATER,.pattern = "claim-check",
-		.help = "Where large payloads are kept."
+		.name = "storage_backend",.kind = PRISM_KEY_WORD,.offset = NEED(storage_backend),.word = storage_word,
+		.help = "Where large payloads are kept; selects the claim-check."
 	},
 	{
-		.name = "cleanup",.kind = PRISM_KEY_LATER,.pattern = "claim-check",
-		.help = "When large payloads are removed."
+		.name = "cleanup",.kind = PRISM_KEY_MAP,.offset = NEED(cleanup),.map = &cleanup_map,
+		.help = "When large payloads are removed; selects the claim-check."
 	},
 	{
-		.name = "audit",.kind = PRISM_KEY_LATER,.pattern = "event-store",
-		.help = "Whether each change is kept for ever."
+		.name = "audit",.kind = PRISM_KEY_BOOLEAN,.offset = NEED(audit),
+		.default_text = "false",.help = "true: each change is kept for ever; selects the event-store."
 	},
 	{0}
 };

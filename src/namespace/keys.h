@@ -42,6 +42,14 @@ typedef struct PrismRetentionKeys
 	PrismValue	size;
 } PrismRetentionKeys;
 
+/* When large payloads are removed. */
+typedef struct PrismCleanupKeys
+{
+	PrismPlace	place;			/* also of the word alone */
+	PrismValue	strategy;
+	PrismValue	ttl;
+} PrismCleanupKeys;
+
 typedef struct PrismNeedsKeys
 {
 	PrismPlace	place;
@@ -55,6 +63,11 @@ typedef struct PrismNeedsKeys
 	PrismValue	retain;
 	PrismValue	max_backlog;
 	PrismValue	on_full;
+	PrismValue	write_rps;
+	PrismValue	throughput;
+	PrismValue	storage_backend;
+	PrismCleanupKeys cleanup;
+	PrismValue	audit;
 } PrismNeedsKeys;
 
 typedef struct PrismConsumerKeys

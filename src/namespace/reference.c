@@ -13,6 +13,7 @@
 #include "base/prism.h"
 #include "namespace/reference.h"
 
+#define SECOND_MS 1000
 #define HOUR_MS (INT64CONST(3600) * 1000)
 
 typedef struct Walk
@@ -114,6 +115,12 @@ prism_key_takes(const PrismKey *key, char *text)
 		case PRISM_KEY_SIZE:
 			add_taken(text, "a size such as 500k, 1MB or 64MiB");
 			break;
+		case PRISM_KEY_SIZE_OR_MORE:
+			add_taken(text, "a size such as 500k, 1MB or 64MiB, or \">1MB\", in quotes, for more than that");
+			break;
+		case PRISM_KEY_RATE:
+			snprintf(text, PRISM_KEY_TEXT_BYTES, "a rate such as 5000, 10k msgs/s or 100k+, from " INT64_FORMAT " to " INT64_FORMAT, key->minimum, key->maximum);
+			break;
 		case PRISM_KEY_INTERVAL:
 			add_taken(text, "a time such as 100ms, 5s or 1min");
 			add_bounds(text, key);
@@ -137,17 +144,17 @@ prism_key_takes(const PrismKey *key, char *text)
 			break;
 		case PRISM_KEY_MAP:
 			add_taken(text, "a map");
-			if (key->map->chooser != NULL)
+			if (key->map->alone != NULL)
 			{
 				add_taken(text, ", or one of: ");
-				add_words(text, prism_key_find(key->map->keys, key->map->chooser));
+				add_words(text, prism_key_find(key->map->keys, key->map->alone));
 			}
 			break;
 		case PRISM_KEY_OPTIONS:
 			add_taken(text, "a map");
 			break;
 		case PRISM_KEY_MAPS:
-			add_taken(text, key->map->chooser != NULL ? "a list of words, or of maps, each with a \"" : "a list of maps, each with a \"");
+			add_taken(text, key->map->alone != NULL ? "a list of words, or of maps, each with a \"" : "a list of maps, each with a \"");
 			add_taken(text, key->map->required);
 			add_taken(text, "\"");
 			break;
@@ -179,10 +186,11 @@ add_bounds(char *text, const PrismKey *key)
 {
 	int			hours = (int) (key->maximum / HOUR_MS);
 	bool		in_days = hours % 24 == 0;
+	bool		in_seconds = key->minimum > 0 && key->minimum % SECOND_MS == 0;
 	Size		used = strlen(text);
 
-	snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, ", from %d ms to %d %s", (int) key->minimum, in_days ? hours / 24 : hours,
-			 !in_days ? "hours" : hours == 24 ? "day" : "days");
+	snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, ", from %d %s to %d %s", in_seconds ? (int) (key->minimum / SECOND_MS) : (int) key->minimum,
+			 in_seconds ? "s" : "ms", in_days ? hours / 24 : hours, !in_days ? "hours" : hours == 24 ? "day" : "days");
 }
 
 const char *
@@ -199,8 +207,11 @@ prism_key_type(const PrismKey *key)
 		case PRISM_KEY_INTEGER:
 			return "integer";
 		case PRISM_KEY_SIZE:
+		case PRISM_KEY_SIZE_OR_MORE:
 		case PRISM_KEY_RETENTION_SIZE:
 			return "size";
+		case PRISM_KEY_RATE:
+			return "rate";
 		case PRISM_KEY_INTERVAL:
 		case PRISM_KEY_RETENTION_TIME:
 			return "time";
@@ -227,8 +238,11 @@ prism_key_unit(const PrismKey *key)
 	switch (key->kind)
 	{
 		case PRISM_KEY_SIZE:
+		case PRISM_KEY_SIZE_OR_MORE:
 		case PRISM_KEY_RETENTION_SIZE:
 			return "bytes";
+		case PRISM_KEY_RATE:
+			return "msgs/s";
 		case PRISM_KEY_INTERVAL:
 		case PRISM_KEY_INTERVAL_LIST:
 		case PRISM_KEY_RETENTION_TIME:

@@ -11,6 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/reference.h"
 #include "namespace/refusal.h"
 #include "namespace/schema.h"
 #include "namespace/units.h"
@@ -21,6 +22,7 @@ static bool is_fragment(const PrismYaml *root);
 static void set_standards(const PrismKey *keys, void *values);
 static void read_map(PrismLevel *level, const PrismYaml *node);
 static void read_keys(const PrismLevel *level, const PrismYaml *node);
+static void read_alone(PrismLevel *level, const PrismYaml *node);
 static bool choose(PrismLevel *level, const PrismYaml *node);
 static const PrismYamlEntry *find_entry(const PrismYaml *node, const PrismKey *key);
 static bool is_switched_off(const PrismYaml *node);
@@ -33,7 +35,8 @@ static void read_list(const PrismLevel *level, const PrismKey *key, const PrismY
 static void *read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static bool has_text(const PrismYaml *node);
-static bool parse(const PrismKey *key, const PrismYaml *node, int64 *number);
+static bool parse(const PrismKey *key, const PrismYaml *node, PrismValue *value);
+static bool parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static bool find_word(const PrismKey *key, const char *text, PrismWord *word);
 
 List *
@@ -107,6 +110,8 @@ read_map(PrismLevel *level, const PrismYaml *node)
 	place->column = node->column;
 	if (level->map->chooser != NULL && !choose(level, node))
 		return;
+	if (level->map->chooser == NULL && node->kind == PRISM_YAML_SCALAR)
+		read_alone(level, node);
 	if (node->kind == PRISM_YAML_MAP)
 		read_keys(level, node);
 	if (level->map->required == NULL)
@@ -156,9 +161,8 @@ choose(PrismLevel *level, const PrismYaml *node)
 
 	Assert(key != NULL && key->kind == PRISM_KEY_WORD);
 	choice = (PrismValue *) ((char *) level->values + key->offset);
-	level->alone = node->kind == PRISM_YAML_SCALAR;
-	if (level->alone)
-		read_value(level, key, node);
+	if (node->kind == PRISM_YAML_SCALAR)
+		read_alone(level, node);
 	else if ((entry = find_entry(node, key)) == NULL)
 	{
 		if (key->standard == NULL)
@@ -183,6 +187,17 @@ choose(PrismLevel *level, const PrismYaml *node)
 	level->chosen = level->map->keys_of(choice->text);
 	set_standards(level->chosen, level->values);
 	return true;
+}
+
+/* A value in place of the map. */
+static void
+read_alone(PrismLevel *level, const PrismYaml *node)
+{
+	const PrismKey *key = prism_key_find(level->map->keys, level->map->alone);
+
+	Assert(key != NULL);
+	level->alone = true;
+	read_value(level, key, node);
 }
 
 static const PrismYamlEntry *
@@ -224,7 +239,7 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 	Assert(key->offset + sizeof(PrismPlace) <= level->map->bytes);
 	if (place->line == node->line && place->column == node->column)
 		return;					/* choose() has read it */
-	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->chooser == NULL && node->kind == PRISM_YAML_MAP)
+	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->alone == NULL && node->kind == PRISM_YAML_MAP)
 	{
 		read_more_of_map(level, key, node, value);
 		return;
@@ -271,7 +286,7 @@ read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 {
 	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.values = values};
 
-	if (node->kind != PRISM_YAML_MAP && !(key->map->chooser != NULL && has_text(node)))
+	if (node->kind != PRISM_YAML_MAP && !(key->map->alone != NULL && has_text(node)))
 		prism_refuse_value(level, key, node);
 	read_map(&inner, node);
 }
@@ -289,6 +304,7 @@ read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *
 static void
 read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values)
 {
+	PrismValue	value;
 	int64		number;
 
 	if (node->kind == PRISM_YAML_MAP)
@@ -298,7 +314,7 @@ read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 	}
 	if (has_text(node) && !prism_parse_integer(node->text, &number))
 		for (const PrismKey *inner = key->map->keys; inner->name != NULL; inner++)
-			if (parse(inner, node, &number))
+			if (parse(inner, node, &value))
 			{
 				read_scalar(level, inner, node, (PrismValue *) ((char *) values + inner->offset));
 				return;
@@ -331,14 +347,14 @@ read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 
 	if (key->kind == PRISM_KEY_MAPS)
 	{
-		if (node->kind != PRISM_YAML_MAP && !(key->map->chooser != NULL && has_text(node)))
+		if (node->kind != PRISM_YAML_MAP && !(key->map->alone != NULL && has_text(node)))
 			prism_refuse_entry(level, key, node);
 		inner.values = palloc(key->map->bytes);
 		read_map(&inner, node);
 		return inner.values;
 	}
 	value = palloc0(sizeof(*value));
-	if (node->kind != PRISM_YAML_SCALAR || !parse(key, node, &value->number))
+	if (node->kind != PRISM_YAML_SCALAR || !parse(key, node, value))
 		prism_refuse_entry(level, key, node);
 	value->place.line = node->line;
 	value->place.column = node->column;
@@ -358,7 +374,7 @@ read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node,
 		if (!find_word(key, node->text, &word) || !word.available)
 			prism_refuse_word(level, key, node);
 	}
-	else if (!parse(key, node, &value->number))
+	else if (!parse(key, node, value))
 		prism_refuse_value(level, key, node);
 	value->place.line = node->line;
 	value->place.column = node->column;
@@ -373,7 +389,15 @@ has_text(const PrismYaml *node)
 
 /* The number that a scalar, or an entry of a list, stands for; false: it is none that the key takes. */
 static bool
-parse(const PrismKey *key, const PrismYaml *node, int64 *number)
+parse(const PrismKey *key, const PrismYaml *node, PrismValue *value)
+{
+	return parse_text(key, node, value) &&
+		(!prism_key_has_bounds(key) || key->kind == PRISM_KEY_RETENTION_TIME ||
+		 (value->number >= key->minimum && value->number <= key->maximum));
+}
+
+static bool
+parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value)
 {
 	switch (key->kind)
 	{
@@ -381,19 +405,23 @@ parse(const PrismKey *key, const PrismYaml *node, int64 *number)
 		case PRISM_KEY_TEXT_LIST:
 			return true;
 		case PRISM_KEY_BOOLEAN:
-			*number = strcmp(node->text, "true") == 0;
-			return !node->quoted && (*number == 1 || strcmp(node->text, "false") == 0);
+			value->number = strcmp(node->text, "true") == 0;
+			return !node->quoted && (value->number == 1 || strcmp(node->text, "false") == 0);
 		case PRISM_KEY_RETENTION_TIME:
-			return prism_parse_retention_time(node->text, number);
+			return prism_parse_retention_time(node->text, &value->number);
 		case PRISM_KEY_RETENTION_SIZE:
-			return prism_parse_retention_size(node->text, number);
+			return prism_parse_retention_size(node->text, &value->number);
 		case PRISM_KEY_INTEGER:
-			return prism_parse_integer(node->text, number) && *number >= key->minimum && *number <= key->maximum;
+			return prism_parse_integer(node->text, &value->number);
 		case PRISM_KEY_SIZE:
-			return prism_parse_size(node->text, number) && *number >= key->minimum && *number <= key->maximum;
+			return prism_parse_size(node->text, &value->number);
+		case PRISM_KEY_SIZE_OR_MORE:
+			return prism_parse_size_or_more(node->text, &value->number, &value->more);
+		case PRISM_KEY_RATE:
+			return prism_parse_rate(node->text, &value->number, &value->more);
 		case PRISM_KEY_INTERVAL:
 		case PRISM_KEY_INTERVAL_LIST:
-			return prism_parse_interval(node->text, number) && *number >= key->minimum && *number <= key->maximum;
+			return prism_parse_interval(node->text, &value->number);
 		default:
 			elog(ERROR, "key \"%s\" is not a scalar", key->name);
 	}

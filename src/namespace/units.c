@@ -54,32 +54,88 @@ static const Unit interval_units[] = {
 
 static const Unit no_units[] = {{"", 1}, {NULL, 0}};
 
-/* Digits, perhaps spaces, a unit.  No sign, no fraction: neither has a use here. */
+static const Unit rate_factors[] = {{"", 1}, {"k", KB}, {"M", KB * KB}, {NULL, 0}};
+static const char *const rate_units[] = {"", "msgs/s", "msg/s", "messages/s", "rps", "/s", NULL};
+
+/* What stands at the begin of a text, and what is behind it.  No sign, no fraction: neither has a use here. */
+static const char *
+parse_digits(const char *text, int64 *number)
+{
+	*number = 0;
+	if (*text < '0' || *text > '9')
+		return NULL;
+	for (; *text >= '0' && *text <= '9'; text++)
+		if (pg_mul_s64_overflow(*number, 10, number) ||
+			pg_add_s64_overflow(*number, *text - '0', number))
+			return NULL;
+	return text;
+}
+
+static const char *
+skip_spaces(const char *text)
+{
+	while (*text == ' ')
+		text++;
+	return text;
+}
+
+/* The factor whose name is the text's first 'bytes'; 0: none. */
+static int64
+factor_of(const Unit *units, const char *text, Size bytes)
+{
+	for (const Unit *unit = units; unit->name != NULL; unit++)
+		if (strlen(unit->name) == bytes && memcmp(unit->name, text, bytes) == 0)
+			return unit->factor;
+	return 0;
+}
+
+/* Digits, perhaps spaces, a unit. */
 static bool
 parse_quantity(const char *text, const Unit *units, int64 *value)
 {
-	int64		number = 0;
-	const char *at = text;
+	int64		number;
+	int64		factor;
 
-	if (*at < '0' || *at > '9')
+	text = parse_digits(text, &number);
+	if (text == NULL)
 		return false;
-	for (; *at >= '0' && *at <= '9'; at++)
-		if (pg_mul_s64_overflow(number, 10, &number) ||
-			pg_add_s64_overflow(number, *at - '0', &number))
-			return false;
-	while (*at == ' ')
-		at++;
-
-	for (const Unit *unit = units; unit->name != NULL; unit++)
-		if (strcmp(unit->name, at) == 0)
-			return !pg_mul_s64_overflow(number, unit->factor, value);
-	return false;
+	text = skip_spaces(text);
+	factor = factor_of(units, text, strlen(text));
+	return factor != 0 && !pg_mul_s64_overflow(number, factor, value);
 }
 
 bool
 prism_parse_size(const char *text, int64 *bytes)
 {
 	return parse_quantity(text, size_units, bytes);
+}
+
+bool
+prism_parse_size_or_more(const char *text, int64 *bytes, bool *more)
+{
+	*more = *text == '>';
+	return prism_parse_size(*more ? skip_spaces(text + 1) : text, bytes);
+}
+
+/* "5000", "100k+", "10k msgs/s". */
+bool
+prism_parse_rate(const char *text, int64 *a_second, bool *more)
+{
+	const char *factor;
+	int64		number;
+	int64		times;
+
+	factor = parse_digits(text, &number);
+	if (factor == NULL)
+		return false;
+	text = factor + strspn(factor, "kM");
+	times = factor_of(rate_factors, factor, text - factor);
+	*more = *text == '+';
+	text = skip_spaces(*more ? text + 1 : text);
+	for (const char *const *unit = rate_units; *unit != NULL; unit++)
+		if (strcmp(*unit, text) == 0)
+			return times != 0 && !pg_mul_s64_overflow(number, times, a_second);
+	return false;
 }
 
 bool

@@ -16,6 +16,9 @@
 extern bool prism_parse_size(const char *text, int64 *bytes);
 extern bool prism_parse_interval(const char *text, int64 *ms);
 extern bool prism_parse_integer(const char *text, int64 *number);
+/* Either may be a lower bound, and says so then: ">1MB" is more than that, "100k+" (messages a second) at least that. */
+extern bool prism_parse_size_or_more(const char *text, int64 *bytes, bool *more);
+extern bool prism_parse_rate(const char *text, int64 *a_second, bool *more);
 /* How long messages are kept: milliseconds, -1 for "forever". */
 extern bool prism_parse_retention_time(const char *text, int64 *ms);
 /* How many bytes are kept. */

@@ -38,6 +38,8 @@ static void release_reader(void *arg);
 static PrismPlace place_of_mark(const yaml_mark_t *mark);
 static void next_event(YamlReader *reader);
 static void report_parser_error(YamlReader *reader);
+static int	hint_at(const YamlReader *reader, const char *at);
+static const char *text_at(const YamlReader *reader, size_t characters);
 static PrismYaml *read_document(YamlReader *reader);
 static PrismYaml *read_node(YamlReader *reader, int depth);
 static void read_sequence(YamlReader *reader, PrismYaml *list, int depth);
@@ -162,8 +164,7 @@ report_parser_error(YamlReader *reader)
 	yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "unknown problem";
 	PrismPlace	place = place_of_mark(&parser->problem_mark);
-	const char *at = reader->text;
-	const char *end = reader->text + reader->bytes;
+	const char *at = text_at(reader, parser->problem_mark.index);
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		ereport(ERROR,
@@ -174,22 +175,51 @@ report_parser_error(YamlReader *reader)
 	{
 		const char *broken = reader->text + Min(parser->problem_offset, reader->bytes);
 
+		at = reader->text;
 		for (place.line = place.column = 1; at < broken; at += pg_utf_mblen((const unsigned char *) at))
 		{
 			place.column = *at == '\n' ? 1 : place.column + 1;
 			place.line += *at == '\n' ? 1 : 0;
 		}
 	}
-	else
-		for (size_t i = 0; i < parser->problem_mark.index && at < end; i++)
-			at += pg_utf_mblen((const unsigned char *) at);
 
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("configuration is not valid YAML: %s", problem),
 			parser->context ? errdetail("The parser stopped %s.", parser->context) : 0,
-			at < end && *at == '\t' ? errhint("Indent with spaces; YAML does not allow tabs there.") : 0,
+			hint_at(reader, at),
 			prism_errplace(&place));
+}
+
+static const char *
+text_at(const YamlReader *reader, size_t characters)
+{
+	const char *at = reader->text;
+
+	while (characters-- > 0 && at < reader->text + reader->bytes)
+		at += pg_utf_mblen((const unsigned char *) at);
+	return at;
+}
+
+/* What people mean by what is no YAML: a tab, and ">1MB", with which a folded text would begin. */
+static int
+hint_at(const YamlReader *reader, const char *at)
+{
+	const yaml_parser_t *parser = &reader->parser;
+	const char *end = reader->text + reader->bytes;
+	Size		bytes = 0;
+
+	if (at < end && *at == '\t')
+		return errhint("Indent with spaces; YAML does not allow tabs there.");
+	if (parser->context != NULL && strcmp(parser->context, "while scanning a block scalar") == 0)
+		at = text_at(reader, parser->context_mark.index);
+	if (at == end || *at != '>')
+		return 0;
+	while (at + bytes < end && bytes < SHOWN_CHARACTERS && strchr(",]}#\"\\\r\n\t", at[bytes]) == NULL && !IS_HIGHBIT_SET(at[bytes]))
+		bytes++;
+	while (at[bytes - 1] == ' ')
+		bytes--;
+	return errhint("Quote it: \"%s\".", prism_yaml_show(pnstrdup(at, bytes)));
 }
 
 static PrismYaml *

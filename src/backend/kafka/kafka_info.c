@@ -24,6 +24,7 @@ static const PrismKey keys[] = {
 
 const PrismBackendInfo prism_kafka_info = {
 	.name = "kafka",
+	.built = true,
 	.library = "prism_kafka",
 	.roles = PRISM_ROLE_QUEUE,
 	.transactional = true,

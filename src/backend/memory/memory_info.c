@@ -22,6 +22,7 @@ static const PrismKey keys[] = {
 
 const PrismBackendInfo prism_memory_info = {
 	.name = "memory",
+	.built = true,
 	.library = "prism_memory",
 	.roles = PRISM_ROLE_QUEUE,
 	.transactional = true,

@@ -18,7 +18,8 @@ extern const PrismBackendInfo prism_postgres_info;
 
 const PrismBackendInfo prism_postgres_info = {
 	.name = "postgres",
-	.roles = PRISM_ROLE_QUEUE,
+	.built = true,
+	.roles = PRISM_ROLE_QUEUE | PRISM_ROLE_OBJECT,
 	.transactional = true,
 	.message_bytes_max = INT64CONST(256000000),
 };

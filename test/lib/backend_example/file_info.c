@@ -15,6 +15,7 @@ extern const PrismBackendInfo prism_file_info;
 
 const PrismBackendInfo prism_file_info = {
 	.name = "file",
+	.built = true,
 	.library = "prism_file",
 	.roles = PRISM_ROLE_QUEUE,
 	.message_bytes_max = INT64CONST(1000000),

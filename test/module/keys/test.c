@@ -81,7 +81,7 @@ pg_snprintf(char *text, size_t bytes, const char *format,...)
 static bool
 is_number(const PrismKey *key)
 {
-	return key->kind == PRISM_KEY_INTEGER || key->kind == PRISM_KEY_SIZE ||
+	return key->kind == PRISM_KEY_INTEGER || key->kind == PRISM_KEY_SIZE || key->kind == PRISM_KEY_SIZE_OR_MORE || key->kind == PRISM_KEY_RATE ||
 		key->kind == PRISM_KEY_INTERVAL || key->kind == PRISM_KEY_INTERVAL_LIST ||
 		key->kind == PRISM_KEY_RETENTION_TIME || key->kind == PRISM_KEY_RETENTION_SIZE;
 }
@@ -173,6 +173,10 @@ fault_of_map(const PrismMap *map)
 
 	if (map->required != NULL && (prism_key_find(map->keys, map->required) == NULL || map->required_hint == NULL))
 		return "what it requires is none of its keys, or without a hint";
+	if (map->alone != NULL && (prism_key_find(map->keys, map->alone) == NULL || prism_key_find(map->keys, map->alone)->kind != PRISM_KEY_WORD))
+		return "what stands in its place is no word";
+	if (map->chooser != NULL && (map->alone == NULL || strcmp(map->alone, map->chooser) != 0))
+		return "what chooses cannot stand alone";
 	if ((map->chooser != NULL) != (map->keys_of != NULL) || (map->chooser != NULL && (chooser == NULL || chooser->kind != PRISM_KEY_WORD)))
 		return "it chooses by what is no word";
 	return NULL;

@@ -86,6 +86,14 @@ pstrdup(const char *text)
 	return strcpy(palloc(strlen(text) + 1), text);
 }
 
+char *
+pnstrdup(const char *text, Size bytes)
+{
+	char	   *copy = palloc0(bytes + 1);
+
+	return memcpy(copy, text, strnlen(text, bytes));
+}
+
 MemoryContext
 AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size minimum, Size initial, Size maximum)
 {
@@ -180,6 +188,11 @@ errcontext_msg(const char *format,...)
 int
 errhint(const char *format,...)
 {
+	va_list		arguments;
+
+	va_start(arguments, format);
+	vsnprintf(shim_error.hint, SHIM_TEXT_BYTES, format, arguments);
+	va_end(arguments);
 	return 0;
 }
 

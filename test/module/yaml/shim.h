@@ -22,6 +22,7 @@ typedef struct ShimError
 	int			sqlstate;
 	char		message[SHIM_TEXT_BYTES];
 	char		detail[SHIM_TEXT_BYTES];
+	char		hint[SHIM_TEXT_BYTES];
 	char		context[SHIM_TEXT_BYTES];
 } ShimError;
 

@@ -55,6 +55,17 @@ failed(const char *message, int line, int column)
 }
 
 static bool
+refused_with(const char *text, const char *message, int line, int column, const char *hint)
+{
+	bool		result = read_text(text, strlen(text)) == NULL && failed(message, line, column) && strcmp(shim_error.hint, hint) == 0;
+
+	if (!result)
+		printf("# %s, %s, hint: %s\n", shim_error.message, shim_error.context, shim_error.hint);
+	shim_reset();
+	return result;
+}
+
+static bool
 refused(const char *text, const char *message, int line, int column)
 {
 	bool		result = read_text(text, strlen(text)) == NULL && failed(message, line, column);
@@ -128,6 +139,9 @@ test_refusals(void)
 	ok(refused("a: [b", "configuration is not valid YAML: did not find expected ',' or ']'", 2, 1), "an open bracket is found");
 	ok(refused("a: 1\nb: \x01", "configuration is not valid YAML: control characters are not allowed", 2, 4), "a control character is found");
 	ok(refused("a: 1\nb: \xff", "configuration is not valid YAML: invalid leading UTF-8 octet", 2, 4), "what is not UTF-8 is found");
+	ok(refused_with("a:\n  b: >1MB # large", "configuration is not valid YAML: did not find expected comment or line break", 2, 8, "Quote it: \">1MB\"."), "a size with > misses its quotes");
+	ok(refused_with("a: \xc3\xa4\nb: [>500 MiB ]", "configuration is not valid YAML: found character that cannot start any token", 2, 5, "Quote it: \">500 MiB\"."), "with a space, behind what is not ASCII");
+	ok(refused_with("a: |x\n", "configuration is not valid YAML: did not find expected comment or line break", 1, 5, ""), "a block of text does not");
 	ok(refused("a: &x 1", "configuration must not use anchors (\"&name\")", 1, 4), "anchors are refused");
 	ok(refused("a: *x", "configuration must not use aliases (\"*name\")", 1, 4), "aliases are refused");
 	ok(refused("a: !!str 1", "configuration must not use tags (\"!name\")", 1, 4), "tags are refused");
@@ -219,6 +233,24 @@ interval_is(const char *text, int64 expected)
 }
 
 static bool
+size_or_more_is(const char *text, int64 expected, bool expected_more)
+{
+	int64		bytes = -1;
+	bool		more = false;
+
+	return prism_parse_size_or_more(text, &bytes, &more) ? bytes == expected && more == expected_more : expected == -1;
+}
+
+static bool
+rate_is(const char *text, int64 expected, bool expected_more)
+{
+	int64		a_second = -1;
+	bool		more = false;
+
+	return prism_parse_rate(text, &a_second, &more) ? a_second == expected && more == expected_more : expected == -1;
+}
+
+static bool
 kept_is(const char *text, int64 expected_ms)
 {
 	int64		ms = -2;
@@ -244,6 +276,15 @@ test_units(void)
 	ok(size_is("9223372036854775807k", -1) && size_is("99999999TB", -1), "a product that does not fit is refused");
 	ok(size_is("", -1) && size_is("MB", -1) && size_is("-1", -1) && size_is("1.5MB", -1) && size_is("1 MB ", -1) && size_is("1mb", -1) && size_is("+1", -1), "what is no size is refused");
 	ok(interval_is("100ms", 100) && interval_is("2", 2000) && interval_is("30days", INT64CONST(2592000000)) && interval_is("30 days", INT64CONST(2592000000)), "intervals");
+	ok(size_or_more_is(">1MB", 1000000, true) && size_or_more_is("> 1 MB", 1000000, true) && size_or_more_is("1MB", 1000000, false), "more than a size");
+	ok(size_or_more_is(">", -1, false) && size_or_more_is(">>1MB", -1, false) && size_or_more_is("<1MB", -1, false) && size_or_more_is(">=1MB", -1, false) && size_or_more_is(" >1MB", -1, false), "what is none is refused");
+	ok(rate_is("5000", 5000, false) && rate_is("10k msgs/s", 10000, false) && rate_is("2M", 2000000, false) && rate_is("1msg/s", 1, false) && rate_is("7 messages/s", 7, false) &&
+	   rate_is("7k rps", 7000, false) && rate_is("7/s", 7, false) && rate_is("9223372036854775807", INT64CONST(9223372036854775807), false), "rates");
+	ok(rate_is("100k+", 100000, true) && rate_is("100k+ msgs/s", 100000, true) && rate_is("5+/s", 5, true), "at least such a rate");
+	ok(rate_is("", -1, false) && rate_is("k", -1, false) && rate_is("+5", -1, false) && rate_is("-5", -1, false) && rate_is("1.5k", -1, false) && rate_is("1_000", -1, false) &&
+	   rate_is("5kk", -1, false) && rate_is("5kM", -1, false) && rate_is("5K", -1, false) && rate_is("5G", -1, false) && rate_is("5 k", -1, false) && rate_is("5++", -1, false) && rate_is("5 msgs/min", -1, false) &&
+	   rate_is("5 Msgs/s", -1, false) && rate_is("5 rps ", -1, false) && rate_is("5MB", -1, false) && rate_is("9223372036854775807k", -1, false) && rate_is("9223372036854775808", -1, false),
+	   "what is no rate is refused");
 	ok(kept_is("forever", -1) && kept_is("1s", 1000) && kept_is("90days", INT64CONST(7776000000)) && kept_is("36500 days", INT64CONST(3153600000000)), "how long messages are kept");
 	ok(kept_is("999ms", -2) && kept_is("36501 days", -2) && kept_is("-1", -2) && kept_is("Forever", -2) && kept_is("10GB", -2), "what is too short, too long or no time is refused");
 	ok(kept_bytes_are("1MB", 1000000) && kept_bytes_are("10GB", INT64CONST(10000000000)) && kept_bytes_are("999999", -1) && kept_bytes_are("30d", -1), "how much of them");

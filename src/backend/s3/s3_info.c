@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * s3_info.c
+ *	  What a session knows of an object store, which is not built yet.
+ *
+ * src/backend/s3/s3_info.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+
+#include "backend/registry.h"
+
+extern const PrismBackendInfo prism_s3_info;
+
+const PrismBackendInfo prism_s3_info = {
+	.name = "s3",
+	.roles = PRISM_ROLE_OBJECT,
+};
