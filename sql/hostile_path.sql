@@ -107,6 +107,7 @@ CREATE TABLE hostile.call AS
 SELECT known.*, true AS succeeds FROM (VALUES
     (10, 'apply',          $$SELECT prism.apply('{name: hostile-a, client_api: queue, patterns: [{type: outbox, table: hostile_outbox}], backend: memory, needs: {max_message_size: 1000, retention: 1h}}')$$),
     (11, 'plan',           $$SELECT prism.plan('{name: hostile-a, client_api: pubsub, backend: memory}')$$),
+    (11, 'check',          $$SELECT prism.check('{name: hostile-a, backend: memory, neds: {retention: 1h}}')$$),
     (12, 'grant',          $$SELECT prism.grant('hostile-a', 'publish', 'pg_monitor')$$),
     (13, 'revoke',         $$SELECT prism.revoke('hostile-a', 'publish', 'pg_monitor')$$),
     (14, 'grant',          $$SELECT prism.grant('hostile-a', 'publish', 'regress_prism_hostile')$$),

@@ -14,6 +14,13 @@ AS 'MODULE_PATHNAME', 'prism_plan';
 COMMENT ON FUNCTION prism.plan(text) IS
 'Shows what prism.apply() would do, without doing it. Besides its actions: drifted (the configuration is unchanged, but the database is not as it says; apply() repairs that), a row "pattern" for each pattern of a namespace that says why it is there, and a row "warning" for a namespace whose topic will have no place among prism.max_topics, or of which prism.apply() raises 53400 for want of one, as for consumers. Nobody changes them until the end of the transaction; errors as prism.apply(), 55P03 included.';
 
+CREATE FUNCTION prism.check(config text)
+RETURNS TABLE (line integer, "column" integer, code text, message text, hint text, detail text)
+LANGUAGE c STABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'prism_check';
+COMMENT ON FUNCTION prism.check(text) IS
+'All that is wrong with the words and the shape of a YAML configuration, a row each, by place; no row: nothing is. For editors and CI: anybody may call it, also read only and where prism is not preloaded. line and column, in characters, begin at 1 and are NULL for what is wrong with the document as a whole; code is the SQLSTATE that prism.apply() raises for it. After 100 it tells only that there are more (54000). What the database must have is not looked at: foreign servers, rights, names that are taken. Error: 22004 for NULL.';
+
 CREATE FUNCTION prism_internal.config_keys(
     OUT key text, OUT synonym text, OUT type text, OUT unit text, OUT default_value text, OUT minimum bigint, OUT maximum bigint,
     OUT words text[], OUT only_with text[], OUT available boolean, OUT help text

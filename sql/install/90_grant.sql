@@ -89,6 +89,8 @@ CREATE FUNCTION prism_internal.own_schemas() RETURNS void LANGUAGE c AS 'MODULE_
 SELECT prism_internal.own_schemas();
 DROP FUNCTION prism_internal.own_schemas();
 GRANT USAGE ON TYPE prism.message TO PUBLIC;
+-- Reads a text that its caller has, and nothing else.
+GRANT EXECUTE ON FUNCTION prism.check(text) TO PUBLIC;
 
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;

@@ -25,7 +25,6 @@
 #include "bgworker/wakeup.h"
 #include "namespace/spec.h"
 #include "store/delay/delay.h"
-#include "store/log/dead_letter.h"
 #include "store/log/progress.h"
 #include "store/log/topic.h"
 
@@ -41,19 +40,12 @@ PG_FUNCTION_INFO_V1(prism_apply);
 PG_FUNCTION_INFO_V1(prism_plan);
 PG_FUNCTION_INFO_V1(prism_drop_namespace);
 
-#define CONTROL_CHARACTERS \
-	"\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024" \
-	"\025\026\027\030\031\032\033\034\035\036\037\177"
-
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
 static void ensure_own_topics(void);
 static void shut_topics_of_sinks(const List *namespaces);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places);
 static void name_namespace(void *arg);
-static void check_names(const PrismNamespace *wanted);
-static void check_name(const char *name, const PrismPlace *place);
-static void name_place(void *arg);
 static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
 static void create_namespace(PrismNamespaceWork *work, const char *config);
 static char *differences(const PrismNamespaceWork *work);
@@ -173,7 +165,6 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	error_context_stack = &context;
 	work.stored = prism_access_find(wanted->name);
 	work.namespace_id = work.stored != NULL ? work.stored->namespace_id : 0;
-	check_names(wanted);
 	check_topic_is_free(wanted, work.namespace_id);
 	prism_namespace_find_topic(&work);
 	drifted = differences(&work);
@@ -223,44 +214,6 @@ name_namespace(void *arg)
 
 	errcontext("namespace \"%s\", line %d, column %d of the configuration",
 			   prism_yaml_show(namespace->name), prism_at(&namespace->given->name.place));
-}
-
-/* All names can be names of Kafka topics: that of the namespace too, as it is the topic's by default. */
-static void
-check_names(const PrismNamespace *wanted)
-{
-	check_name(wanted->name, &wanted->given->name.place);
-	check_name(wanted->topic, wanted->topic_place);
-	check_name(wanted->target, wanted->target_place);
-	check_name(psprintf("%s" PRISM_DEAD_LETTER_SUFFIX, wanted->topic), wanted->topic_place);
-	if (prism_dead_letter_reserves(wanted->topic))
-		ereport(ERROR,
-				errcode(ERRCODE_RESERVED_NAME),
-				errmsg("topic name \"%s\" is reserved", wanted->topic),
-				errdetail("Names that end with \"%s\" are those of dead letters, which come with their topic.",
-						  PRISM_DEAD_LETTER_SUFFIX),
-				prism_errplace(wanted->topic_place));
-}
-
-/* The topic's own check repeats the name as it is; control characters must not come into the log that way. */
-static void
-check_name(const char *name, const PrismPlace *place)
-{
-	ErrorContextCallback context = {error_context_stack, name_place, unconstify(PrismPlace *, place)};
-
-	error_context_stack = &context;
-	if (strpbrk(name, CONTROL_CHARACTERS) != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid topic name \"%s\"", prism_yaml_show(name)));
-	prism_topic_check_name(name);
-	error_context_stack = context.previous;
-}
-
-static void
-name_place(void *arg)
-{
-	prism_errplace((const PrismPlace *) arg);
 }
 
 static void

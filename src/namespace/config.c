@@ -8,8 +8,10 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/schema.h"
 #include "namespace/spec.h"
+#include "store/group/group.h"
 
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
@@ -20,40 +22,89 @@
 /* As the standard's examples call the database they are in. */
 #define THIS_DATABASE "postgres"
 
-static PrismNamespace *make_namespace(const PrismNamespaceKeys *given);
+static void read_configuration(void *arg);
+static PrismNamespace *make_namespace(const PrismNamespaceKeys *given, bool words_only);
+static void fill_in(PrismNamespace *namespace);
 static void make_backend(PrismNamespace *namespace, const PrismBackendKeys *given);
 static void make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given);
 static void check_needs_built(const PrismNeedsKeys *given);
-static void check_built(const PrismNamespace *namespace);
+static void check_built(PrismNamespace *namespace);
 static void make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given);
 static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static const char *consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static void check_outbox_database(const PrismValue *database);
-static void check_table_name(const PrismValue *table);
-static void check_distinct(List *namespaces);
+
+/* What prism_complaints_collect() walks. */
+typedef struct DocumentReading
+{
+	const char *text;
+	Size		bytes;
+	bool		words_only;
+	List	   *namespaces;
+} DocumentReading;
 
 List *
 prism_namespaces_read(const char *text, Size bytes)
 {
-	List	   *given = prism_schema_read(prism_yaml_read(text, bytes));
-	List	   *namespaces = NIL;
+	DocumentReading reading = {.text = text,.bytes = bytes};
+	PrismComplaints complaints;
+
+	prism_complaints_collect(&complaints, read_configuration, &reading);
+	prism_complaints_throw(&complaints);
+	return reading.namespaces;
+}
+
+void
+prism_namespaces_check(const char *text, Size bytes, PrismComplaints *complaints)
+{
+	DocumentReading reading = {.text = text,.bytes = bytes,.words_only = true};
+
+	prism_complaints_collect(complaints, read_configuration, &reading);
+}
+
+static void
+read_configuration(void *arg)
+{
+	DocumentReading *reading = arg;
+	const PrismYaml *root = prism_yaml_read(reading->text, reading->bytes);
+	List	   *given = root != NULL ? prism_schema_read(root) : NIL;
 	ListCell   *cell;
 
 	foreach(cell, given)
-		namespaces = lappend(namespaces, make_namespace(lfirst(cell)));
-	check_distinct(namespaces);
-	return namespaces;
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (prism_complaints_full())
+			return;
+		reading->namespaces = lappend(reading->namespaces, make_namespace(lfirst(cell), reading->words_only));
+	}
+	prism_namespaces_check_distinct(reading->namespaces);
 }
 
+/* Each step is taken only if there was nothing to complain of before it: what follows from a mistake is no second one. */
 static PrismNamespace *
-make_namespace(const PrismNamespaceKeys *given)
+make_namespace(const PrismNamespaceKeys *given, bool words_only)
 {
+	static void (*const steps[]) (PrismNamespace *namespace) = {
+		fill_in, prism_needs_select, prism_namespace_validate, check_built, prism_namespace_check_server
+	};
 	PrismNamespace *namespace = palloc0(sizeof(*namespace));
-	ListCell   *cell;
+	int			before = prism_complaints_count();
 
 	Assert(prism_is_given(&given->name));
 	namespace->given = given;
+	namespace->words_only = words_only;
+	for (int i = 0; i < (int) lengthof(steps) && prism_complaints_count() == before; i++)
+		steps[i] (namespace);
+	return namespace;
+}
+
+static void
+fill_in(PrismNamespace *namespace)
+{
+	const PrismNamespaceKeys *given = namespace->given;
+	ListCell   *cell;
+
 	namespace->name = given->name.text;
 	namespace->api = prism_api_find(given->client_api.text);
 	namespace->api_place = prism_is_given(&given->client_api) ? &given->client_api.place : &given->place;
@@ -62,22 +113,19 @@ make_namespace(const PrismNamespaceKeys *given)
 	foreach(cell, given->patterns.list)
 		make_outbox(namespace, lfirst(cell));
 	list_consumers(namespace, given->consumers.list);
-	prism_needs_select(namespace);
-	prism_namespace_validate(namespace);
-	check_built(namespace);
-	return namespace;
+	prism_namespace_check_names(namespace);
 }
 
 /* Last of all: what is wrong with it anyway is told before. */
 static void
-check_built(const PrismNamespace *namespace)
+check_built(PrismNamespace *namespace)
 {
+	check_needs_built(&namespace->given->needs);
 	if (!namespace->backend->built)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("backend \"%s\" is not available yet", namespace->backend->name),
-				errhint("Use another one for now."),
-				prism_errplace(namespace->backend_place));
+		prism_complain(namespace->backend_place,
+					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					   errmsg("backend \"%s\" is not available yet", namespace->backend->name),
+					   errhint("Use another one for now."));
 }
 
 static void
@@ -102,18 +150,14 @@ make_backend(PrismNamespace *namespace, const PrismBackendKeys *given)
 	namespace->replication = (int) given->replication.number;
 
 	if (prism_is_given(&given->server) && prism_is_given(&given->brokers))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"server\" and \"brokers\" must not be given both"),
-				errdetail("The server already says where its brokers are."),
-				prism_errplace(&given->brokers.place));
+		prism_complain(&given->brokers.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("\"server\" and \"brokers\" must not be given both"),
+					   errdetail("The server already says where its brokers are."));
 	if (prism_is_given(&given->brokers))
-		namespace->brokers = prism_endpoints_check(given->brokers.list);
+		namespace->brokers = prism_endpoints_read(given->brokers.list);
 	else if (namespace->backend->built && namespace->backend->wrapper != NULL)
-	{
 		namespace->server = prism_is_given(&given->server) ? given->server.text : pstrdup(namespace->backend->name);
-		prism_server_check(namespace);
-	}
 }
 
 static void
@@ -122,7 +166,6 @@ make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given)
 	namespace->message_bytes_max = namespace->backend->message_bytes_max;
 	namespace->exactly_once = prism_value_is(&given->delivery_guarantee, "exactly_once");
 	prism_needs_read_log(namespace);
-	check_needs_built(given);
 	if (prism_is_given(&given->max_message_size))
 		namespace->message_bytes_max = given->max_message_size.number;
 }
@@ -137,20 +180,18 @@ check_needs_built(const PrismNeedsKeys *given)
 		prism_is_given(size) && (size->more || size->number > PRISM_MESSAGE_BYTES_LIMIT) ? &size->place : NULL;
 
 	if (claim_check != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("pattern \"claim-check\" is not available yet"),
-				claim_check != &size->place ? 0 :
-				errdetail("Messages of more than " INT64_FORMAT " bytes need it.", PRISM_MESSAGE_BYTES_LIMIT),
-				claim_check != &size->place ? errhint("Leave it out for now.") :
-				errhint("Use at most 512MB, which pg_dump can still write; keep what is larger elsewhere and publish where it is."),
-				prism_errplace(claim_check));
+		prism_complain(claim_check,
+					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					   errmsg("pattern \"claim-check\" is not available yet"),
+					   claim_check != &size->place ? 0 :
+					   errdetail("Messages of more than " INT64_FORMAT " bytes need it.", PRISM_MESSAGE_BYTES_LIMIT),
+					   claim_check != &size->place ? errhint("Leave it out for now.") :
+					   errhint("Use at most 512MB, which pg_dump can still write; keep what is larger elsewhere and publish where it is."));
 	if (prism_value_is(&given->audit, "true"))
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("pattern \"event-store\" is not available yet"),
-				errhint("Leave it out for now."),
-				prism_errplace(&given->audit.place));
+		prism_complain(&given->audit.place,
+					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					   errmsg("pattern \"event-store\" is not available yet"),
+					   errhint("Leave it out for now."));
 }
 
 static void
@@ -158,11 +199,10 @@ make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given)
 {
 	if (prism_value_is(&given->enabled, "false") || strcmp(given->type.text, "outbox") != 0)
 		return;
-	if (prism_is_given(&given->database))
+	if (prism_is_given(&given->database) && !namespace->words_only)
 		check_outbox_database(&given->database);
 	if (prism_is_given(&given->table))
 	{
-		check_table_name(&given->table);
 		namespace->table = given->table.text;
 		namespace->table_place = &given->table.place;
 	}
@@ -206,6 +246,16 @@ note_group(HTAB *groups, const char *name)
 }
 
 static void
+check_group_name(const PrismValue *group)
+{
+	if (strlen(group->text) > PRISM_GROUP_NAME_MAX)
+		prism_complain(&group->place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("invalid consumer group name \"%s\"", prism_yaml_show(group->text)),
+					   errdetail("It has %zu bytes; a name has 1 to %d.", strlen(group->text), PRISM_GROUP_NAME_MAX));
+}
+
+static void
 list_consumers(PrismNamespace *namespace, const List *given)
 {
 	HTAB	   *groups;
@@ -222,11 +272,11 @@ list_consumers(PrismNamespace *namespace, const List *given)
 		consumer->group = keys->group.text;
 		consumer->config = consumer_config(namespace, keys);
 		CHECK_FOR_INTERRUPTS();
+		check_group_name(&keys->group);
 		if (note_group(groups, consumer->group))
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("consumer group \"%s\" is given twice", prism_yaml_show(consumer->group)),
-					prism_errplace(&keys->group.place));
+			prism_complain(&keys->group.place,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("consumer group \"%s\" is given twice", prism_yaml_show(consumer->group)));
 		namespace->consumers = lappend(namespace->consumers, consumer);
 	}
 	hash_destroy(groups);
@@ -267,12 +317,11 @@ consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *give
 	if (!prism_is_given(&given->ordering))
 		return namespace->policy.unordered ? "none" : NULL;
 	if (prism_value_is(&given->ordering, "none") && prism_value_is(&namespace->given->needs.ordered, "true"))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("consumer must not have \"ordering: none\""),
-				errdetail("\"needs.ordered\" is true, " PRISM_AT ".", prism_at(&namespace->given->needs.ordered.place)),
-				errhint("Remove \"ordering: none\", or the need."),
-				prism_errplace(&given->ordering.place));
+		prism_complain(&given->ordering.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("consumer must not have \"ordering: none\""),
+					   errdetail("\"needs.ordered\" is true, " PRISM_AT ".", prism_at(&namespace->given->needs.ordered.place)),
+					   errhint("Remove \"ordering: none\", or the need."));
 	return given->ordering.text;
 }
 
@@ -284,58 +333,10 @@ check_outbox_database(const PrismValue *database)
 {
 	if (strcmp(database->text, THIS_DATABASE) != 0 &&
 		strcmp(database->text, get_database_name(MyDatabaseId)) != 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("outbox cannot be in database \"%s\"", prism_yaml_show(database->text)),
-				errdetail("It is part of the transactions of this database, \"%s\".",
-						  get_database_name(MyDatabaseId)),
-				errhint("Write \"database: postgres\", or apply the namespace in the other database."),
-				prism_errplace(&database->place));
-}
-
-/* A name that PostgreSQL would cut is another name. */
-static void
-check_table_name(const PrismValue *table)
-{
-	if (strlen(table->text) >= NAMEDATALEN)
-		ereport(ERROR,
-				errcode(ERRCODE_NAME_TOO_LONG),
-				errmsg("table name \"%s\" is too long", prism_yaml_show(table->text)),
-				errdetail("It has %zu bytes; the limit is %d.", strlen(table->text), NAMEDATALEN - 1),
-				prism_errplace(&table->place));
-}
-
-/* Within one configuration: names, topics and tables belong to one namespace each. */
-static void
-check_pair(const PrismNamespace *namespace, const PrismNamespace *other)
-{
-	if (strcmp(namespace->name, other->name) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("namespace \"%s\" is given twice", prism_yaml_show(namespace->name)),
-				errdetail("The first one is " PRISM_AT ".", prism_at(&other->given->name.place)),
-				prism_errplace(&namespace->given->name.place));
-	if (strcmp(namespace->topic, other->topic) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("namespaces \"%s\" and \"%s\" have the same topic \"%s\"",
-					   prism_yaml_show(other->name), prism_yaml_show(namespace->name), prism_yaml_show(namespace->topic)),
-				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."),
-				prism_errplace(namespace->topic_place));
-	if (namespace->table != NULL && other->table != NULL && strcmp(namespace->table, other->table) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_DUPLICATE_TABLE),
-				errmsg("namespaces \"%s\" and \"%s\" have the same outbox table \"%s\"",
-					   prism_yaml_show(other->name), prism_yaml_show(namespace->name), prism_yaml_show(namespace->table)),
-				prism_errplace(namespace->table_place));
-}
-
-static void
-check_distinct(List *namespaces)
-{
-	ListCell   *cell;
-
-	foreach(cell, namespaces)
-		for (int i = 0; i < foreach_current_index(cell); i++)
-			check_pair(lfirst(cell), list_nth(namespaces, i));
+		prism_complain(&database->place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("outbox cannot be in database \"%s\"", prism_yaml_show(database->text)),
+					   errdetail("It is part of the transactions of this database, \"%s\".",
+								 get_database_name(MyDatabaseId)),
+					   errhint("Write \"database: postgres\", or apply the namespace in the other database."));
 }

@@ -16,6 +16,7 @@
 #include "backend/endpoint_rule.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "namespace/complaint.h"
 #include "namespace/spec.h"
 
 #include "foreign/foreign.h"
@@ -24,11 +25,12 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-/* The brokers as "host:port", allowed for the caller. */
+static void check_named_server(const PrismNamespace *namespace);
+static void check_brokers(const PrismNamespace *namespace);
+
 List *
-prism_endpoints_check(const List *brokers)
+prism_endpoints_read(const List *brokers)
 {
-	const char *patterns = superuser() ? NULL : prism_allowed_endpoints;
 	List	   *endpoints = NIL;
 	ListCell   *cell;
 
@@ -37,29 +39,45 @@ prism_endpoints_check(const List *brokers)
 		const PrismValue *broker = lfirst(cell);
 		char	   *endpoint = palloc(PRISM_ENDPOINT_BYTES);
 
-		switch (prism_endpoint_judge(broker->text, patterns, endpoint))
-		{
-			case PRISM_ENDPOINT_GOOD:
-				break;
-			case PRISM_ENDPOINT_MALFORMED:
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%s\" is not an endpoint", prism_yaml_show(broker->text)),
-						errhint("Write it as host:port, such as kafka-1:9092."),
-						prism_errplace(&broker->place));
-				break;
-			case PRISM_ENDPOINT_FORBIDDEN:
-				ereport(ERROR,
-						errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("endpoint \"%s\" is not allowed", endpoint),
-						errdetail("Only superusers name hosts that prism.allowed_endpoints does not match."),
-						errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."),
-						prism_errplace(&broker->place));
-				break;
-		}
-		endpoints = lappend(endpoints, endpoint);
+		if (prism_endpoint_parse(broker->text, endpoint))
+			endpoints = lappend(endpoints, endpoint);
+		else
+			prism_complain(&broker->place,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("\"%s\" is not an endpoint", prism_yaml_show(broker->text)),
+						   errhint("Write it as host:port, such as kafka-1:9092."));
 	}
 	return endpoints;
+}
+
+void
+prism_namespace_check_server(PrismNamespace *namespace)
+{
+	if (namespace->words_only)
+		return;
+	if (namespace->server != NULL)
+		check_named_server(namespace);
+	if (!superuser())
+		check_brokers(namespace);
+}
+
+static void
+check_brokers(const PrismNamespace *namespace)
+{
+	ListCell   *given;
+	ListCell   *cell;
+
+	forboth(cell, namespace->brokers, given, namespace->given->backend.brokers.list)
+	{
+		const char *endpoint = lfirst(cell);
+
+		if (!prism_endpoint_allowed(prism_allowed_endpoints, endpoint))
+			prism_complain(&((const PrismValue *) lfirst(given))->place,
+						   errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						   errmsg("endpoint \"%s\" is not allowed", endpoint),
+						   errdetail("Only superusers name hosts that prism.allowed_endpoints does not match."),
+						   errhint("Name a foreign server instead (\"server: ...\"), or have the host added to prism.allowed_endpoints."));
+	}
 }
 
 /* It keeps its name until the transaction ends: what is checked is what is taken. */
@@ -86,35 +104,32 @@ find_and_lock_server(const char *name)
  * with a foreign table, the right is asked for when it is named, not each time
  * it is used.
  */
-void
-prism_server_check(const PrismNamespace *namespace)
+static void
+check_named_server(const PrismNamespace *namespace)
 {
 	const PrismValue *given = &namespace->given->backend.server;
 	const PrismPlace *place = prism_is_given(given) ? &given->place : namespace->backend_place;
 	const char *wrapper = namespace->backend->wrapper;
 	ForeignServer *server = find_and_lock_server(namespace->server);
+	const char *actual = server != NULL ? GetForeignDataWrapper(server->fdwid)->fdwname : NULL;
 
 	if (server == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("foreign server \"%s\" of namespace \"%s\" does not exist",
-					   prism_yaml_show(namespace->server), prism_yaml_show(namespace->name)),
-				errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\".",
-						prism_yaml_show(namespace->server), wrapper),
-				prism_errplace(place));
-	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, wrapper) != 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("foreign server \"%s\" is not one of backend \"%s\"", server->servername, namespace->backend->name),
-				errdetail("Its wrapper is \"%s\"; \"%s\" is needed.",
-						  GetForeignDataWrapper(server->fdwid)->fdwname, wrapper),
-				prism_errplace(place));
-	if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied for foreign server %s", server->servername),
-				errhint("Run GRANT USAGE ON FOREIGN SERVER %s TO %s.",
-						quote_identifier(server->servername),
-						quote_identifier(GetUserNameFromId(GetUserId(), false))),
-				prism_errplace(place));
+		prism_complain(place,
+					   errcode(ERRCODE_UNDEFINED_OBJECT),
+					   errmsg("foreign server \"%s\" of namespace \"%s\" does not exist",
+							  prism_yaml_show(namespace->server), prism_yaml_show(namespace->name)),
+					   errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\".",
+							   prism_yaml_show(namespace->server), wrapper));
+	else if (strcmp(actual, wrapper) != 0)
+		prism_complain(place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("foreign server \"%s\" is not one of backend \"%s\"", server->servername, namespace->backend->name),
+					   errdetail("Its wrapper is \"%s\"; \"%s\" is needed.", actual, wrapper));
+	else if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
+		prism_complain(place,
+					   errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					   errmsg("permission denied for foreign server %s", server->servername),
+					   errhint("Run GRANT USAGE ON FOREIGN SERVER %s TO %s.",
+							   quote_identifier(server->servername),
+							   quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }

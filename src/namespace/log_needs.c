@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/spec.h"
 
 static bool must_be_durable(const PrismNamespace *namespace);
@@ -37,11 +38,10 @@ must_be_durable(const PrismNamespace *namespace)
 	const PrismValue *durability = &namespace->given->needs.durability;
 
 	if (namespace->api->durable && prism_value_is(durability, "relaxed"))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("client API \"%s\" cannot have relaxed durability", namespace->api->name),
-				errhint("Remove \"durability: relaxed\", or use \"client_api: queue\"."),
-				prism_errplace(&durability->place));
+		prism_complain(&durability->place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("client API \"%s\" cannot have relaxed durability", namespace->api->name),
+					   errhint("Remove \"durability: relaxed\", or use \"client_api: queue\"."));
 	return namespace->api->durable || prism_value_is(durability, "strong");
 }
 
@@ -50,15 +50,13 @@ static void
 check_backlog(const PrismNeedsKeys *given)
 {
 	if (prism_is_given(&given->max_backlog) && !prism_value_is(&given->retain, "consumers"))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"needs.max_backlog\" has no meaning without \"retain: consumers\""),
-				errhint("Add \"retain: consumers\", or leave it out."),
-				prism_errplace(&given->max_backlog.place));
+		prism_complain(&given->max_backlog.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("\"needs.max_backlog\" has no meaning without \"retain: consumers\""),
+					   errhint("Add \"retain: consumers\", or leave it out."));
 	if (prism_is_given(&given->on_full) && !prism_is_given(&given->max_backlog))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"needs.on_full\" has no meaning without \"max_backlog\""),
-				errhint("Add \"max_backlog: ...\", or leave it out."),
-				prism_errplace(&given->on_full.place));
+		prism_complain(&given->on_full.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("\"needs.on_full\" has no meaning without \"max_backlog\""),
+					   errhint("Add \"max_backlog: ...\", or leave it out."));
 }

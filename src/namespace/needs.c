@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/spec.h"
 
 /* A need's place in the YAML, or NULL when the namespace does not have it. */
@@ -94,19 +95,20 @@ static const NeedRule rules[] = {
 };
 
 static void add_named(PrismNamespace *namespace, const PrismPatternKeys *given);
-static void add_needed(PrismNamespace *namespace, const NeedRule *rule);
+static bool add_needed(PrismNamespace *namespace, const NeedRule *rule);
 static PrismChosenPattern *add_pattern(PrismNamespace *namespace, const char *name, const char *reason, const PrismPlace *place);
 
 void
 prism_needs_select(PrismNamespace *namespace)
 {
+	const char *refused = NULL;
 	ListCell   *cell;
 
 	foreach(cell, namespace->given->patterns.list)
 		add_named(namespace, lfirst(cell));
 	for (int i = 0; i < (int) lengthof(rules); i++)
-		if (rules[i].test(namespace) != NULL)
-			add_needed(namespace, &rules[i]);
+		if (rules[i].test(namespace) != NULL && (refused == NULL || strcmp(rules[i].pattern, refused) != 0))
+			refused = add_needed(namespace, &rules[i]) ? NULL : rules[i].pattern;
 }
 
 static void
@@ -116,8 +118,8 @@ add_named(PrismNamespace *namespace, const PrismPatternKeys *given)
 		add_pattern(namespace, given->type.text, "named in patterns", &given->type.place);
 }
 
-/* Once, with all that it is needed for; a need for what was switched off is a contradiction. */
-static void
+/* Once, with all that it is needed for; a need for what was switched off is a contradiction: false. */
+static bool
 add_needed(PrismNamespace *namespace, const NeedRule *rule)
 {
 	ListCell   *cell;
@@ -130,21 +132,23 @@ add_needed(PrismNamespace *namespace, const NeedRule *rule)
 			continue;
 		if (chosen->needed)
 			chosen->reason = psprintf("%s, %s", chosen->reason, rule->reason);
-		return;
+		return true;
 	}
 	foreach(cell, namespace->given->patterns.list)
 	{
 		const PrismPatternKeys *given = lfirst(cell);
 
-		if (strcmp(given->type.text, rule->pattern) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("pattern \"%s\" is needed but switched off", rule->pattern),
-					errdetail("The reason is: %s, " PRISM_AT ".", rule->reason, prism_at(rule->test(namespace))),
-					errhint("Remove \"enabled: false\", or the need."),
-					prism_errplace(&given->type.place));
+		if (strcmp(given->type.text, rule->pattern) != 0)
+			continue;
+		prism_complain(&given->type.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("pattern \"%s\" is needed but switched off", rule->pattern),
+					   errdetail("The reason is: %s, " PRISM_AT ".", rule->reason, prism_at(rule->test(namespace))),
+					   errhint("Remove \"enabled: false\", or the need."));
+		return false;
 	}
 	add_pattern(namespace, rule->pattern, rule->reason, rule->test(namespace))->needed = true;
+	return true;
 }
 
 static PrismChosenPattern *

@@ -12,6 +12,7 @@
  */
 #include "base/prism.h"
 #include "base/guess.h"
+#include "namespace/complaint.h"
 #include "namespace/reference.h"
 #include "namespace/refusal.h"
 
@@ -19,7 +20,7 @@
 
 static void add_path(StringInfo path, const PrismLevel *level);
 static char *key_path(const PrismLevel *level, const PrismKey *key);
-static void look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
+static bool complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
 static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
 static int	detail_of(const PrismKey *key);
 
@@ -28,26 +29,24 @@ static int	detail_of(const PrismKey *key);
 void
 prism_refuse_configuration(const PrismYaml *root)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			root->kind == PRISM_YAML_MAP ? errmsg("configuration has no namespace") : errmsg("configuration is not a map"),
-			errdetail("It must be a map with the key \"namespaces\", or one namespace with its \"name\"."),
-			prism_errplace(root));
+	prism_complain(root,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   root->kind == PRISM_YAML_MAP ? errmsg("configuration has no namespace") : errmsg("configuration is not a map"),
+				   errdetail("It must be a map with the key \"namespaces\", or one namespace with its \"name\"."));
 }
 
 /* Where one namespace stands alone, that key is its name. */
 void
 prism_refuse_singular(const PrismYaml *list)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("\"namespace\" must not be a list"),
-			errdetail("It is the name of a namespace that stands alone."),
-			errhint("Write \"namespaces:\" before a list."),
-			prism_errplace(list));
+	prism_complain(list,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"namespace\" must not be a list"),
+				   errdetail("It is the name of a namespace that stands alone."),
+				   errhint("Write \"namespaces:\" before a list."));
 }
 
-void
+bool
 prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
 {
 	StringInfoData known;
@@ -58,20 +57,21 @@ prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
 	if (!level->options)
 		add_known(&known, level->map->keys, &guess);
 	add_known(&known, level->chosen, &guess);
-	if (level->map->keys_of != NULL)
-		look_at_other_choices(level, written, &guess);
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("unknown key \"%s\"", prism_yaml_show(written->text)),
-			known.len > 0 ? errdetail("The keys known here are: %s.", known.data) : errdetail("No key is known here."),
-			guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) :
-			level->map->unknown_hint != NULL ? errhint("%s", level->map->unknown_hint) : 0,
-			prism_errplace(written));
+	if (level->map->keys_of != NULL && complain_of_choice(level, written, &guess))
+		return false;
+	prism_complain(written,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("unknown key \"%s\"", prism_yaml_show(written->text)),
+				   known.len > 0 ? errdetail("The keys known here are: %s.", known.data) : errdetail("No key is known here."),
+				   guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) :
+				   level->map->unknown_hint != NULL ? errhint("%s", level->map->unknown_hint) : 0);
+	return level->map->required != NULL && guess.best != NULL &&
+		prism_key_find(level->map->keys, guess.best) == prism_key_find(level->map->keys, level->map->required);
 }
 
-/* An option that would say nothing to what was chosen is not ignored, and is not a typing error. */
-static void
-look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess)
+/* An option that would say nothing to what was chosen is not ignored, and is not a typing error.  False: it is none. */
+static bool
+complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess)
 {
 	const PrismKey *chooser = prism_key_find(level->map->keys, level->map->chooser);
 	const PrismKey *found = NULL;
@@ -93,12 +93,12 @@ look_at_other_choices(const PrismLevel *level, const PrismYaml *written, PrismGu
 		appendStringInfo(&others, "%s%s", others.len > 0 ? ", " : "", word.name);
 	}
 	if (found == NULL)
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("\"%s\" has no meaning with \"%s: %s\"", key_path(level, found), chooser->name, level->choice),
-			errhint("Leave it out, or give another \"%s\" that it is for: %s.", chooser->name, others.data),
-			prism_errplace(written));
+		return false;
+	prism_complain(written,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"%s\" has no meaning with \"%s: %s\"", key_path(level, found), chooser->name, level->choice),
+				   errhint("Leave it out, or give another \"%s\" that it is for: %s.", chooser->name, others.data));
+	return true;
 }
 
 static void
@@ -120,25 +120,23 @@ add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess)
 void
 prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			errmsg("key \"%s\" is not available yet in this version", key_path(level, key)),
-			key->pattern != NULL ? errdetail("It needs the pattern \"%s\".", key->pattern) : 0,
-			errhint("Leave it out for now."),
-			prism_errplace(written));
+	prism_complain(written,
+				   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				   errmsg("key \"%s\" is not available yet in this version", key_path(level, key)),
+				   key->pattern != NULL ? errdetail("It needs the pattern \"%s\".", key->pattern) : 0,
+				   errhint("Leave it out for now."));
 }
 
 void
 prism_refuse_twice(const PrismLevel *level, const PrismKey *key, const PrismYaml *value, const PrismPlace *first)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("key \"%s\" is given twice", key_path(level, key)),
-			key->synonym != NULL ?
-			errdetail("\"%s\" and \"%s\" mean the same; the first value is " PRISM_AT ".", key->name, key->synonym, prism_at(first)) :
-			errdetail("The first value is " PRISM_AT ".", prism_at(first)),
-			errhint("Remove one of the two."),
-			prism_errplace(value));
+	prism_complain(value,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("key \"%s\" is given twice", key_path(level, key)),
+				   key->synonym != NULL ?
+				   errdetail("\"%s\" and \"%s\" mean the same; the first value is " PRISM_AT ".", key->name, key->synonym, prism_at(first)) :
+				   errdetail("The first value is " PRISM_AT ".", prism_at(first)),
+				   errhint("Remove one of the two."));
 }
 
 void
@@ -146,11 +144,10 @@ prism_refuse_missing(const PrismLevel *level, const PrismYaml *map)
 {
 	const PrismKey *key = prism_key_find(level->map->keys, level->map->required);
 
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("key \"%s\" is missing", key_path(level, key)),
-			errhint("%s", level->map->required_hint),
-			prism_errplace(map));
+	prism_complain(map,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("key \"%s\" is missing", key_path(level, key)),
+				   errhint("%s", level->map->required_hint));
 }
 
 /* "needs.retention"; the keys of a namespace and the configuration itself stand alone. */
@@ -182,14 +179,13 @@ prism_refuse_value(const PrismLevel *level, const PrismKey *key, const PrismYaml
 {
 	char	   *path = key_path(level, key);
 
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			value->kind == PRISM_YAML_MAP ? errmsg("\"%s\" must not be a map", path) :
-			value->kind == PRISM_YAML_LIST ? errmsg("\"%s\" must not be a list", path) :
-			prism_yaml_is_null(value) ? errmsg("\"%s\" has no value", path) :
-			errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
-			detail_of(key),
-			prism_errplace(value));
+	prism_complain(value,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   value->kind == PRISM_YAML_MAP ? errmsg("\"%s\" must not be a map", path) :
+				   value->kind == PRISM_YAML_LIST ? errmsg("\"%s\" must not be a list", path) :
+				   prism_yaml_is_null(value) ? errmsg("\"%s\" has no value", path) :
+				   errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
+				   detail_of(key));
 }
 
 void
@@ -197,14 +193,13 @@ prism_refuse_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml
 {
 	char	   *path = key_path(level, key);
 
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			entry->kind == PRISM_YAML_MAP ? errmsg("an entry of \"%s\" must not be a map", path) :
-			entry->kind == PRISM_YAML_LIST ? errmsg("an entry of \"%s\" must not be a list", path) :
-			prism_yaml_is_null(entry) ? errmsg("an entry of \"%s\" has no value", path) :
-			errmsg("invalid entry of \"%s\": \"%s\"", path, prism_yaml_show(entry->text)),
-			detail_of(key),
-			prism_errplace(entry));
+	prism_complain(entry,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   entry->kind == PRISM_YAML_MAP ? errmsg("an entry of \"%s\" must not be a map", path) :
+				   entry->kind == PRISM_YAML_LIST ? errmsg("an entry of \"%s\" must not be a list", path) :
+				   prism_yaml_is_null(entry) ? errmsg("an entry of \"%s\" has no value", path) :
+				   errmsg("invalid entry of \"%s\": \"%s\"", path, prism_yaml_show(entry->text)),
+				   detail_of(key));
 }
 
 void
@@ -214,17 +209,18 @@ prism_refuse_entries(const PrismLevel *level, const PrismKey *key, const PrismYa
 	int			count = list_length(list->items);
 
 	if (count < key->entries_min)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" has too few entries", path),
-				errdetail("It has %d; there must be at least %d.", count, key->entries_min),
-				prism_errplace(list));
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("\"%s\" has too many entries", path),
-			errdetail("It has %d; the limit is %d.", count, key->entries_max),
-			key->entries_hint != NULL ? errhint("%s", key->entries_hint) : 0,
-			prism_errplace(list));
+	{
+		prism_complain(list,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("\"%s\" has too few entries", path),
+					   errdetail("It has %d; there must be at least %d.", count, key->entries_min));
+		return;
+	}
+	prism_complain(list,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"%s\" has too many entries", path),
+				   errdetail("It has %d; the limit is %d.", count, key->entries_max),
+				   key->entries_hint != NULL ? errhint("%s", key->entries_hint) : 0);
 }
 
 /* Unknown, or not in this version. */
@@ -240,18 +236,19 @@ prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml 
 	{
 		prism_guess_try(&guess, word.name);
 		if (strcmp(word.name, value->text) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("value \"%s\" of \"%s\" is not available yet in this version", word.name, path),
-					detail_of(key),
-					prism_errplace(value));
+		{
+			prism_complain(value,
+						   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						   errmsg("value \"%s\" of \"%s\" is not available yet in this version", word.name, path),
+						   detail_of(key));
+			return;
+		}
 	}
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
-			detail_of(key),
-			guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) : 0,
-			prism_errplace(value));
+	prism_complain(value,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
+				   detail_of(key),
+				   guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) : 0);
 }
 
 /* What the key takes; nothing for one that is not taken yet. */

@@ -6,11 +6,15 @@
  * Each value is looked at once: its row says what it may be and where it goes.
  * What keys mean together is config.c's.
  *
+ * What is refused counts as given, so that nobody says it is missing as well; its
+ * list, or the document, goes without the entry that it stands in.
+ *
  * src/namespace/schema.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/reference.h"
 #include "namespace/refusal.h"
 #include "namespace/schema.h"
@@ -21,19 +25,19 @@
 static bool is_fragment(const PrismYaml *root);
 static void set_standards(const PrismKey *keys, void *values);
 static void read_map(PrismLevel *level, const PrismYaml *node);
-static void read_keys(const PrismLevel *level, const PrismYaml *node);
-static void read_alone(PrismLevel *level, const PrismYaml *node);
+static void read_keys(PrismLevel *level, const PrismYaml *node);
+static bool read_alone(PrismLevel *level, const PrismYaml *node);
 static bool choose(PrismLevel *level, const PrismYaml *node);
 static const PrismYamlEntry *find_entry(const PrismYaml *node, const PrismKey *key);
 static bool is_switched_off(const PrismYaml *node);
-static void read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
+static bool read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_options(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
-static void read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
+static bool read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static void *read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
-static void read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
+static bool read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static bool has_text(const PrismYaml *node);
 static bool parse(const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static bool parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value);
@@ -46,12 +50,19 @@ prism_schema_read(const PrismYaml *root)
 	PrismLevel	whole = {.map = &prism_configuration_map,.values = &configuration};
 	PrismLevel	alone = {.map = &prism_namespace_map};
 	const PrismYaml *singular;
+	int			before;
 
 	if (root->kind != PRISM_YAML_MAP || root->items == NIL)
+	{
 		prism_refuse_configuration(root);
+		return NIL;
+	}
 	singular = prism_yaml_get(root, "namespace");
 	if (singular != NULL && singular->kind == PRISM_YAML_LIST)
+	{
 		prism_refuse_singular(singular);
+		return NIL;
+	}
 	if (prism_yaml_get(root, "namespaces") != NULL)
 	{
 		read_map(&whole, root);
@@ -61,11 +72,13 @@ prism_schema_read(const PrismYaml *root)
 	{
 		/* nobody knows yet which of the two it is to become */
 		whole.chosen = prism_namespace_map.keys;
-		prism_refuse_key(&whole, ((PrismYamlEntry *) linitial(root->items))->key);
+		(void) prism_refuse_key(&whole, ((PrismYamlEntry *) linitial(root->items))->key);
+		return NIL;
 	}
+	before = prism_complaints_count();
 	alone.values = palloc(prism_namespace_map.bytes);
 	read_map(&alone, root);
-	return list_make1(alone.values);
+	return prism_complaints_count() == before && !root->faulty ? list_make1(alone.values) : NIL;
 }
 
 /* One namespace without the list around it, as the RFC often shows it. */
@@ -111,10 +124,10 @@ read_map(PrismLevel *level, const PrismYaml *node)
 	if (level->map->chooser != NULL && !choose(level, node))
 		return;
 	if (level->map->chooser == NULL && node->kind == PRISM_YAML_SCALAR)
-		read_alone(level, node);
+		(void) read_alone(level, node);
 	if (node->kind == PRISM_YAML_MAP)
 		read_keys(level, node);
-	if (level->map->required == NULL)
+	if (level->map->required == NULL || level->unchosen || level->misspelt)
 		return;
 	required = prism_key_find(level->map->keys, level->map->required);
 	Assert(required != NULL);
@@ -123,7 +136,7 @@ read_map(PrismLevel *level, const PrismYaml *node)
 }
 
 static void
-read_keys(const PrismLevel *level, const PrismYaml *node)
+read_keys(PrismLevel *level, const PrismYaml *node)
 {
 	ListCell   *cell;
 
@@ -132,14 +145,20 @@ read_keys(const PrismLevel *level, const PrismYaml *node)
 		const PrismYamlEntry *entry = lfirst(cell);
 		const PrismKey *key = prism_key_find(level->chosen, entry->key->text);
 
+		if (prism_complaints_full())
+			return;
 		if (key == NULL && !level->options)
 			key = prism_key_find(level->map->keys, entry->key->text);
 		if (key == NULL)
-			prism_refuse_key(level, entry->key);
+		{
+			if (!level->unchosen)
+				level->misspelt |= prism_refuse_key(level, entry->key);
+			continue;
+		}
 		if (key->kind == PRISM_KEY_OPTIONS)
 			read_options(level, key, entry->value);
 		else if (key->kind != PRISM_KEY_LATER)
-			read_value(level, key, entry->value);
+			(void) read_value(level, key, entry->value);
 		else if (!is_switched_off(entry->value))
 			prism_refuse_later(level, key, entry->key);
 	}
@@ -148,7 +167,7 @@ read_keys(const PrismLevel *level, const PrismYaml *node)
 /*
  * The key that says which others there are comes first, wherever it stands.
  * False: it names what this version has not, but that is switched off, and so
- * is not looked into.
+ * is not looked into.  If it is refused, only the keys that all have are read.
  */
 static bool
 choose(PrismLevel *level, const PrismYaml *node)
@@ -162,10 +181,11 @@ choose(PrismLevel *level, const PrismYaml *node)
 	Assert(key != NULL && key->kind == PRISM_KEY_WORD);
 	choice = (PrismValue *) ((char *) level->values + key->offset);
 	if (node->kind == PRISM_YAML_SCALAR)
-		read_alone(level, node);
+		level->unchosen = !read_alone(level, node);
 	else if ((entry = find_entry(node, key)) == NULL)
 	{
-		if (key->standard == NULL)
+		level->unchosen = key->standard == NULL;
+		if (level->unchosen)
 			prism_refuse_missing(level, node);
 	}
 	else
@@ -173,7 +193,7 @@ choose(PrismLevel *level, const PrismYaml *node)
 		const PrismYamlEntry *written = enabled != NULL ? find_entry(node, enabled) : NULL;
 
 		if (written != NULL)
-			read_value(level, enabled, written->value);
+			(void) read_value(level, enabled, written->value);
 		if (is_switched_off(node) && has_text(entry->value) && find_word(key, entry->value->text, &word) && !word.available)
 		{
 			choice->place.line = entry->value->line;
@@ -181,23 +201,25 @@ choose(PrismLevel *level, const PrismYaml *node)
 			choice->text = entry->value->text;
 			return false;
 		}
-		read_value(level, key, entry->value);
+		level->unchosen = !read_value(level, key, entry->value);
 	}
+	if (level->unchosen)
+		return true;
 	level->choice = choice->text;
 	level->chosen = level->map->keys_of(choice->text);
 	set_standards(level->chosen, level->values);
 	return true;
 }
 
-/* A value in place of the map. */
-static void
+/* A value in place of the map.  False: it is not taken. */
+static bool
 read_alone(PrismLevel *level, const PrismYaml *node)
 {
 	const PrismKey *key = prism_key_find(level->map->keys, level->map->alone);
 
 	Assert(key != NULL);
 	level->alone = true;
-	read_value(level, key, node);
+	return read_value(level, key, node);
 }
 
 static const PrismYamlEntry *
@@ -229,23 +251,28 @@ is_switched_off(const PrismYaml *node)
 /*
  * What is given twice, be it as a synonym or in "config", would be lost once.
  * Of a map, one half of the keys may stand there and the other half here.
+ * False: a word, number or text that is not taken.
  */
-static void
+static bool
 read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 {
 	void	   *value = (char *) level->values + key->offset;
 	PrismPlace *place = value;
+	bool		taken = true;
 
 	Assert(key->offset + sizeof(PrismPlace) <= level->map->bytes);
 	if (place->line == node->line && place->column == node->column)
-		return;					/* choose() has read it */
+		return true;			/* choose() has read it */
 	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->alone == NULL && node->kind == PRISM_YAML_MAP)
 	{
 		read_more_of_map(level, key, node, value);
-		return;
+		return true;
 	}
 	if (place->line > 0)
+	{
 		prism_refuse_twice(level, key, node, place);
+		return true;
+	}
 
 	switch (key->kind)
 	{
@@ -253,7 +280,7 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 			read_inner_map(level, key, node, value);
 			break;
 		case PRISM_KEY_RETENTION:
-			read_retention(level, key, node, value);
+			taken = read_retention(level, key, node, value);
 			break;
 		case PRISM_KEY_MAPS:
 		case PRISM_KEY_TEXT_LIST:
@@ -261,10 +288,11 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 			read_list(level, key, node, value);
 			break;
 		default:
-			read_scalar(level, key, node, value);
+			taken = read_scalar(level, key, node, value);
 	}
 	place->line = node->line;
 	place->column = node->column;
+	return taken;
 }
 
 /* They go where those beside "config" go. */
@@ -276,9 +304,10 @@ read_options(const PrismLevel *level, const PrismKey *key, const PrismYaml *node
 	inner.outer = level;
 	inner.name = key->name;
 	inner.options = true;
-	if (node->kind != PRISM_YAML_MAP)
+	if (node->kind == PRISM_YAML_MAP)
+		read_keys(&inner, node);
+	else
 		prism_refuse_value(level, key, node);
-	read_keys(&inner, node);
 }
 
 static void
@@ -286,9 +315,10 @@ read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 {
 	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.values = values};
 
-	if (node->kind != PRISM_YAML_MAP && !(key->map->alone != NULL && has_text(node)))
+	if (node->kind == PRISM_YAML_MAP || (key->map->alone != NULL && has_text(node)))
+		read_map(&inner, node);
+	else
 		prism_refuse_value(level, key, node);
-	read_map(&inner, node);
 }
 
 /* What stands in it goes to what the first one has left; its place stays that of the first. */
@@ -301,7 +331,7 @@ read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *
 }
 
 /* One value says by its unit whether it is a time or a size; without one it could be either. */
-static void
+static bool
 read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values)
 {
 	PrismValue	value;
@@ -310,16 +340,14 @@ read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 	if (node->kind == PRISM_YAML_MAP)
 	{
 		read_inner_map(level, key, node, values);
-		return;
+		return true;
 	}
 	if (has_text(node) && !prism_parse_integer(node->text, &number))
 		for (const PrismKey *inner = key->map->keys; inner->name != NULL; inner++)
 			if (parse(inner, node, &value))
-			{
-				read_scalar(level, inner, node, (PrismValue *) ((char *) values + inner->offset));
-				return;
-			}
+				return read_scalar(level, inner, node, (PrismValue *) ((char *) values + inner->offset));
 	prism_refuse_value(level, key, node);
+	return false;
 }
 
 static void
@@ -328,57 +356,78 @@ read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, P
 	ListCell   *cell;
 
 	if (node->kind != PRISM_YAML_LIST)
+	{
 		prism_refuse_value(level, key, node);
+		return;
+	}
 	if (list_length(node->items) < key->entries_min ||
 		(key->entries_max > 0 && list_length(node->items) > key->entries_max))
 		prism_refuse_entries(level, key, node);
 	foreach(cell, node->items)
 	{
+		void	   *entry = read_entry(level, key, lfirst(cell));
+
 		CHECK_FOR_INTERRUPTS();
-		value->list = lappend(value->list, read_entry(level, key, lfirst(cell)));
+		if (prism_complaints_full())
+			return;
+		if (entry != NULL)
+			value->list = lappend(value->list, entry);
 	}
 }
 
+/* NULL: something in it is not as it should be. */
 static void *
 read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 {
 	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map};
 	PrismValue *value;
+	int			before = prism_complaints_count();
 
 	if (key->kind == PRISM_KEY_MAPS)
 	{
 		if (node->kind != PRISM_YAML_MAP && !(key->map->alone != NULL && has_text(node)))
+		{
 			prism_refuse_entry(level, key, node);
+			return NULL;
+		}
 		inner.values = palloc(key->map->bytes);
 		read_map(&inner, node);
-		return inner.values;
+		return prism_complaints_count() == before && !node->faulty ? inner.values : NULL;
 	}
 	value = palloc0(sizeof(*value));
 	if (node->kind != PRISM_YAML_SCALAR || !parse(key, node, value))
+	{
 		prism_refuse_entry(level, key, node);
+		return NULL;
+	}
 	value->place.line = node->line;
 	value->place.column = node->column;
 	value->text = node->text;
 	return value;
 }
 
-static void
+static bool
 read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value)
 {
 	PrismWord	word;
 
-	if (!has_text(node))
-		prism_refuse_value(level, key, node);
-	if (key->kind == PRISM_KEY_WORD)
+	if (has_text(node) && key->kind == PRISM_KEY_WORD)
 	{
 		if (!find_word(key, node->text, &word) || !word.available)
+		{
 			prism_refuse_word(level, key, node);
+			return false;
+		}
 	}
-	else if (!parse(key, node, value))
+	else if (!has_text(node) || !parse(key, node, value))
+	{
 		prism_refuse_value(level, key, node);
+		return false;
+	}
 	value->place.line = node->line;
 	value->place.column = node->column;
 	value->text = node->text;
+	return true;
 }
 
 static bool

@@ -22,13 +22,16 @@ typedef struct PrismLevel
 	const PrismKey *chosen;		/* further keys, or NULL */
 	const char *choice;			/* the word that chose them, or NULL */
 	bool		alone;			/* the word stands in place of the map */
+	bool		unchosen;		/* nobody can tell which further keys there are: those that are not known are passed over */
+	bool		misspelt;		/* an unknown key is perhaps the one that must be given */
 	bool		options;		/* only the chosen keys may stand here */
 	void	   *values;			/* the map's struct */
 } PrismLevel;
 
 /*
  * The namespaces of a document, as a list of PrismNamespaceKeys.  Whatever is
- * not as its row says is an error with its place.
+ * not as its row says is complained of, and a namespace that has such a thing is
+ * not in the list.
  */
 extern List *prism_schema_read(const PrismYaml *root);
 

@@ -4,10 +4,11 @@
  *	  A namespace as configured: from YAML to what apply() makes of it.
  *
  * prism_namespaces_read() is pure: it touches no catalogue but those of
- * foreign servers and the caller's rights on them.
+ * foreign servers and the caller's rights on them.  Nothing here throws for what
+ * the document says: it complains (complaint.h).
  *
  * No .c of its name: config.c reads it, catalog.c keeps it, and there are the checks
- * of needs.c, log_needs.c, endpoint.c and validate.c.
+ * of names.c, distinct.c, needs.c, log_needs.c, endpoint.c and validate.c.
  *
  * src/namespace/spec.h
  *
@@ -19,6 +20,7 @@
 #include "base/prism.h"
 #include "backend/registry.h"
 #include "namespace/apis.h"
+#include "namespace/complaint.h"
 #include "namespace/keys.h"
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
@@ -43,6 +45,7 @@ typedef struct PrismConsumer
 typedef struct PrismNamespace
 {
 	const PrismNamespaceKeys *given;
+	bool		words_only;		/* it is for prism.check(), which looks at no server, database or right */
 	char	   *name;
 	const PrismApi *api;
 	const PrismPlace *api_place;
@@ -77,8 +80,11 @@ typedef struct PrismNamespace
 /* Messages leave the database: there is a sink. */
 #define prism_namespace_has_sink(namespace) ((namespace)->backend->library != NULL)
 
-/* config.c: read and check a configuration; a list of PrismNamespace. */
+/* config.c: read and check a configuration; a list of PrismNamespace.  One error for all that is wrong with it. */
 extern List *prism_namespaces_read(const char *text, Size bytes);
+
+/* Likewise for the complaints alone, of words and shape: it does not throw, and looks at no catalogue. */
+extern void prism_namespaces_check(const char *text, Size bytes, PrismComplaints *complaints);
 
 /* log_needs.c: the topic's policy. */
 extern void prism_needs_read_log(PrismNamespace *namespace);
@@ -87,11 +93,17 @@ extern void prism_needs_read_log(PrismNamespace *namespace);
 extern void prism_needs_select(PrismNamespace *namespace);
 
 /* validate.c: API, order and back end of the chain fit together. */
-extern void prism_namespace_validate(const PrismNamespace *namespace);
+extern void prism_namespace_validate(PrismNamespace *namespace);
 
-/* endpoint.c */
-extern List *prism_endpoints_check(const List *brokers);
-extern void prism_server_check(const PrismNamespace *namespace);
+/* names.c: of the namespace itself, its topics and its table. */
+extern void prism_namespace_check_names(const PrismNamespace *namespace);
+
+/* distinct.c: no two of them have the same name, topic or table. */
+extern void prism_namespaces_check_distinct(const List *namespaces);
+
+/* endpoint.c: the brokers as "host:port"; and whether the caller may use them, or the foreign server. */
+extern List *prism_endpoints_read(const List *brokers);
+extern void prism_namespace_check_server(PrismNamespace *namespace);
 
 /* catalog.c: prism.namespace, and what else of a namespace is stored. */
 typedef struct PrismStoredNamespace

@@ -11,6 +11,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/spec.h"
 
 #include "lib/stringinfo.h"
@@ -22,12 +23,15 @@ static void check_backend(const PrismNamespace *namespace);
 static char *backends_with(uint32 roles, bool transactional);
 
 void
-prism_namespace_validate(const PrismNamespace *namespace)
+prism_namespace_validate(PrismNamespace *namespace)
 {
 	const PrismChosenPattern *previous = NULL;
+	int			before = prism_complaints_count();
 	ListCell   *cell;
 
 	check_once(namespace->given->patterns.list);
+	if (prism_complaints_count() > before)
+		return;
 	foreach(cell, namespace->patterns)
 	{
 		const PrismChosenPattern *chosen = lfirst(cell);
@@ -52,11 +56,10 @@ check_api(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
 	for (int i = 0; i < prism_api_count; i++)
 		if (prism_apis[i].built && (chosen->pattern->apis & prism_apis[i].api))
 			appendStringInfo(&serves, "%s%s", serves.len > 0 ? ", " : "", prism_apis[i].name);
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("pattern \"%s\" cannot serve the client API \"%s\"", chosen->pattern->name, namespace->api->name),
-			errhint("It works with: %s.", serves.data),
-			prism_errplace(chosen->place));
+	prism_complain(chosen->place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("pattern \"%s\" cannot serve the client API \"%s\"", chosen->pattern->name, namespace->api->name),
+				   errhint("It works with: %s.", serves.data));
 }
 
 /* Also when others stand in between, and when one of the two is switched off: which of them holds would be a guess. */
@@ -73,13 +76,14 @@ check_once(const List *given)
 		{
 			const PrismPatternKeys *first = list_nth(given, i);
 
-			if (strcmp(first->type.text, second->type.text) == 0)
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("pattern \"%s\" is given twice", second->type.text),
-						errdetail("The first one is " PRISM_AT ".", prism_at(&first->type.place)),
-						errhint("Remove one of the two."),
-						prism_errplace(&second->type.place));
+			if (strcmp(first->type.text, second->type.text) != 0)
+				continue;
+			prism_complain(&second->type.place,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("pattern \"%s\" is given twice", second->type.text),
+						   errdetail("The first one is " PRISM_AT ".", prism_at(&first->type.place)),
+						   errhint("Remove one of the two."));
+			break;
 		}
 	}
 }
@@ -97,12 +101,11 @@ check_order(const PrismChosenPattern *first, const PrismChosenPattern *second)
 			return;
 		appendStringInfo(&follows, "%s%s", follows.len > 0 ? ", " : "", *after);
 	}
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("pattern \"%s\" cannot follow \"%s\"", second->pattern->name, first->pattern->name),
-			follows.len > 0 ? errhint("It may follow: %s.", follows.data) :
-			errhint("Put it first."),
-			prism_errplace(second->place));
+	prism_complain(second->place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("pattern \"%s\" cannot follow \"%s\"", second->pattern->name, first->pattern->name),
+				   follows.len > 0 ? errhint("It may follow: %s.", follows.data) :
+				   errhint("Put it first."));
 }
 
 static void
@@ -114,19 +117,17 @@ check_backend(const PrismNamespace *namespace)
 	foreach(cell, namespace->patterns)
 		roles |= ((PrismChosenPattern *) lfirst(cell))->pattern->roles;
 	if ((namespace->backend->roles & roles) != roles)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("backend \"%s\" cannot carry the patterns of namespace \"%s\"",
-					   namespace->backend->name, prism_yaml_show(namespace->name)),
-				errhint("Those that can are: %s.", backends_with(roles, false)),
-				prism_errplace(namespace->backend_place));
+		prism_complain(namespace->backend_place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("backend \"%s\" cannot carry the patterns of namespace \"%s\"",
+							  namespace->backend->name, prism_yaml_show(namespace->name)),
+					   errhint("Those that can are: %s.", backends_with(roles, false)));
 	if (namespace->exactly_once && !namespace->backend->transactional)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("backend \"%s\" cannot deliver exactly once", namespace->backend->name),
-				errhint("Those that can are: %s. Otherwise use \"delivery_guarantee: at_least_once\".",
-						backends_with(roles, true)),
-				prism_errplace(&namespace->given->needs.delivery_guarantee.place));
+		prism_complain(&namespace->given->needs.delivery_guarantee.place,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("backend \"%s\" cannot deliver exactly once", namespace->backend->name),
+					   errhint("Those that can are: %s. Otherwise use \"delivery_guarantee: at_least_once\".",
+							   backends_with(roles, true)));
 }
 
 static char *

@@ -6,11 +6,15 @@
  * libyaml allocates with malloc, and ereport(ERROR) jumps over its caller, so
  * parser and event are released by a callback of the reader's memory context.
  *
+ * What is no YAML, or beyond the bounds, ends the reading: nobody can tell what
+ * comes after it.  It is complained of, and there is no tree.
+ *
  * src/namespace/yaml.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "namespace/complaint.h"
 #include "namespace/yaml.h"
 
 #include <yaml.h>
@@ -33,18 +37,22 @@ typedef struct YamlReader
 } YamlReader;
 
 static YamlReader *open_reader(const char *text, Size bytes);
-static void check_directives(const char *text, Size bytes);
+static bool check_directives(const char *text, Size bytes);
 static void release_reader(void *arg);
 static PrismPlace place_of_mark(const yaml_mark_t *mark);
-static void next_event(YamlReader *reader);
-static void report_parser_error(YamlReader *reader);
+static bool next_event(YamlReader *reader);
+static void complain_of_parser(YamlReader *reader);
 static int	hint_at(const YamlReader *reader, const char *at);
 static const char *text_at(const YamlReader *reader, size_t characters);
 static PrismYaml *read_document(YamlReader *reader);
 static PrismYaml *read_node(YamlReader *reader, int depth);
-static void read_sequence(YamlReader *reader, PrismYaml *list, int depth);
-static void read_mapping(YamlReader *reader, PrismYaml *map, int depth);
-static void check_plain_node(YamlReader *reader);
+static bool check_bounds(YamlReader *reader, const PrismYaml *node, int depth);
+static bool read_text(YamlReader *reader, PrismYaml *node);
+static bool read_sequence(YamlReader *reader, PrismYaml *list, int depth);
+static bool read_mapping(YamlReader *reader, PrismYaml *map, int depth);
+static bool check_key(const PrismYaml *map, const PrismYaml *key);
+static bool is_new_key(const PrismYaml *map, const PrismYaml *key);
+static bool check_plain_node(YamlReader *reader);
 
 PrismYaml *
 prism_yaml_read(const char *text, Size bytes)
@@ -55,23 +63,28 @@ prism_yaml_read(const char *text, Size bytes)
 	PrismYaml  *root;
 
 	if (bytes > PRISM_YAML_BYTES_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration is too long"),
-				errdetail("It has %zu bytes; the limit is %d.", bytes, PRISM_YAML_BYTES_MAX),
-				errhint("Apply the namespaces in several calls."));
+	{
+		prism_complain(&prism_whole_document,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("configuration is too long"),
+					   errdetail("It has %zu bytes; the limit is %d.", bytes, PRISM_YAML_BYTES_MAX),
+					   errhint("Apply the namespaces in several calls."));
+		return NULL;
+	}
 
 	reader_cxt = AllocSetContextCreate(caller_cxt, "prism yaml reader", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(reader_cxt);
 	reader = open_reader(text, bytes);
 	MemoryContextSwitchTo(caller_cxt);
 
-	root = read_document(reader);
+	root = reader != NULL ? read_document(reader) : NULL;
 	MemoryContextDelete(reader_cxt);
 	return root;
 }
 
 /*
+ * NULL: the text is not for libyaml.
+ *
  * The parser lives as long as the current memory context.  The callback is
  * registered before the parser exists, so nothing can throw in between.
  */
@@ -83,7 +96,8 @@ open_reader(const char *text, Size bytes)
 
 	reader->text = pg_server_to_any(text, (int) bytes, PG_UTF8);
 	reader->bytes = reader->text == text ? bytes : strlen(reader->text);
-	check_directives(reader->text, reader->bytes);
+	if (!check_directives(reader->text, reader->bytes))
+		return NULL;
 	release->func = release_reader;
 	release->arg = reader;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, release);
@@ -105,7 +119,7 @@ open_reader(const char *text, Size bytes)
  * nothing can interrupt it.  One may stand wherever a line begins, and YAML
  * has more ends of lines than there are in ASCII.
  */
-static void
+static bool
 check_directives(const char *text, Size bytes)
 {
 	static const char directive[] = "%TAG";
@@ -121,12 +135,16 @@ check_directives(const char *text, Size bytes)
 			(at > text && at[-1] >= ' ' && !IS_HIGHBIT_SET(at[-1])))
 			continue;
 		if (++found > PRISM_YAML_TAGS_MAX)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("configuration has too many %%TAG directives"),
-					errdetail("The limit is %d.", PRISM_YAML_TAGS_MAX),
-					errhint("Leave them out: tags are not used here."));
+		{
+			prism_complain(&prism_whole_document,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("configuration has too many %%TAG directives"),
+						   errdetail("The limit is %d.", PRISM_YAML_TAGS_MAX),
+						   errhint("Leave them out: tags are not used here."));
+			return false;
+		}
 	}
+	return true;
 }
 
 static void
@@ -147,19 +165,21 @@ place_of_mark(const yaml_mark_t *mark)
 	return place;
 }
 
-/* Move to the next event; the one before is gone, so copy what is needed first. */
-static void
+/* Move to the next event; the one before is gone, so copy what is needed first.  False: there is none. */
+static bool
 next_event(YamlReader *reader)
 {
 	CHECK_FOR_INTERRUPTS();
 	yaml_event_delete(&reader->event);
-	if (!yaml_parser_parse(&reader->parser, &reader->event))
-		report_parser_error(reader);
+	if (yaml_parser_parse(&reader->parser, &reader->event))
+		return true;
+	complain_of_parser(reader);
+	return false;
 }
 
 /* libyaml's complaint.  Its texts are constants; for a broken character it knows only the byte. */
 static void
-report_parser_error(YamlReader *reader)
+complain_of_parser(YamlReader *reader)
 {
 	yaml_parser_t *parser = &reader->parser;
 	const char *problem = parser->problem ? parser->problem : "unknown problem";
@@ -183,12 +203,11 @@ report_parser_error(YamlReader *reader)
 		}
 	}
 
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("configuration is not valid YAML: %s", problem),
-			parser->context ? errdetail("The parser stopped %s.", parser->context) : 0,
-			hint_at(reader, at),
-			prism_errplace(&place));
+	prism_complain(&place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("configuration is not valid YAML: %s", problem),
+				   parser->context ? errdetail("The parser stopped %s.", parser->context) : 0,
+				   hint_at(reader, at));
 }
 
 static const char *
@@ -226,33 +245,35 @@ static PrismYaml *
 read_document(YamlReader *reader)
 {
 	PrismYaml  *root;
+	PrismPlace	place;
 
-	next_event(reader);			/* the stream's start */
-	next_event(reader);
+	if (!next_event(reader) || !next_event(reader)) /* the stream's start */
+		return NULL;
 	if (reader->event.type == YAML_STREAM_END_EVENT)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration is empty"),
-				errhint("Write at least one namespace, such as \"namespaces: [{name: orders}]\"."));
-	Assert(reader->event.type == YAML_DOCUMENT_START_EVENT);
-	next_event(reader);
-	root = read_node(reader, 1);
-	next_event(reader);			/* the document's end */
-	next_event(reader);
-	if (reader->event.type != YAML_STREAM_END_EVENT)
 	{
-		PrismPlace	place = place_of_mark(&reader->event.start_mark);
-
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration has a second document"),
-				errhint("Put all namespaces into one list \"namespaces\"."),
-				prism_errplace(&place));
+		prism_complain(&prism_whole_document,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("configuration is empty"),
+					   errhint("Write at least one namespace, such as \"namespaces: [{name: orders}]\"."));
+		return NULL;
 	}
-	return root;
+	Assert(reader->event.type == YAML_DOCUMENT_START_EVENT);
+	if (!next_event(reader))
+		return NULL;
+	root = read_node(reader, 1);
+	if (root == NULL || !next_event(reader) || !next_event(reader)) /* the document's end */
+		return NULL;
+	if (reader->event.type == YAML_STREAM_END_EVENT)
+		return root;
+	place = place_of_mark(&reader->event.start_mark);
+	prism_complain(&place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("configuration has a second document"),
+				   errhint("Put all namespaces into one list \"namespaces\"."));
+	return NULL;
 }
 
-/* The node that the current event begins; the reader is left at the node's last event. */
+/* The node that the current event begins; the reader is left at the node's last event.  NULL: there is no node. */
 static PrismYaml *
 read_node(YamlReader *reader, int depth)
 {
@@ -261,89 +282,145 @@ read_node(YamlReader *reader, int depth)
 
 	node->line = place_of_mark(&event->start_mark).line;
 	node->column = place_of_mark(&event->start_mark).column;
-	if (depth > PRISM_YAML_DEPTH_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration is nested too deeply"),
-				errdetail("The limit is %d levels.", PRISM_YAML_DEPTH_MAX),
-				prism_errplace(node));
-	if (++reader->values > PRISM_YAML_VALUES_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("configuration has too many values"),
-				errdetail("The limit is %d.", PRISM_YAML_VALUES_MAX),
-				prism_errplace(node));
-	check_plain_node(reader);
+	if (!check_bounds(reader, node, depth) || !check_plain_node(reader))
+		return NULL;
 
 	switch (event->type)
 	{
 		case YAML_SCALAR_EVENT:
-			node->kind = PRISM_YAML_SCALAR;
-			node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-			if (strlen((char *) event->data.scalar.value) != event->data.scalar.length)
-				ereport(ERROR,
-						errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("configuration contains a zero character"),
-						prism_errplace(node));
-			node->text = pstrdup(pg_any_to_server((char *) event->data.scalar.value,
-												  (int) event->data.scalar.length, PG_UTF8));
-			break;
+			return read_text(reader, node) ? node : NULL;
 		case YAML_SEQUENCE_START_EVENT:
 			node->kind = PRISM_YAML_LIST;
-			read_sequence(reader, node, depth);
-			break;
+			return read_sequence(reader, node, depth) ? node : NULL;
 		case YAML_MAPPING_START_EVENT:
 			node->kind = PRISM_YAML_MAP;
-			read_mapping(reader, node, depth);
-			break;
+			return read_mapping(reader, node, depth) ? node : NULL;
 		default:
 			elog(ERROR, "unexpected YAML event %d", (int) event->type);
 	}
-	return node;
 }
 
-static void
+static bool
+check_bounds(YamlReader *reader, const PrismYaml *node, int depth)
+{
+	if (depth > PRISM_YAML_DEPTH_MAX)
+	{
+		prism_complain(node,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("configuration is nested too deeply"),
+					   errdetail("The limit is %d levels.", PRISM_YAML_DEPTH_MAX));
+		return false;
+	}
+	if (++reader->values > PRISM_YAML_VALUES_MAX)
+	{
+		prism_complain(node,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("configuration has too many values"),
+					   errdetail("The limit is %d.", PRISM_YAML_VALUES_MAX));
+		return false;
+	}
+	return true;
+}
+
+static bool
+read_text(YamlReader *reader, PrismYaml *node)
+{
+	const char *text = (char *) reader->event.data.scalar.value;
+	size_t		bytes = reader->event.data.scalar.length;
+
+	node->kind = PRISM_YAML_SCALAR;
+	node->quoted = reader->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+	if (strlen(text) != bytes)
+	{
+		prism_complain(node,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("configuration contains a zero character"));
+		return false;
+	}
+	node->text = pstrdup(pg_any_to_server(text, (int) bytes, PG_UTF8));
+	return true;
+}
+
+static bool
 read_sequence(YamlReader *reader, PrismYaml *list, int depth)
 {
-	for (next_event(reader); reader->event.type != YAML_SEQUENCE_END_EVENT; next_event(reader))
-		list->items = lappend(list->items, read_node(reader, depth + 1));
+	while (next_event(reader))
+	{
+		PrismYaml  *item;
+
+		if (reader->event.type == YAML_SEQUENCE_END_EVENT)
+			return true;
+		item = read_node(reader, depth + 1);
+		if (item == NULL)
+			return false;
+		list->faulty |= item->faulty;
+		list->items = lappend(list->items, item);
+	}
+	return false;
 }
 
-static void
+static bool
 read_mapping(YamlReader *reader, PrismYaml *map, int depth)
 {
-	for (next_event(reader); reader->event.type != YAML_MAPPING_END_EVENT; next_event(reader))
+	while (next_event(reader))
 	{
 		PrismYamlEntry *entry = palloc0(sizeof(*entry));
-		PrismYaml  *twin;
 
+		if (reader->event.type == YAML_MAPPING_END_EVENT)
+			return true;
 		entry->key = read_node(reader, depth + 1);
-		if (entry->key->kind != PRISM_YAML_SCALAR)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("a key must be a word"),
-					prism_errplace(entry->key));
-		if (list_length(map->items) >= PRISM_YAML_KEYS_MAX)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("too many keys in one map"),
-					errdetail("The limit is %d.", PRISM_YAML_KEYS_MAX),
-					prism_errplace(entry->key));
-		twin = prism_yaml_get(map, entry->key->text);
-		if (twin != NULL)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("key \"%s\" is given twice", prism_yaml_show(entry->key->text)),
-					errdetail("The first value is " PRISM_AT ".", prism_at(twin)),
-					prism_errplace(entry->key));
-		next_event(reader);
+		if (entry->key == NULL || !check_key(map, entry->key) || !next_event(reader))
+			return false;
 		entry->value = read_node(reader, depth + 1);
-		map->items = lappend(map->items, entry);
+		if (entry->value == NULL)
+			return false;
+		map->faulty |= entry->value->faulty;
+		if (is_new_key(map, entry->key))
+			map->items = lappend(map->items, entry);
+		else
+			map->faulty = true;
 	}
+	return false;
+}
+
+static bool
+check_key(const PrismYaml *map, const PrismYaml *key)
+{
+	if (key->kind != PRISM_YAML_SCALAR)
+	{
+		prism_complain(key,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("a key must be a word"));
+		return false;
+	}
+	if (list_length(map->items) >= PRISM_YAML_KEYS_MAX)
+	{
+		prism_complain(key,
+					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					   errmsg("too many keys in one map"),
+					   errdetail("The limit is %d.", PRISM_YAML_KEYS_MAX));
+		return false;
+	}
+	return true;
+}
+
+/* What is given twice does not keep the rest of the document from being read. */
+static bool
+is_new_key(const PrismYaml *map, const PrismYaml *key)
+{
+	const PrismYaml *twin = prism_yaml_get(map, key->text);
+
+	if (twin == NULL)
+		return true;
+	prism_complain(key,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("key \"%s\" is given twice", prism_yaml_show(key->text)),
+				   errdetail("The first value is " PRISM_AT ".", prism_at(twin)));
+	return false;
 }
 
 /* Anchors, aliases and tags make a document say something else than what is seen. */
-static void
+static bool
 check_plain_node(YamlReader *reader)
 {
 	yaml_event_t *event = &reader->event;
@@ -367,14 +444,14 @@ check_plain_node(YamlReader *reader)
 		tag = event->data.mapping_start.tag != NULL;
 	}
 	if (!anchor && !tag && event->type != YAML_ALIAS_EVENT)
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			anchor ? errmsg("configuration must not use anchors (\"&name\")") :
-			tag ? errmsg("configuration must not use tags (\"!name\")") :
-			errmsg("configuration must not use aliases (\"*name\")"),
-			errhint("Write the value out, and quote text that begins with *, & or !."),
-			prism_errplace(&place));
+		return true;
+	prism_complain(&place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   anchor ? errmsg("configuration must not use anchors (\"&name\")") :
+				   tag ? errmsg("configuration must not use tags (\"!name\")") :
+				   errmsg("configuration must not use aliases (\"*name\")"),
+				   errhint("Write the value out, and quote text that begins with *, & or !."));
+	return false;
 }
 
 PrismYaml *

@@ -5,7 +5,7 @@
  *
  * The subset that configuration needs: one document, maps, lists and scalars.
  * Anchors, aliases and tags are refused: they are how YAML grows behind the
- * reader's back.  Every refusal is 22023 with its place.
+ * reader's back.  Every complaint is 22023 with its place.
  *
  * src/namespace/yaml.h
  *
@@ -39,6 +39,7 @@ typedef struct PrismYaml
 	int			column;			/* from 1, in characters */
 	char	   *text;			/* of a scalar */
 	bool		quoted;			/* "true" is text, true is a boolean */
+	bool		faulty;			/* a key in it is given twice, which is complained of */
 	List	   *items;			/* PrismYaml of a list, PrismYamlEntry of a map */
 } PrismYaml;
 
@@ -55,7 +56,7 @@ typedef struct PrismYamlEntry
 #define PRISM_AT "at line %d, column %d"
 #define prism_at(place) (place)->line, (place)->column
 
-/* Read a document (in the database's encoding) into the current memory context. */
+/* Read a document (in the database's encoding) into the current memory context; NULL: it is complained of. */
 extern PrismYaml *prism_yaml_read(const char *text, Size bytes);
 
 /* The value of a key of a map, or NULL. */

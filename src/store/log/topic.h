@@ -135,8 +135,8 @@ extern PrismTopic *prism_topic_for(const char *name, PrismPrivilege privilege);
 /* 42704 unless the topic belongs to the namespace. */
 extern void prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name);
 
-/* 22023 unless the name can be a Kafka topic and is not prism's own. */
-extern void prism_topic_check_name(const char *name);
+/* Why the name cannot be that of a Kafka topic, or is prism's own, as a sentence; NULL: it can be taken. */
+extern const char *prism_topic_name_fault(const char *name);
 
 /*
  * Make a topic: catalogue row, counter, first two segments.  'policy' is a text

@@ -209,8 +209,8 @@ prism_topic_check_namespace(const PrismTopic *topic, const char *namespace_name)
 				errhint("Leave the argument out, or name that namespace."));
 }
 
-void
-prism_topic_check_name(const char *name)
+const char *
+prism_topic_name_fault(const char *name)
 {
 	Size		length = strlen(name);
 	const char *reason = NULL;
@@ -225,10 +225,5 @@ prism_topic_check_name(const char *name)
 		reason = "A topic's name consists of ASCII letters, digits, \".\", \"_\" and \"-\", as in Kafka.";
 	else if (strncmp(name, PRISM_RESERVED_PREFIX, strlen(PRISM_RESERVED_PREFIX)) == 0)
 		reason = "Names that begin with \"__prism\" are prism's own.";
-	if (reason != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid topic name \"%.*s\"",
-					   pg_mbcliplen(name, length, 64), name),
-				errdetail("%s", reason));
+	return reason;
 }

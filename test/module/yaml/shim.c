@@ -22,6 +22,8 @@
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
 
+#include "namespace/complaint.h"
+
 #undef vsnprintf				/* the system's: this program links nothing of the server */
 
 ShimError	shim_error;
@@ -200,6 +202,23 @@ void
 errfinish(const char *filename, int line, const char *function)
 {
 	longjmp(shim_catch, 1);
+}
+
+/* ---------- complaints: as if somebody collected them, and kept the last one ---------- */
+
+const PrismPlace prism_whole_document = {0, 0};
+
+bool
+prism_complaint_begin(void)
+{
+	return errstart(ERROR, NULL);
+}
+
+void
+prism_complaint_end(int line, int column, const char *filename, int lineno, const char *function)
+{
+	if (line > 0)
+		errcontext("line %d, column %d of the configuration", line, column);
 }
 
 void

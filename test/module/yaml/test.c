@@ -148,7 +148,8 @@ test_refusals(void)
 	ok(refused_tags("", "\n", "---\na: 1"), "directives of tags are counted");
 	ok(refused_tags("a: 1\n...\n", "\n", "---\na: 1"), "those of a second document as well");
 	ok(refused_tags("\xef\xbb\xbf", "\xc2\x85", "---\na: 1"), "whatever ends their lines");
-	ok(refused("a: 1\nb: 2\na: 3", "key \"a\" is given twice", 3, 1), "a key given twice is found");
+	ok(read_text("a: 1\nb: 2\na: 3\nc: 4", 19) != NULL && failed("key \"a\" is given twice", 3, 1), "a key given twice is found, and the rest is read");
+	shim_reset();
 	ok(refused("a: 1\n---\nb: 2", "configuration has a second document", 2, 1), "a second document is refused");
 	ok(refused("[a]: 1", "a key must be a word", 1, 1), "a list is no key");
 	ok(refused("a: \"b\\0c\"", "configuration contains a zero character", 1, 4), "a zero character is found");
