@@ -366,7 +366,8 @@ missing_segments(PrismTopic *topic, int64 *first, int64 *last)
 	SpinLockRelease(&counter->mutex);
 
 	*first = next / topic->segment_messages;
-	*last = Max(next, wanted_end - 1) / topic->segment_messages + SEGMENTS_AHEAD;
+	/* a topic that nobody has used yet has its first segment, and wants no other */
+	*last = Max(next, wanted_end - 1) / topic->segment_messages + (next > 0 ? SEGMENTS_AHEAD : 0);
 	while (*first <= *last && OidIsValid(prism_segment_relid(topic, *first, NULL)))
 		(*first)++;
 	*last = Min(*last, *first + SEGMENTS_A_TURN - 1);

@@ -88,8 +88,8 @@ lag_is('strict', 'behind a new timeline');
 my $position = q{SELECT next_position / 16777216 FROM prism.topics WHERE topic = 'lax'};
 for my $round (1 .. 18)
 {
-	sql(q{SELECT prism.publish('lax', (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 400) j)) FROM generate_series(1, 50)});
 	my $segment = sql($position);
+	sql(q{SELECT prism.publish('lax', (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 400) j)) FROM generate_series(1, 50)});
 	restart();
 	wait_for_value($node, $position, $segment + 1);
 }

@@ -35,9 +35,12 @@ sub wait_for_maintainer
 
 # Segments ahead
 wait_for_maintainer();
-make_topic('small');
-is(sql(segments('small')), '0 1', 'a new topic has its current segment and the next');
-sql(publish('small', 1023));
+make_topic($_) for qw(small unused);
+is(sql(segments('small')), '0', 'a new topic has its current segment');
+sql(publish('small', 1));
+wait_for_value($node, segments('small'), '0 1');
+pass('who uses it first has the next one made');
+sql(publish('small', 1022));
 is(sql(segments('small')), '0 1', 'nothing is made before it is needed');
 sql(publish('small', 1));
 wait_for_value($node, segments('small'), '0 1 2');
@@ -45,6 +48,8 @@ pass('who fills a segment has the one after the next made, without waiting for a
 sql(publish('small', 20 * 1024));
 wait_for_value($node, segments('small'), join ' ', 0 .. 22);
 pass('a transaction that spans many segments gets all of them');
+is(sql(segments('unused')), '0', 'a topic that nobody uses gets none');
+sql(q{SELECT prism.drop_namespace('unused')});
 is(sql(q{SELECT sum(messages), count(DISTINCT offset_) = count(*), min(offset_), max(offset_ + messages - 1) FROM
 	(SELECT "offset" AS offset_, messages FROM prism_log.topic_} . sql(q{SELECT topic_id FROM prism.topic WHERE name = 'small'}) . '_5) AS s'),
 	'1024|t|5120|6143', 'each holds its own range of offsets');
@@ -66,6 +71,8 @@ sub naps_of_seconds
 }
 
 make_topic('torn');
+sql(publish('torn', 1));
+wait_for_value($node, segments('torn'), '0 1');
 my $index = sql(q{SELECT 'prism_log.topic_' || topic_id || '_1_offset' FROM prism.topic WHERE name = 'torn'});
 sql("DROP INDEX $index; SELECT prism.wake_workers()");
 naps_of_seconds(worker_pid($node, 'prism maintainer'), 2);

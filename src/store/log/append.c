@@ -163,8 +163,8 @@ settle_blocks(XLogRecPtr commit_end)
 		TopicBlock *block = &blocks[--registered];
 		int64		segment_messages = block->counter->segment_messages;
 
-		/* whoever enters a segment has the one after it made */
-		if (block->in_flight->first / segment_messages != block->in_flight->end / segment_messages &&
+		/* whoever enters a segment has the one after it made; so has the first of all */
+		if ((block->in_flight->first / segment_messages != block->in_flight->end / segment_messages || block->in_flight->first == 0) &&
 			prism_segment_wake != NULL)
 			prism_segment_wake();
 		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes);

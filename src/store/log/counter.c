@@ -242,6 +242,21 @@ prism_counter_dropped(Oid mark_relid)
 	remember_mark(mark_relid, false);
 }
 
+bool
+prism_counter_is_new(Oid mark_relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, mark_changes)
+	{
+		const MarkChange *change = lfirst(cell);
+
+		if (change->created && change->mark_relid == mark_relid)
+			return true;
+	}
+	return false;
+}
+
 void
 prism_counter_pre_prepare(void)
 {

@@ -156,6 +156,7 @@ extern void prism_counter_forget_database(Oid database, bool dropped);
  */
 extern void prism_counter_created(Oid mark_relid);
 extern void prism_counter_dropped(Oid mark_relid);
+extern bool prism_counter_is_new(Oid mark_relid);	/* made in this transaction: nobody else sees the topic */
 extern void prism_counter_pre_prepare(void);	/* throws when there was one */
 extern void prism_counter_subcommit(int nest_level);
 extern void prism_counter_subabort(int nest_level);	/* cannot throw */

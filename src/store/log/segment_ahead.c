@@ -9,11 +9,13 @@
  */
 #include "base/prism.h"
 #include "base/patience.h"
+#include "base/query.h"
 #include "base/wait_event.h"
 #include "store/log/counter.h"
 #include "store/log/segment.h"
 #include "store/log/segment_ahead.h"
 
+#include "access/xact.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
@@ -91,6 +93,21 @@ prism_segment_ready(PrismTopic *topic, int64 messages)
 	return false;
 }
 
+/* Of a topic that nobody else sees nobody else can make them; also when the transaction was set READ ONLY after it published. */
+static void
+make_own_segments(PrismTopic *topic, int64 first, int64 end)
+{
+	int			nest_level = prism_query_begin_without_triggers();
+	bool		read_only = XactReadOnly;
+
+	XactReadOnly = false;
+	for (int64 number = first / topic->segment_messages;
+		 number <= (end - 1) / topic->segment_messages; number++)
+		(void) prism_segment_create(topic, number);
+	XactReadOnly = read_only;
+	prism_query_end_without_triggers(nest_level);
+}
+
 void
 prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 {
@@ -99,6 +116,11 @@ prism_segment_await(PrismTopic *topic, int64 first, int64 end)
 
 	if (segments_exist(topic, first, end))
 		return;
+	if (prism_counter_is_new(topic->mark_relid))
+	{
+		make_own_segments(topic, first, end);
+		return;
+	}
 	give_up = prism_instant_after(prism_instant(), SEGMENT_PATIENCE_MS);
 	ConditionVariablePrepareToSleep(&counter->segments_changed);
 	for (;;)

@@ -14,7 +14,8 @@
 
 /*
  * Wait until the segments that hold [first, end) exist, asking the maintainer
- * for them; 53000 with a hint after prism's patience.  Before registration only.
+ * for them; 53000 with a hint after prism's patience.  Those of a topic that the
+ * transaction has made are made here.  Before registration only.
  */
 extern void prism_segment_await(PrismTopic *topic, int64 first, int64 end);
 

@@ -139,7 +139,7 @@ extern void prism_topic_check_namespace(const PrismTopic *topic, const char *nam
 extern const char *prism_topic_name_fault(const char *name);
 
 /*
- * Make a topic: catalogue row, counter, first two segments.  'policy' is a text
+ * Make a topic: catalogue row, counter, first segment.  'policy' is a text
  * as topic_policy.h makes it; 'dead_letter_of' is the topic whose dead letters it
  * is for, 0: an ordinary one.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
  */

@@ -32,9 +32,6 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-/* Segments of a new topic: the current one and one ahead. */
-#define NEW_TOPIC_SEGMENTS 2
-
 /* The sequence starts at the current timeline: offset 0, and nothing to skip. */
 static Oid
 create_mark(int32 topic_id)
@@ -70,8 +67,8 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb, $7)",
 				lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
-	for (int number = 0; number < NEW_TOPIC_SEGMENTS; number++)
-		prism_segment_create(&topic, number);
+	/* the one ahead is made when the topic is first used (append.c): many never are, and a segment is most of what a topic costs */
+	prism_segment_create(&topic, 0);
 
 	prism_counter_created(topic.mark_relid);
 	prism_catalog_changed();
