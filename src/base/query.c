@@ -7,6 +7,11 @@
  * his search_path or by a temporary object, and what he puts there runs as the
  * owner.  So nobody has to remember to qualify: the path is the door's.
  *
+ * Planning takes longer than running most of them.  So a session keeps the plan
+ * of a statement with arguments that it runs again; PostgreSQL makes it anew when
+ * what it stands on changes.  One that has none names what it is about, and comes
+ * once.
+ *
  * src/base/query.c
  *
  *-------------------------------------------------------------------------
@@ -20,9 +25,27 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+/* Ours are fewer; some name a table. */
+#define KEPT_MAX 256
+#define KEPT_PARAMETERS_MAX 8
+
+typedef struct KeptPlan
+{
+	uint64		hash;			/* hash key: of the statement */
+	char	   *statement;
+	int			parameters;
+	Oid			types[KEPT_PARAMETERS_MAX];
+	SPIPlanPtr	plan;			/* NULL: it was run once, as most are in most sessions */
+} KeptPlan;
+
+static HTAB *kept_plans = NULL;
 
 typedef enum RunMode
 {
@@ -39,6 +62,40 @@ pin(const char *name, const char *wanted)
 		(void) set_config_option(name, wanted, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* The statement's place among those whose plans are kept; NULL: it has none. */
+static KeptPlan *
+find_kept(const char *statement, int parameters, const Oid *types)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) statement, (int) strlen(statement), 0);
+	KeptPlan   *kept;
+	bool		found;
+
+	if (parameters == 0 || parameters > KEPT_PARAMETERS_MAX)
+		return NULL;
+	if (kept_plans == NULL)
+	{
+		HASHCTL		control = {.keysize = sizeof(uint64),.entrysize = sizeof(KeptPlan)};
+
+		kept_plans = hash_create("prism plans", 64, &control, HASH_ELEM | HASH_BLOBS);
+	}
+	kept = hash_search(kept_plans, &hash, HASH_FIND, NULL);
+	if (kept != NULL)
+		return kept->parameters == parameters && memcmp(kept->types, types, parameters * sizeof(Oid)) == 0 &&
+			strcmp(kept->statement, statement) == 0 ? kept : NULL;
+	if (hash_get_num_entries(kept_plans) < KEPT_MAX)
+	{
+		/* before the hash table has an entry without it */
+		char	   *copy = MemoryContextStrdup(TopMemoryContext, statement);
+
+		kept = hash_search(kept_plans, &hash, HASH_ENTER, &found);
+		kept->statement = copy;
+		kept->parameters = parameters;
+		memcpy(kept->types, types, parameters * sizeof(Oid));
+		kept->plan = NULL;
+	}
+	return NULL;
+}
+
 /*
  * What prism's tables hold decides about things that are as they are now.  Under
  * REPEATABLE READ a statement sees them as they were when the transaction began,
@@ -47,15 +104,29 @@ pin(const char *name, const char *wanted)
  * changes under its hands is a serialization failure, as in all others.
  */
 static int
-run_now(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls)
+execute_planned(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
+		RunMode mode, long rows_max)
 {
-	SPIPlanPtr	plan = SPI_prepare(statement, parameters, types);
+	bool		now = mode == RUN_NOW && IsolationUsesXactSnapshot();
+	KeptPlan   *kept = find_kept(statement, parameters, types);
+	SPIPlanPtr	plan = kept != NULL ? kept->plan : NULL;
 	int			result;
 
-	if (plan == NULL)
+	if (kept == NULL && !now)
+		return SPI_execute_with_args(statement, parameters, types, values, nulls, mode == RUN_READ, rows_max);
+	if (plan == NULL && (plan = SPI_prepare(statement, parameters, types)) == NULL)
 		return SPI_result;
-	result = SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
-	SPI_freeplan(plan);
+	if (kept != NULL && kept->plan == NULL)
+	{
+		SPI_keepplan(plan);
+		kept->plan = plan;
+	}
+	if (now)
+		result = SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, rows_max);
+	else
+		result = SPI_execute_plan(plan, values, nulls, mode == RUN_READ, rows_max);
+	if (kept == NULL)
+		SPI_freeplan(plan);
 	return result;
 }
 
@@ -94,10 +165,7 @@ run(const char *statement, int parameters, Oid *types, Datum *values, const char
 	pin("search_path", PRISM_SEARCH_PATH);
 	pin("default_tablespace", "");
 	pin("default_table_access_method", DEFAULT_TABLE_ACCESS_METHOD);
-	if (mode == RUN_NOW && IsolationUsesXactSnapshot())
-		result = run_now(statement, parameters, types, values, nulls);
-	else
-		result = SPI_execute_with_args(statement, parameters, types, values, nulls, mode == RUN_READ, (long) rows_max);
+	result = execute_planned(statement, parameters, types, values, nulls, mode, (long) rows_max);
 	AtEOXact_GUC(true, nest_level);
 	prism_leave_owner(identity);
 	if (result < 0)

@@ -59,6 +59,15 @@ is(sql(payloads('places')), '1 2 3 4 5 original', 'a copied database: the origin
 is(sql(payloads('places'), 'copy'), '1 2 3 4 5 copy', 'so does the copy, apart from it');
 sql('DROP DATABASE copy');
 
+# A session keeps plans of prism's statements, which are of what is there now.
+{
+	my $use = q{SELECT prism.apply('{name: kept, client_api: queue}'); SELECT prism.grant('kept', 'publish', 'places_writer'), prism.publish('kept', 'x');};
+	my $begin = 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;';
+	is(sql(join "\n", 'SET client_min_messages = warning; \pset tuples_only on', '\o /dev/null', ($use, "$begin $use COMMIT;") x 8,
+			'DROP EXTENSION prism; CREATE EXTENSION prism;', ($use, "$begin $use COMMIT;") x 8, '\o',
+			q{SELECT count(*) FROM prism.read('kept')}), 16, 'in an extension made anew too');
+}
+
 # The extension goes with all of its topics, and comes again; what it held in shared memory does not pile up.
 for (1 .. 5)
 {
