@@ -43,3 +43,13 @@ CREATE FUNCTION prism.rebase() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_rebase';
 COMMENT ON FUNCTION prism.rebase() IS
 'This database is an installation of its own from now on, beside the one it was copied from: it gets a new identity, and its sinks go on where the copy was made; those that run have to be paused first (55000). For the owner of the extension (42501).';
+
+CREATE FUNCTION prism_internal.add_sink(namespace text, sink text, config text, from_position bigint DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_add_sink';
+COMMENT ON FUNCTION prism_internal.add_sink(text, text, text, bigint) IS
+'For tests, until patterns ask for it: the namespace''s topic gets a sink of this name beside the one of its backend, as the backend of config says, which is a configuration of the namespace. It begins with the first message kept, or at from_position. For the owner of the extension (42501); 42704 no such namespace, 42710 the name or the place at the other side is taken, 54000 there are 16 sinks, 22023 for a position outside of the log or a backend that sends nothing.';
+
+CREATE FUNCTION prism_internal.drop_sink(namespace text, sink text, force boolean DEFAULT false) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_drop_sink';
+COMMENT ON FUNCTION prism_internal.drop_sink(text, text, boolean) IS
+'For tests, as prism_internal.add_sink(): drops a sink that it has added; waits for those who use the topic. For the owner of the extension (42501); 42704 no such namespace or sink, 55000 it is the one of the namespace''s backend, or, without force, messages wait for it.';
