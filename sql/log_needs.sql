@@ -1,6 +1,6 @@
--- What needs make of a topic: its policy, which apply() changes and repairs.
+-- What needs make of a topic: its policy and its chain of patterns, which apply() changes and repairs.
 CREATE FUNCTION topic_policy(topic text) RETURNS text LANGUAGE sql AS
-    'SELECT policy::text FROM prism.topic t WHERE t.name = $1';
+    'SELECT policy::text || '' '' || chain::text FROM prism.topic t WHERE t.name = $1';
 SELECT detail FROM prism.apply('{name: needs-test, client_api: queue}');
 SELECT topic_policy('needs-test');
 SELECT detail FROM prism.apply('{name: needs-test, client_api: queue, needs: {durability: strong, replay: disabled, ordered: false, retention: {time: 30days, size: 10GB}, retain: consumers, max_backlog: 1000, on_full: reject}}');
@@ -13,7 +13,10 @@ SELECT topic_policy('needs-test');
 SELECT detail FROM prism.apply('{name: needs-test, client_api: durable-queue}');
 SELECT topic_policy('needs-test');
 -- What somebody else did to the topic is repaired.
-UPDATE prism.topic SET policy = '{}' WHERE name = 'needs-test';
+UPDATE prism.topic SET policy = '{"retain": "consumers"}' WHERE name = 'needs-test';
+SELECT action, detail FROM prism.plan('{name: needs-test, client_api: durable-queue}');
+SELECT action, detail FROM prism.apply('{name: needs-test, client_api: durable-queue}');
+UPDATE prism.topic SET chain = '[{"type": "wal"}]' WHERE name = 'needs-test';
 SELECT action, detail FROM prism.plan('{name: needs-test, client_api: durable-queue}');
 SELECT action, detail FROM prism.apply('{name: needs-test, client_api: durable-queue}');
 SELECT topic_policy('needs-test');

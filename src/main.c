@@ -15,12 +15,14 @@
 #include "bgworker/database.h"
 #include "bgworker/slots.h"
 #include "bgworker/wakeup.h"
+#include "pattern/chain.h"
 #include "store/delay/delay.h"
 #include "store/group/backlog.h"
 #include "store/group/group.h"
 #include "store/handler/handler.h"
 #include "store/log/commit_order.h"
 #include "store/log/counter.h"
+#include "store/log/dead_letter.h"
 #include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment_ahead.h"
@@ -52,6 +54,7 @@ PGDLLEXPORT void _PG_init(void);
  *					log has been told to drop what it holds
  *	log				before delays and topics, whose counters it gives back to
  *	delays			after the log: who is woken finds the messages
+ *	chains			which nobody asks for any more
  *	topics			after all that use a topic's slot, which may be freed here
  *	handlers
  *	sinks			after the log: who is told to resume reads the position there
@@ -93,6 +96,13 @@ static const PrismModule modules[] = {
 	{
 		.name = "delays",
 		.end = prism_delay_end,
+	},
+	{
+		.name = "chains",
+		.prepared = prism_chain_prepared,
+		.end = prism_chain_end,
+		.subcommit = prism_chain_subcommit,
+		.subabort = prism_chain_subabort,
 	},
 	{
 		.name = "topics",
@@ -289,5 +299,6 @@ _PG_init(void)
 	RegisterResourceReleaseCallback(on_release, NULL);
 	prism_segment_wake = prism_wake_maintainer;
 	prism_delay_wake = prism_wake_scheduler;
+	prism_dead_letter_chain = prism_chain_of_dead_letters;
 	prism_worker_init();
 }

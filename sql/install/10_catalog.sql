@@ -41,13 +41,15 @@ CREATE TABLE prism.topic (
     policy            jsonb NOT NULL DEFAULT '{}',
     dropped_end       bigint NOT NULL DEFAULT 0,
     dropped_until     timestamptz,
-    dead_letter_of    integer UNIQUE
+    dead_letter_of    integer UNIQUE,
+    chain             jsonb NOT NULL DEFAULT '[]'
 );
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';
 
 COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/log/topic_policy.h); what is not there is as by default';
+COMMENT ON COLUMN prism.topic.chain IS 'the patterns that a message passes, as apply() has decided, each with its options (src/pattern); the topic of dead letters has those of its origin that fit there';
 COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
 COMMENT ON COLUMN prism.topic.dropped_until IS 'when the latest of them was published';
 COMMENT ON COLUMN prism.topic.dead_letter_of IS 'the topic whose dead letters it holds, by its number: what it is called does not make it that';

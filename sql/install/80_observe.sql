@@ -7,7 +7,7 @@ CREATE FUNCTION prism_internal.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean, OUT placeless boolean
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean, OUT placeless boolean, OUT inserted_total bigint
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
@@ -35,6 +35,7 @@ SELECT
     s.delayed,
     s.next_due,
     t.policy,
+    t.chain,
     t.dropped_until,
     s.locked
 FROM prism_internal.topic_states() s
@@ -42,7 +43,7 @@ JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
 LEFT JOIN LATERAL prism_internal.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up. Of a topic that has no place among prism.max_topics, as prism.status says, all that is in shared memory is NULL.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; chain: the patterns that a message passes when it is published, each with its options; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up. Of a topic that has no place among prism.max_topics, as prism.status says, all that is in shared memory is NULL.';
 
 CREATE FUNCTION prism_internal.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
@@ -171,7 +172,7 @@ CREATE VIEW prism.metrics WITH (security_barrier) AS
 WITH sink_state AS MATERIALIZED (
     SELECT * FROM prism_internal.sink_states()
 ), outbox AS (
-    SELECT n.name AS namespace, c.messages_total, coalesce(s.messages_total, c.messages_total) AS published_total, s.lag_messages, s.lag_seconds
+    SELECT n.name AS namespace, c.inserted_total, coalesce(s.messages_total, c.inserted_total) AS published_total, s.lag_messages, s.lag_seconds
     FROM prism.visible_namespace v
     JOIN prism.namespace n USING (namespace_id)
     JOIN prism.topic t ON t.name = n.config ->> 'topic'
@@ -179,7 +180,7 @@ WITH sink_state AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT min(k.messages_total) AS messages_total, max(k.lag_messages) AS lag_messages, max(k.lag_seconds) AS lag_seconds
         FROM sink_state k WHERE k.topic = t.name) s
-    WHERE c.messages_total IS NOT NULL
+    WHERE c.inserted_total IS NOT NULL AND t.chain @> '[{"type": "outbox"}]'
 ), topic AS (
     SELECT pg_catalog.jsonb_build_object('namespace', t.namespace, 'topic', t.topic) AS labels, t.*
     FROM prism.topics t
@@ -201,7 +202,7 @@ WITH sink_state AS MATERIALIZED (
     LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = w.server_oid AND d.datname = pg_catalog.current_database()
 ), sample AS (
     SELECT 10 AS place, 'prism_pattern_outbox_inserted_total' AS name, pg_catalog.jsonb_build_object('namespace', namespace) AS labels,
-        messages_total::float8 AS value, 'counter' AS type, 'Messages committed to the namespace''s topic since the server started.' AS help FROM outbox
+        inserted_total::float8 AS value, 'counter' AS type, 'Messages committed through the namespace''s outbox since the server started.' AS help FROM outbox
     UNION ALL SELECT 11, 'prism_pattern_outbox_published_total', pg_catalog.jsonb_build_object('namespace', namespace),
         published_total, 'counter', 'Messages that the sink has acknowledged since the server started; without a sink those committed.' FROM outbox
     UNION ALL SELECT 12, 'prism_pattern_outbox_lag_seconds', pg_catalog.jsonb_build_object('namespace', namespace),

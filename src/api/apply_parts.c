@@ -13,6 +13,7 @@
 #include "api/apply_parts.h"
 #include "base/ownership.h"
 #include "base/query.h"
+#include "pattern/chain.h"
 #include "store/group/group.h"
 #include "store/log/dead_letter.h"
 #include "store/log/segment_repair.h"
@@ -88,7 +89,7 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	work->topic_id = 0;
 	if (work->stored == NULL)
 		return;
-	rows = prism_query("SELECT topic_id, message_bytes_max, policy, name FROM prism.topic"
+	rows = prism_query("SELECT topic_id, message_bytes_max, policy, name, chain FROM prism.topic"
 					   " WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
 	if (rows.count == 0)
 		return;
@@ -96,6 +97,7 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	work->message_bytes_max = prism_column_int64(&rows.row[0], 2);
 	work->policy = prism_column_text(&rows.row[0], 3);
 	work->topic_name = prism_column_text(&rows.row[0], 4);
+	work->chain = prism_column_text(&rows.row[0], 5);
 	prism_query_free(&rows);
 }
 
@@ -110,12 +112,20 @@ topic_difference(const PrismNamespaceWork *work)
 		return psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max);
 	if (!same_text(work->policy, prism_topic_policy_text(&work->wanted->policy)))
 		return psprintf("its topic's policy is %s", work->policy);
+	if (!same_text(work->chain, prism_namespace_chain(work->wanted)))
+		return psprintf("its topic's chain is %s", work->chain);
 	return NULL;
+}
+
+static char *
+dead_letters_chain(const char *chain)
+{
+	return prism_chain_of_dead_letters(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(chain))));
 }
 
 /* Dead letters follow their topic's name, and are kept as long; so do those of dead letters. */
 static void
-alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
+alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, const char *chain)
 {
 	int32		letters_id = prism_topic_lookup_placeless(topic_id, false)->dead_letters;
 
@@ -126,7 +136,7 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy)
 		if (letters == NULL)
 			break;
 		topic_name = prism_dead_letter_topic_name(topic_name);
-		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy);
+		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy, chain);
 		letters_id = prism_topic_lookup_placeless(letters_id, false)->dead_letters;
 	}
 }
@@ -146,10 +156,12 @@ make_topic(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *policy = prism_topic_policy_text(&wanted->policy);
+	char	   *chain = prism_namespace_chain(wanted);
 
+	prism_chain_check(chain);
 	if (work->topic_id == 0)
 		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
-											wanted->message_bytes_max, policy, 0);
+											wanted->message_bytes_max, policy, chain, 0);
 	else
 	{
 		/* in the order in which they are made: the topic comes first */
@@ -157,12 +169,13 @@ make_topic(PrismNamespaceWork *work)
 			prism_topic_shut(work->topic_id);
 		/* one that somebody is making has the former name, and is not there to be altered */
 		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
-		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy);
-		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy));
+		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy, chain);
+		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy), dead_letters_chain(chain));
 	}
 	work->topic_name = wanted->topic;
 	work->message_bytes_max = wanted->message_bytes_max;
 	work->policy = policy;
+	work->chain = chain;
 }
 
 /* ---------- segments ---------- */

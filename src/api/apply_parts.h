@@ -27,6 +27,7 @@ typedef struct PrismNamespaceWork
 	char	   *topic_name;		/* of the existing topic */
 	int64		message_bytes_max;	/* likewise */
 	char	   *policy;			/* likewise */
+	char	   *chain;			/* likewise */
 } PrismNamespaceWork;
 
 typedef struct PrismNamespacePart

@@ -15,7 +15,7 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/uuid7.h"
-#include "pattern/pattern.h"
+#include "pattern/chain.h"
 #include "store/delay/delay.h"
 #include "store/log/log.h"
 
@@ -114,9 +114,12 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 	message.key = PointerGetDatum(key);
 	message.headers = PointerGetDatum(headers);
 	message.payload = PointerGetDatum(payload);
-	/* the chain is for what comes to the log: a delayed message passes it when it is delivered */
+	/* the way down ends in the log: a delayed message goes it when it is delivered */
 	if (deliver_at > message.created_at)
+	{
+		prism_chain_delay(topic, &message);
 		prism_delay_append(topic, deliver_at, &message);
+	}
 	else
 		prism_chain_publish(topic, &message);
 	return (PrismPublished) {message.id, message.created_at, headers};

@@ -85,6 +85,28 @@ add_patterns(StringInfo json, const PrismNamespace *namespace)
 	appendStringInfoChar(json, ']');
 }
 
+char *
+prism_namespace_chain(const PrismNamespace *namespace)
+{
+	StringInfoData json;
+	ListCell   *cell;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	foreach(cell, namespace->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		appendStringInfoString(&json, foreach_current_index(cell) > 0 ? ",{" : "{");
+		add_text(&json, "type", chosen->pattern->name);
+		if (namespace->durable && strcmp(chosen->pattern->name, "wal") == 0)
+			add_boolean(&json, "flush", true);
+		appendStringInfoChar(&json, '}');
+	}
+	appendStringInfoChar(&json, ']');
+	return normalise(json.data);
+}
+
 static void
 add_backend(StringInfo json, const PrismNamespace *namespace)
 {

@@ -21,7 +21,7 @@ prism_needs_read_log(PrismNamespace *namespace)
 	PrismTopicPolicy *policy = &namespace->policy;
 
 	check_backlog(given);
-	policy->synchronous = must_be_durable(namespace);
+	namespace->durable = must_be_durable(namespace);
 	policy->no_replay = prism_value_is(&given->replay, "disabled");
 	policy->unordered = prism_value_is(&given->ordered, "false");
 	policy->retention_ms = prism_is_given(&given->retention.time) ? given->retention.time.number : PRISM_RETENTION_DEFAULT;

@@ -73,6 +73,7 @@ typedef struct PrismNamespace
 	bool		exactly_once;
 	int64		message_bytes_max;
 	PrismTopicPolicy policy;	/* of its topic */
+	bool		durable;		/* a commit that publishes is flushed before it returns */
 
 	List	   *consumers;		/* PrismConsumer */
 } PrismNamespace;
@@ -117,6 +118,8 @@ typedef struct PrismStoredNamespace
 
 /* The normalised form: equal texts mean equal namespaces. */
 extern char *prism_namespace_config(const PrismNamespace *namespace);
+/* The chain of its topic (pattern/chain.c), likewise. */
+extern char *prism_namespace_chain(const PrismNamespace *namespace);
 /* What its sink has to know, likewise; NULL: no sink. */
 extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
 

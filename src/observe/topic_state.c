@@ -47,6 +47,7 @@ enum
 	STATE_KEPT,
 	STATE_LACKING,
 	STATE_PLACELESS,
+	STATE_INSERTED,
 	STATE_COLUMNS
 };
 
@@ -102,6 +103,7 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	bool		committing;
 	int64		messages;
 	int64		bytes;
+	int64		inserted;
 	TimestampTz last_publish;
 	TimestampTz next_due;
 	bool		known;
@@ -118,10 +120,12 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	SpinLockAcquire(&counter->mutex);
 	messages = counter->messages_total;
 	bytes = counter->bytes_total;
+	inserted = counter->inserted_total;
 	last_publish = counter->last_publish;
 	SpinLockRelease(&counter->mutex);
 	put_value(values, nulls, STATE_MESSAGES, Int64GetDatum(messages), true);
 	put_value(values, nulls, STATE_BYTES, Int64GetDatum(bytes), true);
+	put_value(values, nulls, STATE_INSERTED, Int64GetDatum(inserted), true);
 	put_value(values, nulls, STATE_LAST_PUBLISH, TimestampTzGetDatum(last_publish), last_publish != 0);
 
 	committing = prism_counter_oldest(counter, &oldest);

@@ -1,44 +1,380 @@
 /*-------------------------------------------------------------------------
  *
  * chain.c
- *	  The chain of patterns that a message passes on its way to the log.
+ *	  The chains of topics: made from prism.topic.chain, kept, and run.
  *
- * Of the patterns that stand before the outbox only the wal is built, and it
- * passes everything on, so each chain is the outbox alone; chains are made here
- * and nowhere else.
+ * A chain is made when it is needed first, in a memory context of its own, and
+ * made anew when the topic's row has another one by then; a transaction keeps
+ * the one with which it first published to the topic.  What was rolled back was
+ * not published: with a savepoint goes what it kept, as the row that it saw may
+ * have gone with it.
+ *
+ * No chain goes before the end of a transaction, so who has one has it until then.
  *
  * src/pattern/chain.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "pattern/pattern.h"
+#include "pattern/chain.h"
+#include "store/log/log.h"
 
+#include "access/xact.h"
+#include "lib/ilist.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-static PrismLink *
-make_chain(PrismTopic *topic)
+typedef struct PrismChain
 {
-	PrismLink  *link = MemoryContextAllocZero(TopMemoryContext, sizeof(PrismLink));
+	dlist_node	node;			/* of 'chains', or of 'outdated' */
+	MemoryContext mcxt;			/* this struct and all that it points to */
+	PrismTopic *topic;
+	int32		topic_id;
+	Oid			mark_relid;		/* of the topic then: its number comes again with a new extension */
+	Jsonb	   *made_of;
+	char	   *damage;			/* why it cannot be made of that, a clause; NULL: it was */
+	PrismLink  *links;			/* by depth, but the log */
+	int			count;
+	PrismLink  *first;			/* that has process_publish */
+	int			kept_at;		/* nest level at which this transaction published first; 0: it did not */
+	struct PrismChain *next_kept;
+} PrismChain;
 
-	link->pattern = &prism_pattern_outbox;
-	link->topic = topic;
-	return link;
+static dlist_head chains = DLIST_STATIC_INIT(chains);
+static dlist_head outdated = DLIST_STATIC_INIT(outdated);	/* to go at the end of the transaction */
+static PrismChain *kept = NULL;
+
+/* ---------- the ground ---------- */
+
+static void
+log_publish(PrismLink *link, PrismMessage *message)
+{
+	prism_log_append(link->topic, message);
+}
+
+/* The end of every chain.  It is in no list, so nobody can name it. */
+static const PrismPattern the_log = {
+	.name = "log",
+	.process_publish = log_publish,
+};
+
+/* ---------- making ---------- */
+
+static PrismLink *
+find_link(const PrismChain *chain, const PrismPattern *pattern)
+{
+	for (int i = 0; i < chain->count; i++)
+	{
+		if (chain->links[i].pattern == pattern)
+			return &chain->links[i];
+	}
+	return NULL;
+}
+
+/* What a stored link says that it is, palloc'd; NULL: it says nothing. */
+static char *
+type_of(const JsonbValue *stored)
+{
+	JsonbValue	type;
+
+	if (stored->type != jbvBinary || !JsonContainerIsObject(stored->val.binary.data) ||
+		getKeyJsonValueFromContainer(stored->val.binary.data, "type", strlen("type"), &type) == NULL ||
+		type.type != jbvString)
+		return NULL;
+	return pnstrdup(type.val.string.val, type.val.string.len);
+}
+
+/* NULL, and chain->damage: it is not one. */
+static const PrismPattern *
+pattern_of(PrismChain *chain, const JsonbValue *stored)
+{
+	char	   *name = type_of(stored);
+	const PrismPattern *pattern = name != NULL ? prism_pattern_find(name) : NULL;
+
+	if (name == NULL)
+		chain->damage = pstrdup("a link of it has no type");
+	else if (pattern == NULL || !pattern->built)
+		chain->damage = psprintf("this version has no pattern \"%s\"", name);
+	else if (find_link(chain, pattern) != NULL)
+		chain->damage = psprintf("pattern \"%s\" is twice in it", name);
+	return chain->damage == NULL ? pattern : NULL;
+}
+
+/* Between those above and those below it. */
+static PrismLink *
+insert_link(PrismChain *chain, const PrismPattern *pattern)
+{
+	int			place = chain->count++;
+
+	for (; place > 0 && chain->links[place - 1].pattern->depth > pattern->depth; place--)
+		chain->links[place] = chain->links[place - 1];
+	chain->links[place] = (PrismLink) {
+		.pattern = pattern,.topic = chain->topic,
+		.options = pattern->options_size > 0 ? palloc0(pattern->options_size) : NULL
+	};
+	return &chain->links[place];
+}
+
+static void
+add_link(PrismChain *chain, const JsonbValue *stored)
+{
+	const PrismPattern *pattern = pattern_of(chain, stored);
+	PrismLinkOptions options = {.stored = stored->val.binary.data,.known = 1};
+	PrismLink  *link;
+
+	if (pattern == NULL)
+		return;
+	link = insert_link(chain, pattern);
+	options.pattern = pattern->name;
+	if (pattern->configure != NULL)
+		pattern->configure(link, &options);
+	prism_link_options_end(&options);
+	chain->damage = options.complaint;
+}
+
+static void
+add_links(PrismChain *chain)
+{
+	JsonbContainer *stored = &chain->made_of->root;
+	int			count = JsonContainerIsArray(stored) && !JsonContainerIsScalar(stored) ? (int) JsonContainerSize(stored) : -1;
+
+	if (count < 0)
+		chain->damage = pstrdup("it is no list of patterns");
+	chain->links = palloc0(Max(count, 1) * sizeof(PrismLink));
+	for (int i = 0; i < count && chain->damage == NULL; i++)
+		add_link(chain, getIthJsonbValueFromContainer(stored, i));
+}
+
+static void
+join_links(PrismChain *chain)
+{
+	PrismLink  *ground = palloc0(sizeof(PrismLink));
+
+	ground->pattern = &the_log;
+	ground->topic = chain->topic;
+	chain->first = ground;
+	for (int i = chain->count - 1; i >= 0; i--)
+	{
+		PrismLink  *link = &chain->links[i];
+
+		link->next = chain->first;
+		if (link->pattern->process_publish != NULL)
+			chain->first = link;
+	}
+}
+
+/* 'topic' NULL: only to see whether it can be. */
+static PrismChain *
+make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
+{
+	MemoryContext mcxt = AllocSetContextCreate(parent, "prism chain", ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(mcxt);
+	PrismChain *chain = palloc0(sizeof(PrismChain));
+
+	chain->mcxt = mcxt;
+	chain->topic = topic;
+	if (topic != NULL)
+	{
+		chain->topic_id = topic->topic_id;
+		chain->mark_relid = topic->mark_relid;
+	}
+	chain->made_of = memcpy(palloc(VARSIZE(stored)), stored, VARSIZE(stored));
+	add_links(chain);
+	join_links(chain);
+	MemoryContextSwitchTo(caller);
+	return chain;
 }
 
 void
-prism_link_publish(PrismLink *link, PrismMessage *message)
+prism_chain_check(const char *stored)
 {
-	while (link != NULL && link->pattern->process_publish == NULL)
-		link = link->next;
-	if (link != NULL)
-		link->pattern->process_publish(link, message);
+	Jsonb	   *chain = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(stored)));
+	PrismChain *made = make_chain(NULL, chain, CurrentMemoryContext);
+
+	if (made->damage != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("a chain of patterns cannot be made of %s", stored),
+				errdetail("%s.", made->damage));
+	MemoryContextDelete(made->mcxt);
 }
+
+/* Its links that fit there, as they stand in it; none of a chain that is damaged. */
+char *
+prism_chain_of_dead_letters(const Jsonb *stored)
+{
+	PrismChain *origin = make_chain(NULL, stored, CurrentMemoryContext);
+	JsonbParseState *state = NULL;
+	Jsonb	   *fit;
+
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < origin->count && origin->damage == NULL; i++)
+	{
+		JsonbValue *link = getIthJsonbValueFromContainer(&origin->made_of->root, i);
+
+		if (prism_pattern_find(type_of(link))->for_dead_letters)
+			pushJsonbValue(&state, WJB_ELEM, link);
+	}
+	fit = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	MemoryContextDelete(origin->mcxt);
+	return JsonbToCString(NULL, &fit->root, VARSIZE(fit));
+}
+
+/* ---------- keeping ---------- */
+
+static void
+retire(PrismChain *chain)
+{
+	Assert(chain->kept_at == 0);
+	if (chain->topic->chain == chain)
+		chain->topic->chain = NULL;
+	dlist_delete(&chain->node);
+	dlist_push_tail(&outdated, &chain->node);
+}
+
+/* Topics that another one has taken the name of are never current again. */
+static void
+retire_superseded(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &chains)
+	{
+		PrismChain *chain = dlist_container(PrismChain, node, iter.cur);
+
+		if (chain->kept_at == 0 && chain->topic->known_at == 0)
+			retire(chain);
+	}
+}
+
+static bool
+is_made_of(const PrismChain *chain, const Jsonb *stored)
+{
+	return VARSIZE(chain->made_of) == VARSIZE(stored) && memcmp(chain->made_of, stored, VARSIZE(stored)) == 0;
+}
+
+/* The chain that the topic's row has now. */
+static PrismChain *
+chain_of(PrismTopic *topic)
+{
+	PrismChain *chain = topic->chain;
+
+	if (chain != NULL && is_made_of(chain, topic->stored_chain))
+		return chain;
+	retire_superseded();
+	chain = make_chain(topic, topic->stored_chain, TopMemoryContext);
+	dlist_push_tail(&chains, &chain->node);
+	if (topic->chain != NULL && topic->chain->kept_at == 0)
+		retire(topic->chain);
+	topic->chain = chain;
+	return chain;
+}
+
+static PrismChain *
+kept_chain(const PrismTopic *topic)
+{
+	PrismChain *chain = kept;
+
+	while (chain != NULL && (chain->topic_id != topic->topic_id || chain->mark_relid != topic->mark_relid))
+		chain = chain->next_kept;
+	return chain;
+}
+
+/* That of the transaction, which is the topic's from now on if there was none. */
+static PrismChain *
+chain_to_publish(PrismTopic *topic)
+{
+	PrismChain *chain = kept_chain(topic);
+
+	if (chain != NULL)
+		return chain;
+	chain = chain_of(topic);
+	if (chain->damage != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("the chain of topic \"%s\" in prism.topic is damaged", topic->name),
+				errdetail("What is wrong with it: %s.", chain->damage),
+				errhint("Apply its namespace again: that puts it right."));
+	chain->kept_at = GetCurrentTransactionNestLevel();
+	chain->next_kept = kept;
+	kept = chain;
+	return chain;
+}
+
+/* ---------- running ---------- */
 
 void
 prism_chain_publish(PrismTopic *topic, PrismMessage *message)
 {
-	if (topic->chain == NULL)
-		topic->chain = make_chain(topic);
-	prism_link_publish(topic->chain, message);
+	PrismChain *chain = topic->chain;
+
+	if (chain == NULL || chain->kept_at == 0)
+		chain = chain_to_publish(topic);
+	prism_link_publish(chain->first, message);
+}
+
+void
+prism_chain_delay(PrismTopic *topic, PrismMessage *message)
+{
+	PrismChain *chain = chain_to_publish(topic);
+
+	for (int i = 0; i < chain->count; i++)
+	{
+		PrismLink  *link = &chain->links[i];
+
+		if (link->pattern->process_delay != NULL)
+			link->pattern->process_delay(link, message);
+	}
+}
+
+/* ---------- the ends of transactions ---------- */
+
+void
+prism_chain_subcommit(int nest_level)
+{
+	for (PrismChain *chain = kept; chain != NULL; chain = chain->next_kept)
+		chain->kept_at = Min(chain->kept_at, nest_level - 1);
+}
+
+/* What this level kept, or a deeper one, is not kept any more.  Cannot throw. */
+static void
+unkeep(int nest_level)
+{
+	PrismChain **place = &kept;
+
+	while (*place != NULL)
+	{
+		PrismChain *chain = *place;
+
+		if (chain->kept_at < nest_level)
+		{
+			place = &chain->next_kept;
+			continue;
+		}
+		*place = chain->next_kept;
+		chain->kept_at = 0;
+		if (chain->topic->chain != chain)
+			retire(chain);
+	}
+}
+
+void
+prism_chain_subabort(int nest_level)
+{
+	unkeep(nest_level);
+}
+
+void
+prism_chain_end(bool committed)
+{
+	unkeep(0);
+	while (!dlist_is_empty(&outdated))
+		MemoryContextDelete(dlist_container(PrismChain, node, dlist_pop_head_node(&outdated))->mcxt);
+}
+
+void
+prism_chain_prepared(void)
+{
+	prism_chain_end(false);
 }

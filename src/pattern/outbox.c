@@ -4,6 +4,9 @@
  *	  The transactional outbox: a message becomes a row of the log in the
  *	  caller's transaction, workers carry it on after the commit.
  *
+ * What stands behind it shapes the message, and the log, which ends every chain,
+ * has the row; this link counts what its commit makes visible.
+ *
  * src/pattern/outbox.c
  *
  *-------------------------------------------------------------------------
@@ -15,7 +18,8 @@
 static void
 outbox_publish(PrismLink *link, PrismMessage *message)
 {
-	prism_log_append(link->topic, message);
+	prism_link_publish(link->next, message);
+	prism_log_count_inserted(link->topic);
 }
 
 static const char *const after[] = {"wal", NULL};
@@ -26,5 +30,6 @@ const PrismPattern prism_pattern_outbox = {
 	.built = true,
 	.apis = PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT,
 	.after = after,
+	.depth = PRISM_DEPTH_OUTBOX,
 	.process_publish = outbox_publish,
 };

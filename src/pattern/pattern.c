@@ -23,17 +23,20 @@ static const PrismPattern claim_check = {
 	.apis = MESSAGING,
 	.roles = PRISM_ROLE_OBJECT,
 	.after = before_claim_check,
+	.depth = PRISM_DEPTH_CLAIM_CHECK,
 };
 static const PrismPattern cdc = {
 	.name = "cdc",
 	.version = "0",
 	.apis = MESSAGING | PRISM_API_READER,
+	.depth = PRISM_DEPTH_CDC,
 };
 static const PrismPattern cache = {
 	.name = "cache",
 	.version = "0",
 	.apis = PRISM_API_READER | PRISM_API_CACHE,
 	.roles = PRISM_ROLE_CACHE,
+	.depth = PRISM_DEPTH_CACHE,
 };
 static const PrismPattern tiered_storage = {
 	.name = "tiered-storage",
@@ -41,16 +44,19 @@ static const PrismPattern tiered_storage = {
 	.apis = MESSAGING,
 	.roles = PRISM_ROLE_OBJECT,
 	.after = before_tiered_storage,
+	.depth = PRISM_DEPTH_TIERED_STORAGE,
 };
 static const PrismPattern event_store = {
 	.name = "event-store",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_QUEUE,
+	.depth = PRISM_DEPTH_EVENT_STORE,
 };
 static const PrismPattern projection = {
 	.name = "projection",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_READER,
+	.depth = PRISM_DEPTH_PROJECTION,
 };
 
 static const PrismPattern *const patterns[] = {

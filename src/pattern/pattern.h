@@ -3,12 +3,18 @@
  * pattern.h
  *	  How: a chain of small objects between the client's call and the log.
  *
- * A pattern is one constant table of callbacks; a NULL callback means "pass on
- * to the next link".  process_publish runs down the chain in the namespace's
- * order, in the caller's transaction, without network.  The last link of every
- * chain is the outbox: it appends the message to the topic's log.
+ * A pattern is one constant table of callbacks.  A topic's chain has a link for
+ * each pattern that prism.topic.chain names, by 'depth': publish() is nearest to
+ * the surface, the log is the ground.  A message goes down when it is published,
+ * and up when it is handed to a session or sent to another server.  A NULL
+ * callback: the message passes the link by.
  *
- * A new pattern is one file, one line in pattern.c, one test.
+ * A stored message says by itself how it is read.  So a link that
+ * process_consume and process_forward are called with may be one of today's
+ * chain or, with its options as by default, of a pattern that the chain does not
+ * name any more: they look at the message, and pass on what is none of theirs.
+ *
+ * A new pattern is one file, one row in pattern.c, one test (README.md).
  *
  * src/pattern/pattern.h
  *
@@ -19,6 +25,7 @@
 
 #include "base/prism.h"
 
+#include "pattern/link_options.h"
 #include "store/log/topic.h"
 
 /* Client APIs (the RFC's layer 3). */
@@ -28,7 +35,24 @@
 #define PRISM_API_TRANSACT	(1 << 3)
 #define PRISM_API_CACHE		(1 << 4)
 
+/* Where a pattern stands in every chain that has it, however it was written. */
+#define PRISM_DEPTH_WAL				10
+#define PRISM_DEPTH_OUTBOX			20
+#define PRISM_DEPTH_CLAIM_CHECK		30
+#define PRISM_DEPTH_TIERED_STORAGE	40
+#define PRISM_DEPTH_CDC				50
+#define PRISM_DEPTH_CACHE			60
+#define PRISM_DEPTH_EVENT_STORE		70
+#define PRISM_DEPTH_PROJECTION		80
+
 typedef struct PrismLink PrismLink;
+
+/* What a link made of a message on its way up. */
+typedef enum PrismConsumed
+{
+	PRISM_CONSUMED,				/* it can be handed over */
+	PRISM_GONE					/* nobody can get it any more: link->why */
+} PrismConsumed;
 
 typedef struct PrismPattern
 {
@@ -40,24 +64,61 @@ typedef struct PrismPattern
 	uint32		roles;			/* PRISM_ROLE_* it needs from back ends, beyond the queue */
 	const char *const *after;	/* patterns that may stand before it, ended by NULL; NULL: none, it comes first */
 
-	/* in the caller's transaction: no network; what is put into message must live as long as it */
+	int			depth;			/* PRISM_DEPTH_*; of one depth is one pattern */
+	bool		for_dead_letters;	/* the topic of a topic's dead letters has this link as well */
+	Size		options_size;	/* of link->options, zeroed; 0: it has none */
+
+	/* Read the options; cannot throw, what is wrong is left with them (link_options.h).  In the chain's memory. */
+	void		(*configure) (PrismLink *link, PrismLinkOptions *stored);
+
+	/*
+	 * In the caller's transaction, no network.  Goes on by
+	 * prism_link_publish(link->next, message), once, before or after its own
+	 * work.  What is put into the message must live as long as it.
+	 */
 	void		(*process_publish) (PrismLink *link, PrismMessage *message);
+
+	/*
+	 * Likewise, for a message that is kept until its time has come, before it is:
+	 * it comes to process_publish when it is delivered.  Called for one link
+	 * after the other, down.
+	 */
+	void		(*process_delay) (PrismLink *link, PrismMessage *message);
+
+	/*
+	 * In the transaction of a session that is handed the message; may wait.
+	 * Called for one link after the other, up, until one says that it is gone.
+	 * Payload, key and headers have been fetched; what is put there instead is
+	 * palloc'd.
+	 */
+	PrismConsumed (*process_consume) (PrismLink *link, PrismMessage *message);
+
+	/*
+	 * In a worker, no transaction, no waiting, no error thrown.  Called for one link after the
+	 * other, up: PRISM_OK; PRISM_AGAIN, not yet; PRISM_REJECT, never, for link->why.
+	 * Key and headers are UTF-8 here; what is put there instead is palloc'd.
+	 */
+	PrismOutcome (*process_forward) (PrismLink *link, PrismMessage *message);
 } PrismPattern;
 
 struct PrismLink
 {
 	const PrismPattern *pattern;
 	PrismTopic *topic;
-	PrismLink  *next;			/* NULL: the last one */
+	PrismLink  *next;			/* the next one down that has process_publish: the log is the last one */
+	void	   *options;		/* options_size bytes; NULL: it has none */
+	const char *why;			/* why the message that it was called with last is gone, refused, or has to wait; for people */
 };
 
 /* pattern.c */
 extern const PrismPattern *prism_pattern_find(const char *name);	/* NULL: unknown */
 extern const PrismPattern *const *prism_patterns(void); /* ended by NULL */
 
-/* chain.c */
-extern void prism_chain_publish(PrismTopic *topic, PrismMessage *message);
-extern void prism_link_publish(PrismLink *link, PrismMessage *message);
+static inline void
+prism_link_publish(PrismLink *link, PrismMessage *message)
+{
+	link->pattern->process_publish(link, message);
+}
 
 extern const PrismPattern prism_pattern_outbox;
 extern const PrismPattern prism_pattern_wal;

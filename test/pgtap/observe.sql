@@ -45,7 +45,7 @@ CREATE TEMP TABLE line AS SELECT ordinality AS place, line FROM string_to_table(
 SELECT is_empty($$ SELECT line FROM line WHERE line <> '' AND line !~ '^# (HELP|TYPE) prism_[a-z_]+ .+$'
     AND line !~ '^prism_[a-z_]+\{([a-z_]+="([^"\\]|\\["\\n])*",?)*\} [0-9.e+-]+$' $$, 'every line of metrics_text() is a comment or a sample');
 SELECT results_eq($$ SELECT line FROM line WHERE line LIKE '%prism_pattern_outbox_inserted_total%' AND line !~ 'namespace="(?!watched)' ORDER BY place $$,
-    $$ VALUES ('# HELP prism_pattern_outbox_inserted_total Messages committed to the namespace''s topic since the server started.'),
+    $$ VALUES ('# HELP prism_pattern_outbox_inserted_total Messages committed through the namespace''s outbox since the server started.'),
               ('# TYPE prism_pattern_outbox_inserted_total counter'),
               ('prism_pattern_outbox_inserted_total{namespace="watched"} 0') $$, 'help, type, sample');
 SELECT is_empty($$ SELECT line FROM line WHERE line LIKE '# TYPE%' GROUP BY line HAVING count(*) > 1 $$, 'each name is announced once');

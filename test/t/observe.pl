@@ -43,7 +43,7 @@ is($node->safe_psql('postgres', q{SELECT state || substring(hint FROM ': ([a-z_.
 is(doctor('output_plugin_libraries'), 'ok', 'output plugins are allowed, or not restricted');
 
 # Configured, but the server was started before that.
-$node->safe_psql('postgres', q{SELECT prism.apply('name: watched')});
+$node->safe_psql('postgres', q{SELECT prism.apply('{name: watched, patterns: [outbox]}')});
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'auto_explain'");
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT state FROM prism.status'), 'error', 'a namespace without preload is an error in prism.status');
@@ -146,7 +146,7 @@ like($node->safe_psql('postgres', 'SELECT prism.metrics_text()'), qr/^prism_work
 
 # ---------- a standby ----------
 my $primary = prism_node('primary', streaming => 1);
-$primary->safe_psql('postgres', q{SELECT prism.apply('name: watched'); SELECT prism.create_group('watched', 'readers')});
+$primary->safe_psql('postgres', q{SELECT prism.apply('{name: watched, patterns: [outbox]}'); SELECT prism.create_group('watched', 'readers')});
 $primary->safe_psql('postgres', q{SELECT prism.publish('watched', 'x'::text)});
 $primary->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -20,7 +20,7 @@
 #include "base/savepoint.h"
 #include "bgworker/schedule/scheduler.h"
 #include "bgworker/worker.h"
-#include "pattern/pattern.h"
+#include "pattern/chain.h"
 #include "store/group/backlog.h"
 #include "store/log/message_copy.h"
 #include "store/log/segment_ahead.h"

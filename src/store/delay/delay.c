@@ -17,7 +17,6 @@
 #include "store/log/counter.h"
 #include "store/log/log.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
@@ -41,7 +40,7 @@ prism_delay_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
 		return;
-	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}", 0);
+	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
 	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
 }
 
@@ -61,9 +60,6 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 				errhint("prism.apply() makes it: apply the namespace again."));
 	record.key = PointerGetDatum(prism_delay_seal(&entry, message));
 	record.has_key = true;
-	/* the journal makes no promise of its own; a savepoint that is rolled back leaves a flush too many */
-	if (topic->policy.synchronous)
-		ForceSyncCommit();
 	prism_log_append(journal, &record);
 	pfree(DatumGetPointer(record.key));
 	journal_counter = journal->counter;

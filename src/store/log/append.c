@@ -167,7 +167,7 @@ settle_blocks(XLogRecPtr commit_end)
 		if ((block->in_flight->first / segment_messages != block->in_flight->end / segment_messages || block->in_flight->first == 0) &&
 			prism_segment_wake != NULL)
 			prism_segment_wake();
-		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes);
+		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes, block->pending->inserted);
 	}
 }
 
@@ -435,7 +435,7 @@ make_blocks(List *topics)
 					errmsg("cannot commit messages published before extension \"prism\" was made anew"),
 					errhint("Publish in a transaction of its own."));
 		/* for this commit alone, and only up to the local disk: whether a standby is waited for stays the session's */
-		if (pending->topic->policy.synchronous)
+		if (pending->flush)
 			ForceSyncCommit();
 		if (pending->topic->policy.backlog_max > 0)
 			prism_holders_admit(pending->topic, pending->live);

@@ -114,7 +114,7 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->segment_messages = segment_messages;
 	dlist_init(&counter->in_flight);
 	counter->commit_end = InvalidXLogRecPtr;
-	counter->messages_total = counter->bytes_total = 0;
+	counter->messages_total = counter->bytes_total = counter->inserted_total = 0;
 	counter->last_publish = 0;
 	counter->extender = -1;
 	counter->wanted_end = 0;
@@ -443,7 +443,7 @@ wake_readers(PrismCounter *counter, const int *subscribers, int count)
 
 void
 prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr commit_end,
-					 int64 bytes)
+					 int64 bytes, int64 inserted)
 {
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];
 	int			count;
@@ -457,6 +457,7 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 		counter->commit_end = Max(counter->commit_end, commit_end);
 		counter->messages_total += in_flight->end - in_flight->first;
 		counter->bytes_total += bytes;
+		counter->inserted_total += inserted;
 		counter->last_publish = in_flight->since;
 	}
 	else

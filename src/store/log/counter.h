@@ -107,6 +107,7 @@ typedef struct PrismCounter
 	XLogRecPtr	commit_end;		/* end of the last commit record that published here */
 	int64		messages_total; /* committed since the server started */
 	int64		bytes_total;
+	int64		inserted_total;	/* of the messages, those that came through an outbox */
 	TimestampTz last_publish;
 	int			extender;		/* proc number of the backend that moves the mark, or -1 */
 	int64		wanted_end;		/* somebody waits for segments up to here */
@@ -200,7 +201,7 @@ extern bool prism_counter_take(PrismCounter *counter, int64 count,
  * after an abort.
  */
 extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight,
-								 XLogRecPtr commit_end, int64 bytes);
+								 XLogRecPtr commit_end, int64 bytes, int64 inserted);
 
 /* Wake all who wait for messages: one that somebody had may have become available again. Cannot throw. */
 extern void prism_counter_wake(PrismCounter *counter);

@@ -34,6 +34,8 @@
 
 #define REASON_BYTES_MAX 4096
 
+char	   *(*prism_dead_letter_chain) (const Jsonb *origin) = NULL;
+
 char *
 prism_dead_letter_topic_name(const char *origin)
 {
@@ -93,6 +95,7 @@ dead_letter_topic(PrismTopic *origin)
 		topic = prism_topic_lookup_id(prism_topic_create(prism_dead_letter_topic_name(origin->name),
 														 origin->namespace_id, origin->message_bytes_max,
 														 prism_topic_policy_of_dead_letters(&origin->policy),
+														 prism_dead_letter_chain(origin->stored_chain),
 														 origin->topic_id), false);
 		prism_query_end_without_triggers(nest_level);
 	}

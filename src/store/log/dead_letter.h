@@ -44,6 +44,9 @@ extern bool prism_dead_letter_stays(const PrismTopic *origin);
 /* The topic of an origin's dead letters, as its row says; NULL: there is none. */
 extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
 
+/* What the topic of dead letters has of its origin's chain of patterns, as text (pattern/chain.c). Set by main.c. */
+extern char *(*prism_dead_letter_chain) (const Jsonb *origin);
+
 /* How the topic of an origin's dead letters is called, and whether a name is one that only such topics have. */
 extern char *prism_dead_letter_topic_name(const char *origin);
 extern bool prism_dead_letter_reserves(const char *topic_name);

@@ -25,6 +25,10 @@
  */
 extern void prism_log_append(PrismTopic *topic, const PrismMessage *message);
 
+/* Of the message that was appended last: the commit that has it is flushed before it returns; it is one of those that an outbox counts. */
+extern void prism_log_flush_commit(PrismTopic *topic);
+extern void prism_log_count_inserted(PrismTopic *topic);
+
 /* Messages of this transaction, in order; for prism.outbox. Returns false at the end. */
 typedef struct PrismPendingScan PrismPendingScan;
 extern PrismPendingScan *prism_pending_scan(PrismTopic *topic);

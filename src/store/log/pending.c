@@ -229,7 +229,7 @@ current_range(PrismPending *pending)
 		pending->range_max *= 2;
 	}
 	last = &pending->ranges[pending->range_count++];
-	*last = (PrismPendingRange) {pending->rows, pending->rows, 0, level};
+	*last = (PrismPendingRange) {.start = pending->rows,.end = pending->rows,.nest_level = level};
 	return last;
 }
 
@@ -390,6 +390,22 @@ prism_log_append(PrismTopic *topic, const PrismMessage *message)
 }
 
 void
+prism_log_flush_commit(PrismTopic *topic)
+{
+	pending_for(topic)->flush = true;
+}
+
+void
+prism_log_count_inserted(PrismTopic *topic)
+{
+	PrismPending *pending = pending_for(topic);
+
+	Assert(pending->range_count > 0);
+	pending->ranges[pending->range_count - 1].inserted++;
+	pending->inserted++;
+}
+
+void
 prism_pending_discard(int32 topic_id)
 {
 	ListCell   *cell;
@@ -428,6 +444,7 @@ prism_log_subcommit(int nest_level)
 				break;
 			before->end = last->end;
 			before->messages += last->messages;
+			before->inserted += last->inserted;
 			pending->range_count--;
 		}
 	}
@@ -451,6 +468,7 @@ prism_log_subabort(int nest_level)
 			PrismPendingRange *last = &pending->ranges[--pending->range_count];
 
 			pending->live -= last->messages;
+			pending->inserted -= last->inserted;
 			cut = last->start;
 		}
 

@@ -23,6 +23,7 @@ typedef struct PrismPendingRange
 	int64		start;
 	int64		end;
 	int64		messages;		/* in these rows */
+	int64		inserted;		/* of them, those that came through an outbox */
 	int			nest_level;
 } PrismPendingRange;
 
@@ -41,6 +42,8 @@ typedef struct PrismPending
 	Oid			mark_relid;		/* of the topic then: its number comes again with a new extension */
 	int64		rows;			/* numbers given out */
 	int64		live;			/* messages that will be published, unless the topic is dropped */
+	int64		inserted;		/* of them, those that came through an outbox */
+	bool		flush;			/* the commit is flushed before it returns */
 	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */
 	int64		bytes;			/* of the tuples in memory */
 	uint32		tuple_bytes_max;	/* of all tuples ever */

@@ -41,7 +41,7 @@ void
 prism_progress_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_PROGRESS_TOPIC, true) == NULL)
-		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", 0);
+		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
 }
 
 /* The key of an owner's records. */

@@ -19,7 +19,9 @@
 #include "mb/pg_wchar.h"
 #include "nodes/pg_list.h"
 #include "storage/lockdefs.h"
+#include "utils/jsonb.h"
 
+struct PrismChain;
 struct PrismCounter;
 
 /*
@@ -43,7 +45,8 @@ typedef struct PrismTopic
 	int32		dead_letter_of; /* whose dead letters it holds; 0: nobody's */
 	int32		dead_letters;	/* the topic that holds its own; 0: there is none */
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */
-	void	   *chain;			/* the namespace's patterns (pattern/chain.c), made at first use */
+	Jsonb	   *stored_chain;	/* its patterns, as they lie in prism.topic.chain */
+	struct PrismChain *chain;	/* made of that (pattern/chain.c); NULL: not yet */
 	uint64		known_at;		/* the generation of the catalogue that it is of; 0: out of date for good */
 	const char *damage;			/* what is wrong with the catalogue's row; NULL: nothing. Such a one is in no cache */
 	int			incompressible; /* batches that are not worth compressing (row.h) */
@@ -140,14 +143,14 @@ extern const char *prism_topic_name_fault(const char *name);
 
 /*
  * Make a topic: catalogue row, counter, first segment.  'policy' is a text
- * as topic_policy.h makes it; 'dead_letter_of' is the topic whose dead letters it
+ * as topic_policy.h makes it, 'chain' one that pattern/chain.c takes; 'dead_letter_of' is the topic whose dead letters it
  * is for, 0: an ordinary one.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
  */
 extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max,
-								const char *policy, int32 dead_letter_of);
+								const char *policy, const char *chain, int32 dead_letter_of);
 /* Change what may change. */
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
-							  const char *policy);
+							  const char *policy, const char *chain);
 
 /* Lock the topic's row for prism_topic_note_dropped(); false: an apply() has it, which may take long. */
 extern bool prism_topic_try_row(int32 topic_id);

@@ -51,20 +51,20 @@ create_mark(int32 topic_id)
 
 int32
 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy,
-				   int32 dead_letter_of)
+				   const char *chain, int32 dead_letter_of)
 {
 	int32		topic_id = prism_next_object_id();
 	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
-	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT4OID};
+	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT4OID, TEXTOID};
 	Datum		values[] = {
 		Int32GetDatum(topic_id), Int32GetDatum(namespace_id), CStringGetTextDatum(name),
 		Int64GetDatum(topic.segment_messages), Int64GetDatum(message_bytes_max), CStringGetTextDatum(policy),
-		Int32GetDatum(dead_letter_of)
+		Int32GetDatum(dead_letter_of), CStringGetTextDatum(chain)
 	};
-	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', dead_letter_of > 0 ? ' ' : 'n', '\0'};
+	char		nulls[] = {' ', namespace_id > 0 ? ' ' : 'n', ' ', ' ', ' ', ' ', dead_letter_of > 0 ? ' ' : 'n', ' ', '\0'};
 
-	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy, dead_letter_of)"
-				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb, $7)",
+	prism_query("INSERT INTO prism.topic (topic_id, namespace_id, name, segment_messages, message_bytes_max, created_at, policy, dead_letter_of, chain)"
+				" VALUES ($1, $2, $3, $4, $5, pg_catalog.clock_timestamp(), $6::pg_catalog.jsonb, $7, $8::pg_catalog.jsonb)",
 				lengthof(types), types, values, nulls);
 	topic.mark_relid = create_mark(topic_id);
 	/* the one ahead is made when the topic is first used (append.c): many never are, and a segment is most of what a topic costs */
@@ -76,15 +76,15 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 }
 
 void
-prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, const char *policy)
+prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max, const char *policy, const char *chain)
 {
-	Oid			types[] = {INT4OID, TEXTOID, INT8OID, TEXTOID};
+	Oid			types[] = {INT4OID, TEXTOID, INT8OID, TEXTOID, TEXTOID};
 	Datum		values[] = {
 		Int32GetDatum(topic_id), CStringGetTextDatum(name), Int64GetDatum(message_bytes_max),
-		CStringGetTextDatum(policy)
+		CStringGetTextDatum(policy), CStringGetTextDatum(chain)
 	};
 
-	if (prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb WHERE topic_id = $1",
+	if (prism_query("UPDATE prism.topic SET name = $2, message_bytes_max = $3, policy = $4::pg_catalog.jsonb, chain = $5::pg_catalog.jsonb WHERE topic_id = $1",
 					lengthof(types), types, values, NULL).count != 1)
 		elog(ERROR, "topic %d has no row", topic_id);
 	prism_catalog_changed();

@@ -86,7 +86,6 @@ prism_topic_policy_read(PrismTopicPolicy *policy, Jsonb *stored)
 	policy->backlog_max = integer(&reading, "max_backlog", 0, NUMBER_MAX, 0);
 	policy->reject = is(&reading, "on_full", "reject");
 	policy->unordered = is(&reading, "ordered", "false");
-	policy->synchronous = is(&reading, "durability", "strong");
 	return reading.known == (int) JB_ROOT_COUNT(stored);
 }
 
@@ -120,8 +119,6 @@ prism_topic_policy_text(const PrismTopicPolicy *policy)
 		add(&json, "on_full", "\"reject\"");
 	if (policy->unordered)
 		add(&json, "ordered", "\"false\"");
-	if (policy->synchronous)
-		add(&json, "durability", "\"strong\"");
 	appendStringInfoChar(&json, '}');
 	/* as the column gives it back */
 	jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));

@@ -26,7 +26,6 @@ typedef struct PrismTopicPolicy
 	int64		backlog_max;	/* messages that a group may be behind; 0: any number */
 	bool		reject;			/* beyond that, publishers are refused; otherwise warned, and the group is not waited for */
 	bool		unordered;		/* groups that say nothing else need no order */
-	bool		synchronous;	/* a commit that publishes here is flushed before it returns */
 } PrismTopicPolicy;
 
 /* From prism.topic.policy.  False: it holds what prism has not written, and is not to be believed. */

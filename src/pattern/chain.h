@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * chain.h
+ *	  The chains of topics: made from prism.topic.chain, kept, and run.
+ *
+ * src/pattern/chain.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_CHAIN_H
+#define PRISM_CHAIN_H
+
+#include "pattern/pattern.h"
+
+/*
+ * Down.  A transaction keeps the chain with which it first published to the
+ * topic.  XX001 for one that cannot be read.
+ */
+extern void prism_chain_publish(PrismTopic *topic, PrismMessage *message);
+
+/* What has to be done for a message that is kept until its time has come. */
+extern void prism_chain_delay(PrismTopic *topic, PrismMessage *message);
+
+/* 22023 for what could not be read back: before it is stored. */
+extern void prism_chain_check(const char *stored);
+
+/* What the topic of a topic's dead letters has of its chain, as text. */
+extern char *prism_chain_of_dead_letters(const Jsonb *stored);
+
+/* The ends of transactions: see PrismModule. */
+extern void prism_chain_prepared(void);
+extern void prism_chain_end(bool committed);
+extern void prism_chain_subcommit(int nest_level);
+extern void prism_chain_subabort(int nest_level);
+
+#endif							/* PRISM_CHAIN_H */

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * link_options.h
+ *	  A link's options: between prism.topic.chain and C.
+ *
+ * apply() writes them, but a catalogue can be edited.  Reading one never throws:
+ * the first thing that is wrong is kept, and whoever makes the chain asks for it.
+ *
+ * src/pattern/link_options.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PRISM_LINK_OPTIONS_H
+#define PRISM_LINK_OPTIONS_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+typedef struct PrismLinkOptions
+{
+	const char *pattern;
+	JsonbContainer *stored;		/* the object of the link: "type", and its options */
+	int			known;			/* how many of its keys were asked for */
+	char	   *complaint;		/* what is wrong, a clause; NULL: nothing is */
+} PrismLinkOptions;
+
+/* What is not there is 'missing'. */
+extern bool prism_link_boolean(PrismLinkOptions *options, const char *key, bool missing);
+extern int64 prism_link_integer(PrismLinkOptions *options, const char *key, int64 min, int64 max, int64 missing);
+
+/* All were asked for: what is left is an option that the pattern does not have. */
+extern void prism_link_options_end(PrismLinkOptions *options);
+
+#endif							/* PRISM_LINK_OPTIONS_H */
