@@ -81,13 +81,13 @@ END
 $$;
 GRANT SELECT ON walked TO PUBLIC;
 
--- 1. Without anything: the schemas are closed.
+-- 1. Without anything: all is closed but prism.check(), which looks at nothing but a text.
 SET ROLE regress_prism_nobody;
 SELECT outcome, array_agg(object ORDER BY object) FILTER (WHERE outcome <> '42501') AS leaks
 FROM (SELECT object, pg_temp.attempt(statement) AS outcome FROM walked) w GROUP BY 1 ORDER BY 1;
 RESET ROLE;
 
--- 2. With the schemas open: each object is closed by itself, but prism.check(), which looks at nothing but a text.
+-- 2. With the schemas open: each object is closed by itself.
 GRANT USAGE ON SCHEMA prism, prism_internal, prism_log TO regress_prism_nobody;
 SET ROLE regress_prism_nobody;
 SELECT outcome, array_agg(object ORDER BY object) FILTER (WHERE outcome <> '42501') AS leaks

@@ -1,6 +1,6 @@
 -- All rights, on one page.
 --
--- Nobody but prism's owner gets anything here. A role's rights are its privileges on namespaces (prism.grant), which are
+-- Nobody but prism's owner gets anything here, except that all may call prism.check(). A role's rights are its privileges on namespaces (prism.grant), which are
 -- kept as PostgreSQL's own on the view prism_log.namespace_<id>: publish is INSERT, consume is UPDATE, read is SELECT,
 -- admin is REFERENCES. They are checked in C by every function. Whoever holds one of them on any namespace is also
 -- given what the following table says, and loses it with the last one. Whose rights a handler uses is kept likewise, on
@@ -89,7 +89,9 @@ CREATE FUNCTION prism_internal.own_schemas() RETURNS void LANGUAGE c AS 'MODULE_
 SELECT prism_internal.own_schemas();
 DROP FUNCTION prism_internal.own_schemas();
 GRANT USAGE ON TYPE prism.message TO PUBLIC;
--- Reads a text that its caller has, and nothing else.
+-- For anybody: it reads a text that its caller has, and nothing else. Where PUBLIC is to have nothing at all, take both away:
+-- whoever holds a privilege has USAGE of his own.
+GRANT USAGE ON SCHEMA prism TO PUBLIC;
 GRANT EXECUTE ON FUNCTION prism.check(text) TO PUBLIC;
 
 -- Monitoring: how things stand, never a payload, a key or a header.

@@ -59,14 +59,15 @@ my $objects = q{
 ok(sql("$objects SELECT count(*) FROM object") > 100, 'there are objects');
 is(sql("$objects SELECT name, privilege_type FROM granted WHERE grantee = 'stranger'::regrole ORDER BY 1, 2"), '',
 	'default privileges give nobody a right on what prism makes');
-is(sql("$objects SELECT DISTINCT name FROM granted WHERE grantee = 0"), 'prism.message', 'PUBLIC may name the type of messages, no more');
+is(sql("$objects SELECT DISTINCT name, privilege_type FROM granted WHERE grantee = 0 ORDER BY 1"), "prism|USAGE\nprism.\"check\"(text)|EXECUTE\nprism.message|USAGE",
+	'PUBLIC may have a configuration checked and name the type of messages, no more');
 is(sql("$objects SELECT DISTINCT grantee::regrole FROM granted WHERE grantee NOT IN (0, owner) ORDER BY 1"), "pg_monitor\ntenant",
 	'nobody else has any right but whom it was granted');
 is(sql("$objects SELECT o.name FROM object o WHERE class = 'pg_class'::regclass AND acl IS NOT NULL
 		AND NOT EXISTS (SELECT FROM aclexplode(acl) a WHERE a.grantee = owner AND a.privilege_type IN ('INSERT', 'USAGE'))"), '',
 	'the owner has his rights also where his default privileges take them');
-like(error_of('SET ROLE stranger; SELECT * FROM prism.namespaces'), qr/permission denied for schema prism/, 'a stranger to whom the owner gives all by default sees nothing');
-like(error_of("SET ROLE stranger; SELECT prism.publish('mine', '{}'::jsonb)"), qr/permission denied for schema prism/, 'nor does he publish');
+like(error_of('SET ROLE stranger; SELECT * FROM prism.namespaces'), qr/permission denied for view namespaces/, 'a stranger to whom the owner gives all by default sees nothing');
+like(error_of("SET ROLE stranger; SELECT prism.publish('mine', '{}'::jsonb)"), qr/permission denied for function publish/, 'nor does he publish');
 is(sql(q{SELECT c.oid::regclass FROM pg_class c LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace
 		WHERE relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace, 'pg_toast'::regnamespace) AND t.spcname = 'elsewhere'}), '',
 	'default_tablespace of the session or the database places nothing');
