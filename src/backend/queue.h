@@ -19,10 +19,18 @@ typedef struct PrismQueueTarget
 {
 	const char *name;			/* the Kafka topic */
 	const char *position_id;	/* the Kafka group under which the position is kept */
-	int			partitions;		/* wanted when the topic has to be made; 0: the broker's default */
-	int			replication;	/* likewise */
+	int			partitions;		/* wanted; 0: the broker's default when the topic has to be made, else as many as it has */
+	int			replication;	/* wanted when the topic has to be made; 0: the broker's default */
 	int64		message_bytes_max;
 } PrismQueueTarget;
+
+/* What the other side has made of a target; 0: not known, as it does not tell. */
+typedef struct PrismQueueShape
+{
+	int			partitions;
+	int			replication;
+	int64		message_bytes_max;	/* of a record, with all that is around the payload */
+} PrismQueueShape;
 
 /* What became of one sent message. */
 typedef struct PrismReceipt
@@ -68,9 +76,26 @@ typedef struct PrismQueueOps
 
 	/*
 	 * The target exists (it is made when absent) and can take messages.  May
-	 * answer PRISM_DOUBT once: what it learned needs another connection.
+	 * answer PRISM_DOUBT once: what it learned needs another connection.  With
+	 * PRISM_OK *shape says how the target is; the keys are spread over so many
+	 * partitions, whatever the other side adds to them, until reshape() or the
+	 * next connection's prepare().
 	 */
-	PrismOutcome (*prepare) (PrismConn *conn, const PrismQueueTarget *target);
+	PrismOutcome (*prepare) (PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
+
+	/* How the target is by now, while messages are under way.  Nothing changes. */
+	PrismOutcome (*look) (PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
+
+	/*
+	 * Nothing of the target is under way, so that keys can move: give it as many
+	 * partitions as are wanted, if it has fewer, and use all that it has by then.
+	 * Can be asked for again after it was cut off anywhere.  Otherwise than with
+	 * PRISM_OK it has fewer than are wanted, conn->error says why, and sending
+	 * goes on: *shape is filled as far as the other side has answered.
+	 *
+	 * look and reshape are NULL where a target has no partitions.
+	 */
+	PrismOutcome (*reshape) (PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
 
 	/*
 	 * Own the transactional id from here on: everybody before us is fenced.

@@ -28,7 +28,9 @@
 static PrismConn *open_connection(const PrismServer *server, const char *transactional_id,
 								  MemoryContext mcxt, char *error);
 static pgsocket wait_socket(PrismConn *conn);
-static PrismOutcome prepare(PrismConn *conn, const PrismQueueTarget *target);
+static PrismOutcome prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
+static PrismOutcome look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
+static PrismOutcome reshape(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape);
 static PrismOutcome fence(PrismConn *conn);
 static PrismOutcome position_read(PrismConn *conn, const PrismQueueTarget *target,
 								  int64 *position, char *metadata);
@@ -43,6 +45,8 @@ static PrismOutcome abort_transaction(PrismConn *conn);
 static const PrismQueueOps kafka_queue = {
 	.open = open_connection,
 	.prepare = prepare,
+	.look = look,
+	.reshape = reshape,
 	.fence = fence,
 	.position_read = position_read,
 	.position_write = position_write,
@@ -157,8 +161,15 @@ too_many_closing(KafkaConn *kafka)
 	return true;
 }
 
+static void
+learn_limit(KafkaTopic *topic, const KafkaJob *job)
+{
+	topic->record_bytes_max = job->shape.message_bytes_max;
+	topic->record_bytes_at = prism_instant();
+}
+
 static PrismOutcome
-prepare(PrismConn *conn, const PrismQueueTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
 {
 	KafkaConn  *kafka = (KafkaConn *) conn;
 	KafkaJob	job = new_job(KAFKA_PREPARE, target);
@@ -170,24 +181,56 @@ prepare(PrismConn *conn, const PrismQueueTarget *target)
 	outcome = kafka_call(kafka, &kafka->client->admin, &job);
 	if (outcome != PRISM_OK)
 		return outcome;
-	kafka_topic(kafka, target->name)->record_bytes_max = job.record_bytes_max;
-	kafka_topic(kafka, target->name)->record_bytes_at = prism_instant();
+	*shape = job.shape;
+	kafka_topic(kafka, target->name)->partitions = job.shape.partitions;
+	learn_limit(kafka_topic(kafka, target->name), &job);
 
 	/*
 	 * A topic that takes less than a whole batch would refuse batches of good
 	 * records, and librdkafka does not divide them.  The size of batches can
 	 * only be set at open().
 	 */
-	batch_bytes_max = job.record_bytes_max - BATCH_MARGIN_BYTES;
-	if (job.record_bytes_max > 0 && kafka->batch_bytes > batch_bytes_max &&
+	batch_bytes_max = job.shape.message_bytes_max - BATCH_MARGIN_BYTES;
+	if (job.shape.message_bytes_max > 0 && kafka->batch_bytes > batch_bytes_max &&
 		batch_bytes_max > BATCH_MARGIN_BYTES)
 	{
 		kafka_limit_batch(kafka->server_name, batch_bytes_max);
 		return kafka_answer(kafka, PRISM_DOUBT,
 							"topic \"%s\" takes batches of at most " INT64_FORMAT " bytes: opening anew with smaller ones",
-							target->name, job.record_bytes_max);
+							target->name, job.shape.message_bytes_max);
 	}
 	return PRISM_OK;
+}
+
+static PrismOutcome
+look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	KafkaConn  *kafka = (KafkaConn *) conn;
+	KafkaJob	job = new_job(KAFKA_LOOK, target);
+	PrismOutcome outcome = kafka_call(kafka, &kafka->client->admin, &job);
+
+	if (outcome == PRISM_OK)
+	{
+		*shape = job.shape;
+		learn_limit(kafka_topic(kafka, target->name), &job);
+	}
+	return outcome;
+}
+
+static PrismOutcome
+reshape(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	KafkaConn  *kafka = (KafkaConn *) conn;
+	KafkaJob	job = new_job(KAFKA_RESHAPE, target);
+	PrismOutcome outcome = kafka_call(kafka, &kafka->client->admin, &job);
+
+	if (outcome != PRISM_AGAIN && job.shape.partitions > 0)
+	{
+		*shape = job.shape;
+		kafka_topic(kafka, target->name)->partitions = job.shape.partitions;
+		learn_limit(kafka_topic(kafka, target->name), &job);
+	}
+	return outcome;
 }
 
 static PrismOutcome

@@ -42,6 +42,8 @@ typedef enum KafkaOperation
 {
 	KAFKA_NOTHING,
 	KAFKA_PREPARE,
+	KAFKA_LOOK,
+	KAFKA_RESHAPE,
 	KAFKA_FENCE,
 	KAFKA_POSITION_READ,
 	KAFKA_POSITION_WRITE,
@@ -57,11 +59,11 @@ typedef struct KafkaJob
 	KafkaOperation operation;
 	char		topic[PRISM_TOPIC_NAME_MAX + 1];
 	char		group[KAFKA_GROUP_BYTES];
-	int			partitions;
+	int			partitions;		/* wanted */
 	int			replication;
 	int64		position;		/* in or out */
 	char		metadata[KAFKA_METADATA_BYTES + 1]; /* in or out */
-	int64		record_bytes_max;	/* out of prepare: the topic's max.message.bytes, 0: unknown */
+	PrismQueueShape shape;		/* out of prepare, look and reshape: the topic as it is there */
 
 	PrismOutcome outcome;
 	int			code;			/* librdkafka's error */
@@ -108,6 +110,7 @@ typedef struct KafkaTopic
 {
 	char		name[PRISM_TOPIC_NAME_MAX + 1];
 	rd_kafka_topic_t *handle;
+	int			partitions;		/* over which its keys are spread; 0: librdkafka chooses */
 	int64		record_bytes_max;	/* what the broker said, 0: unknown, ... */
 	PrismInstant record_bytes_at;	/* ... and when: it may be another number by now */
 	struct KafkaTopic *next;
@@ -152,6 +155,8 @@ extern PrismOutcome kafka_call(KafkaConn *kafka, KafkaCaller *caller, KafkaJob *
 
 /* jobs: run in a caller */
 extern void kafka_job_prepare(KafkaClient *client, KafkaJob *job);
+extern void kafka_job_look(KafkaClient *client, KafkaJob *job);
+extern void kafka_job_reshape(KafkaClient *client, KafkaJob *job);
 extern void kafka_job_position_read(KafkaClient *client, KafkaJob *job);
 extern void kafka_job_position_write(KafkaClient *client, KafkaJob *job);
 extern void kafka_job_fence(KafkaClient *client, KafkaJob *job);

@@ -89,6 +89,23 @@ explain_rights(KafkaJob *job, const char *operations, const char *resource, cons
 	}
 }
 
+/* How many partitions, and copies of the one that has fewest.  False: one has no leader, and nothing is said. */
+static bool
+read_partitions(const struct rd_kafka_metadata_topic *topic, PrismQueueShape *shape)
+{
+	int			replication = topic->partition_cnt > 0 ? topic->partitions[0].replica_cnt : 0;
+
+	for (int i = 0; i < topic->partition_cnt; i++)
+	{
+		if (topic->partitions[i].leader < 0)
+			return false;
+		replication = Min(replication, topic->partitions[i].replica_cnt);
+	}
+	shape->partitions = topic->partition_cnt;
+	shape->replication = replication;
+	return true;
+}
+
 /*
  * Does the topic exist, and has every partition a leader?  OK, RETRY, STOP in
  * the job; *absent when it must be made.
@@ -112,10 +129,8 @@ look_up_topic(KafkaClient *client, KafkaJob *job, bool *absent)
 		code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		code = metadata->topics[0].err;
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		for (int i = 0; i < metadata->topics[0].partition_cnt; i++)
-			if (metadata->topics[0].partitions[i].leader < 0)
-				code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR && !read_partitions(&metadata->topics[0], &job->shape))
+		code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
 	if (metadata != NULL)
 		rd_kafka_metadata_destroy(metadata);
 	rd_kafka_topic_destroy(topic);
@@ -204,7 +219,7 @@ read_limits(KafkaClient *client, KafkaJob *job)
 
 	job->outcome = PRISM_OK;
 	job->error[0] = '\0';
-	job->record_bytes_max = 0;
+	job->shape.message_bytes_max = 0;
 	if (event == NULL)
 		return;
 	resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event),
@@ -214,7 +229,7 @@ read_limits(KafkaClient *client, KafkaJob *job)
 	for (size_t i = 0; i < entry_count; i++)
 		if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") == 0 &&
 			rd_kafka_ConfigEntry_value(entries[i]) != NULL)
-			job->record_bytes_max = strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
+			job->shape.message_bytes_max = strtoll(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
 	rd_kafka_event_destroy(event);
 }
 
@@ -242,6 +257,85 @@ kafka_job_prepare(KafkaClient *client, KafkaJob *job)
 	}
 	if (job->outcome == PRISM_OK && !pg_atomic_read_u32(&client->closing))
 		read_limits(client, job);
+}
+
+void
+kafka_job_look(KafkaClient *client, KafkaJob *job)
+{
+	bool		absent;
+
+	look_up_topic(client, job, &absent);
+	if (job->outcome == PRISM_OK && !pg_atomic_read_u32(&client->closing))
+		read_limits(client, job);
+}
+
+static bool
+request_partitions(KafkaClient *client, KafkaJob *job,
+				   const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+{
+	char		text[PRISM_ERROR_BYTES] = "";
+	rd_kafka_NewPartitions_t *partitions = rd_kafka_NewPartitions_new(job->topic, job->partitions, text, sizeof(text));
+
+	if (partitions == NULL)
+		return refused(job, "to add partitions to topic", job->topic, text);
+	rd_kafka_CreatePartitions(client->rk, &partitions, 1, options, queue);
+	rd_kafka_NewPartitions_destroy(partitions);
+	return true;
+}
+
+static void
+add_partitions(KafkaClient *client, KafkaJob *job)
+{
+	rd_kafka_event_t *event = ask(client, job, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, request_partitions);
+	const rd_kafka_topic_result_t **topics;
+	size_t		count = 0;
+	rd_kafka_resp_err_t code;
+
+	if (event == NULL)
+		return;
+	topics = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+	code = count == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+	/* that it has as many already: somebody else was faster, and the next look will find them */
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		kafka_job_error(job, code == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ? PRISM_RETRY : kafka_outcome(code), code,
+						"could not raise topic \"%s\" from %d partitions to %d: %s",
+						job->topic, job->shape.partitions, job->partitions,
+						count == 1 && rd_kafka_topic_result_error_string(topics[0]) != NULL ?
+						rd_kafka_topic_result_error_string(topics[0]) : rd_kafka_err2str(code));
+	rd_kafka_event_destroy(event);
+	explain_rights(job, "Alter", "topic", job->topic);
+}
+
+/*
+ * New partitions are not known to every broker at once, and have no leader at
+ * first: until they do, keys stay where they are.
+ */
+void
+kafka_job_reshape(KafkaClient *client, KafkaJob *job)
+{
+	PrismQueueShape usable;
+	int			waited_ms = 0;
+	bool		absent;
+
+	kafka_job_look(client, job);
+	if (job->outcome != PRISM_OK || job->shape.partitions >= job->partitions)
+		return;
+	usable = job->shape;
+	add_partitions(client, job);
+	while (job->outcome == PRISM_OK && !pg_atomic_read_u32(&client->closing))
+	{
+		look_up_topic(client, job, &absent);
+		if (job->outcome == PRISM_OK && job->shape.partitions >= job->partitions)
+			return;
+		if (waited_ms >= KAFKA_CALL_MS)
+			kafka_job_error(job, PRISM_RETRY, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+							"the new partitions of topic \"%s\" have no leaders yet", job->topic);
+		else if (job->outcome == PRISM_RETRY)
+			job->outcome = PRISM_OK;
+		nap(LEADER_WAIT_MS);
+		waited_ms += LEADER_WAIT_MS;
+	}
+	job->shape = usable;
 }
 
 static bool

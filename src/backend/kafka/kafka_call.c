@@ -32,6 +32,12 @@ run_job(KafkaClient *client, KafkaJob *job)
 		case KAFKA_PREPARE:
 			kafka_job_prepare(client, job);
 			break;
+		case KAFKA_LOOK:
+			kafka_job_look(client, job);
+			break;
+		case KAFKA_RESHAPE:
+			kafka_job_reshape(client, job);
+			break;
 		case KAFKA_FENCE:
 			kafka_job_fence(client, job);
 			break;

@@ -47,7 +47,7 @@ static const KafkaSetting defaults[] = {
 static const KafkaSetting fixed[] = {
 	{"enable.idempotence", "true"},
 	{"acks", "all"},
-	{"partitioner", "murmur2_random"},	/* as Java's, so keys stay where they are */
+	{"partitioner", "murmur2_random"},	/* as Java's, so keys stay where they are; kafka_send.c computes the same */
 	{"message.timeout.ms", "0"},	/* else a message is given up while its successors arrive */
 	{"max.in.flight.requests.per.connection", "1"}, /* see below */
 	{"socket.max.fails", "1"},	/* a request that timed out closes its connection: seen as doubt */

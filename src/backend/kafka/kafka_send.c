@@ -126,13 +126,20 @@ make_headers(Datum headers, const char *id_text, Size *size)
 	return result;
 }
 
-/* Hand the record over.  headers: NULL when there is only the id. */
+/*
+ * Hand the record over.  headers: NULL when there is only the id.
+ *
+ * Which partition a key goes to is computed as librdkafka and Java do, but over
+ * the partitions that the topic had when nothing of it was under way: librdkafka
+ * takes new ones as soon as it hears of them, and what it then sends there could
+ * overtake what is on its way to the former one.
+ */
 static PrismOutcome
 produce(KafkaConn *kafka, KafkaTopic *topic, const PrismMessage *message, uint64 tag,
 		const char *value, Size value_size, const char *key, Size key_size,
 		rd_kafka_headers_t *headers, const char *id_text)
 {
-	rd_kafka_vu_t parts[7];
+	rd_kafka_vu_t parts[8];
 	int			count = 0;
 	rd_kafka_error_t *error;
 	rd_kafka_resp_err_t code;
@@ -140,6 +147,11 @@ produce(KafkaConn *kafka, KafkaTopic *topic, const PrismMessage *message, uint64
 
 	parts[count].vtype = RD_KAFKA_VTYPE_RKT;
 	parts[count++].u.rkt = topic->handle;
+	if (key != NULL && topic->partitions > 0)
+	{
+		parts[count].vtype = RD_KAFKA_VTYPE_PARTITION;
+		parts[count++].u.i32 = rd_kafka_msg_partitioner_murmur2(topic->handle, key, key_size, topic->partitions, NULL, NULL);
+	}
 	parts[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
 	parts[count++].u.i = RD_KAFKA_MSG_F_COPY;
 	parts[count].vtype = RD_KAFKA_VTYPE_OPAQUE;

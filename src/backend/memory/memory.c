@@ -43,6 +43,8 @@ typedef enum MemoryOption
 	MEMORY_DOUBT_EVERY,
 	MEMORY_LOSE_EVERY,
 	MEMORY_FENCE_EVERY,
+	MEMORY_RESHAPE_AWAY,
+	MEMORY_RESHAPE_STOP,
 	MEMORY_OPTIONS
 } MemoryOption;
 
@@ -56,12 +58,16 @@ static const char *const memory_option_names[MEMORY_OPTIONS] = {
 	[MEMORY_DOUBT_EVERY] = "doubt_every",	/* each n-th commit is done and answered with DOUBT */
 	[MEMORY_LOSE_EVERY] = "lose_every", /* each n-th commit is not done and answered with DOUBT */
 	[MEMORY_FENCE_EVERY] = "fence_every",	/* each n-th begin finds that somebody else fenced us */
+	[MEMORY_RESHAPE_AWAY] = "reshape_away", /* partitions are added after so many answers of RETRY, in the whole process */
+	[MEMORY_RESHAPE_STOP] = "reshape_stop", /* no partitions are added: STOP */
 };
 
 /* A topic and the position beside it. */
 typedef struct MemoryTopic
 {
 	char		name[PRISM_TOPIC_NAME_MAX + 1];
+	int			partitions;		/* nobody is sent to one: a topic with more of them is asked for, and made */
+	int			replication;
 	int64		last_offset;	/* of the messages that count; -1: none */
 	int64		position;		/* -1: none */
 	char		metadata[PRISM_ERROR_BYTES];
@@ -111,6 +117,7 @@ static int	owner_count = 0;
 /* Counted over all connections, so that each n-th fails however often one opens anew. */
 static int64 connections = 0;
 static int64 away_answers = 0;
+static int64 reshape_answers = 0;
 static int64 messages = 0;
 static int64 begins = 0;
 static int64 commits = 0;
@@ -243,10 +250,19 @@ away(MemoryConn *memory)
 	return away_answers < memory->options[MEMORY_AWAY] && ++away_answers > 0;
 }
 
+static void
+tell_shape(const MemoryConn *memory, const MemoryTopic *topic, PrismQueueShape *shape)
+{
+	shape->partitions = topic->partitions;
+	shape->replication = topic->replication;
+	shape->message_bytes_max = memory->options[MEMORY_REJECT_BYTES];
+}
+
 static PrismOutcome
-prepare(PrismConn *conn, const PrismQueueTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
 {
 	MemoryConn *memory = (MemoryConn *) conn;
+	MemoryTopic *topic;
 
 	if (again(memory))
 		return PRISM_AGAIN;
@@ -254,8 +270,49 @@ prepare(PrismConn *conn, const PrismQueueTarget *target)
 		return answer(memory, PRISM_STOP, "stopped on request");
 	if (away(memory))
 		return answer(memory, PRISM_RETRY, "away on request");
-	if (find_topic(target->name) == NULL)
+	topic = find_topic(target->name);
+	if (topic == NULL)
 		return answer(memory, PRISM_STOP, "too many topics");
+	if (topic->partitions == 0)
+	{
+		topic->partitions = Max(target->partitions, 1);
+		topic->replication = Max(target->replication, 1);
+	}
+	tell_shape(memory, topic, shape);
+	return PRISM_OK;
+}
+
+static PrismOutcome
+look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	MemoryConn *memory = (MemoryConn *) conn;
+	MemoryTopic *topic = find_topic(target->name);
+
+	if (topic == NULL)
+		return answer(memory, PRISM_RETRY, "too many topics");
+	tell_shape(memory, topic, shape);
+	return PRISM_OK;
+}
+
+static PrismOutcome
+reshape(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	MemoryConn *memory = (MemoryConn *) conn;
+	MemoryTopic *topic = find_topic(target->name);
+
+	if (again(memory))
+		return PRISM_AGAIN;
+	if (topic == NULL)
+		return answer(memory, PRISM_RETRY, "too many topics");
+	tell_shape(memory, topic, shape);
+	if (topic->partitions >= target->partitions)
+		return PRISM_OK;
+	if (memory->options[MEMORY_RESHAPE_STOP] > 0)
+		return answer(memory, PRISM_STOP, "no partitions are added, on request");
+	if (reshape_answers < memory->options[MEMORY_RESHAPE_AWAY] && ++reshape_answers > 0)
+		return answer(memory, PRISM_RETRY, "partitions are added later, on request");
+	topic->partitions = target->partitions;
+	tell_shape(memory, topic, shape);
 	return PRISM_OK;
 }
 
@@ -493,6 +550,8 @@ abort_transaction(PrismConn *conn)
 static const PrismQueueOps memory_queue = {
 	.open = open_connection,
 	.prepare = prepare,
+	.look = look,
+	.reshape = reshape,
 	.fence = fence,
 	.position_read = position_read,
 	.position_write = position_write,

@@ -80,7 +80,8 @@ prism_route_drop_batches(PrismRoute *route)
 	while (!dlist_is_empty(&route->window))
 		prism_batch_drop(route, dlist_container(PrismBatch, node,
 												dlist_head_node(&route->window)));
-	/* the receipts of what is dropped are counted no more */
+	/* the receipts of what is dropped are counted no more, but for whether they have come */
+	route->adrift += route->outstanding;
 	route->outstanding = 0;
 	route->lane->outstanding_bytes -= Min(route->outstanding_bytes, route->lane->outstanding_bytes);
 	route->outstanding_bytes = 0;

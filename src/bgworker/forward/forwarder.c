@@ -101,7 +101,7 @@ choose_backend(PrismForwarder *forwarder, List *sinks)
 		no_backend(linitial(sinks));
 }
 
-/* Everything whose change needs new connections; a pause does not. */
+/* Everything whose change needs new connections; a pause does not, nor do partitions. */
 static char *
 make_fingerprint(PrismForwarder *forwarder, List *sinks)
 {
@@ -115,10 +115,9 @@ make_fingerprint(PrismForwarder *forwarder, List *sinks)
 	{
 		const PrismSink *sink = lfirst(cell);
 
-		appendStringInfo(&text, "%d %d %s %s %s %s %d %d %d %d " INT64_FORMAT " %s\n",
+		appendStringInfo(&text, "%d %d %s %s %s %s %d %d " INT64_FORMAT " %s\n",
 						 sink->sink_id, sink->topic_id, sink->topic_name, sink->name, sink->backend,
-						 sink->target_name, sink->exactly_once, sink->batch_messages,
-						 sink->partitions, sink->replication, sink->message_bytes_max,
+						 sink->target_name, sink->exactly_once, sink->batch_messages, sink->message_bytes_max,
 						 sink->damage != NULL ? sink->damage : "");
 	}
 	return text.data;
@@ -256,6 +255,7 @@ mend_routes(PrismForwarder *forwarder, List *sinks)
 
 		if (route == NULL)
 			continue;
+		prism_route_want_shape(route, sink->partitions, sink->replication);
 		if (route->unmade)
 		{
 			route->sink.paused = sink->paused;	/* it alone is made again, now */

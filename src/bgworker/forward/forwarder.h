@@ -14,6 +14,7 @@
  *								route_start.c	where to go on
  *								route.c			position, state
  *								route_rest.c	pause, and going on
+ *								route_shape.c	partitions of the target
  *								route_record.c	progress record
  *								route_read.c	from the log
  *			  batch	messages read		batch.c			what became of each
@@ -167,6 +168,7 @@ typedef enum PrismRoutePhase
 	ROUTE_POSITION,				/* what position does the other side keep? */
 	ROUTE_CLAIM,				/* write it again, under our name */
 	ROUTE_READY,
+	ROUTE_RESHAPE,				/* it was ready, nothing is under way: keys may go to other partitions */
 	ROUTE_PARKED				/* not served: see the state of the sink */
 } PrismRoutePhase;
 
@@ -177,6 +179,11 @@ typedef struct PrismRoute
 	int			index;			/* in the forwarder's routes; part of tags */
 	PrismSink	sink;
 	PrismQueueTarget target;
+	PrismQueueShape shape;		/* of the target, as it was seen last; 0 partitions: not known, or it has none */
+	int			partitions;		/* over which its keys are spread */
+	bool		drains;			/* nothing more is read, so that they can be spread over others */
+	PrismBackoff reshaping;		/* the other side has refused to add partitions */
+	PrismInstant look_at;		/* then the target is seen again */
 	PrismSinkSlot *slot;
 	struct PrismLane *lane;
 	struct PrismCounter *counter;	/* a hint outside of transactions: its topic may be dropped */
@@ -209,6 +216,7 @@ typedef struct PrismRoute
 	uint64		next_tag;
 	int			outstanding;	/* sent, no receipt yet */
 	Size		outstanding_bytes;
+	int			adrift;			/* likewise, of batches that were dropped */
 	int			condemned;		/* FATE_CONDEMNED */
 	bool		stopped;		/* a receipt says that no message can go there, ... */
 	char		stop_error[PRISM_ERROR_BYTES];	/* ... and why */
@@ -235,6 +243,7 @@ typedef struct PrismLane
 	PrismReportLimit report;
 	int64		generation;		/* of our name in the metadata of positions */
 	int			turn;			/* the route that comes next */
+	PrismRoute *looking;		/* whose target is being looked at; NULL: nobody's */
 	int			outstanding;
 	Size		outstanding_bytes;
 	PrismInstant recovering_since;	/* 0: all is well; else what is under way is awaited, then we begin anew */
@@ -339,7 +348,17 @@ extern bool prism_position_name_parse(const char *metadata, PrismPositionName *n
 extern void prism_routes_make(PrismForwarder *forwarder, List *sinks);
 extern void prism_route_make_again(PrismRoute *route);
 
+/* route_shape.c */
+extern void prism_route_saw(PrismRoute *route, const PrismQueueShape *shape);
+extern bool prism_route_shape_turn(PrismRoute *route, PrismInstant now);
+extern bool prism_route_reshape(PrismRoute *route, PrismOutcome *outcome);
+/* So many are asked for by now. */
+extern void prism_route_want_shape(PrismRoute *route, int partitions, int replication);
+/* Somebody says that it shall be looked at, and that what was refused be tried again. */
+extern void prism_route_look_soon(PrismRoute *route);
+
 /* route_start.c */
+extern void prism_route_become_ready(PrismRoute *route);
 extern bool prism_route_start_turn(PrismRoute *route);
 
 /* route.c */

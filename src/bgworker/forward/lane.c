@@ -60,9 +60,13 @@ prism_lane_close(PrismLane *lane)
 	lane->reopens = false;
 	lane->rejected = false;
 	lane->retry = false;
+	lane->looking = NULL;
 	for (PrismRoute *route = prism_lane_next_route(lane, NULL); route != NULL; route = prism_lane_next_route(lane, route))
+	{
 		if (route->phase != ROUTE_PARKED)
 			prism_route_restart(route);
+		route->adrift = 0;
+	}
 }
 
 void

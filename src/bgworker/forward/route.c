@@ -28,6 +28,7 @@ prism_route_restart(PrismRoute *route)
 	}
 	else
 		route->lane->carrier->rewind(route);
+	route->drains = false;
 	route->phase = ROUTE_PREPARE;
 }
 

@@ -25,7 +25,7 @@ begin(PrismRoute *route, PrismForwarder *forwarder, const PrismSink *sink)
 
 	route->sink = *sink;
 	route->lane = &forwarder->lanes[lane];
-	route->backoff.clock = route->trouble.clock = forwarder->clock;
+	route->backoff.clock = route->trouble.clock = route->reshaping.clock = forwarder->clock;
 	route->blocked_at = -1;
 	dlist_init(&route->window);
 }
@@ -52,6 +52,7 @@ take_over(void *arg)
 	route->target.partitions = sink->partitions;
 	route->target.replication = sink->replication;
 	route->target.message_bytes_max = sink->message_bytes_max;
+	prism_sink_aim(route->slot, sink->target_name, forwarder->endpoint_id);
 }
 
 /* It is ours, and how far it is was read. */

@@ -65,7 +65,7 @@ wants(const PrismRoute *route, PrismInstant now)
 {
 	const PrismLane *lane = route->lane;
 
-	return route->phase == ROUTE_READY && !route->paused &&
+	return route->phase == ROUTE_READY && !route->paused && !route->drains &&
 		lane->phase == LANE_OPEN && lane->recovering_since == 0 &&
 		route->bisect.batch == NULL &&
 		(route->blocked_at < 0 || route->window_batches == 0) &&

@@ -20,6 +20,7 @@ prism_route_mend(PrismRoute *route)
 		/* the connection is what does not come about: it is tried now */
 		if (route->lane->phase == LANE_CLOSED)
 			prism_backoff_reset(&route->lane->backoff);
+		prism_route_look_soon(route);
 		return;
 	}
 	if (route->broken)

@@ -253,8 +253,8 @@ judge_position(PrismRoute *route, int64 kept, const char *metadata)
 
 /* ---------- starting ---------- */
 
-static void
-become_ready(PrismRoute *route)
+void
+prism_route_become_ready(PrismRoute *route)
 {
 	route->phase = ROUTE_READY;
 	prism_backoff_reset(&route->backoff);
@@ -270,20 +270,23 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 	PrismLane  *lane = route->lane;
 	const PrismQueueOps *queue = prism_lane_queue(lane);
 	char		metadata[PRISM_ERROR_BYTES] = "";
+	PrismQueueShape shape = {0};
 	int64		kept = -1;
 
 	switch (route->phase)
 	{
 		case ROUTE_PREPARE:
-			*outcome = queue->prepare(lane->conn, &route->target);
+			*outcome = queue->prepare(lane->conn, &route->target, &shape);
 			if (*outcome != PRISM_OK)
 				return false;
+			prism_route_saw(route, &shape);
+			route->partitions = shape.partitions;
 			if (lane->carrier->owns_position)
 				route->phase = ROUTE_POSITION;
 			else
 			{
 				if (route->position >= 0 || choose_position(route, -1, NULL))
-					become_ready(route);
+					prism_route_become_ready(route);
 			}
 			return true;
 		case ROUTE_POSITION:
@@ -302,10 +305,12 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 				return true;
 			route->claimed_at = prism_lane_now(route->lane);
 			route->claimed_generation = lane->generation;
-			become_ready(route);
+			prism_route_become_ready(route);
 			if (!route->progress.shared)
 				route->moved_at = route->claimed_at;
 			return true;
+		case ROUTE_RESHAPE:
+			return prism_route_reshape(route, outcome);
 		case ROUTE_READY:
 		case ROUTE_PARKED:
 			break;

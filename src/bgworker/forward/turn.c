@@ -116,6 +116,7 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 	uint64		sequence = receipt->tag & TAG_SEQUENCE_MASK;
 	char		reason[PRISM_ERROR_BYTES];
 	PrismRoute *route;
+	bool		adrift = true;
 	dlist_iter	iter;
 
 	lane->outstanding--;
@@ -129,6 +130,7 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 
 		if (sequence < batch->tag || sequence >= batch->tag + batch->count)
 			continue;
+		adrift = false;
 		i = (int) (sequence - batch->tag);
 		Assert(batch->fates[i] == FATE_SENT);
 		route->outstanding--;
@@ -147,6 +149,7 @@ take_receipt(PrismLane *lane, const PrismReceipt *receipt)
 			batch->fates[i] = FATE_RETRY;
 		break;
 	}
+	route->adrift -= adrift && route->adrift > 0;
 	if (receipt->outcome == PRISM_REJECT)
 		lane->rejected = true;
 	else if (receipt->outcome != PRISM_OK)
@@ -232,11 +235,14 @@ is_lane_idle(const PrismLane *lane)
 static bool
 start_routes(PrismLane *lane)
 {
+	PrismInstant now = prism_lane_now(lane);
 	bool		more = false;
 
 	for (PrismRoute *route = prism_lane_next_route(lane, NULL); route != NULL; route = prism_lane_next_route(lane, route))
 	{
 		more |= prism_route_start_turn(route);
+		if (lane->phase == LANE_OPEN)
+			more |= prism_route_shape_turn(route, now);
 		if (lane->phase != LANE_OPEN)
 			return true;
 	}

@@ -125,6 +125,7 @@ attach(int32 sink_id, int32 topic_id, int *pid)
 		if (slot != NULL)
 		{
 			memset(&slot->status, 0, sizeof(slot->status));
+			memset(&slot->shape, 0, sizeof(slot->shape));
 			slot->status.position = -1;
 			slot->status.since = GetCurrentTimestamp();
 			slot->mark_count = 0;

@@ -107,6 +107,21 @@ typedef struct PrismSinkStatus
 	int64		counters[PRISM_SINK_COUNTERS];	/* since the server started */
 } PrismSinkStatus;
 
+/*
+ * What the other side has made of the sink's target, as its process saw it last;
+ * 0: the other side does not tell.
+ */
+typedef struct PrismSinkShape
+{
+	TimestampTz seen_at;		/* 0: not seen yet */
+	char		target[PRISM_TOPIC_NAME_MAX + 1];	/* whose it is: the sink may have another one by now, ... */
+	char		endpoint[NAMEDATALEN];	/* likewise, as its process calls it */
+	int			partitions;
+	int			replication;
+	int64		message_bytes_max;
+	char		error[PRISM_SINK_ERROR_BYTES];	/* why it has fewer partitions than are wanted; empty: nobody was refused */
+} PrismSinkShape;
+
 typedef struct PrismSinkSlot PrismSinkSlot;
 
 /* Shared memory: see PrismModule. */
@@ -139,6 +154,15 @@ extern bool prism_sink_change(PrismSinkSlot *slot, PrismSinkState state,
 							  PrismInstant retry_at, const char *error);
 extern void prism_sink_move(PrismSinkSlot *slot, int64 position);
 extern void prism_sink_count(PrismSinkSlot *slot, PrismSinkCounter counter, int64 more);
+
+/* sink_shape.c: this process sends to this target; what is known of another one is forgotten. */
+extern void prism_sink_aim(PrismSinkSlot *slot, const char *target, const char *endpoint);
+/* It was seen just now; 'seen' with target, endpoint, time and error left as they are. */
+extern void prism_sink_see(PrismSinkSlot *slot, const PrismSinkShape *seen);
+/* It could not be given the wanted partitions; NULL: it could. */
+extern void prism_sink_show_refusal(PrismSinkSlot *slot, const char *error);
+/* False: it was not seen since the server started, or since the sink has its target. */
+extern bool prism_sink_shape(int32 sink_id, const char *target, PrismSinkShape *shape);
 
 /* prism.resume() was called: when its transaction has committed the forwarder takes note, once. A sink without a slot has nothing to resume. */
 extern void prism_sink_ask_resume(int32 sink_id);

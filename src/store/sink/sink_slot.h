@@ -35,6 +35,7 @@ struct PrismSinkSlot
 
 	slock_t		mutex;			/* for what follows */
 	PrismSinkStatus status;
+	PrismSinkShape shape;
 	bool		resume;			/* asked for */
 	int64		mark_count;		/* all ever; the last PRISM_SINK_MARKS are kept */
 	PrismSinkMark marks[PRISM_SINK_MARKS];

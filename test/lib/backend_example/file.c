@@ -66,7 +66,7 @@ wait_socket(PrismConn *conn)
 }
 
 static PrismOutcome
-prepare(PrismConn *conn, const PrismQueueTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
 {
 	return PRISM_OK;
 }

@@ -221,11 +221,29 @@ subject_prepare(Subject *subject, const char *topic, int partitions)
 {
 	Tally		tally = {0};
 
+	memset(&subject->shape, 0, sizeof(subject->shape));
 	subject->target.name = MemoryContextStrdup(subject->mcxt, topic);
 	subject->target.position_id = psprintf("group.%s", topic);
 	subject->target.partitions = partitions;
 	subject->target.replication = 1;
-	DRIVE(subject, "prepare", &tally, subject->queue->prepare(subject->conn, &subject->target));
+	DRIVE(subject, "prepare", &tally, subject->queue->prepare(subject->conn, &subject->target, &subject->shape));
+}
+
+PrismOutcome
+subject_look(Subject *subject)
+{
+	Tally		tally = {0};
+
+	DRIVE(subject, "look", &tally, subject->queue->look(subject->conn, &subject->target, &subject->shape));
+}
+
+PrismOutcome
+subject_reshape(Subject *subject, int partitions)
+{
+	Tally		tally = {0};
+
+	subject->target.partitions = partitions;
+	DRIVE(subject, "reshape", &tally, subject->queue->reshape(subject->conn, &subject->target, &subject->shape));
 }
 
 PrismOutcome

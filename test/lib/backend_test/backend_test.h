@@ -30,6 +30,7 @@ typedef struct Subject
 	PrismConn  *conn;
 	const PrismQueueOps *queue;
 	PrismQueueTarget target;
+	PrismQueueShape shape;		/* of the target, as it was told last */
 	double		slowest_ms;		/* of all calls so far */
 	const char *slowest_call;
 } Subject;
@@ -52,6 +53,8 @@ extern Subject *subject_open(const char *backend, const char *transactional_id, 
 extern void subject_close(Subject *subject);
 extern List *options_of(const char *name, ...);
 extern PrismOutcome subject_prepare(Subject *subject, const char *topic, int partitions);
+extern PrismOutcome subject_look(Subject *subject);
+extern PrismOutcome subject_reshape(Subject *subject, int partitions);
 extern PrismOutcome subject_fence(Subject *subject);
 extern PrismOutcome subject_position(Subject *subject, int64 *position, char *metadata);
 extern PrismOutcome subject_position_write(Subject *subject, int64 position, const char *metadata);

@@ -36,6 +36,7 @@ typedef struct Carried
 	uint64		tag;
 	WorldTopic *topic;
 	int64		offset;
+	int			partition;		/* it was sent to */
 	PrismOutcome refusal;		/* it comes nowhere, and this is its receipt; PRISM_OK: it does */
 } Carried;
 
@@ -83,16 +84,16 @@ topic_of(const PrismQueueTarget *target)
 
 /* The partition in which a message lies, or will. */
 static int
-place_of(const WorldTopic *topic, int64 offset)
+place_of(const Carried *carried)
 {
-	return (int) (topic - world) * WORLD_PARTITIONS_MAX + world_partition(topic, offset);
+	return (int) (carried->topic - world) * WORLD_PARTITIONS_MAX + carried->partition;
 }
 
 static bool
 is_silent(const Carried *carried)
 {
 	return carried->topic == broker_faults.silent &&
-		world_partition(carried->topic, carried->offset) == broker_faults.silent_partition;
+		carried->partition == broker_faults.silent_partition;
 }
 
 /* The first message of any partition that is not silent; -1: there is none. */
@@ -106,7 +107,7 @@ pick(const Carried *carried, int count)
 		if (!is_silent(&carried[(from + i) % count]))
 			picked = (from + i) % count;
 	for (int i = 0; i < picked; i++)
-		if (place_of(carried[i].topic, carried[i].offset) == place_of(carried[picked].topic, carried[picked].offset))
+		if (place_of(&carried[i]) == place_of(&carried[picked]))
 			picked = i;
 	return picked;
 }
@@ -207,11 +208,62 @@ wait_socket(PrismConn *conn)
 /* ---------- before there are messages ---------- */
 
 static PrismOutcome
-prepare(PrismConn *conn, const PrismQueueTarget *target)
+prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
 {
+	WorldTopic *topic = topic_of(target);
+	PrismOutcome outcome;
+
 	if (shim_chance(broker_faults.stop))
 		return answer(conn, shim_chance(50) ? PRISM_STOP : PRISM_RETRY, "not there");
-	return MEMORY->prepare(conn, target);
+	outcome = MEMORY->prepare(conn, target, shape);
+	if (outcome == PRISM_OK)
+		shape->partitions = topic->partitions = topic->there;
+	return outcome;
+}
+
+static PrismOutcome
+look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	if (shim_chance(broker_faults.full))
+		return shim_chance(50) ? PRISM_AGAIN : answer(conn, PRISM_RETRY, "not now");
+	shape->partitions = topic_of(target)->there;
+	return PRISM_OK;
+}
+
+/* What lies in a partition stays there: a key that moves to another one must leave nothing behind that is still to come. */
+static void
+check_moves(const WorldTopic *topic)
+{
+	for (int i = 0; i < LINES_MAX; i++)
+	{
+		const Line *line = &lines[i];
+
+		for (int k = 0; k < line->carried_count && line->conn != NULL; k++)
+			if (line->carried[k].topic == topic)
+				violation("%s: keys move, and message %lld is under way", topic->target, (long long) line->carried[k].offset);
+		for (int k = 0; k < line->held_count && line->conn != NULL; k++)
+			if (line->held[k].topic == topic)
+				violation("%s: keys move before the receipt of message %lld", topic->target, (long long) line->held[k].offset);
+	}
+}
+
+static PrismOutcome
+reshape(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	WorldTopic *topic = topic_of(target);
+	bool		fails = shim_chance(broker_faults.reshape);
+
+	if (shim_chance(broker_faults.full))
+		return PRISM_AGAIN;
+	check_moves(topic);
+	if (!fails || shim_chance(20))
+		topic->there = Max(topic->there, target->partitions);
+	if (fails && shim_chance(30))
+		return answer(conn, PRISM_RETRY, "no answer");
+	shape->partitions = topic->partitions = topic->there;
+	note("%s: keys are spread over %d partitions", topic->target, topic->partitions);
+	return topic->there >= target->partitions ? PRISM_OK
+		: answer(conn, shim_chance(50) ? PRISM_STOP : PRISM_RETRY, "no more partitions");
 }
 
 static PrismOutcome
@@ -281,8 +333,8 @@ send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage
 {
 	Line	   *line = line_of(conn);
 	WorldTopic *topic = topic_of(target);
-	int			place = place_of(topic, message->offset);
 	Carried    *carried = &line->carried[line->carried_count];
+	int			place;
 
 	check_sent(topic, message);
 	if (shim_chance(broker_faults.full) || line->carried_count + line->held_count >= Min(QUEUE_MAX, conn->queue_messages))
@@ -290,6 +342,8 @@ send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage
 	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(broker_faults.known))
 		return answer(conn, PRISM_REJECT, "it is too large");
 	*carried = (Carried) {.tag = tag,.topic = topic,.offset = message->offset,.refusal = PRISM_OK};
+	carried->partition = world_partition(topic, message->offset);
+	place = place_of(carried);
 	if (line->refuses[place])
 		carried->refusal = PRISM_RETRY;
 	else if (shim_random(1000) < broker_faults.refuse)
@@ -299,7 +353,7 @@ send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage
 	}
 	line->carried_count++;
 	note("%s: %lld is sent to partition %d%s", topic->target, (long long) message->offset,
-		 world_partition(topic, message->offset), carried->refusal != PRISM_OK ? " and comes nowhere" : "");
+		 carried->partition, carried->refusal != PRISM_OK ? " and comes nowhere" : "");
 	return PRISM_OK;
 }
 
@@ -336,7 +390,7 @@ produce(Line *line, int first)
 {
 	int32		header;			/* of the payload: nobody looks at what follows */
 	static PrismReceipt receipts[QUEUE_MAX];
-	int			place = place_of(line->carried[first].topic, line->carried[first].offset);
+	int			place = place_of(&line->carried[first]);
 	int			max = shim_chance(broker_faults.receipts) ? 1 + shim_random(4) : QUEUE_MAX;
 	int			count = 0;
 
@@ -346,7 +400,7 @@ produce(Line *line, int first)
 		PrismMessage message = {.offset = carried->offset,.has_payload = true,.payload = PointerGetDatum(&header)};
 		PrismQueueTarget target = {.name = carried->topic->target};
 
-		if (!line->transactional && place_of(carried->topic, carried->offset) != place)
+		if (!line->transactional && place_of(carried) != place)
 			continue;
 		if (carried->refusal != PRISM_OK)
 			break;
@@ -428,7 +482,7 @@ purge(PrismConn *conn)
 
 	for (int i = line->carried_count - 1; i >= 0; i--)
 	{
-		int			place = place_of(line->carried[i].topic, line->carried[i].offset);
+		int			place = place_of(&line->carried[i]);
 
 		if (left[place] || !shim_chance(percent))
 			left[place] = true;
@@ -479,6 +533,8 @@ abort_transaction(PrismConn *conn)
 static const PrismQueueOps queue = {
 	.open = open_connection,
 	.prepare = prepare,
+	.look = look,
+	.reshape = reshape,
 	.fence = fence,
 	.position_read = position_read,
 	.position_write = position_write,

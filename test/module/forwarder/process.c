@@ -182,6 +182,7 @@ mend_route(void *arg)
 
 	prism_routes_record(forwarder, true);
 	prism_worker_begin("looks at the catalogue");
+	prism_route_want_shape(route, topic->sink.partitions, topic->sink.replication);
 	if (route->unmade)
 	{
 		route->sink.paused = topic->sink.paused;

@@ -261,6 +261,7 @@ random_faults(void)
 	broker_faults.known = shim_chance(30) ? shim_random(100) : 0;
 	broker_faults.full = shim_chance(30) ? shim_random(30) : 0;
 	broker_faults.forget = shim_chance(50) ? 50 : 0;
+	broker_faults.reshape = shim_chance(50) ? shim_random(100) : 0;
 	broker_faults.receipts = shim_chance(50) ? shim_random(100) : 0;
 	broker_faults.stalled = shim_chance(10);
 	broker_faults.silent = shim_chance(20) ? any_topic() : NULL;
@@ -389,8 +390,12 @@ random_event(int bad_percent)
 			world_publish(topic, shim_random(80), bad_percent);
 			break;
 		case 15:
+			topic->sink.partitions = shim_random(WORLD_PARTITIONS_MAX + 1);
 			if (!topic->skipping)
 				process_look(topic);
+			break;
+		case 16:
+			topic->there = Min(topic->there + 1, WORLD_PARTITIONS_MAX);
 			break;
 		default:
 			if (shim_chance(50))
@@ -435,6 +440,8 @@ all_is_out(void)
 			last--;
 		if (first_left(topic) < topic->stable || topic->written.position < last || topic->state != PRISM_SINK_RUNNING)
 			return false;
+		if (topic->there < topic->sink.partitions || topic->partitions != topic->there)
+			return false;
 	}
 	return true;
 }
@@ -453,6 +460,10 @@ expect_all(void)
 		if (first_left(&world[i]) < world[i].stable || world[i].state != PRISM_SINK_RUNNING)
 			violation("%s: message %lld of %lld has not arrived, state %d: %s", world[i].target,
 					  (long long) first_left(&world[i]), (long long) world[i].stable, world[i].state, world[i].error);
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		if (world[i].there < world[i].sink.partitions || world[i].partitions != world[i].there)
+			violation("%s: keys are spread over %d of %d partitions, %d are wanted: %s", world[i].target, world[i].partitions,
+					  world[i].there, world[i].sink.partitions, world[i].refusal);
 	violation("what is out is not recorded");
 }
 

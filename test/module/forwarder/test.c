@@ -37,7 +37,8 @@ begin(int number, int batch_messages)
 	for (int i = 0; i < WORLD_TOPICS; i++)
 	{
 		world[i].sink.batch_messages = batch_messages;
-		world[i].partitions = 1;
+		world[i].sink.partitions = 0;
+		world_spread(&world[i], 1);
 	}
 	process_options_none();
 	process_option("reject_bytes", WORLD_BYTES_MAX);
@@ -174,7 +175,7 @@ test_silent_partition(void)
 {
 	begin(6, 10);
 	for (int i = 0; i < WORLD_TOPICS; i++)
-		world[i].partitions = WORLD_PARTITIONS_MAX;
+		world_spread(&world[i], WORLD_PARTITIONS_MAX);
 	broker_faults.silent = stream;
 	broker_faults.silent_partition = 1;
 	for (int i = 0; i < WORLD_TOPICS; i++)
@@ -196,6 +197,78 @@ test_silent_partition(void)
 	ok(transact->written.position == 40, "and is made again when there is a leader");
 }
 
+/* Partitions are asked for while messages are under way. */
+static void
+test_more_partitions(void)
+{
+	begin(7, 10);
+	for (int i = 0; i < WORLD_TOPICS; i++)
+		world_publish(&world[i], 5, 0);
+	pass(5000);
+	broker_faults.silent = stream;
+	world_publish(stream, 20, 0);
+	world_publish(transact, 20, 0);
+	stream->sink.partitions = transact->sink.partitions = WORLD_PARTITIONS_MAX;
+	pass(100);
+	process_look(stream);
+	process_look(transact);
+	world_publish(stream, 20, 0);
+	world_publish(&world[1], 20, 0);
+	pass(1000);
+	ok(stream->there == 1 && world[1].written.position == 25, "no partition is added while messages are under way, and other topics go on");
+	ok(transact->there == WORLD_PARTITIONS_MAX && transact->partitions == WORLD_PARTITIONS_MAX && transact->written.position == 25,
+	   "between two transactions they are");
+	broker_faults.silent = NULL;
+	pass(10000);
+	ok(stream->there == WORLD_PARTITIONS_MAX && stream->partitions == WORLD_PARTITIONS_MAX && stream->written.position == 45,
+	   "they are added when all has its receipt, and sending goes on");
+	ok(stream->seen.partitions == WORLD_PARTITIONS_MAX, "and are shown");
+	stream->sink.partitions = 1;
+	process_look(stream);
+	pass(10000);
+	ok(stream->there == WORLD_PARTITIONS_MAX, "none is taken away");
+}
+
+/* The other side gives no partitions for some minutes. */
+static void
+test_refused_partitions(void)
+{
+	begin(8, 10);
+	broker_faults.reshape = 100;
+	stream->sink.partitions = WORLD_PARTITIONS_MAX;
+	while (stream->refusal[0] == '\0')
+	{
+		world_publish(stream, 1, 0);
+		pass(1000);
+	}
+	world_publish(stream, 20, 0);
+	pass(1000);
+	ok(stream->written.position == stream->stable && stream->state == PRISM_SINK_RUNNING && stream->partitions == stream->there,
+	   "a sink that is refused partitions goes on with those that there are, and says so");
+	broker_faults.reshape = 0;
+	pass(6 * 60 * 1000);
+	ok(stream->partitions == WORLD_PARTITIONS_MAX && stream->refusal[0] == '\0', "it asks again");
+}
+
+/* Somebody else adds some, and nobody tells the forwarder. */
+static void
+test_foreign_partitions(void)
+{
+	begin(9, 10);
+	world_publish(stream, 5, 0);
+	world_publish(transact, 5, 0);
+	pass(5000);
+	stream->there = transact->there = WORLD_PARTITIONS_MAX;
+	world_publish(stream, 5, 0);
+	pass(5000);
+	ok(stream->partitions == 1 && stream->written.position == 10, "partitions that others add are not used unseen");
+	process_look(stream);
+	pass(5000);
+	ok(stream->partitions == WORLD_PARTITIONS_MAX, "prism.resume() has them seen");
+	pass(2 * 60 * 1000);
+	ok(transact->partitions == WORLD_PARTITIONS_MAX && transact->seen.partitions == WORLD_PARTITIONS_MAX, "and time does");
+}
+
 int
 main(void)
 {
@@ -207,6 +280,9 @@ main(void)
 	test_skip();
 	test_claim();
 	test_silent_partition();
+	test_more_partitions();
+	test_refused_partitions();
+	test_foreign_partitions();
 	ok(violated() == NULL, violated() == NULL ? "nothing comes twice meanwhile" : violated());
 	test_random_faults(seed != NULL ? strtoull(seed, NULL, 10) : SEED_DEFAULT);
 	ok(violated() == NULL, "whatever fails, nothing is lost, overtakes or comes twice, and all arrives in the end");

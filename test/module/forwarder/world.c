@@ -59,7 +59,7 @@ world_make(int round)
 
 		memset(topic, 0, sizeof(*topic));
 		topic->damaged = -1;
-		topic->partitions = 1 + shim_random(WORLD_PARTITIONS_MAX);
+		world_spread(topic, 1 + shim_random(WORLD_PARTITIONS_MAX));
 		topic->written.position = topic->flushed.position = -1;
 		snprintf(topic->target, sizeof(topic->target), "round%d.topic%d", round, i);
 		strlcpy(topic->topic.name, topic->target, sizeof(topic->topic.name));
@@ -73,12 +73,19 @@ world_make(int round)
 			.target_name = topic->target,
 			.exactly_once = i >= WORLD_STREAMS,
 			.batch_messages = 1 + shim_random(shim_chance(50) ? 5 : 40),
+			.partitions = shim_random(WORLD_PARTITIONS_MAX + 1),
 			.message_bytes_max = 1024 * 1024,
 		};
 	}
 	world_end = world_flushed_to = 1;
 	memset(&world_faults, 0, sizeof(world_faults));
 	memset(&broker_faults, 0, sizeof(broker_faults));
+}
+
+void
+world_spread(WorldTopic *topic, int partitions)
+{
+	topic->partitions = topic->there = partitions;
 }
 
 /* One transaction. */
@@ -443,6 +450,23 @@ PrismSinkSlot *
 prism_sink_try_attach(int32 sink_id, int32 topic_id)
 {
 	return prism_sink_attach(sink_id, topic_id);
+}
+
+void
+prism_sink_aim(PrismSinkSlot *slot, const char *target, const char *endpoint)
+{
+}
+
+void
+prism_sink_see(PrismSinkSlot *slot, const PrismSinkShape *seen)
+{
+	((WorldTopic *) slot)->seen = *seen;
+}
+
+void
+prism_sink_show_refusal(PrismSinkSlot *slot, const char *error)
+{
+	strlcpy(((WorldTopic *) slot)->refusal, error != NULL ? error : "", PRISM_ERROR_BYTES);
 }
 
 bool

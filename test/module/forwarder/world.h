@@ -54,7 +54,10 @@ typedef struct WorldTopic
 	PrismTopic	topic;
 	PrismSink	sink;
 	char		target[32];
-	int			partitions;		/* of the target */
+	int			partitions;		/* of the target, over which its keys are spread */
+	int			there;			/* of the target, by now */
+	char		refusal[PRISM_ERROR_BYTES]; /* why it has no more of them, for views */
+	PrismSinkShape seen;		/* likewise, what the forwarder has seen of it */
 	int64		stable;
 	WorldMessage messages[WORLD_OFFSETS];
 	int64		damaged;		/* this message cannot be read; -1: all can */
@@ -92,6 +95,8 @@ world_partition(const WorldTopic *topic, int64 offset)
 }
 
 extern void world_make(int round);
+/* Its target has so many partitions, and its keys are spread over them. */
+extern void world_spread(WorldTopic *topic, int partitions);
 extern void world_publish(WorldTopic *topic, int messages, int bad_percent);
 extern void world_publish_nothing(WorldTopic *topic, int offsets);
 /* All that was committed is on disk. */
@@ -117,6 +122,7 @@ typedef struct BrokerFaults
 	int			forget;			/* positions that nobody has moved for long */
 	int			receipts;		/* receipts come in parts, or late; what lies ready travels in several requests */
 	int			fence;			/* somebody else uses our name */
+	int			reshape;		/* no partitions are added, or nobody is told that they were */
 	bool		stalled;		/* no receipt comes at all */
 	const WorldTopic *silent;	/* none comes of this partition of this topic; NULL: of all */
 	int			silent_partition;
