@@ -4,6 +4,8 @@ CREATE FUNCTION prism_internal.sink_states(OUT sink_id integer, OUT topic text, 
                                   OUT state text, OUT since timestamptz, OUT "position" bigint,
                                   OUT lag_messages bigint, OUT lag_seconds double precision,
                                   OUT error text, OUT error_at timestamptz, OUT retry_at timestamptz,
+                                  OUT partitions integer, OUT replication integer, OUT max_message_bytes bigint,
+                                  OUT seen_at timestamptz, OUT partitions_error text,
                                   OUT messages_total bigint, OUT bytes_total bigint, OUT retries_total bigint,
                                   OUT rejected_total bigint, OUT dead_letters_total bigint, OUT splits_total bigint,
                                   OUT doubts_total bigint)
@@ -13,11 +15,11 @@ COMMENT ON FUNCTION prism_internal.sink_states() IS
 
 CREATE VIEW prism.sinks AS
 SELECT s.topic, s.sink, s.backend, s.server, s.target, s.state, s.since, s."position", s.lag_messages, s.lag_seconds,
-       s.error, s.error_at, s.retry_at, s.messages_total, s.bytes_total, s.retries_total,
+       s.error, s.error_at, s.retry_at, s.partitions, s.replication, s.max_message_bytes, s.seen_at, s.partitions_error, s.messages_total, s.bytes_total, s.retries_total,
        s.rejected_total, s.dead_letters_total, s.splits_total, s.doubts_total
 FROM prism_internal.sink_states() s;
 COMMENT ON VIEW prism.sinks IS
-'One row a sink: of a topic that has several each goes on by itself. sink: its name, that of the back end for the one of the namespace''s backend. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; server: what the foreign server is called now; error: what is in its way, NULL when nothing is; state and error are those of a process that lives, without one a sink is starting or paused, or stopped when its server was dropped; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
+'One row a sink: of a topic that has several each goes on by itself. sink: its name, that of the back end for the one of the namespace''s backend. state: starting, waiting (for an answer of the other side), running, backoff (tried again at retry_at), paused, stopped (wrong settings or rights there), fenced (another server sends as this installation), sink_regressed (the other side lost what it had acknowledged), diverged (a copy of this database went on in its place), paused: copied and paused: rewound (prism.adopt() or prism.rebase() decides). position: the first one that is not out; lag: how many messages wait and the age in seconds of the first; server: what the foreign server is called now; error: what is in its way, NULL when nothing is; state and error are those of a process that lives, without one a sink is starting or paused, or stopped when its server was dropped; partitions, replication (copies of each partition) and max_message_bytes (of a record): of the target as the other side has it, seen_at: when that was seen last, which is at each connection, once a minute and after prism.resume(), all NULL when the sink''s process has not reached it since the server started, or the other side does not tell; partitions_error: why the target has not been given the partitions that are asked for, which keeps nothing from being sent, and is tried again; totals since the server started: messages and bytes acknowledged, rounds sent again, messages refused (with their neighbours), dead letters, transactions larger than a batch, connections made anew as an answer could not be trusted';
 
 CREATE FUNCTION prism.pause(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_pause';
@@ -27,7 +29,7 @@ COMMENT ON FUNCTION prism.pause(text, text) IS
 CREATE FUNCTION prism.resume(topic text, sink text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_resume';
 COMMENT ON FUNCTION prism.resume(text, text) IS
-'Ends prism.pause() for a sink, by default for all that the topic has, and lets one that is stopped, fenced, sink_regressed or diverged try again at once. Needs admin on the namespace (42501); 42704 when there is no such sink.';
+'Ends prism.pause() for a sink, by default for all that the topic has, and lets one that is stopped, fenced, sink_regressed or diverged try again at once; what the other side has of the target is seen anew. Needs admin on the namespace (42501); 42704 when there is no such sink.';
 
 CREATE FUNCTION prism.skip(topic text, sink text DEFAULT NULL, to_position bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'prism_skip';

@@ -15,6 +15,7 @@
  */
 #include "base/prism.h"
 #include "api/access.h"
+#include "api/apply_broker.h"
 #include "api/apply_parts.h"
 #include "api/apply_places.h"
 #include "api/arguments.h"
@@ -161,6 +162,7 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	char	   *changed;
 	char	   *drifted;
 	const char *warning;
+	const PrismBrokerRefusal *refusal;
 
 	error_context_stack = &context;
 	work.stored = prism_access_find(wanted->name);
@@ -188,7 +190,12 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 			if (changed[0] != '\0' || drifted != NULL)
 				prism_catalog_changed();
 		}
-		if (changed[0] != '\0')
+		refusal = plan ? prism_broker_refusal(&work) : NULL;
+		if (plan && drifted == NULL)
+			drifted = prism_broker_drift(&work);
+		if (refusal != NULL)
+			put_action(result, wanted->name, "refused", psprintf("%s. %s", refusal->message, refusal->hint));
+		else if (changed[0] != '\0')
 			put_action(result, wanted->name, "changed", changed);
 		else if (drifted == NULL)
 			put_action(result, wanted->name, "unchanged", describe(wanted));

@@ -10,6 +10,7 @@
  */
 #include "base/prism.h"
 #include "api/access.h"
+#include "api/apply_broker.h"
 #include "api/apply_parts.h"
 #include "base/ownership.h"
 #include "base/query.h"
@@ -258,6 +259,7 @@ make_sink(PrismNamespaceWork *work)
 		.config = prism_namespace_sink_config(wanted),.any_endpoint = superuser()
 	};
 
+	prism_broker_check(work);
 	if (prism_namespace_drops_sink(work))
 	{
 		prism_topic_shut(work->topic_id);

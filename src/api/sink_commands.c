@@ -54,6 +54,11 @@ enum
 	STATE_ERROR,
 	STATE_ERROR_AT,
 	STATE_RETRY_AT,
+	STATE_PARTITIONS,
+	STATE_REPLICATION,
+	STATE_MESSAGE_BYTES_MAX,
+	STATE_SEEN_AT,
+	STATE_PARTITIONS_ERROR,
 	STATE_FIRST_COUNTER,
 	STATE_COLUMNS = STATE_FIRST_COUNTER + PRISM_SINK_COUNTERS
 };
@@ -190,6 +195,23 @@ read_status(const SinkRow *row, PrismSinkStatus *status)
 		status->state = PRISM_SINK_PAUSED;
 }
 
+/* What the other side has made of the target; NULLs: it was not seen yet, or the other side does not tell. */
+static void
+put_shape(const SinkRow *row, PrismTopic *topic, Datum *values, bool *nulls)
+{
+	PrismSinkShape shape = {0};
+
+	(void) prism_sink_shape(row->sink_id, row->target != NULL ? row->target : topic->name, &shape);
+	values[STATE_PARTITIONS] = Int32GetDatum(shape.partitions);
+	nulls[STATE_PARTITIONS] = shape.partitions == 0;
+	values[STATE_REPLICATION] = Int32GetDatum(shape.replication);
+	nulls[STATE_REPLICATION] = shape.replication == 0;
+	values[STATE_MESSAGE_BYTES_MAX] = Int64GetDatum(shape.message_bytes_max);
+	nulls[STATE_MESSAGE_BYTES_MAX] = shape.message_bytes_max == 0;
+	prism_put_time(values, nulls, STATE_SEEN_AT, shape.seen_at);
+	put_text(values, nulls, STATE_PARTITIONS_ERROR, prism_topic_allows(topic, PRISM_ADMIN) ? shape.error : NULL);
+}
+
 static void
 put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 {
@@ -214,6 +236,7 @@ put_sink(ReturnSetInfo *result, const SinkRow *row, PrismTopic *topic)
 			 !prism_topic_allows(topic, PRISM_ADMIN) ? NULL : status.error[0] != '\0' ? status.error : damage);
 	prism_put_time(values, nulls, STATE_ERROR_AT, status.error_at);
 	prism_put_time(values, nulls, STATE_RETRY_AT, status.retry_at);
+	put_shape(row, topic, values, nulls);
 	for (int i = 0; i < PRISM_SINK_COUNTERS; i++)
 		values[STATE_FIRST_COUNTER + i] = Int64GetDatum(status.counters[i]);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

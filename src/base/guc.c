@@ -33,7 +33,7 @@ define_startup_settings(void)
 {
 	DefineCustomIntVariable("prism.max_topics",
 							"Sets how many topics the server can keep in shared memory.",
-							"About 3640 bytes each, over all databases.",
+							"About 4240 bytes each, over all databases.",
 							&prism_max_topics, 256, 8, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_topics_per_transaction",

@@ -79,7 +79,7 @@ for my $guarantee (qw(at_least_once exactly_once))
 	apply($topic, $guarantee, '{"reject_bytes": 100}');
 	$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'recorded')");
 	wait_for_value($node, "SELECT lag_messages = 0 AND state = 'running' FROM prism.sinks WHERE topic = '$topic'");
-	wait_for_value($node, "SELECT count(*) > 0 FROM $progress WHERE key = 's' || (SELECT sink_id FROM prism.sink JOIN prism.topic USING (topic_id) WHERE name = '$topic')");
+	wait_for_value($node, "SELECT count(*) > 0 FROM $progress WHERE key = 's' || (SELECT sink_id FROM prism.sink JOIN prism.topic t USING (topic_id) WHERE t.name = '$topic')");
 	my $locker = $node->background_psql('postgres');
 	$locker->query_safe("BEGIN; LOCK TABLE $progress IN SHARE MODE");
 	$node->safe_psql('postgres', "SELECT prism.publish('$topic', 'moves')");
@@ -128,7 +128,7 @@ SQL
 # A process that still serves a sink is not overtaken by the next one: here it is the one of the first sink of an endpoint,
 # which the second one's takes the place of when the first is dropped.
 apply($_, 'at_least_once', '{"again": 0}') for qw(one two);
-my $two = $node->safe_psql('postgres', q{SELECT sink_id FROM prism.sink JOIN prism.topic USING (topic_id) WHERE name = 'two'});
+my $two = $node->safe_psql('postgres', q{SELECT sink_id FROM prism.sink JOIN prism.topic t USING (topic_id) WHERE t.name = 'two'});
 wait_for_value($node, "SELECT bool_and(state = 'running') FROM prism.sinks WHERE topic IN ('one', 'two')");
 my $first = worker_pid($node, 'prism forwarder');
 # where it sleeps, and holds nothing that others need

@@ -358,7 +358,6 @@ extern void prism_route_want_shape(PrismRoute *route, int partitions, int replic
 extern void prism_route_look_soon(PrismRoute *route);
 
 /* route_start.c */
-extern void prism_route_become_ready(PrismRoute *route);
 extern bool prism_route_start_turn(PrismRoute *route);
 
 /* route.c */

@@ -139,7 +139,7 @@ show_refusal(PrismRoute *route, PrismOutcome outcome)
 	lane->conn->error[0] = '\0';	/* it is this topic's, and keeps nothing from being sent */
 }
 
-/* A step of ROUTE_RESHAPE, as those of a start. */
+/* The step of ROUTE_RESHAPE, as those of a start; true: it is ready again. */
 bool
 prism_route_reshape(PrismRoute *route, PrismOutcome *outcome)
 {
@@ -156,6 +156,5 @@ prism_route_reshape(PrismRoute *route, PrismOutcome *outcome)
 	else
 		show_refusal(route, *outcome);
 	route->drains = false;
-	prism_route_become_ready(route);
 	return true;
 }

@@ -253,8 +253,8 @@ judge_position(PrismRoute *route, int64 kept, const char *metadata)
 
 /* ---------- starting ---------- */
 
-void
-prism_route_become_ready(PrismRoute *route)
+static void
+become_ready(PrismRoute *route)
 {
 	route->phase = ROUTE_READY;
 	prism_backoff_reset(&route->backoff);
@@ -286,7 +286,7 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 			else
 			{
 				if (route->position >= 0 || choose_position(route, -1, NULL))
-					prism_route_become_ready(route);
+					become_ready(route);
 			}
 			return true;
 		case ROUTE_POSITION:
@@ -305,12 +305,15 @@ start_step(PrismRoute *route, PrismOutcome *outcome)
 				return true;
 			route->claimed_at = prism_lane_now(route->lane);
 			route->claimed_generation = lane->generation;
-			prism_route_become_ready(route);
+			become_ready(route);
 			if (!route->progress.shared)
 				route->moved_at = route->claimed_at;
 			return true;
 		case ROUTE_RESHAPE:
-			return prism_route_reshape(route, outcome);
+			if (!prism_route_reshape(route, outcome))
+				return false;
+			become_ready(route);
+			return true;
 		case ROUTE_READY:
 		case ROUTE_PARKED:
 			break;

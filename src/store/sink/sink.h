@@ -24,6 +24,7 @@
 
 #define PRISM_SINK_TRANCHE "prism_sink"
 #define PRISM_SINK_ERROR_BYTES 512
+#define PRISM_SINK_REFUSAL_BYTES 256
 
 /* More than anybody needs, and so few that whoever asks for a topic's sinks can hold them all. */
 #define PRISM_SINKS_OF_TOPIC_MAX 16
@@ -119,7 +120,7 @@ typedef struct PrismSinkShape
 	int			partitions;
 	int			replication;
 	int64		message_bytes_max;
-	char		error[PRISM_SINK_ERROR_BYTES];	/* why it has fewer partitions than are wanted; empty: nobody was refused */
+	char		error[PRISM_SINK_REFUSAL_BYTES];	/* why it has fewer partitions than are wanted; empty: nobody was refused */
 } PrismSinkShape;
 
 typedef struct PrismSinkSlot PrismSinkSlot;
