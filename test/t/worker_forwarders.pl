@@ -16,7 +16,7 @@ sub apply
 	return sql("SELECT prism.apply('{name: $name, client_api: queue, patterns: [outbox], backend: $backend}')", $database);
 }
 
-sub sink_of { return sql("SELECT sink_id FROM prism.sink JOIN prism.topic USING (topic_id) WHERE name = '$_[0]'"); }
+sub sink_of { return sql("SELECT sink_id FROM prism.sink JOIN prism.topic t USING (topic_id) WHERE t.name = '$_[0]'"); }
 
 my $forwarders = q{SELECT string_agg(coalesce(server, 'sink ' || sink_id) || ' ' || state, ', ' ORDER BY server, sink_id)
 	FROM prism.workers WHERE kind = 'forwarder'};
