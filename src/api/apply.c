@@ -43,6 +43,7 @@ PG_FUNCTION_INFO_V1(prism_drop_namespace);
 
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
+static void pin_choices(const List *namespaces);
 static void ensure_own_topics(void);
 static void shut_topics_of_sinks(const List *namespaces);
 static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places);
@@ -53,6 +54,8 @@ static char *differences(const PrismNamespaceWork *work);
 static void make_parts(PrismNamespaceWork *work);
 static void put_action(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
 static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
+static void explain_notes(ReturnSetInfo *result, const PrismNamespace *wanted);
+static void tell_choices(const PrismNamespace *wanted);
 static char *describe(const PrismNamespace *namespace);
 static void lock_all(const PrismStoredNamespace *namespace, bool force);
 static void drop_topics(int32 namespace_id);
@@ -85,6 +88,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	foreach(cell, namespaces)
 		names = list_concat(names, names_of(lfirst(cell)));
 	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
+	pin_choices(namespaces);
 	if (!plan)
 	{
 		ensure_own_topics();
@@ -113,6 +117,24 @@ names_of(const PrismNamespace *wanted)
 	error_context_stack = context.previous;
 	names = prism_access_add_name(names, PRISM_NAME_TOPIC, wanted->topic);
 	return prism_access_add_name(names, PRISM_NAME_TABLE, wanted->table);
+}
+
+/* What was chosen stays: what is stored is known now that its name is locked, and before anything is looked at. */
+static void
+pin_choices(const List *namespaces)
+{
+	ListCell   *cell;
+
+	foreach(cell, namespaces)
+	{
+		PrismNamespace *wanted = lfirst(cell);
+		ErrorContextCallback context = {error_context_stack, name_namespace, wanted};
+
+		error_context_stack = &context;
+		if (prism_namespace_chooses(wanted))
+			prism_namespace_pin(wanted, prism_access_find(wanted->name));
+		error_context_stack = context.previous;
+	}
 }
 
 /* At the first apply() in a database. */
@@ -159,7 +181,7 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
 	PrismNamespaceWork work = {.wanted = wanted};
 	char	   *config = prism_namespace_config(wanted);
-	char	   *changed;
+	char	   *changed = NULL;
 	char	   *drifted;
 	const char *warning;
 	const PrismBrokerRefusal *refusal;
@@ -210,7 +232,10 @@ process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan
 		if (warning != NULL)
 			put_action(result, wanted->name, "warning", warning);
 		explain_patterns(result, wanted);
+		explain_notes(result, wanted);
 	}
+	else if (work.stored == NULL || changed[0] != '\0')
+		tell_choices(wanted);
 	error_context_stack = context.previous;
 }
 
@@ -309,6 +334,37 @@ explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted)
 		put_action(result, wanted->name, "pattern",
 				   psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
 							prism_at(chosen->place)));
+	}
+}
+
+/* What was chosen, and what is only unwise. */
+static void
+explain_notes(ReturnSetInfo *result, const PrismNamespace *wanted)
+{
+	ListCell   *cell;
+
+	foreach(cell, wanted->notes)
+	{
+		const PrismNote *note = lfirst(cell);
+
+		put_action(result, wanted->name, note->action,
+				   psprintf("%s (line %d, column %d)", note->text, prism_at(note->place)));
+	}
+}
+
+/* Nobody named the back end: who applies without planning hears which one it is. */
+static void
+tell_choices(const PrismNamespace *wanted)
+{
+	ListCell   *cell;
+
+	foreach(cell, wanted->notes)
+	{
+		const PrismNote *note = lfirst(cell);
+
+		if (strcmp(note->action, "backend") == 0)
+			ereport(NOTICE,
+					errmsg("backend of namespace \"%s\" is %s", prism_yaml_show(wanted->name), note->text));
 	}
 }
 

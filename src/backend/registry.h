@@ -24,6 +24,7 @@
 #define PRISM_ROLE_OBJECT	(1 << 1)
 #define PRISM_ROLE_CACHE	(1 << 2)
 #define PRISM_ROLE_TABLE	(1 << 3)
+#define PRISM_ROLE_ROWS		(1 << 4)	/* has the rows that are read, captured and cached */
 
 /*
  * What a namespace says in its "backend": where the keys of all back ends are
@@ -65,6 +66,7 @@ typedef struct PrismBackendInfo
 	bool		built;			/* false: known from the RFC, refused by apply */
 	const char *library;		/* of its operations, in $libdir; NULL: none, messages stay in the log */
 	uint32		roles;			/* PRISM_ROLE_* */
+	uint32		chosen_for;		/* of them, those for which it is chosen when nobody names one and there is a server of its name */
 	bool		transactional;	/* can do exactly_once */
 	int64		message_bytes_max;	/* default of max_message_size */
 	const char *wrapper;		/* its FOREIGN DATA WRAPPER, NULL: none */

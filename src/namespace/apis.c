@@ -8,16 +8,17 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "backend/registry.h"
 #include "namespace/apis.h"
 #include "pattern/pattern.h"
 
 const PrismApi prism_apis[] = {
-	{.name = "queue",.api = PRISM_API_QUEUE,.built = true},
-	{.name = "durable-queue",.api = PRISM_API_QUEUE,.built = true,.durable = true},
-	{.name = "pubsub",.api = PRISM_API_PUBSUB,.built = true},
-	{.name = "transact",.api = PRISM_API_TRANSACT,.built = true},
-	{.name = "reader",.api = PRISM_API_READER},
-	{.name = "cache",.api = PRISM_API_CACHE},
+	{.name = "queue",.api = PRISM_API_QUEUE,.role = PRISM_ROLE_QUEUE,.built = true},
+	{.name = "durable-queue",.api = PRISM_API_QUEUE,.role = PRISM_ROLE_QUEUE,.built = true,.durable = true},
+	{.name = "pubsub",.api = PRISM_API_PUBSUB,.role = PRISM_ROLE_QUEUE,.built = true},
+	{.name = "transact",.api = PRISM_API_TRANSACT,.role = PRISM_ROLE_QUEUE,.built = true},
+	{.name = "reader",.api = PRISM_API_READER,.role = PRISM_ROLE_ROWS},
+	{.name = "cache",.api = PRISM_API_CACHE,.role = PRISM_ROLE_ROWS},
 };
 const int	prism_api_count = lengthof(prism_apis);
 

@@ -16,6 +16,7 @@ typedef struct PrismApi
 {
 	const char *name;			/* as written in YAML */
 	uint32		api;			/* PRISM_API_* */
+	uint32		role;			/* PRISM_ROLE_* that it asks of the back end */
 	bool		built;			/* false: known from the RFC, refused by apply */
 	bool		durable;		/* what was published must not be lost: durability is strong */
 } PrismApi;

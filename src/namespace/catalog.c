@@ -113,6 +113,8 @@ add_backend(StringInfo json, const PrismNamespace *namespace)
 	add_key(json, "backend");
 	appendStringInfoChar(json, '{');
 	add_text(json, "type", namespace->backend->name);
+	if (namespace->backend_chosen)
+		add_boolean(json, "chosen", true);
 	add_text(json, "server", namespace->server);
 	add_text(json, "brokers", joined_brokers(namespace));
 	if (prism_namespace_has_sink(namespace))
@@ -250,6 +252,48 @@ normalise(const char *json)
 	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 
 	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* ---------- what was chosen ---------- */
+
+static JsonbValue *
+find_value(JsonbContainer *map, const char *key, JsonbValue *value)
+{
+	return getKeyJsonValueFromContainer(map, key, (int) strlen(key), value);
+}
+
+static int
+partitions_of(Numeric stored)
+{
+	double		number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(stored)));
+
+	return number >= 1 && number <= PRISM_PARTITIONS_MAX ? (int) number : 0;
+}
+
+/* A row that was edited has whatever is in it: what is no choice is none. */
+PrismPin
+prism_namespace_read_pin(const PrismStoredNamespace *stored)
+{
+	Jsonb	   *config = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(stored->config)));
+	JsonbContainer *map;
+	JsonbValue	value;
+	PrismPin	pin = {NULL, false, 0};
+	char	   *type;
+
+	if (!JB_ROOT_IS_OBJECT(config) || find_value(&config->root, "backend", &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		return pin;
+	map = value.val.binary.data;
+	if (find_value(map, "type", &value) == NULL || value.type != jbvString)
+		return pin;
+	type = pnstrdup(value.val.string.val, value.val.string.len);
+	if (prism_backend_info(type) == NULL)
+		return pin;
+	pin.backend = type;
+	pin.chosen = find_value(map, "chosen", &value) != NULL && value.type == jbvBool && value.val.boolean;
+	if (find_value(map, "partitions", &value) != NULL && value.type == jbvNumeric)
+		pin.partitions = partitions_of(value.val.numeric);
+	return pin;
 }
 
 /* ---------- rows of prism.namespace ---------- */

@@ -22,13 +22,15 @@
 /* As the standard's examples call the database they are in. */
 #define THIS_DATABASE "postgres"
 
+/* Of who asks for large messages and says no bound: as much as the standard's examples have. */
+#define LARGE_MESSAGE_BYTES INT64CONST(5000000000)
+
 static void read_configuration(void *arg);
-static PrismNamespace *make_namespace(const PrismNamespaceKeys *given, bool words_only);
+static PrismNamespace *make_namespace(const PrismNamespaceKeys *given, bool words_only, const PrismPin *pin);
 static void fill_in(PrismNamespace *namespace);
 static void make_backend(PrismNamespace *namespace, const PrismBackendKeys *given);
+static void make_server(PrismNamespace *namespace, const PrismBackendKeys *given);
 static void make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given);
-static void check_needs_built(const PrismNeedsKeys *given);
-static void check_built(PrismNamespace *namespace);
 static void make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given);
 static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
@@ -76,17 +78,18 @@ read_configuration(void *arg)
 		CHECK_FOR_INTERRUPTS();
 		if (prism_complaints_full())
 			return;
-		reading->namespaces = lappend(reading->namespaces, make_namespace(lfirst(cell), reading->words_only));
+		reading->namespaces = lappend(reading->namespaces, make_namespace(lfirst(cell), reading->words_only, NULL));
 	}
 	prism_namespaces_check_distinct(reading->namespaces);
 }
 
 /* Each step is taken only if there was nothing to complain of before it: what follows from a mistake is no second one. */
 static PrismNamespace *
-make_namespace(const PrismNamespaceKeys *given, bool words_only)
+make_namespace(const PrismNamespaceKeys *given, bool words_only, const PrismPin *pin)
 {
 	static void (*const steps[]) (PrismNamespace *namespace) = {
-		fill_in, prism_needs_select, prism_namespace_validate, check_built, prism_namespace_check_server
+		fill_in, prism_needs_select, prism_namespace_validate, prism_choose_stores,
+		prism_namespace_warn, prism_namespace_check_built, prism_namespace_check_server
 	};
 	PrismNamespace *namespace = palloc0(sizeof(*namespace));
 	int			before = prism_complaints_count();
@@ -94,6 +97,7 @@ make_namespace(const PrismNamespaceKeys *given, bool words_only)
 	Assert(prism_is_given(&given->name));
 	namespace->given = given;
 	namespace->words_only = words_only;
+	namespace->pin = pin;
 	for (int i = 0; i < (int) lengthof(steps) && prism_complaints_count() == before; i++)
 		steps[i] (namespace);
 	return namespace;
@@ -114,28 +118,41 @@ fill_in(PrismNamespace *namespace)
 		make_outbox(namespace, lfirst(cell));
 	list_consumers(namespace, given->consumers.list);
 	prism_namespace_check_names(namespace);
+	prism_contradictions_check(namespace);
 }
 
-/* Last of all: what is wrong with it anyway is told before. */
-static void
-check_built(PrismNamespace *namespace)
+bool
+prism_namespace_chooses(const PrismNamespace *namespace)
 {
-	check_needs_built(&namespace->given->needs);
-	if (!namespace->backend->built)
-		prism_complain(namespace->backend_place,
-					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					   errmsg("backend \"%s\" is not available yet", namespace->backend->name),
-					   errhint("Use another one for now."));
+	return !prism_is_given(&namespace->given->backend.type) || prism_needs_rate(namespace) != NULL;
+}
+
+/*
+ * Who has not named it, and then reads what is stored, makes it anew from what
+ * was chosen: all that depends on the back end is made again.
+ */
+void
+prism_namespace_pin(PrismNamespace *namespace, const PrismStoredNamespace *stored)
+{
+	PrismPin   *pin;
+
+	if (stored == NULL)
+		return;
+	pin = palloc(sizeof(*pin));
+	*pin = prism_namespace_read_pin(stored);
+	if (pin->backend != NULL && (pin->chosen || pin->partitions > namespace->partitions))
+		*namespace = *make_namespace(namespace->given, namespace->words_only, pin);
 }
 
 static void
 make_backend(PrismNamespace *namespace, const PrismBackendKeys *given)
 {
-	namespace->backend = prism_backend_info(given->type.text);
-	if (namespace->backend == NULL)
-		elog(ERROR, "back end \"%s\" has no entry", given->type.text);
 	namespace->backend_place = prism_is_given(&given->type) ? &given->type.place :
 		prism_is_given(given) ? &given->place : &namespace->given->name.place;
+	if (!prism_is_given(&given->type))
+		namespace->backend = prism_choose_backend(namespace);
+	else if ((namespace->backend = prism_backend_info(given->type.text)) == NULL)
+		elog(ERROR, "back end \"%s\" has no entry", given->type.text);
 
 	namespace->topic = prism_is_given(&given->topic) ? given->topic.text : namespace->name;
 	namespace->topic_place = prism_is_given(&given->topic) ? &given->topic.place : &namespace->given->name.place;
@@ -148,7 +165,13 @@ make_backend(PrismNamespace *namespace, const PrismBackendKeys *given)
 	}
 	namespace->partitions = (int) given->partitions.number;
 	namespace->replication = (int) given->replication.number;
+	prism_choose_partitions(namespace);
+	make_server(namespace, given);
+}
 
+static void
+make_server(PrismNamespace *namespace, const PrismBackendKeys *given)
+{
 	if (prism_is_given(&given->server) && prism_is_given(&given->brokers))
 		prism_complain(&given->brokers.place,
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -166,32 +189,9 @@ make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given)
 	namespace->message_bytes_max = namespace->backend->message_bytes_max;
 	namespace->exactly_once = prism_value_is(&given->delivery_guarantee, "exactly_once");
 	prism_needs_read_log(namespace);
-	if (prism_is_given(&given->max_message_size))
-		namespace->message_bytes_max = given->max_message_size.number;
-}
-
-/* What the needs ask for that this version has not. */
-static void
-check_needs_built(const PrismNeedsKeys *given)
-{
-	const PrismValue *size = &given->max_message_size;
-	const PrismPlace *claim_check = prism_is_given(&given->storage_backend) ? &given->storage_backend.place :
-		prism_is_given(&given->cleanup) ? &given->cleanup.place :
-		prism_is_given(size) && (size->more || size->number > PRISM_MESSAGE_BYTES_LIMIT) ? &size->place : NULL;
-
-	if (claim_check != NULL)
-		prism_complain(claim_check,
-					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					   errmsg("pattern \"claim-check\" is not available yet"),
-					   claim_check != &size->place ? 0 :
-					   errdetail("Messages of more than " INT64_FORMAT " bytes need it.", PRISM_MESSAGE_BYTES_LIMIT),
-					   claim_check != &size->place ? errhint("Leave it out for now.") :
-					   errhint("Use at most 512MB, which pg_dump can still write; keep what is larger elsewhere and publish where it is."));
-	if (prism_value_is(&given->audit, "true"))
-		prism_complain(&given->audit.place,
-					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					   errmsg("pattern \"event-store\" is not available yet"),
-					   errhint("Leave it out for now."));
+	if (!prism_is_given(&given->max_message_size))
+		return;
+	namespace->message_bytes_max = given->max_message_size.more ? LARGE_MESSAGE_BYTES : given->max_message_size.number;
 }
 
 static void

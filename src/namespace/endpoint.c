@@ -25,7 +25,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
-static void check_named_server(const PrismNamespace *namespace);
+static void check_named_server(const PrismNamespace *namespace, const PrismBackendInfo *backend, const char *name, const PrismPlace *place);
 static void check_brokers(const PrismNamespace *namespace);
 
 List *
@@ -53,10 +53,20 @@ prism_endpoints_read(const List *brokers)
 void
 prism_namespace_check_server(PrismNamespace *namespace)
 {
+	ListCell   *cell;
+
 	if (namespace->words_only)
 		return;
 	if (namespace->server != NULL)
-		check_named_server(namespace);
+		check_named_server(namespace, namespace->backend, namespace->server,
+						   prism_is_given(&namespace->given->backend.server) ? &namespace->given->backend.server.place : namespace->backend_place);
+	foreach(cell, namespace->patterns)
+	{
+		const PrismChosenPattern *chosen = lfirst(cell);
+
+		if (chosen->store != NULL && chosen->store->wrapper != NULL)
+			check_named_server(namespace, chosen->store, chosen->store->name, chosen->store_place);
+	}
 	if (!superuser())
 		check_brokers(namespace);
 }
@@ -105,26 +115,23 @@ find_and_lock_server(const char *name)
  * it is used.
  */
 static void
-check_named_server(const PrismNamespace *namespace)
+check_named_server(const PrismNamespace *namespace, const PrismBackendInfo *backend, const char *name, const PrismPlace *place)
 {
-	const PrismValue *given = &namespace->given->backend.server;
-	const PrismPlace *place = prism_is_given(given) ? &given->place : namespace->backend_place;
-	const char *wrapper = namespace->backend->wrapper;
-	ForeignServer *server = find_and_lock_server(namespace->server);
+	ForeignServer *server = find_and_lock_server(name);
 	const char *actual = server != NULL ? GetForeignDataWrapper(server->fdwid)->fdwname : NULL;
 
 	if (server == NULL)
 		prism_complain(place,
 					   errcode(ERRCODE_UNDEFINED_OBJECT),
 					   errmsg("foreign server \"%s\" of namespace \"%s\" does not exist",
-							  prism_yaml_show(namespace->server), prism_yaml_show(namespace->name)),
+							  prism_yaml_show(name), prism_yaml_show(namespace->name)),
 					   errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\".",
-							   prism_yaml_show(namespace->server), wrapper));
-	else if (strcmp(actual, wrapper) != 0)
+							   prism_yaml_show(name), backend->wrapper));
+	else if (strcmp(actual, backend->wrapper) != 0)
 		prism_complain(place,
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					   errmsg("foreign server \"%s\" is not one of backend \"%s\"", server->servername, namespace->backend->name),
-					   errdetail("Its wrapper is \"%s\"; \"%s\" is needed.", actual, wrapper));
+					   errmsg("foreign server \"%s\" is not one of backend \"%s\"", server->servername, backend->name),
+					   errdetail("Its wrapper is \"%s\"; \"%s\" is needed.", actual, backend->wrapper));
 	else if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
 		prism_complain(place,
 					   errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -132,4 +139,20 @@ check_named_server(const PrismNamespace *namespace)
 					   errhint("Run GRANT USAGE ON FOREIGN SERVER %s TO %s.",
 							   quote_identifier(server->servername),
 							   quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+/* One that nobody has named is no mistake when it is not there.  What was looked at stays as it is, as above. */
+char *
+prism_server_lacks(const PrismBackendInfo *backend)
+{
+	ForeignServer *server = find_and_lock_server(backend->name);
+
+	if (server == NULL)
+		return psprintf("there is no foreign server %s", backend->name);
+	if (backend->wrapper != NULL && strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, backend->wrapper) != 0)
+		return psprintf("the foreign server %s is not one of wrapper %s", backend->name, backend->wrapper);
+	if (!prism_object_allows(ForeignServerRelationId, server->serverid, GetUserId(), ACL_USAGE))
+		return psprintf("USAGE on the foreign server %s is not granted to %s", backend->name,
+						quote_identifier(GetUserNameFromId(GetUserId(), false)));
+	return NULL;
 }

@@ -31,18 +31,11 @@ prism_needs_read_log(PrismNamespace *namespace)
 	policy->reject = prism_value_is(&given->on_full, "reject");
 }
 
-/* A durable queue that may forget would be a contradiction in itself. */
+/* A durable queue that may forget is refused in contradiction.c. */
 static bool
 must_be_durable(const PrismNamespace *namespace)
 {
-	const PrismValue *durability = &namespace->given->needs.durability;
-
-	if (namespace->api->durable && prism_value_is(durability, "relaxed"))
-		prism_complain(&durability->place,
-					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					   errmsg("client API \"%s\" cannot have relaxed durability", namespace->api->name),
-					   errhint("Remove \"durability: relaxed\", or use \"client_api: queue\"."));
-	return namespace->api->durable || prism_value_is(durability, "strong");
+	return namespace->api->durable || prism_value_is(&namespace->given->needs.durability, "strong");
 }
 
 /* What says nothing without another key is not ignored. */

@@ -7,8 +7,9 @@
  * foreign servers and the caller's rights on them.  Nothing here throws for what
  * the document says: it complains (complaint.h).
  *
- * No .c of its name: config.c reads it, catalog.c keeps it, and there are the checks
- * of names.c, distinct.c, needs.c, log_needs.c, endpoint.c and validate.c.
+ * No .c of its name: config.c reads it, catalog.c keeps it; choice.c and needs.c
+ * choose what nobody names, and there are the checks of names.c, distinct.c,
+ * log_needs.c, contradiction.c, endpoint.c and validate.c.
  *
  * src/namespace/spec.h
  *
@@ -31,8 +32,20 @@ typedef struct PrismChosenPattern
 	const PrismPattern *pattern;
 	const char *reason;			/* for people */
 	bool		needed;			/* nobody has named it */
+	const PrismPatternKeys *given;	/* its options, NULL: it is needed */
 	const PrismPlace *place;	/* where the reason stands */
+	const PrismBackendInfo *store;	/* where it keeps what is its own, NULL: nowhere */
+	const char *store_reason;	/* NULL: that is named */
+	const PrismPlace *store_place;
 } PrismChosenPattern;
+
+/* What plan() tells of a namespace beside its patterns. */
+typedef struct PrismNote
+{
+	const char *action;			/* "backend", "partitions", "warning" */
+	const char *text;
+	const PrismPlace *place;
+} PrismNote;
 
 /* A consumer group that apply() makes. */
 typedef struct PrismConsumer
@@ -41,10 +54,32 @@ typedef struct PrismConsumer
 	char	   *config;			/* its options, as JSON */
 } PrismConsumer;
 
+/* Something that a namespace says. */
+typedef struct PrismCondition
+{
+	const char *pattern;		/* it is an option of this one, which it names; NULL: it is its own */
+	const char *key;			/* as people write it */
+	Size		offset;			/* of the PrismValue, in PrismPatternKeys or PrismNamespaceKeys */
+	const char *word;			/* which one it is; NULL: any */
+} PrismCondition;
+
+#define PRISM_WHEN_CALLED(key, member, word) {NULL, key, offsetof(PrismNamespaceKeys, member), word}
+#define PRISM_WHEN(member, word) PRISM_WHEN_CALLED(#member, member, word)
+#define PRISM_WHEN_OPTION(pattern, member, word) {pattern, "patterns." #member, offsetof(PrismPatternKeys, member), word}
+
+/* Of the row of a namespace, what is not chosen anew. */
+typedef struct PrismPin
+{
+	const char *backend;		/* which one it has; NULL: that cannot be read */
+	bool		chosen;			/* nobody named that */
+	int			partitions;		/* 0: not given */
+} PrismPin;
+
 /* What is made of what is given: with defaults, names and reasons. */
 typedef struct PrismNamespace
 {
 	const PrismNamespaceKeys *given;
+	const PrismPin *pin;		/* NULL: it is new, or its row has not been looked at yet */
 	bool		words_only;		/* it is for prism.check(), which looks at no server, database or right */
 	char	   *name;
 	const PrismApi *api;
@@ -62,6 +97,7 @@ typedef struct PrismNamespace
 	/* back end */
 	const PrismBackendInfo *backend;
 	const PrismPlace *backend_place;
+	bool		backend_chosen; /* nobody has named it, and a need asked for one */
 	char	   *server;			/* foreign server, or NULL */
 	List	   *brokers;		/* of host:port, or NIL */
 	char	   *target;			/* the topic's name at the back end */
@@ -76,10 +112,21 @@ typedef struct PrismNamespace
 	bool		durable;		/* a commit that publishes is flushed before it returns */
 
 	List	   *consumers;		/* PrismConsumer */
+	List	   *notes;			/* PrismNote */
 } PrismNamespace;
 
 /* Messages leave the database: there is a sink. */
 #define prism_namespace_has_sink(namespace) ((namespace)->backend->library != NULL)
+
+/* A row of prism.namespace, and what else of a namespace is stored. */
+typedef struct PrismStoredNamespace
+{
+	int32		namespace_id;
+	char	   *name;
+	char	   *topic;			/* as configured */
+	char	   *table;			/* its outbox view in schema prism, or NULL */
+	char	   *config;			/* normalised jsonb, as text */
+} PrismStoredNamespace;
 
 /* config.c: read and check a configuration; a list of PrismNamespace.  One error for all that is wrong with it. */
 extern List *prism_namespaces_read(const char *text, Size bytes);
@@ -87,14 +134,38 @@ extern List *prism_namespaces_read(const char *text, Size bytes);
 /* Likewise for the complaints alone, of words and shape: it does not throw, and looks at no catalogue. */
 extern void prism_namespaces_check(const char *text, Size bytes, PrismComplaints *complaints);
 
+/*
+ * What was chosen for a namespace when it was made stays: who finds the row of
+ * one that chooses calls this before he uses anything of it.
+ */
+extern bool prism_namespace_chooses(const PrismNamespace *namespace);
+extern void prism_namespace_pin(PrismNamespace *namespace, const PrismStoredNamespace *stored);
+
 /* log_needs.c: the topic's policy. */
 extern void prism_needs_read_log(PrismNamespace *namespace);
 
-/* needs.c: the chain that is given, completed with what the needs ask for. */
+/* needs.c: the chain that is given, completed with what the needs ask for, in the order of the chain. */
 extern void prism_needs_select(PrismNamespace *namespace);
 
-/* validate.c: API, order and back end of the chain fit together. */
+/* The value that is as the condition says, or NULL. */
+extern const PrismValue *prism_condition_value(const PrismCondition *condition, const PrismNamespaceKeys *given);
+/* What a namespace says of a pattern, be it that it is switched off; or NULL. */
+extern const PrismPatternKeys *prism_pattern_named(const PrismNamespaceKeys *given, const char *pattern);
+
+/* choice.c: what nobody names. */
+extern const PrismBackendInfo *prism_choose_backend(PrismNamespace *namespace);
+extern void prism_choose_partitions(PrismNamespace *namespace);
+extern void prism_choose_stores(PrismNamespace *namespace);
+extern const PrismValue *prism_needs_rate(const PrismNamespace *namespace);	/* NULL: it asks for none */
+extern void prism_note(PrismNamespace *namespace, const char *action, const PrismPlace *place, const char *format,...) pg_attribute_printf(4, 5);
+
+/* contradiction.c: what cannot be asked for together; and what is only unwise, as notes. */
+extern void prism_contradictions_check(PrismNamespace *namespace);
+extern void prism_namespace_warn(PrismNamespace *namespace);
+
+/* validate.c: API, order and back end of the chain fit together; and what of it is not built. */
 extern void prism_namespace_validate(PrismNamespace *namespace);
+extern void prism_namespace_check_built(PrismNamespace *namespace);
 
 /* names.c: of the namespace itself, its topics and its table. */
 extern void prism_namespace_check_names(const PrismNamespace *namespace);
@@ -105,23 +176,18 @@ extern void prism_namespaces_check_distinct(const List *namespaces);
 /* endpoint.c: the brokers as "host:port"; and whether the caller may use them, or the foreign server. */
 extern List *prism_endpoints_read(const List *brokers);
 extern void prism_namespace_check_server(PrismNamespace *namespace);
+/* Why the caller has no foreign server of the back end's name, or NULL: he has. */
+extern char *prism_server_lacks(const PrismBackendInfo *backend);
 
-/* catalog.c: prism.namespace, and what else of a namespace is stored. */
-typedef struct PrismStoredNamespace
-{
-	int32		namespace_id;
-	char	   *name;
-	char	   *topic;			/* as configured */
-	char	   *table;			/* its outbox view in schema prism, or NULL */
-	char	   *config;			/* normalised jsonb, as text */
-} PrismStoredNamespace;
-
-/* The normalised form: equal texts mean equal namespaces. */
+/* catalog.c: the normalised form: equal texts mean equal namespaces. */
 extern char *prism_namespace_config(const PrismNamespace *namespace);
 /* The chain of its topic (pattern/chain.c), likewise. */
 extern char *prism_namespace_chain(const PrismNamespace *namespace);
 /* What its sink has to know, likewise; NULL: no sink. */
 extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
+
+/* What of the stored form was chosen. */
+extern PrismPin prism_namespace_read_pin(const PrismStoredNamespace *stored);
 
 /* All three run SQL as the extension's owner. */
 extern PrismStoredNamespace *prism_namespace_find(const char *name);

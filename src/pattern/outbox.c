@@ -22,7 +22,7 @@ outbox_publish(PrismLink *link, PrismMessage *message)
 	prism_log_count_inserted(link->topic);
 }
 
-static const char *const after[] = {"wal", NULL};
+static const char *const after[] = {"wal", "claim-check", NULL};
 
 const PrismPattern prism_pattern_outbox = {
 	.name = "outbox",

@@ -13,55 +13,60 @@
 
 #define MESSAGING (PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT)
 
-static const char *const before_claim_check[] = {"outbox", "wal", NULL};
-static const char *const before_tiered_storage[] = {"outbox", "claim-check", "wal", NULL};
+#define AFTER(...) (const char *const[]) {__VA_ARGS__, NULL}
 
 /* Known from the RFC: apply() names them and refuses. */
 static const PrismPattern claim_check = {
 	.name = "claim-check",
 	.version = "0",
 	.apis = MESSAGING,
-	.roles = PRISM_ROLE_OBJECT,
-	.after = before_claim_check,
+	.store_roles = PRISM_ROLE_OBJECT,
+	.after = AFTER("wal", "outbox"),
 	.depth = PRISM_DEPTH_CLAIM_CHECK,
+};
+static const PrismPattern tiered_storage = {
+	.name = "tiered-storage",
+	.version = "0",
+	.apis = MESSAGING,
+	.store_roles = PRISM_ROLE_OBJECT,
+	.after = AFTER("wal", "outbox", "claim-check"),
+	.depth = PRISM_DEPTH_TIERED_STORAGE,
 };
 static const PrismPattern cdc = {
 	.name = "cdc",
 	.version = "0",
 	.apis = MESSAGING | PRISM_API_READER,
+	.after = AFTER("wal", "outbox", "claim-check", "tiered-storage", "cache"),
 	.depth = PRISM_DEPTH_CDC,
 };
 static const PrismPattern cache = {
 	.name = "cache",
 	.version = "0",
 	.apis = PRISM_API_READER | PRISM_API_CACHE,
-	.roles = PRISM_ROLE_CACHE,
+	.queue_roles = PRISM_ROLE_ROWS,
+	.store_roles = PRISM_ROLE_CACHE,
+	.after = AFTER("cdc"),
 	.depth = PRISM_DEPTH_CACHE,
-};
-static const PrismPattern tiered_storage = {
-	.name = "tiered-storage",
-	.version = "0",
-	.apis = MESSAGING,
-	.roles = PRISM_ROLE_OBJECT,
-	.after = before_tiered_storage,
-	.depth = PRISM_DEPTH_TIERED_STORAGE,
 };
 static const PrismPattern event_store = {
 	.name = "event-store",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_QUEUE,
+	.after = AFTER("wal", "outbox"),
 	.depth = PRISM_DEPTH_EVENT_STORE,
 };
 static const PrismPattern projection = {
 	.name = "projection",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_READER,
+	.after = AFTER("cdc", "cache", "event-store"),
 	.depth = PRISM_DEPTH_PROJECTION,
 };
 
+/* In the order of the chain. */
 static const PrismPattern *const patterns[] = {
-	&prism_pattern_outbox, &prism_pattern_wal, &claim_check, &cdc, &cache,
-	&tiered_storage, &event_store, &projection, NULL
+	&prism_pattern_wal, &prism_pattern_outbox, &claim_check, &tiered_storage,
+	&cdc, &cache, &event_store, &projection, NULL
 };
 
 const PrismPattern *const *

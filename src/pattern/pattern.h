@@ -61,8 +61,9 @@ typedef struct PrismPattern
 	const char *version;
 	bool		built;			/* false: known from the RFC, refused by apply */
 	uint32		apis;			/* PRISM_API_* it may serve */
-	uint32		roles;			/* PRISM_ROLE_* it needs from back ends, beyond the queue */
-	const char *const *after;	/* patterns that may stand before it, ended by NULL; NULL: none, it comes first */
+	uint32		queue_roles;	/* PRISM_ROLE_* it needs of the namespace's back end, beyond what the client API does */
+	uint32		store_roles;	/* PRISM_ROLE_* it needs of a back end of its own ("storage", or its "backend"); 0: it has none */
+	const char *const *after;	/* patterns that may stand right before it, ended by NULL; NULL: none, it comes first */
 
 	int			depth;			/* PRISM_DEPTH_*; of one depth is one pattern */
 	bool		for_dead_letters;	/* the topic of a topic's dead letters has this link as well */

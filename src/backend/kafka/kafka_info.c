@@ -27,6 +27,7 @@ const PrismBackendInfo prism_kafka_info = {
 	.built = true,
 	.library = "prism_kafka",
 	.roles = PRISM_ROLE_QUEUE,
+	.chosen_for = PRISM_ROLE_QUEUE,
 	.transactional = true,
 	.message_bytes_max = INT64CONST(1000000),	/* what a broker takes by default, in round numbers */
 	.wrapper = "prism_kafka",

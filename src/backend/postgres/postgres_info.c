@@ -19,7 +19,7 @@ extern const PrismBackendInfo prism_postgres_info;
 const PrismBackendInfo prism_postgres_info = {
 	.name = "postgres",
 	.built = true,
-	.roles = PRISM_ROLE_QUEUE | PRISM_ROLE_OBJECT,
+	.roles = PRISM_ROLE_QUEUE | PRISM_ROLE_OBJECT | PRISM_ROLE_ROWS,
 	.transactional = true,
 	.message_bytes_max = INT64CONST(256000000),
 };

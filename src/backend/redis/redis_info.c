@@ -16,4 +16,5 @@ extern const PrismBackendInfo prism_redis_info;
 const PrismBackendInfo prism_redis_info = {
 	.name = "redis",
 	.roles = PRISM_ROLE_QUEUE | PRISM_ROLE_CACHE,
+	.chosen_for = PRISM_ROLE_CACHE,
 };

@@ -16,4 +16,5 @@ extern const PrismBackendInfo prism_s3_info;
 const PrismBackendInfo prism_s3_info = {
 	.name = "s3",
 	.roles = PRISM_ROLE_OBJECT,
+	.chosen_for = PRISM_ROLE_OBJECT,
 };

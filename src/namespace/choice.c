@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * choice.c
+ *	  What nobody names: back ends, where payloads go, and how many partitions.
+ *
+ * The same document works on a laptop and where there is a platform: what it
+ * needs goes to the server that is there for the caller, and otherwise stays in
+ * the database.  So what was chosen is kept with the namespace (a pin): who
+ * applies the document once more, when there are other servers, moves nothing.
+ * prism.check() looks at no server, and takes them to be there.
+ *
+ * src/namespace/choice.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "namespace/spec.h"
+
+#include "lib/stringinfo.h"
+
+/* Messages a second for which a partition is enough; and how many are worth it. */
+#define RATE_OF_A_PARTITION 500
+#define CHOSEN_PARTITIONS_MAX 1000
+
+void
+prism_note(PrismNamespace *namespace, const char *action, const PrismPlace *place, const char *format,...)
+{
+	PrismNote  *note = palloc(sizeof(*note));
+	StringInfoData text;
+	int			needed;
+
+	initStringInfo(&text);
+	for (;;)
+	{
+		va_list		arguments;
+
+		va_start(arguments, format);
+		needed = appendStringInfoVA(&text, format, arguments);
+		va_end(arguments);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&text, needed);
+	}
+	note->action = action;
+	note->text = text.data;
+	note->place = place;
+	namespace->notes = lappend(namespace->notes, note);
+}
+
+/* The larger of the two: of what is written and of what is sent. */
+const PrismValue *
+prism_needs_rate(const PrismNamespace *namespace)
+{
+	const PrismValue *written = &namespace->given->needs.write_rps;
+	const PrismValue *sent = &namespace->given->needs.throughput;
+
+	if (!prism_is_given(written))
+		return prism_is_given(sent) ? sent : NULL;
+	return prism_is_given(sent) && sent->number > written->number ? sent : written;
+}
+
+static char *
+describe_rate(const PrismNamespace *namespace, const PrismValue *rate)
+{
+	return psprintf("needs.%s is %s", rate == &namespace->given->needs.write_rps ? "write_rps" : "throughput",
+					prism_yaml_show(rate->text));
+}
+
+static const PrismBackendInfo *
+backend_called(const char *name)
+{
+	const PrismBackendInfo *info = prism_backend_info(name);
+
+	if (info == NULL)
+		elog(ERROR, "back end \"%s\" has no entry", name);
+	return info;
+}
+
+/* The one of which there is a server, or why the database has to do. */
+static const PrismBackendInfo *
+choose_server(const PrismNamespace *namespace, uint32 role, const char **why)
+{
+	char	   *lacks;
+
+	for (const PrismBackendInfo *const *info = prism_backend_infos(); *info != NULL; info++)
+	{
+		if (((*info)->chosen_for & role) == 0)
+			continue;
+		lacks = namespace->words_only ? NULL : prism_server_lacks(*info);
+		if (lacks == NULL)
+		{
+			*why = psprintf("there is the foreign server %s", (*info)->name);
+			return *info;
+		}
+		*why = lacks;
+	}
+	return backend_called(PRISM_BACKEND_DEFAULT);
+}
+
+/* ---------- the back end ---------- */
+
+/*
+ * Of a namespace that names none.  One that asks for no rate has nothing to
+ * choose, but keeps what was chosen for it.
+ */
+const PrismBackendInfo *
+prism_choose_backend(PrismNamespace *namespace)
+{
+	const PrismValue *rate = prism_needs_rate(namespace);
+	const PrismPlace *place = rate != NULL ? &rate->place : namespace->backend_place;
+	const PrismBackendInfo *chosen = backend_called(PRISM_BACKEND_DEFAULT);
+	bool		chooses = rate != NULL && (namespace->api->role & PRISM_ROLE_QUEUE) != 0;
+	const char *pinned = namespace->pin != NULL && namespace->pin->chosen ? namespace->pin->backend : NULL;
+	const char *why = NULL;
+
+	if (chooses)
+		chosen = choose_server(namespace, PRISM_ROLE_QUEUE, &why);
+	namespace->backend_chosen = chooses || pinned != NULL;
+	if (pinned == NULL || strcmp(pinned, chosen->name) == 0)
+	{
+		if (chooses)
+			prism_note(namespace, "backend", place, "%s: %s, and %s", chosen->name, describe_rate(namespace, rate), why);
+		return chosen;
+	}
+	if (chooses)
+		prism_note(namespace, "backend", place, "%s: chosen when the namespace was made, and kept, though %s; \"backend: %s\" changes it",
+				   pinned, why, chosen->name);
+	else
+		prism_note(namespace, "backend", place, "%s: chosen when a need asked for it, and kept; \"backend: %s\" changes it",
+				   pinned, chosen->name);
+	return backend_called(pinned);
+}
+
+/* ---------- partitions ---------- */
+
+/* As many as the rate asks for.  No topic gets fewer: what it has stays. */
+void
+prism_choose_partitions(PrismNamespace *namespace)
+{
+	const PrismPin *pin = namespace->pin;
+	const PrismValue *rate = prism_needs_rate(namespace);
+	int64		wanted;
+
+	if (namespace->partitions > 0 || rate == NULL || !prism_namespace_has_sink(namespace))
+		return;
+	wanted = rate->number / RATE_OF_A_PARTITION + (rate->number % RATE_OF_A_PARTITION > 0);
+	wanted = Max(1, Min(wanted, CHOSEN_PARTITIONS_MAX));
+	namespace->partitions = (int) wanted;
+	if (pin != NULL && strcmp(pin->backend, namespace->backend->name) == 0 && pin->partitions > namespace->partitions)
+	{
+		namespace->partitions = pin->partitions;
+		prism_note(namespace, "partitions", &rate->place, "%d: kept, as a topic cannot have fewer; %s, for which %d would do",
+				   namespace->partitions, describe_rate(namespace, rate), (int) wanted);
+		return;
+	}
+	prism_note(namespace, "partitions", &rate->place, "%d: %s, and %d a second are one partition%s",
+			   namespace->partitions, describe_rate(namespace, rate), RATE_OF_A_PARTITION,
+			   wanted == CHOSEN_PARTITIONS_MAX ? ", of which more are chosen for nobody" : "");
+}
+
+/* ---------- where patterns keep what is their own ---------- */
+
+/* The server of one that is named is looked at in endpoint.c. */
+static void
+choose_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 role, const PrismValue *named)
+{
+	if (prism_is_given(named))
+		chosen->store = backend_called(named->text);
+	else
+		chosen->store = choose_server(namespace, role, &chosen->store_reason);
+	chosen->store_place = prism_is_given(named) ? &named->place : chosen->place;
+}
+
+void
+prism_choose_stores(PrismNamespace *namespace)
+{
+	ListCell   *cell;
+
+	foreach(cell, namespace->patterns)
+	{
+		PrismChosenPattern *chosen = lfirst(cell);
+
+		if (chosen->pattern->store_roles & PRISM_ROLE_OBJECT)
+			choose_store(namespace, chosen, PRISM_ROLE_OBJECT, &namespace->given->needs.storage_backend);
+	}
+}
