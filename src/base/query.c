@@ -19,6 +19,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/marker.h"
 #include "base/query.h"
 
 #include "access/htup_details.h"
@@ -130,6 +131,42 @@ execute_planned(const char *statement, int parameters, Oid *types, Datum *values
 	return result;
 }
 
+/*
+ * A statement that changes rows, as far as its first word tells.  Others are not
+ * marked: to make or drop something is what event triggers fire for, and what
+ * those write is their owners'.
+ */
+static bool
+changes_rows(const char *statement)
+{
+	static const char *const words[] = {"INSERT ", "UPDATE ", "DELETE ", "WITH "};
+
+	for (int i = 0; i < (int) lengthof(words); i++)
+		if (strncmp(statement, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Prism's rows are marked as such. */
+static int
+execute_marked(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
+			   RunMode mode, long rows_max)
+{
+	RepOriginId former = prism_marker_begin();
+	int			result;
+
+	PG_TRY();
+	{
+		result = execute_planned(statement, parameters, types, values, nulls, mode, rows_max);
+	}
+	PG_FINALLY();
+	{
+		prism_marker_end(former);
+	}
+	PG_END_TRY();
+	return result;
+}
+
 /* SPI's own rows are gone when it is closed. */
 static PrismQueryRows
 copy_rows(MemoryContext mcxt)
@@ -165,7 +202,8 @@ run(const char *statement, int parameters, Oid *types, Datum *values, const char
 	pin("search_path", PRISM_SEARCH_PATH);
 	pin("default_tablespace", "");
 	pin("default_table_access_method", DEFAULT_TABLE_ACCESS_METHOD);
-	result = execute_planned(statement, parameters, types, values, nulls, mode, (long) rows_max);
+	result = (mode != RUN_READ && changes_rows(statement) ? execute_marked : execute_planned)
+		(statement, parameters, types, values, nulls, mode, (long) rows_max);
 	AtEOXact_GUC(true, nest_level);
 	prism_leave_owner(identity);
 	if (result < 0)

@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/index_choice.h"
+#include "base/marker.h"
 #include "base/object_id.h"
 #include "base/ownership.h"
 #include "base/patience.h"
@@ -27,7 +28,6 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
-#include "replication/origin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -323,7 +323,7 @@ prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, PrismDelayPlace
 {
 	Datum		values[BUCKET_COLUMNS];
 	bool		nulls[BUCKET_COLUMNS] = {false};
-	RepOriginId caller_origin = replorigin_session_origin;
+	RepOriginId caller_origin;
 
 	values[BUCKET_TOPIC_ID - 1] = Int32GetDatum(topic_id);
 	values[BUCKET_DUE_AT - 1] = TimestampTzGetDatum(place.due_at);
@@ -337,14 +337,14 @@ prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, PrismDelayPlace
 	nulls[BUCKET_PAYLOAD - 1] = !message->has_payload;
 	ExecStoreHeapTuple(heap_form_tuple(RelationGetDescr(writer->table), values, nulls), writer->slot, true);
 
-	replorigin_session_origin = DoNotReplicateId;
+	caller_origin = prism_marker_begin();
 	PG_TRY();
 	{
 		ExecSimpleRelationInsert(writer->target, writer->estate, writer->slot);
 	}
 	PG_FINALLY();
 	{
-		replorigin_session_origin = caller_origin;
+		prism_marker_end(caller_origin);
 	}
 	PG_END_TRY();
 	ExecClearTuple(writer->slot);

@@ -17,6 +17,7 @@
 #include "base/prism.h"
 #include "base/extension.h"
 #include "base/generation.h"
+#include "base/marker.h"
 #include "base/wait_event.h"
 #include "store/group/group_shared.h"
 #include "store/log/log.h"
@@ -25,7 +26,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -348,7 +348,7 @@ insert_row(int32 topic_id, const char *name, int64 start, const PrismGroupOption
 	values[GROUP_CONFIG - 1] = config_datum(options);
 	values[GROUP_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	tuple = heap_form_tuple(RelationGetDescr(catalog), values, nulls);
-	CatalogTupleInsert(catalog, tuple);
+	prism_marked_insert(catalog, tuple);
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 	prism_group_note_created(row->group_id);
@@ -487,7 +487,7 @@ prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOpt
 		values[GROUP_CONFIG - 1] = config_datum(options);
 		replaces[GROUP_CONFIG - 1] = true;
 		search.tuple = heap_modify_tuple(search.tuple, RelationGetDescr(catalog), values, nulls, replaces);
-		CatalogTupleUpdate(catalog, &search.tuple->t_self, search.tuple);
+		prism_marked_update(catalog, search.tuple);
 		table_close(catalog, NoLock);
 		CommandCounterIncrement();
 		prism_group_note_altered(row.group_id, &row.options, options);
@@ -513,7 +513,7 @@ prism_group_drop(PrismTopic *topic, const char *name)
 		return false;
 	}
 	catalog = table_open(catalog_relid(), RowExclusiveLock);
-	CatalogTupleDelete(catalog, &search.tuple->t_self);
+	prism_marked_delete(catalog, &search.tuple->t_self);
 	table_close(catalog, NoLock);
 	prism_group_end_handler(row.group_id);
 	prism_group_note_dropped(row.group_id);

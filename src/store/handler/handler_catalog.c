@@ -14,6 +14,7 @@
 #include "base/prism.h"
 #include "base/extension.h"
 #include "base/generation.h"
+#include "base/marker.h"
 #include "base/query.h"
 #include "store/group/group_shared.h"
 #include "store/handler/handler.h"
@@ -21,7 +22,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -202,7 +202,7 @@ prism_handler_insert(const PrismGroupRef *ref, const PrismHandler *handler)
 	values[HANDLER_BATCH_SIZE - 1] = Int32GetDatum(handler->batch_size);
 	values[HANDLER_TIMEOUT_MS - 1] = Int32GetDatum(handler->timeout_ms);
 	values[HANDLER_CREATED_AT - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
-	CatalogTupleInsert(catalog, heap_form_tuple(RelationGetDescr(catalog), values, nulls));
+	prism_marked_insert(catalog, heap_form_tuple(RelationGetDescr(catalog), values, nulls));
 	table_close(catalog, NoLock);
 	prism_handler_agree(handler);
 	prism_catalog_changed();
@@ -223,7 +223,7 @@ prism_handler_delete(int32 group_id)
 
 	if (HeapTupleIsValid(row))
 	{
-		CatalogTupleDelete(catalog, &row->t_self);
+		prism_marked_delete(catalog, &row->t_self);
 		prism_handler_forget_agreement(group_id);
 		prism_catalog_changed();
 	}

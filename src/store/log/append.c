@@ -16,6 +16,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/marker.h"
 #include "base/patience.h"
 #include "store/log/commit_order.h"
 #include "store/log/counter.h"
@@ -35,7 +36,6 @@
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "replication/origin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -388,14 +388,14 @@ is_one_row(const TopicBlock *block)
 		block->in_flight->first / segment_messages == (block->in_flight->end - 1) / segment_messages;
 }
 
-/* The rows carry a marker origin, so that logical slots that filter origins neither queue nor spill them. */
+/* The rows are marked (base/marker.h): slots that filter origins neither queue nor spill them. */
 static void
 insert_blocks(void)
 {
-	RepOriginId caller_origin = replorigin_session_origin;
+	RepOriginId caller_origin;
 	CommandId	cid = GetCurrentCommandId(true);
 
-	replorigin_session_origin = DoNotReplicateId;
+	caller_origin = prism_marker_begin();
 	PG_TRY();
 	{
 		for (int i = 0; i < block_count; i++)
@@ -408,7 +408,7 @@ insert_blocks(void)
 	}
 	PG_FINALLY();
 	{
-		replorigin_session_origin = caller_origin;
+		prism_marker_end(caller_origin);
 	}
 	PG_END_TRY();
 }

@@ -15,6 +15,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/index_choice.h"
+#include "base/marker.h"
 #include "store/log/row.h"
 #include "store/log/segment.h"
 #include "store/log/segment_index.h"
@@ -27,7 +28,6 @@
 #include "access/xact.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "replication/origin.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -250,12 +250,12 @@ lock_topic_alone(const char *name)
 List *
 prism_segments_put_right(const char *topic_name)
 {
-	RepOriginId caller_origin = replorigin_session_origin;
+	RepOriginId caller_origin;
 	Mover		mover = {.moved_cxt = CurrentMemoryContext};
 
 	mover.topic = lock_topic_alone(topic_name);
 	mover.cid = GetCurrentCommandId(true);
-	replorigin_session_origin = DoNotReplicateId;
+	caller_origin = prism_marker_begin();
 	/* what lies out of line is read by one */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	PG_TRY();
@@ -264,7 +264,7 @@ prism_segments_put_right(const char *topic_name)
 	}
 	PG_FINALLY();
 	{
-		replorigin_session_origin = caller_origin;
+		prism_marker_end(caller_origin);
 	}
 	PG_END_TRY();
 	PopActiveSnapshot();
