@@ -352,7 +352,7 @@ put_publication(Report *report, const PrismQueryRow *row)
 	bool		filters = prism_column_text(row, 3)[0] == 't';
 
 	put(report, psprintf("publication %s", quote_identifier(name)), "warning",
-		"It ships prism's own tables of schema prism_log to its subscribers. Publish schemas instead: CREATE PUBLICATION %s FOR TABLES IN SCHEMA public%s",
+		"It ships prism's own tables to its subscribers. Publish schemas instead: CREATE PUBLICATION %s FOR TABLES IN SCHEMA public%s",
 		quote_identifier(name),
 		filters ? ", or subscribe WITH (origin = none)" : "");
 }
@@ -366,7 +366,7 @@ check_publications(Report *report)
 						"SELECT p.pubname, p.puballtables, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000"
 						" FROM pg_catalog.pg_publication p"
 						" WHERE p.puballtables OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace n"
-						"  WHERE n.pnpubid = p.oid AND n.pnnspid = (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname = 'prism_log'))"
+						"  WHERE n.pnpubid = p.oid AND n.pnnspid IN (SELECT s.oid FROM pg_catalog.pg_namespace s WHERE s.nspname IN ('prism', 'prism_log')))"
 						" ORDER BY p.pubname",
 						put_publication);
 	if (shipping == 0)

@@ -262,6 +262,7 @@ tell_story() (
 		"$PG_BIN/createdb" story &&
 		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/demo.sql" >>"$LOGS/story-$1.log" 2>&1 &&
 		"$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/majors.sql" >>"$LOGS/story-$1.log" 2>&1 &&
+		{ [ "$1" -lt 16 ] || "$PG_BIN/psql" -X -d story -f "$PROJECT/test/lib/subscription.sql" >>"$LOGS/story-$1.log" 2>&1; } &&
 		cluster_stop "$name" &&
 		ends_in_order "$PRISM_STATE/$name/server.log" &&
 		no_crash "$PRISM_STATE/$name/server.log" && exit 0

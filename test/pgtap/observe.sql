@@ -1,6 +1,6 @@
 -- What operators look at: prism.topics, prism.status, prism.metrics, prism.doctor().
 BEGIN;
-SELECT plan(37);
+SELECT plan(38);
 
 -- A topic's slot in shared memory outlives a rolled back publish, not the topic: this file's topics are its own.
 SELECT lives_ok($$ SELECT prism.apply('namespaces: [{name: watched, patterns: [outbox]}, {name: hidden}]') $$, 'two namespaces');
@@ -64,8 +64,10 @@ CREATE PUBLICATION everything FOR ALL TABLES;
 SELECT results_eq($$ SELECT state, hint LIKE '%CREATE PUBLICATION everything FOR TABLES IN SCHEMA public%' FROM prism.doctor() WHERE item = 'publication everything' $$,
     $$ VALUES ('warning'::text, true) $$, 'a publication that ships prism''s tables is named, with what to write instead');
 DROP PUBLICATION everything;
-CREATE PUBLICATION inside FOR TABLES IN SCHEMA prism_log;
+CREATE PUBLICATION inside FOR TABLES IN SCHEMA prism;
 SELECT results_eq($$ SELECT item, state FROM prism.doctor() WHERE item LIKE 'publication%' $$, $$ VALUES ('publication inside'::text, 'warning'::text) $$, 'by schema too');
+ALTER PUBLICATION inside SET TABLES IN SCHEMA prism_log;
+SELECT results_eq($$ SELECT item, state FROM prism.doctor() WHERE item LIKE 'publication%' $$, $$ VALUES ('publication inside'::text, 'warning'::text) $$, 'of either schema');
 DROP PUBLICATION inside;
 SELECT results_eq($$ SELECT item, state FROM prism.doctor() WHERE item LIKE 'publication%' $$, $$ VALUES ('publications'::text, 'ok'::text) $$, 'without one all is well');
 
