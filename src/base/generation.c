@@ -3,6 +3,10 @@
  * generation.c
  *	  Whether prism's catalogue is what it was.
  *
+ * A change is told as one of a table, which PostgreSQL tells all sessions at
+ * commit.  That table is one that hardly anybody opens: of another each session
+ * would read the description again, and plan again whatever is about it.
+ *
  * src/base/generation.c
  *
  *-------------------------------------------------------------------------
@@ -17,14 +21,31 @@
 
 static uint64 generation = 1;
 static Oid	topic_catalog = InvalidOid;
+static Oid	told_table = InvalidOid;	/* known when the other one is */
 
 static void
 hear(Datum arg, Oid relid)
 {
-	if (relid != InvalidOid && relid != topic_catalog)
+	if (relid != InvalidOid && relid != topic_catalog && relid != told_table)
 		return;
 	generation++;
-	topic_catalog = InvalidOid;
+	topic_catalog = told_table = InvalidOid;
+}
+
+/* Both of one moment: that a table which is not known any more is gone would not be heard. */
+static void
+look_up_tables(void)
+{
+	uint64		before;
+
+	do
+	{
+		Oid			schema = get_namespace_oid("prism", true);
+
+		before = generation;
+		told_table = OidIsValid(schema) ? get_relname_relid("installation", schema) : InvalidOid;
+		topic_catalog = OidIsValid(schema) ? get_relname_relid("topic", schema) : InvalidOid;
+	} while (before != generation);
 }
 
 Oid
@@ -39,10 +60,7 @@ prism_topic_catalog(void)
 	}
 	if (!OidIsValid(topic_catalog))
 	{
-		Oid			schema = get_namespace_oid("prism", true);
-
-		if (OidIsValid(schema))
-			topic_catalog = get_relname_relid("topic", schema);
+		look_up_tables();
 		if (!OidIsValid(topic_catalog))
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -69,6 +87,7 @@ prism_catalog_is_of(uint64 wanted)
 void
 prism_catalog_changed(void)
 {
-	CacheInvalidateRelcacheByRelid(prism_topic_catalog());
+	(void) prism_topic_catalog();	/* looks both up */
+	CacheInvalidateRelcacheByRelid(told_table);
 	CommandCounterIncrement();
 }
