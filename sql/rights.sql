@@ -110,7 +110,7 @@ SET ROLE regress_prism_nobody;
 SELECT object, pg_temp.attempt(statement) AS outcome, statement FROM walked
 WHERE pg_temp.attempt(statement) <> '42501'
     AND NOT (statement LIKE 'SELECT%' AND pg_temp.attempt(statement) = '0 rows')
-    AND object NOT IN ('prism.version()', 'prism.last_position()', 'prism_internal.privileges(integer)', 'prism_internal.payload_text(bytea)', 'prism.wake_workers()', 'prism_internal.config_keys()', 'prism.config_keys', 'prism_internal.worker_slots()', 'prism.workers', 'prism.metrics_text()')
+    AND object NOT IN ('prism.version()', 'prism.last_position()', 'prism_internal.privileges(integer)', 'prism_internal.payload_text(bytea)', 'prism.wake_workers()', 'prism_internal.topics_full()', 'prism_internal.config_keys()', 'prism.config_keys', 'prism_internal.worker_slots()', 'prism.workers', 'prism.metrics_text()')
     AND oid NOT IN (SELECT fdwvalidator FROM pg_foreign_data_wrapper)
 ORDER BY object;
 RESET ROLE;

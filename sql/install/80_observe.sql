@@ -20,6 +20,12 @@ CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint,
 COMMENT ON FUNCTION prism_internal.topic_size(integer) IS
 'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
 
+CREATE FUNCTION prism_internal.topics_full() RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'prism_topics_full';
+COMMENT ON FUNCTION prism_internal.topics_full() IS
+'Whether all places of prism.max_topics are in use, so that a topic that is made now finds none. Behind prism.status.';
+
 CREATE VIEW prism.topics WITH (security_barrier) AS
 SELECT
     t.name AS topic,
@@ -55,7 +61,7 @@ CREATE VIEW prism.status WITH (security_barrier) AS
 WITH states AS MATERIALIZED (
     SELECT s.* FROM prism_internal.topic_states() s
 ), group_trouble AS (    -- looked at once, not for each namespace
-    SELECT s.topic, max(s.lag_messages) AS lag_messages, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
+    SELECT s.topic, max(s.lag_messages) AS lag_messages, min(s.consumer_group) AS any_group, min(s.consumer_group) FILTER (WHERE s.window_full) AS full_group,
         min(s.consumer_group) FILTER (WHERE s."position" < t.dropped_end) AS lost_group,
         min(s.consumer_group) FILTER (WHERE s.lag_messages >= CASE WHEN pg_catalog.jsonb_typeof(t.policy -> 'max_backlog') = 'number' THEN (t.policy ->> 'max_backlog')::numeric END) AS slow_group
     FROM prism_internal.group_states() s JOIN prism.topic t ON t.name = s.topic
@@ -73,7 +79,7 @@ SELECT
     CASE WHEN NOT l.preloaded THEN 'error'
          WHEN c.lacking OR c.placeless THEN 'error'
          WHEN k.rank > 1 THEN k.verdict
-         WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
+         WHEN k.rank = 1 OR coalesce(g.full_group, g.lost_group, g.slow_group, h.failing_group, q.letterless_group) IS NOT NULL OR w.topic IS NOT NULL OR c.committing_since < pg_catalog.clock_timestamp() - interval '10 s' THEN 'warn'
          ELSE 'ok' END AS state,
     coalesce(k.lag_messages, 0) AS pending,
     pg_catalog.make_interval(secs => k.lag_seconds) AS oldest_age,
@@ -98,6 +104,8 @@ SELECT
          WHEN g.slow_group IS NOT NULL
          THEN 'Consumer group ' || g.slow_group || ' is as far behind as max_backlog allows: '
              || CASE WHEN t.policy ->> 'on_full' = 'reject' THEN 'publishers are refused until it catches up.' ELSE 'what it is farther behind is not kept for it.' END
+         WHEN q.letterless_group IS NOT NULL
+         THEN 'What consumer group ' || q.letterless_group || ' gives up cannot become a dead letter, and stays unfinished: all of prism.max_topics are in use, and the dead letters'' topic has no place among them. SELECT * FROM prism.doctor() prints the line to set.'
          WHEN h.placeless_group IS NOT NULL
          THEN 'The handler of consumer group ' || h.placeless_group || ' gets no messages, as all places of prism.max_groups are in use: remove handlers and groups that are not needed, or raise it and restart the server.'
          WHEN h.failing_group IS NOT NULL
@@ -110,6 +118,7 @@ LEFT JOIN prism.topic t ON t.name = n.config ->> 'topic'
 LEFT JOIN states c ON c.topic_id = t.topic_id
 LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id
 LEFT JOIN states e ON e.topic_id = d.topic_id
+CROSS JOIN (SELECT prism_internal.topics_full() AS topics_full OFFSET 0) o
 CROSS JOIN (SELECT string_agg(x.kind || ' ' || x.state, ', ' ORDER BY x.kind) AS trouble, bool_or(x.state = 'switched off') AS off FROM prism_internal.worker_trouble() x) u
 CROSS JOIN (SELECT string_agg(x.place || ' (' || pg_catalog.pg_size_pretty(x.free_bytes) || ')', ', ') AS scarce FROM prism_internal.disks() x WHERE x.scarce) f
 CROSS JOIN LATERAL (SELECT CASE    -- what keeps all of the topic's publishers and readers
@@ -149,6 +158,7 @@ LEFT JOIN LATERAL (
     ORDER BY a.rank DESC NULLS LAST, s.lag_messages DESC
     LIMIT 1) k ON true
 LEFT JOIN group_trouble g ON g.topic = t.name
+CROSS JOIN LATERAL (SELECT CASE WHEN CASE WHEN d.topic_id IS NULL THEN o.topics_full ELSE e.placeless END THEN g.any_group END AS letterless_group) q
 LEFT JOIN handler_trouble h ON h.topic = t.name;
 COMMENT ON VIEW prism.status IS
 'One row a namespace. state: ok, warn, error or paused; pending: messages that wait for the sink, of several for the one that is farthest behind; oldest_age: of the first of them; group_lag: messages that the slowest consumer group has not finished, NULL without groups; dead_letters: how many its topic <topic>.dlq keeps, of sinks and groups; sink_state: as in prism.sinks, of several that of the one that fares worst, of which last_error and hint tell as well; NULL without a sink; last_error: what is in the sink''s way, for administrators; committing_pid and committing_age: the oldest transaction that is committing messages right now, for which readers of the topic wait; hint: what to do.';

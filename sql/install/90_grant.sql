@@ -58,6 +58,7 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'prism_internal', 'sink_states'),
     ('any',     'EXECUTE', 'prism_internal', 'topic_size'),
     ('any',     'EXECUTE', 'prism_internal', 'topic_states'),
+    ('any',     'EXECUTE', 'prism_internal', 'topics_full'),
     ('any',     'EXECUTE', 'prism_internal', 'worker_slots'),
     ('any',     'EXECUTE', 'prism_internal', 'worker_trouble'),
     ('any',     'EXECUTE', 'prism_internal', 'disks'),
@@ -98,7 +99,7 @@ GRANT EXECUTE ON FUNCTION prism.check(text) TO PUBLIC;
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
 GRANT SELECT ON prism.namespaces, prism.topics, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
 GRANT EXECUTE ON FUNCTION prism.version(), prism.doctor(), prism.metrics_text() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism_internal.privileges(integer), prism_internal.topic_states(), prism_internal.topic_size(integer),
+GRANT EXECUTE ON FUNCTION prism_internal.privileges(integer), prism_internal.topic_states(), prism_internal.topic_size(integer), prism_internal.topics_full(),
     prism_internal.group_states(), prism_internal.handler_states(), prism_internal.sink_states(), prism_internal.worker_slots(),
     prism_internal.worker_trouble(), prism_internal.disks()
     TO pg_monitor;

@@ -28,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(prism_topic_states);
 PG_FUNCTION_INFO_V1(prism_topic_size);
+PG_FUNCTION_INFO_V1(prism_topics_full);
 
 /* Columns of prism_internal.topic_states(). */
 enum
@@ -171,6 +172,13 @@ prism_topic_states(PG_FUNCTION_ARGS)
 		prism_topic_release(topic);
 	}
 	return (Datum) 0;
+}
+
+/* A topic that is made now, as that of dead letters is by itself, finds no place. */
+Datum
+prism_topics_full(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(prism_preloaded && !RecoveryInProgress() && prism_counter_slots_used() >= prism_max_topics);
 }
 
 /* ---------- on disk ---------- */

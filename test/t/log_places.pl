@@ -127,8 +127,46 @@ is(sql(q{SELECT string_agg(topic, ' ' ORDER BY length(topic), topic) FROM prism.
 }
 is(sql(qq{SELECT count(*) > 0 FROM prism.$_}), 't', "so does prism.$_") for 'topics', 'status', 'metrics', 'workers';
 is(sql(q{SELECT count(*) > 0 FROM prism.outbox}), 't', 'and prism.outbox, of those that have a place');
+# The topic of dead letters needs a place as well.
+my $worn = q{SELECT string_agg(convert_from(m.payload, 'UTF8'), ' ') FILTER (WHERE prism.ack(m) IS NOT NULL) FROM prism.consume('places', 'worn', 1) m};
+my $letters = q{SELECT state, dead_letters, hint FROM prism.status WHERE namespace = 'places'};
+is(sql($letters), 'ok|0|', 'without consumer groups it is not missed');
+sql(q{SELECT prism.create_group('places', 'worn', start => 'latest', ordering => 'none', max_attempts => 1); SELECT prism.publish('places', 'poison'); SELECT prism.publish('places', 'good')});
+is(sql($letters), q{warn|0|What consumer group worn gives up cannot become a dead letter, and stays unfinished: all of prism.max_topics are in use, and the dead letters' topic has no place among them. SELECT * FROM prism.doctor() prints the line to set.}, 'prism.status says that it has none');
+is(sql("BEGIN; $worn; ROLLBACK"), 'poison', 'the last attempt of a message is rolled back');
+my ($status, $got, $warned) = $node->psql('postgres', "\\set VERBOSITY verbose\n$worn");
+is("$status $got", '0 good', 'it keeps nobody from the next one');
+like($warned, qr/WARNING:  53400: messages that consumer group "worn" of topic "places" has given up cannot become dead letters\n.*\nHINT:  Raise prism.max_topics and restart/, 'which says so');
+is(sql($worn), '', 'and is not handed out again');
+my $unburied = qr/ERROR:  53400: a message of topic "places" cannot become a dead letter\nDETAIL:  All of prism.max_topics are in use.*\nHINT:  Raise prism.max_topics and restart the server: until then the message stays unfinished/;
+for my $verb (q{reject(m, 'bad')}, 'nack(m)')
+{
+	sql(q{SELECT prism.publish('places', 'refused')});
+	like(error_of($node, "SELECT prism.$verb FROM prism.consume('places', 'worn', 1) m"), $unburied, "$verb says why it cannot");
+}
+sql(q{CREATE ROLE places_handler LOGIN; SELECT prism.grant('places', 'consume', 'places_handler');
+	CREATE TABLE handled (payload text); GRANT INSERT ON handled TO places_handler;
+	CREATE FUNCTION handle(m prism.message) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+		IF m.payload = 'poison' THEN RAISE 'cannot'; END IF;
+		INSERT INTO handled VALUES (convert_from(m.payload, 'UTF8')); END $$;
+	SELECT prism.create_group('places', 'handler', start => 'latest', ordering => 'none', max_attempts => 1);
+	SELECT prism.on('places', 'handler', 'handle(prism.message)', role => 'places_handler');
+	SELECT prism.publish('places', 'poison'); SELECT prism.publish('places', 'handled')});
+wait_for_value($node, 'SELECT payload FROM handled', 'handled');
+pass('a handler goes on with the others');
+sql(q{SELECT prism.off('places', 'handler')});
+sql($worn) for 1 .. 2;
+my $began = time;
+sql(q{CALL prism.wait('places', 'worn', '2 s')});
+cmp_ok(time - $began, '>=', 1, 'nor does it wake who waits for messages');
+sql(q{SELECT prism.publish('places', 'more')});
+sql(q{CALL prism.wait('places', 'worn', '1 h')});
+is(sql($worn), 'more', 'which wakes him, and which he gets');
 $node->append_conf('postgresql.conf', 'prism.max_topics = 40');
 $node->restart;
+is(sql("BEGIN; $worn; ROLLBACK"), 'poison', 'with a place: what was rolled back is not known any more after a restart');
+sql($worn);
+is(sql($letters), 'ok|1|', 'but then it becomes a dead letter');
 is(sql(q{SELECT count(prism.publish('full-' || i, 'x')) FROM generate_series(1, 12) i}), 12, 'what the hint says helps');
 is(sql(q{SELECT count(*) FROM prism.status WHERE state = 'error'}), 0, 'so says prism.status');
 
@@ -143,7 +181,7 @@ is(sql('SELECT count(*) > 0 FROM prism.topics'), 't', 'the views answer');
 is(sql('SELECT prism.version()'), sql(q{SELECT extversion FROM pg_extension WHERE extname = 'prism'}), 'so does prism.version()');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'prism'");
 $node->restart;
-is(sql(payloads('places')), 'again', 'preloaded again, all is there');
+is(sql(payloads('places')), 'again poison good refused refused poison handled more', 'preloaded again, all is there');
 is(log_count($node, 'PANIC|TRAP|terminated by signal'), 0, 'without an accident');
 
 done_testing();

@@ -285,4 +285,7 @@ extern bool prism_group_status(PrismGroupRef *ref, PrismGroupStatus *status);
  */
 extern int64 prism_group_checkpoint_all(void);
 
+/* False: the topic of its dead letters has no place among prism.max_topics; what is given up for good stays unfinished. */
+extern bool prism_group_can_bury(const PrismGroupRef *ref);
+
 #endif							/* PRISM_GROUP_H */

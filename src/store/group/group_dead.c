@@ -23,6 +23,8 @@
 /* So many at a time: there are few, or something is very wrong. */
 #define BURY_MAX 100
 
+#define WARN_INTERVAL_US (INT64CONST(60) * 1000 * 1000)
+
 /* False: nobody can read it; whoever takes it next is told, and those before it come first. */
 static bool
 is_readable(PrismTopic *topic, int64 offset)
@@ -104,6 +106,30 @@ bury_dead(PrismGroupRef *ref, int64 lease_id, PrismDead *dead)
 	return true;
 }
 
+bool
+prism_group_can_bury(const PrismGroupRef *ref)
+{
+	return prism_dead_letter_stays(ref->topic) || prism_dead_letter_has_place(ref->topic);
+}
+
+/* They stay as they are, and keep nobody from the others.  Told once a minute: consumers come often. */
+static void
+warn_of_place(const PrismGroupRef *ref)
+{
+	static PrismInstant warned_at = 0;
+	PrismInstant now = prism_instant();
+
+	if (warned_at != 0 && now - warned_at < WARN_INTERVAL_US)
+		return;
+	warned_at = now;
+	ereport(WARNING,
+			errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			errmsg("messages that consumer group \"%s\" of topic \"%s\" has given up cannot become dead letters",
+				   ref->name, ref->topic->name),
+			errdetail("All of prism.max_topics are in use, and the topic of its dead letters has no place among them: they stay unfinished."),
+			errhint("Raise prism.max_topics and restart the server."));
+}
+
 int
 prism_group_bury_exhausted(PrismGroupRef *ref)
 {
@@ -112,6 +138,11 @@ prism_group_bury_exhausted(PrismGroupRef *ref)
 	int			count;
 	int			buried = 0;
 
+	if (!prism_group_can_bury(ref))
+	{
+		warn_of_place(ref);
+		return 0;
+	}
 	prism_group_lock(ref, LW_EXCLUSIVE);
 	count = prism_window_take_exhausted(ref->group->window, BURY_MAX, holder,
 										prism_instant() + ref->group->options.lease_us, dead);

@@ -349,10 +349,12 @@ int
 prism_group_available(PrismGroupRef *ref)
 {
 	PrismGroup *group = ref->group;
+	bool		stuck = false;	/* nobody can do anything with those whose attempts are used up */
 
 	for (;;)
 	{
 		int64		stable = prism_log_stable(ref->topic);
+		int			exhausted;
 		int			available;
 		int64		from;
 		int			room;
@@ -360,11 +362,16 @@ prism_group_available(PrismGroupRef *ref)
 
 		prism_group_lock(ref, LW_EXCLUSIVE);
 		prism_window_expire(group->window, prism_instant());
-		available = Min(group->window->counts[PRISM_ENTRY_AVAILABLE], in_flight_room(group)) +
-			group->window->counts[PRISM_ENTRY_EXHAUSTED];
+		exhausted = stuck ? 0 : group->window->counts[PRISM_ENTRY_EXHAUSTED];
+		available = Min(group->window->counts[PRISM_ENTRY_AVAILABLE], in_flight_room(group)) + exhausted;
 		step = next_step(ref, available > 0, available > 0, stable, &from, &room);
 		prism_group_unlock(group);
 
+		if (exhausted > 0 && !prism_group_can_bury(ref))
+		{
+			stuck = true;
+			continue;
+		}
 		if (step == STEP_DONE)
 			return available;
 		if (step == STEP_WAIT)

@@ -9,7 +9,9 @@
  */
 #include "base/prism.h"
 #include "base/compat.h"
+#include "base/guc.h"
 #include "base/query.h"
+#include "store/log/counter.h"
 #include "store/log/dead_letter.h"
 #include "store/log/log.h"
 
@@ -65,6 +67,18 @@ prism_dead_letter_stays(const PrismTopic *origin)
 	return origin->dead_letter_of != 0;
 }
 
+bool
+prism_dead_letter_has_place(const PrismTopic *origin)
+{
+	PrismTopic *topic;
+	bool		busy;
+
+	if (origin->dead_letters == 0)
+		return prism_counter_slots_used() < prism_max_topics;
+	topic = prism_topic_look_id(origin->dead_letters, &busy);
+	return topic == NULL || topic->counter != NULL;
+}
+
 /* Keep others from making the topic of dead letters, to the end of the transaction; waits for who is making it. */
 static void
 lock_dead_letters(int32 topic_id)
@@ -81,8 +95,15 @@ lock_dead_letters(int32 topic_id)
 static PrismTopic *
 dead_letter_topic(PrismTopic *origin)
 {
-	PrismTopic *topic = prism_dead_letter_topic(origin);
+	PrismTopic *topic;
 
+	if (!prism_dead_letter_has_place(origin))
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("a message of topic \"%s\" cannot become a dead letter", origin->name),
+				errdetail("All of prism.max_topics are in use, and the topic of its dead letters has no place among them."),
+				errhint("Raise prism.max_topics and restart the server: until then the message stays unfinished, unless it is acknowledged."));
+	topic = prism_dead_letter_topic(origin);
 	if (topic != NULL)
 		return topic;
 	lock_dead_letters(origin->topic_id);

@@ -41,6 +41,9 @@ extern void prism_dead_letter_append(PrismTopic *origin, const PrismMessage *mes
 /* The topic holds dead letters, and its messages become no other ones. */
 extern bool prism_dead_letter_stays(const PrismTopic *origin);
 
+/* Is there one among prism.max_topics for the topic of its dead letters, which the first one makes?  Without, that raises 53400. */
+extern bool prism_dead_letter_has_place(const PrismTopic *origin);
+
 /* The topic of an origin's dead letters, as its row says; NULL: there is none. */
 extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
 
