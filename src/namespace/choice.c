@@ -116,6 +116,7 @@ prism_choose_backend(PrismNamespace *namespace)
 	if (chooses)
 		chosen = choose_server(namespace, PRISM_ROLE_QUEUE, &why);
 	namespace->backend_chosen = chooses || pinned != NULL;
+	namespace->backend_place = place;
 	if (pinned == NULL || strcmp(pinned, chosen->name) == 0)
 	{
 		if (chooses)
@@ -139,16 +140,22 @@ prism_choose_partitions(PrismNamespace *namespace)
 {
 	const PrismPin *pin = namespace->pin;
 	const PrismValue *rate = prism_needs_rate(namespace);
+	int			kept = pin != NULL && strcmp(pin->backend, namespace->backend->name) == 0 ? pin->partitions : 0;
 	int64		wanted;
 
-	if (namespace->partitions > 0 || rate == NULL || !prism_namespace_has_sink(namespace))
+	if (namespace->partitions > 0 || !prism_namespace_has_sink(namespace))
 		return;
+	if (rate == NULL)
+	{
+		namespace->partitions = namespace->backend_chosen ? kept : 0;
+		return;
+	}
 	wanted = rate->number / RATE_OF_A_PARTITION + (rate->number % RATE_OF_A_PARTITION > 0);
 	wanted = Max(1, Min(wanted, CHOSEN_PARTITIONS_MAX));
 	namespace->partitions = (int) wanted;
-	if (pin != NULL && strcmp(pin->backend, namespace->backend->name) == 0 && pin->partitions > namespace->partitions)
+	if (kept > namespace->partitions)
 	{
-		namespace->partitions = pin->partitions;
+		namespace->partitions = kept;
 		prism_note(namespace, "partitions", &rate->place, "%d: kept, as a topic cannot have fewer; %s, for which %d would do",
 				   namespace->partitions, describe_rate(namespace, rate), (int) wanted);
 		return;
