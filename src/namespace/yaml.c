@@ -16,6 +16,7 @@
 #include "base/prism.h"
 #include "namespace/complaint.h"
 #include "namespace/yaml.h"
+#include "namespace/yaml_encoding.h"
 
 #include <yaml.h>
 
@@ -94,7 +95,9 @@ open_reader(const char *text, Size bytes)
 	YamlReader *reader = palloc0(sizeof(*reader));
 	MemoryContextCallback *release = palloc0(sizeof(*release));
 
-	reader->text = pg_server_to_any(text, (int) bytes, PG_UTF8);
+	reader->text = prism_yaml_to_utf8(text, bytes);
+	if (reader->text == NULL)
+		return NULL;
 	reader->bytes = reader->text == text ? bytes : strlen(reader->text);
 	if (!check_directives(reader->text, reader->bytes))
 		return NULL;
@@ -337,8 +340,8 @@ read_text(YamlReader *reader, PrismYaml *node)
 					   errmsg("configuration contains a zero character"));
 		return false;
 	}
-	node->text = pstrdup(pg_any_to_server(text, (int) bytes, PG_UTF8));
-	return true;
+	node->text = prism_yaml_from_utf8(text, bytes, node);
+	return node->text != NULL;
 }
 
 static bool

@@ -92,8 +92,10 @@ is($node->safe_psql('latin', q{SET client_encoding = 'UTF8'; SELECT relname = U&
 	't', 'has become the name of the view');
 fails_with($node, q{SET client_encoding = 'UTF8'; SELECT prism.apply(E'name: "\u00fc" # \u00e4\nneed: 1')},
 	qr/unknown key "need".*CONTEXT:  line 2, column 1 of the configuration/s, 'a typing error', 'latin');
-fails_with($node, q{SELECT prism.apply('name: "\u20ac"')}, qr/has no equivalent in encoding "LATIN1"/, 'a character that Latin 1 does not have', 'latin');
-fails_with($node, q{SELECT prism.apply(E'name: \xff')}, qr/invalid byte sequence for encoding "UTF8"/, 'bytes that are not UTF-8', 'bytes');
+fails_with($node, q{SELECT prism.apply('name: "\u20ac"')}, qr/configuration has a character that is not in the database's encoding\nDETAIL:  It is U\+20AC; the encoding is LATIN1\.\nCONTEXT:  line 1, column 7 of/, 'a character that Latin 1 does not have', 'latin');
+fails_with($node, q{SELECT prism.apply(E'name: \xff')}, qr/configuration is not valid YAML: invalid leading UTF-8 octet\nCONTEXT:  line 1, column 7 of/, 'bytes that are not UTF-8', 'bytes');
+is($node->safe_psql('latin', q{SELECT line, "column", code FROM prism.check(E'{name: a, needs: {"x\\\\u00fc": 1},\nbackend: {topic: "\\\\u20ac"}}')}), "2|18|22P05", 'check has a row for the one');
+is($node->safe_psql('bytes', q{SELECT line, "column", code FROM prism.check(E'name: a\n\xc3\xbc: \xff')}), '2|4|22023', 'and for the other');
 
 # So are payloads of text and JSON in the log, as consumers and brokers want them; keys and headers have to be able to become it.
 is($node->safe_psql('latin', q{SET client_encoding = 'UTF8';

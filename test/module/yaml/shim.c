@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 
 #include "namespace/complaint.h"
+#include "namespace/yaml_encoding.h"
 
 #undef vsnprintf				/* the system's: this program links nothing of the server */
 
@@ -296,15 +297,15 @@ appendStringInfo(StringInfo string, const char *format,...)
 /* ---------- encodings: everything is UTF-8 ---------- */
 
 char *
-pg_server_to_any(const char *text, int length, int encoding)
+prism_yaml_to_utf8(const char *text, Size bytes)
 {
 	return unconstify(char *, text);
 }
 
 char *
-pg_any_to_server(const char *text, int length, int encoding)
+prism_yaml_from_utf8(const char *text, Size bytes, const PrismYaml *node)
 {
-	return unconstify(char *, text);
+	return pstrdup(text);
 }
 
 int
