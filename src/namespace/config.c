@@ -35,6 +35,7 @@ static void make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given
 static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static const char *consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *given);
+static void check_surroundings(PrismNamespace *namespace);
 static void check_outbox_database(const PrismValue *database);
 
 /* What prism_complaints_collect() walks. */
@@ -89,7 +90,7 @@ make_namespace(const PrismNamespaceKeys *given, bool words_only, const PrismPin 
 {
 	static void (*const steps[]) (PrismNamespace *namespace) = {
 		fill_in, prism_needs_select, prism_namespace_validate, prism_choose_stores,
-		prism_namespace_warn, prism_namespace_check_built, prism_namespace_check_server
+		prism_namespace_warn, prism_namespace_check_built, check_surroundings
 	};
 	PrismNamespace *namespace = palloc0(sizeof(*namespace));
 	int			before = prism_complaints_count();
@@ -199,8 +200,6 @@ make_outbox(PrismNamespace *namespace, const PrismPatternKeys *given)
 {
 	if (prism_value_is(&given->enabled, "false") || strcmp(given->type.text, "outbox") != 0)
 		return;
-	if (prism_is_given(&given->database) && !namespace->words_only)
-		check_outbox_database(&given->database);
 	if (prism_is_given(&given->table))
 	{
 		namespace->table = given->table.text;
@@ -325,7 +324,25 @@ consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *give
 	return given->ordering.text;
 }
 
-/* ---------- names ---------- */
+/* ---------- what is there ---------- */
+
+/* All that the document cannot know: not for prism.check(). */
+static void
+check_surroundings(PrismNamespace *namespace)
+{
+	ListCell   *cell;
+
+	if (namespace->words_only)
+		return;
+	foreach(cell, namespace->given->patterns.list)
+	{
+		const PrismPatternKeys *given = lfirst(cell);
+
+		if (prism_is_given(&given->database) && !prism_value_is(&given->enabled, "false"))
+			check_outbox_database(&given->database);
+	}
+	prism_namespace_check_server(namespace);
+}
 
 /* An outbox shares the caller's transaction, so it can only be in this database. */
 static void

@@ -51,12 +51,10 @@ prism_endpoints_read(const List *brokers)
 }
 
 void
-prism_namespace_check_server(PrismNamespace *namespace)
+prism_namespace_check_server(const PrismNamespace *namespace)
 {
 	ListCell   *cell;
 
-	if (namespace->words_only)
-		return;
 	if (namespace->server != NULL)
 		check_named_server(namespace, namespace->backend, namespace->server,
 						   prism_is_given(&namespace->given->backend.server) ? &namespace->given->backend.server.place : namespace->backend_place);

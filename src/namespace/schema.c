@@ -368,7 +368,7 @@ read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, P
 		void	   *entry = read_entry(level, key, lfirst(cell));
 
 		CHECK_FOR_INTERRUPTS();
-		if (prism_complaints_full())
+		if (prism_complaints_full() || (key->entries_max > 0 && foreach_current_index(cell) >= key->entries_max))
 			return;
 		if (entry != NULL)
 			value->list = lappend(value->list, entry);

@@ -175,7 +175,7 @@ extern void prism_namespaces_check_distinct(const List *namespaces);
 
 /* endpoint.c: the brokers as "host:port"; and whether the caller may use them, or the foreign server. */
 extern List *prism_endpoints_read(const List *brokers);
-extern void prism_namespace_check_server(PrismNamespace *namespace);
+extern void prism_namespace_check_server(const PrismNamespace *namespace);
 /* Why the caller has no foreign server of the back end's name, or NULL: he has. */
 extern char *prism_server_lacks(const PrismBackendInfo *backend);
 

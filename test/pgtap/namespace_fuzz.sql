@@ -1,7 +1,8 @@
 -- Whatever is given to plan(): it answers, or refuses with an error of its own that names the place; it loses no memory.
+-- check() never throws, and tells the same of what does not depend on the database.
 BEGIN;
 SET LOCAL client_min_messages = warning;
-SELECT plan(6);
+SELECT plan(13);
 
 CREATE TEMP TABLE correct (number int, config text);
 INSERT INTO correct VALUES
@@ -36,17 +37,27 @@ BEGIN
 END
 $$;
 
-CREATE TEMP TABLE answer (config text, state text, message text, context text);
-CREATE FUNCTION pg_temp.ask(config text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE TEMP TABLE answer (number int, config text, state text, message text, detail text, context text);
+CREATE TEMP TABLE checked (number int, config text, mistakes int, line int, "column" int, code text, message text, sorted boolean);
+-- The check comes first, and outside of the block that catches errors: its own would end the test.
+CREATE FUNCTION pg_temp.ask(number int, config text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     message text;
+    detail text;
     context text;
 BEGIN
-    PERFORM * FROM prism.plan(config);
-    INSERT INTO answer VALUES (config, '00000');
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
-    INSERT INTO answer VALUES (config, SQLSTATE, message, context);
+    INSERT INTO checked
+    SELECT ask.number, ask.config, count(*), min(c.line) FILTER (WHERE c.place_number = 1), min(c."column") FILTER (WHERE c.place_number = 1),
+        min(c.code) FILTER (WHERE c.place_number = 1), min(c.message) FILTER (WHERE c.place_number = 1), coalesce(bool_and(c.place >= c.before), true)
+    FROM (SELECT *, (line, "column") AS place, lag((line, "column")) OVER (ORDER BY place_number) AS before
+          FROM prism.check(ask.config) WITH ORDINALITY AS c(line, "column", code, message, hint, detail, place_number)) c;
+    BEGIN
+        PERFORM * FROM prism.plan(config);
+        INSERT INTO answer VALUES (number, config, '00000');
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, context = PG_EXCEPTION_CONTEXT;
+        INSERT INTO answer VALUES (number, config, SQLSTATE, message, detail, context);
+    END;
 END
 $$;
 
@@ -54,7 +65,7 @@ DO $$
 BEGIN
     PERFORM setseed(0.14);
     FOR i IN 1 .. 10000 LOOP
-        PERFORM pg_temp.ask(pg_temp.mutated(config)) FROM correct WHERE number = 1 + i % 5;
+        PERFORM pg_temp.ask(i, pg_temp.mutated(config)) FROM correct WHERE number = 1 + i % 5;
     END LOOP;
 END
 $$;
@@ -74,9 +85,26 @@ SELECT is_empty(
     $$ SELECT message, config FROM answer WHERE message ~ '[\x01-\x1f\x7f]' LIMIT 5 $$,
     'no error carries control characters of the input');
 
+-- plan() also looks at servers, the database's name and names that are taken: their errors may come first, and check() does not know them.
+CREATE TEMP VIEW compared AS
+SELECT a.config, a.state, a.message, a.context, a.detail, c.mistakes, c.line, c."column", c.code, c.message AS told,
+    a.state = c.code AND a.message = c.message AND a.context LIKE CASE WHEN c.line IS NULL THEN '%' ELSE format('line %s, column %s of the configuration%%', c.line, c."column") END AS same,
+    a.state IN ('42704', '42P07', '42710') OR a.message LIKE 'outbox cannot be in database%' AS of_the_database
+FROM answer a JOIN checked c USING (number, config);
+SELECT is_empty(
+    $$ SELECT * FROM compared WHERE mistakes > 0 AND NOT coalesce(same, false)
+       AND NOT (of_the_database AND detail LIKE format('%%line %s, column %s: %s%%', line, "column", replace(replace(told, '\', '\\'), '%', '\%'))) LIMIT 5 $$,
+    'what check() tells first, plan() tells as well, and first unless the database has something to say');
+SELECT is_empty(
+    $$ SELECT * FROM compared WHERE mistakes = 0 AND state <> '00000' AND NOT of_the_database LIMIT 5 $$,
+    'of what check() says nothing, plan() says nothing but of the database');
+SELECT is_empty($$ SELECT * FROM checked WHERE NOT sorted LIMIT 5 $$, 'mistakes are in the order of their places');
+SELECT is((SELECT count(*) FROM compared), 10000::bigint, 'each of them has been compared');
+SELECT cmp_ok((SELECT count(*) FROM checked WHERE mistakes > 1), '>', 200::bigint, 'there are documents with several mistakes');
+
 -- Errors jump out of libyaml's parser; what it has allocated has to go.
-CREATE FUNCTION pg_temp.resident_kb() RETURNS bigint LANGUAGE sql AS
-$$ SELECT substring(pg_read_file('/proc/self/status') FROM 'VmRSS:\s+(\d+) kB')::bigint $$;
+CREATE FUNCTION pg_temp.resident_kb(which text DEFAULT 'VmRSS') RETURNS bigint LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status') FROM which || ':\s+(\d+) kB')::bigint $$;
 CREATE FUNCTION pg_temp.fail_often(times int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1 .. times LOOP
@@ -92,6 +120,13 @@ DO $$ BEGIN PERFORM pg_temp.fail_often(50); END $$;
 CREATE TEMP TABLE before AS SELECT pg_temp.resident_kb() AS kb;
 DO $$ BEGIN PERFORM pg_temp.fail_often(500); END $$;
 SELECT cmp_ok(pg_temp.resident_kb() - (SELECT kb FROM before), '<', 8192::bigint, '500 errors of 100 kB each leave nothing behind');
+
+-- However many mistakes there are, a hundred are kept; a list that is too long is not read to its end.
+CREATE TEMP TABLE long AS SELECT 'namespaces: [' || repeat(part, 999999 / length(part)) || ']' AS config FROM unnest(ARRAY['a,', '{n},', '{a: 1},', '{name: n},', '{name: n, patterns: [{}]},']) part;
+UPDATE before SET kb = pg_temp.resident_kb();
+DO $$ BEGIN PERFORM count(c) FROM long, prism.check(config) c, generate_series(1, 10); END $$;
+SELECT cmp_ok(pg_temp.resident_kb('VmHWM') - (SELECT kb FROM before), '<', 65536::bigint, '100,000 mistakes in a megabyte take less than 64 MB');
+SELECT cmp_ok(pg_temp.resident_kb() - (SELECT kb FROM before), '<', 8192::bigint, 'and leave nothing behind');
 
 SELECT * FROM finish();
 ROLLBACK;
