@@ -23,7 +23,7 @@ BEGIN
     PERFORM prism.apply('name: edited');
     UPDATE prism.namespace SET config = e.config FROM edited_as e WHERE e.place = edited.place AND name = 'edited';
     PERFORM prism.plan('name: edited'), prism.grant('edited', 'read', 'pg_monitor'), prism.revoke('edited', 'read', 'pg_monitor');
-    SELECT string_agg(action, ' ') INTO answer FROM prism.apply('name: edited');
+    SELECT string_agg(DISTINCT action, ' ') INTO answer FROM prism.apply('name: edited');
     UPDATE prism.namespace SET config = e.config FROM edited_as e WHERE e.place = edited.place AND name = 'edited';
     PERFORM count(*) FROM prism.namespaces;
     PERFORM prism.drop_namespace('edited');

@@ -92,17 +92,17 @@ SELECT prism.drop_group('order-test', 'few');
 SELECT action, detail FROM prism.plan('{name: order-test, consumers: [{group: few, ordering: none, max_in_flight: 5}, {group: none}]}') WHERE action <> 'pattern';
 SELECT action, detail FROM prism.apply('{name: order-test, consumers: [{group: few, ordering: none, max_in_flight: 5}]}');
 -- Mistakes, with their places.
-SELECT * FROM prism.plan('{name: order-test, consumers: {group: few}}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [few]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{ordering: key}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, name: b}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a}, {group: a}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, max_atempts: 3}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, ordering: keys}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, lease: 13h}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: 1s}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: [1s, soon]}]}');
-SELECT * FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: {group: few}}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [few]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{ordering: key}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, name: b}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a}, {group: a}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, max_atempts: 3}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, ordering: keys}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, lease: 13h}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: 1s}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: [1s, soon]}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: order-test, consumers: [{group: a, backoff: [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}]}');
 
 SELECT prism.drop_namespace('order-test', true) IS NOT NULL AS dropped;
 DROP PROCEDURE others_get(text);

@@ -2,7 +2,7 @@
 SET client_min_messages = warning;
 
 -- Made, then left alone, then changed.
-SELECT * FROM prism.plan($$
+SELECT namespace, action, detail FROM prism.plan($$
 namespaces:
   - name: apply_orders
     pattern: queue
@@ -10,37 +10,37 @@ namespaces:
       consistency: strong
 $$);
 SELECT count(*) FROM prism.namespaces WHERE namespace = 'apply_orders';
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: apply_orders
     pattern: queue
     needs:
       consistency: strong
 $$);
-SELECT * FROM prism.apply('{name: apply_orders, client_api: queue, needs: {consistency: strong}}');
-SELECT * FROM prism.plan('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: 64 MiB}}');
-SELECT * FROM prism.apply('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: 64 MiB}}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_orders, client_api: queue, needs: {consistency: strong}}');
+SELECT namespace, action, detail FROM prism.plan('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: 64 MiB}}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: 64 MiB}}');
 SELECT namespace, topic, client_api, patterns, backend, delivery_guarantee, max_message_size, privileges, applied_by = current_user AS mine
 FROM prism.namespaces WHERE namespace LIKE 'apply\_%';
 SELECT name, message_bytes_max FROM prism.topic WHERE name LIKE 'apply\_%';
 
 -- Units: k, M, G are decimal, Ki, Mi, Gi binary.
-SELECT size, (SELECT substring(detail FROM 'max_message_size: \d+ -> (\d+)')
+SELECT size, (SELECT after
               FROM prism.plan(format('{name: apply_orders, client_api: pubsub, patterns: [outbox], needs: {max_message_size: %s}}', size))
-              WHERE action = 'changed')
+              WHERE part = 'needs.max_message_size')
 FROM unnest(ARRAY['1', '7B', '2k', '2KB', '2 Ki', '3MB', '3MiB', '512M', '512MB']) WITH ORDINALITY AS s(size, i) ORDER BY i;
-SELECT pause, (SELECT substring(detail FROM '.*"interval_ms": (\d+)')
+SELECT pause, (SELECT after
                FROM prism.plan(format('{name: apply_orders, client_api: pubsub, patterns: [{type: outbox, publisher: {interval: %s}}], needs: {max_message_size: 64MiB}}', pause))
-               WHERE action = 'changed')
+               WHERE part = 'patterns.outbox.publisher.interval')
 FROM unnest(ARRAY['100ms', '100 ms', '2', '2s', '3min', '1h', '1day']) WITH ORDINALITY AS s(pause, i) ORDER BY i;
 
 -- NULL is not "nothing to do".
-SELECT * FROM prism.apply(NULL);
+SELECT namespace, action, detail FROM prism.apply(NULL);
 SELECT prism.drop_namespace(NULL);
 SELECT prism.grant('apply_orders', NULL, 'postgres');
 
 -- All or nothing.
-SELECT * FROM prism.apply('namespaces: [{name: apply_first}, {name: apply_second, backend: {topic: apply_orders}}]');
+SELECT namespace, action, detail FROM prism.apply('namespaces: [{name: apply_first}, {name: apply_second, backend: {topic: apply_orders}}]');
 SELECT count(*) FROM prism.namespaces WHERE namespace IN ('apply_first', 'apply_second');
 BEGIN;
 SELECT action FROM prism.apply('name: apply_first');
@@ -48,11 +48,11 @@ ROLLBACK;
 SELECT count(*) FROM prism.namespaces WHERE namespace = 'apply_first';
 
 -- Two namespaces for one topic: both are named.
-SELECT * FROM prism.apply('{name: apply_thief, backend: {topic: apply_orders}}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_thief, backend: {topic: apply_orders}}');
 
 -- The RFC's forms: flat and nested options, the back end as a word, as type and as queue. (Rolled back: there is no Kafka here.)
 BEGIN;
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: apply_flat
     client_api: pubsub
@@ -107,7 +107,7 @@ ROLLBACK;
 
 -- A topic gets another name, and keeps its messages.
 SELECT prism.publish('apply_orders', 'kept'::bytea) IS NOT NULL AS published;
-SELECT * FROM prism.apply('{name: apply_orders, client_api: pubsub, backend: {topic: apply_renamed}}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_orders, client_api: pubsub, backend: {topic: apply_renamed}}');
 SELECT topic, convert_from(payload, 'UTF8') FROM prism_internal.outbox_messages('apply_renamed');
 \set VERBOSITY terse
 SELECT prism.publish('apply_orders', 'x'::bytea);
@@ -163,7 +163,7 @@ SELECT payload FROM prism.apply_drift_outbox;
 
 -- drop_namespace() refuses while messages wait for the sink, and so does another back end.
 SELECT prism.drop_namespace('apply_drift');
-SELECT * FROM prism.apply('{name: apply_drift, patterns: [{type: outbox, table: apply_drift_outbox}], backend: postgres}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_drift, patterns: [{type: outbox, table: apply_drift_outbox}], backend: postgres}');
 SELECT prism.drop_namespace('apply_drift', force => true);
 SELECT count(*) FROM prism.namespaces WHERE namespace = 'apply_drift';
 SELECT to_regclass('prism.apply_drift_outbox');
@@ -174,7 +174,7 @@ SELECT prism.drop_namespace('apply_drift');
 
 -- With nothing waiting both go through.
 SELECT action FROM prism.apply('{name: apply_needs, client_api: queue, needs: {consistency: strong, delivery_guarantee: exactly_once}, backend: memory}');
-SELECT * FROM prism.apply('{name: apply_needs, client_api: queue, needs: {consistency: strong}, backend: postgres}');
+SELECT namespace, action, detail FROM prism.apply('{name: apply_needs, client_api: queue, needs: {consistency: strong}, backend: postgres}');
 SELECT count(*) FROM prism.sink s JOIN prism.topic t USING (topic_id) WHERE t.name = 'apply_needs';
 
 -- A segment without its index, as a restore leaves it for a while, is not missing; nobody reads it or writes to it.

@@ -1,6 +1,6 @@
 -- The table that a namespace names for its outbox is a view of the shape of prism.outbox: INSERT and COPY publish.
 SET client_min_messages = warning;
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_orders_outbox}], backend: {topic: view_events}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_orders_outbox}], backend: {topic: view_events}}');
 SELECT column_name, data_type FROM information_schema.columns
 WHERE table_schema = 'prism' AND table_name = 'view_orders_outbox' ORDER BY ordinal_position;
 SELECT count(*) AS columns_that_differ FROM (
@@ -34,21 +34,21 @@ SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [outbox], 
 SELECT to_regclass('prism."View orders"');
 
 -- A name that is taken, whoever took it.
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: outbox}], backend: {topic: view_news}}');
-SELECT * FROM prism.plan('{name: view_orders, patterns: [{type: outbox, table: topic}], backend: {topic: view_news}}');
-SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: namespace}]}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: outbox}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.plan('{name: view_orders, patterns: [{type: outbox, table: topic}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: namespace}]}');
 CREATE TABLE prism.view_taken ();
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
 DROP TABLE prism.view_taken;
 SELECT action FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
-SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
 SELECT action FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
 -- The view was replaced by a table: neither apply() nor drop_namespace() touches what is not prism's.
 BEGIN;
 DROP VIEW prism.view_taken;
 CREATE TABLE prism.view_taken ();
 SAVEPOINT taken;
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
 ROLLBACK TO taken;
 SELECT prism.drop_namespace('view_orders');
 SELECT to_regclass('prism.view_taken');
@@ -57,9 +57,9 @@ ROLLBACK;
 BEGIN;
 DROP VIEW prism.view_taken;
 SAVEPOINT lost;
-SELECT * FROM prism.plan('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+SELECT namespace, action, detail FROM prism.plan('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
 ROLLBACK TO lost;
-SELECT * FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_taken}]}');
 ROLLBACK TO lost;
 SELECT action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_taken}], backend: {topic: view_news}}');
 ROLLBACK TO lost;
@@ -70,9 +70,9 @@ BEGIN;
 SELECT action FROM prism.apply('{name: view_new, patterns: [{type: outbox, table: view_of_new}]}');
 UPDATE prism.namespace SET config = replace(config::text, '"view_taken"', '"view_of_new"')::jsonb WHERE name = 'view_orders';
 SAVEPOINT edited;
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_of_new}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_of_new}], backend: {topic: view_news}}');
 ROLLBACK TO edited;
-SELECT * FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_moved}], backend: {topic: view_news}}');
+SELECT namespace, action, detail FROM prism.apply('{name: view_orders, patterns: [{type: outbox, table: view_moved}], backend: {topic: view_news}}');
 SELECT to_regclass('prism.view_of_new'), to_regclass('prism.view_moved');
 SELECT prism.drop_namespace('view_orders');
 SELECT to_regclass('prism.view_of_new');

@@ -12,7 +12,7 @@ CREATE FOREIGN DATA WRAPPER regress_other;
 CREATE SERVER regress_other FOREIGN DATA WRAPPER regress_other;
 
 -- The RFC's example of the outbox as it stands; then with Kafka, and the other ways to name that.
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: order-processing
     pattern: queue
@@ -21,7 +21,7 @@ namespaces:
       consistency: strong          # → Prism adds Outbox pattern
       delivery_guarantee: exactly_once
 $$);
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: order-processing
     pattern: queue
@@ -31,12 +31,12 @@ namespaces:
       delivery_guarantee: exactly_once
     backend: kafka
 $$);
-SELECT * FROM prism.apply('{name: server_queue, backend: {queue: kafka, topic_prefix: video}}');
-SELECT * FROM prism.apply('{name: server_named, backend: {type: kafka, server: "Kafka 2", topic: videos, partitions: 10, replication: 3}}');
+SELECT namespace, action, detail FROM prism.apply('{name: server_queue, backend: {queue: kafka, topic_prefix: video}}');
+SELECT namespace, action, detail FROM prism.apply('{name: server_named, backend: {type: kafka, server: "Kafka 2", topic: videos, partitions: 10, replication: 3}}');
 SELECT t.name, s.backend, s.server, s.config FROM prism.sink s JOIN prism.topic t USING (topic_id) WHERE s.backend = 'kafka' ORDER BY 1;
 -- Another server is a change; the sink stays the same one.
 CREATE TEMP TABLE former AS SELECT sink_id, topic_id FROM prism.sink WHERE backend = 'kafka';
-SELECT * FROM prism.apply('{name: server_named, backend: {type: kafka, topic: videos, partitions: 10, replication: 3}}');
+SELECT namespace, action, detail FROM prism.apply('{name: server_named, backend: {type: kafka, topic: videos, partitions: 10, replication: 3}}');
 SELECT count(*) AS same FROM former JOIN prism.sink USING (sink_id, topic_id);
 
 SAVEPOINT s;
@@ -53,7 +53,7 @@ SELECT prism.apply('{name: server_mine, backend: kafka}');
 ROLLBACK TO s;
 GRANT USAGE ON FOREIGN SERVER kafka TO regress_server_admin;
 SET LOCAL ROLE regress_server_admin;
-SELECT * FROM prism.apply('{name: server_mine, backend: kafka}');
+SELECT namespace, action, detail FROM prism.apply('{name: server_mine, backend: kafka}');
 RESET ROLE;
 
 -- A server that namespaces use is missed. What is said of the other side is for administrators, not for who watches.

@@ -1,5 +1,5 @@
 -- The RFC's YAML runs as written. Pattern 1, the durable operation log:
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 # Declare what you need - Prism handles the rest
 namespaces:
   - name: order-processing
@@ -29,7 +29,7 @@ SELECT "position", convert_from(payload, 'UTF8') AS payload FROM prism.read('ord
 SELECT prism.drop_namespace('order-processing');
 
 -- Pattern 3, transactional messaging:
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: order-processing
     pattern: queue
@@ -40,7 +40,7 @@ namespaces:
 $$);
 
 -- The configuration schema's namespace without its claim check, which is still to come.
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: video-processing
 
@@ -76,7 +76,7 @@ namespaces:
 $$);
 
 -- Patterns that are still to come are named.
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: video-uploads
     pattern: pubsub

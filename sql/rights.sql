@@ -151,7 +151,7 @@ INSERT INTO prism.outbox (topic, payload) VALUES ('rights_mine', 'by the outbox'
 SELECT prism.publish('rights_other', 'x'::bytea);
 INSERT INTO prism.outbox (topic, payload) VALUES ('rights_other', 'x');
 SELECT count(*) FROM prism.rights_mine_outbox;
-SELECT * FROM prism.apply('name: rights_mine');
+SELECT namespace, action, detail FROM prism.apply('name: rights_mine');
 SELECT prism.grant('rights_mine', 'read', 'regress_prism_writer');
 SELECT namespace, privileges FROM prism.namespaces;
 SELECT config FROM prism.namespace;
@@ -172,7 +172,7 @@ SELECT namespace, privileges FROM prism.namespaces;
 SET ROLE regress_prism_admin;
 SELECT namespace, privileges FROM prism.namespaces;
 SELECT action FROM prism.apply('{name: rights_mine, patterns: [{type: outbox, table: rights_mine_outbox}]}');
-SELECT * FROM prism.apply('{name: rights_mine, needs: {max_message_size: 1000}, patterns: [{type: outbox, table: rights_mine_outbox}]}');
+SELECT namespace, action, detail FROM prism.apply('{name: rights_mine, needs: {max_message_size: 1000}, patterns: [{type: outbox, table: rights_mine_outbox}]}');
 SELECT applied_by FROM prism.namespaces;
 SELECT prism.apply('name: rights_other');
 SELECT prism.apply('name: rights_new');

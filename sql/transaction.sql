@@ -1,5 +1,5 @@
 -- prism.transaction(): statements and messages, all or nothing.
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 namespaces:
   - name: tx-orders
     client_api: queue

@@ -15,7 +15,6 @@
  */
 #include "base/prism.h"
 #include "api/access.h"
-#include "api/apply_broker.h"
 #include "api/apply_parts.h"
 #include "api/apply_places.h"
 #include "api/arguments.h"
@@ -45,14 +44,14 @@ static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
 static List *names_of(const PrismNamespace *wanted);
 static void pin_choices(const List *namespaces);
 static void ensure_own_topics(void);
-static void shut_topics_of_sinks(const List *namespaces);
-static void process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places);
+static List *find_works(const List *namespaces);
+static void shut_topics_of_sinks(const List *works);
+static void process_namespace(ReturnSetInfo *result, PrismNamespaceWork *work, bool plan, PrismPlaces *places);
 static void name_namespace(void *arg);
-static void check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id);
-static void create_namespace(PrismNamespaceWork *work, const char *config);
-static char *differences(const PrismNamespaceWork *work);
-static void make_parts(PrismNamespaceWork *work);
-static void put_action(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail);
+static List *list_steps(const PrismNamespaceWork *work, const char *config);
+static List *topic_taken_steps(const PrismNamespaceWork *work);
+static void make(PrismNamespaceWork *work, const char *config, const List *steps);
+static void show(ReturnSetInfo *result, const PrismNamespaceWork *work, List *steps, bool plan);
 static void explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted);
 static void explain_notes(ReturnSetInfo *result, const PrismNamespace *wanted);
 static void tell_choices(const PrismNamespace *wanted);
@@ -77,6 +76,7 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 {
 	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
+	List	   *works;
 	List	   *names = NIL;
 	PrismPlaces places;
 	ListCell   *cell;
@@ -90,12 +90,12 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
 	pin_choices(namespaces);
 	if (!plan)
-	{
 		ensure_own_topics();
-		shut_topics_of_sinks(namespaces);
-	}
+	works = find_works(namespaces);
+	if (!plan)
+		shut_topics_of_sinks(works);
 	places = prism_places_count();
-	foreach(cell, namespaces)
+	foreach(cell, works)
 		process_namespace((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell), plan, &places);
 	if (!plan)
 	{
@@ -148,26 +148,45 @@ ensure_own_topics(void)
 	prism_delay_ensure();
 }
 
-/* All of them before the first is changed: nobody is kept from one for as long as somebody else uses another. */
-static void
-shut_topics_of_sinks(const List *namespaces)
+/* What there is of them; each knows those before it. */
+static List *
+find_works(const List *namespaces)
 {
-	List	   *marks = NIL;
+	List	   *works = NIL;
 	ListCell   *cell;
 
 	foreach(cell, namespaces)
 	{
-		PrismNamespaceWork work = {.wanted = lfirst(cell)};
+		PrismNamespaceWork *work = palloc0_object(PrismNamespaceWork);
+		ErrorContextCallback context = {error_context_stack, name_namespace, lfirst(cell)};
+
+		error_context_stack = &context;
+		work->wanted = lfirst(cell);
+		work->earlier = works != NIL ? llast(works) : NULL;
+		work->stored = prism_access_find(work->wanted->name);
+		work->namespace_id = work->stored != NULL ? work->stored->namespace_id : 0;
+		prism_namespace_find_topic(work);
+		works = lappend(works, work);
+		error_context_stack = context.previous;
+	}
+	return works;
+}
+
+/* All of them before the first is changed: nobody is kept from one for as long as somebody else uses another. */
+static void
+shut_topics_of_sinks(const List *works)
+{
+	List	   *marks = NIL;
+	ListCell   *cell;
+
+	foreach(cell, works)
+	{
+		const PrismNamespaceWork *work = lfirst(cell);
 		PrismTopic *topic;
 
-		work.stored = prism_access_find(work.wanted->name);
-		if (work.stored == NULL)
+		if (work->topic_id == 0 || !prism_namespace_moves_sink(work))
 			continue;
-		work.namespace_id = work.stored->namespace_id;
-		prism_namespace_find_topic(&work);
-		if (work.topic_id == 0 || !prism_namespace_drops_sink(&work))
-			continue;
-		topic = prism_topic_lookup_placeless(work.topic_id, true);
+		topic = prism_topic_lookup_placeless(work->topic_id, true);
 		if (topic != NULL && OidIsValid(topic->mark_relid))
 			marks = list_append_unique_oid(marks, topic->mark_relid);
 	}
@@ -176,66 +195,26 @@ shut_topics_of_sinks(const List *namespaces)
 }
 
 static void
-process_namespace(ReturnSetInfo *result, const PrismNamespace *wanted, bool plan, PrismPlaces *places)
+process_namespace(ReturnSetInfo *result, PrismNamespaceWork *work, bool plan, PrismPlaces *places)
 {
-	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
-	PrismNamespaceWork work = {.wanted = wanted};
-	char	   *config = prism_namespace_config(wanted);
-	char	   *changed = NULL;
-	char	   *drifted;
-	const char *warning;
-	const PrismBrokerRefusal *refusal;
+	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, work->wanted)};
+	char	   *config = prism_namespace_config(work->wanted);
+	List	   *steps;
+	const PrismStep *refused;
 
 	error_context_stack = &context;
-	work.stored = prism_access_find(wanted->name);
-	work.namespace_id = work.stored != NULL ? work.stored->namespace_id : 0;
-	check_topic_is_free(wanted, work.namespace_id);
-	prism_namespace_find_topic(&work);
-	drifted = differences(&work);
-	places->left -= work.topic_id == 0;
-
-	if (work.stored == NULL)
-	{
-		if (!plan)
-			create_namespace(&work, config);
-		put_action(result, wanted->name, "created", describe(wanted));
-	}
+	steps = list_steps(work, config);
+	places->left -= work->topic_id == 0;
+	if (plan)
+		steps = prism_steps_add(steps, prism_places_steps(work, prism_namespace_needs_place(work), places), NULL);
 	else
 	{
-		changed = prism_namespace_difference(work.stored->config, config);
-		if (!plan)
-		{
-			if (changed[0] != '\0')
-				prism_namespace_update(work.namespace_id, config);
-			if (drifted != NULL)
-				make_parts(&work);
-			if (changed[0] != '\0' || drifted != NULL)
-				prism_catalog_changed();
-		}
-		refusal = plan ? prism_broker_refusal(&work) : NULL;
-		if (plan && drifted == NULL)
-			drifted = prism_broker_drift(&work);
-		if (refusal != NULL)
-			put_action(result, wanted->name, "refused", psprintf("%s. %s", refusal->message, refusal->hint));
-		else if (changed[0] != '\0')
-			put_action(result, wanted->name, "changed", changed);
-		else if (drifted == NULL)
-			put_action(result, wanted->name, "unchanged", describe(wanted));
-		else if (plan)
-			put_action(result, wanted->name, "drifted", drifted);
-		else
-			put_action(result, wanted->name, "changed", psprintf("repaired: %s", drifted));
+		refused = prism_steps_refused(steps);
+		if (refused != NULL)
+			prism_step_throw(refused);
+		make(work, config, steps);
 	}
-	if (plan)
-	{
-		warning = prism_places_warning(&work, places);
-		if (warning != NULL)
-			put_action(result, wanted->name, "warning", warning);
-		explain_patterns(result, wanted);
-		explain_notes(result, wanted);
-	}
-	else if (work.stored == NULL || changed[0] != '\0')
-		tell_choices(wanted);
+	show(result, work, steps, plan);
 	error_context_stack = context.previous;
 }
 
@@ -248,78 +227,137 @@ name_namespace(void *arg)
 			   prism_yaml_show(namespace->name), prism_at(&namespace->given->name.place));
 }
 
-static void
-check_topic_is_free(const PrismNamespace *wanted, int32 namespace_id)
+/* ---------- steps ---------- */
+
+static List *
+list_steps(const PrismNamespaceWork *work, const char *config)
+{
+	List	   *steps = work->stored != NULL ? prism_steps_of_configuration(work->wanted, work->stored->config, config) : NIL;
+
+	steps = prism_steps_add(steps, topic_taken_steps(work), NULL);
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->steps != NULL; part++)
+		steps = prism_steps_add(steps, part->steps(work), part);
+	return steps;
+}
+
+/* A namespace of the document that is made before gives the topic up. */
+static bool
+is_given_up(const PrismNamespaceWork *work, int32 owner_id)
+{
+	for (const PrismNamespaceWork *other = work->earlier; other != NULL; other = other->earlier)
+		if (other->namespace_id == owner_id && owner_id != 0)
+			return true;
+	return false;
+}
+
+/* The namespace that has the wanted topic, or an empty name: the caller does not see it.  NULL: it is free. */
+static char *
+owner_of_topic(const PrismNamespaceWork *work)
 {
 	Oid			types[] = {TEXTOID, INT4OID};
-	Datum		values[] = {CStringGetTextDatum(wanted->topic), Int32GetDatum(namespace_id)};
+	Datum		values[] = {CStringGetTextDatum(work->wanted->topic), Int32GetDatum(work->namespace_id)};
 	PrismQueryRows others = prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
 										" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
 										lengthof(types), types, values, NULL);
 
-	if (others.count > 0)
-	{
-		char	   *owner = prism_column_text(&others.row[0], 1);
+	if (others.count == 0 || is_given_up(work, prism_column_int32(&others.row[0], 2)))
+		return NULL;
+	if (prism_column_int32(&others.row[0], 2) != 0 && prism_access_sees(prism_column_int32(&others.row[0], 2)))
+		return prism_column_text(&others.row[0], 1);
+	return pstrdup("");
+}
 
-		if (owner != NULL && !prism_access_sees(prism_column_int32(&others.row[0], 2)))
-			owner = NULL;
-		ereport(ERROR,
-				errcode(ERRCODE_DUPLICATE_OBJECT),
-				owner != NULL
-				? errmsg("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\"",
-						 wanted->topic, wanted->name, owner)
-				: errmsg("topic \"%s\" of namespace \"%s\" belongs to another namespace",
-						 wanted->topic, wanted->name),
-				errhint("A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\"."),
-				prism_errplace(wanted->topic_place));
+static List *
+topic_taken_steps(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+	char	   *owner = owner_of_topic(work);
+	PrismRefusal *refusal;
+
+	if (owner == NULL)
+		return NIL;
+	refusal = palloc0_object(PrismRefusal);
+	refusal->sqlerrcode = ERRCODE_DUPLICATE_OBJECT;
+	refusal->message = owner[0] != '\0'
+		? psprintf("topic \"%s\" of namespace \"%s\" belongs to namespace \"%s\"", wanted->topic, wanted->name, owner)
+		: psprintf("topic \"%s\" of namespace \"%s\" belongs to another namespace", wanted->topic, wanted->name);
+	refusal->hint = "A topic belongs to one namespace: name another one by \"topic: ...\" in \"backend\".";
+	return list_make1(prism_step_refuse("topic", refusal, wanted->topic_place));
+}
+
+static bool
+has_step_of(const List *steps, const PrismNamespacePart *part)
+{
+	ListCell   *cell;
+
+	foreach(cell, steps)
+	{
+		const PrismStep *step = lfirst(cell);
+
+		if (step->kind == PRISM_STEP_REPAIR && step->made_by == part)
+			return true;
 	}
+	return false;
+}
+
+static bool
+has_change(const List *steps)
+{
+	return steps != NIL && ((const PrismStep *) linitial(steps))->kind == PRISM_STEP_CHANGE;
 }
 
 static void
-create_namespace(PrismNamespaceWork *work, const char *config)
+make(PrismNamespaceWork *work, const char *config, const List *steps)
 {
-	work->namespace_id = prism_next_object_id();
-	prism_namespace_insert(work->namespace_id, work->wanted->name, config);
-	make_parts(work);
-	prism_catalog_changed();
-}
+	bool		any = false;
 
-/* All that is not as wanted, or NULL.  Without its topic a namespace has nothing else to look at. */
-static char *
-differences(const PrismNamespaceWork *work)
-{
-	StringInfoData all;
-
-	initStringInfo(&all);
-	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
+	if (work->stored == NULL)
 	{
-		char	   *difference = part->difference(work);
-
-		if (difference != NULL)
-			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+		work->namespace_id = prism_next_object_id();
+		prism_namespace_insert(work->namespace_id, work->wanted->name, config);
 	}
-	return all.len > 0 ? all.data : NULL;
-}
-
-static void
-make_parts(PrismNamespaceWork *work)
-{
-	for (const PrismNamespacePart *part = prism_namespace_parts; part->difference != NULL; part++)
-		if (part->difference(work) != NULL)
+	else if (has_change(steps))
+	{
+		prism_namespace_update(work->namespace_id, config);
+		any = true;
+	}
+	for (const PrismNamespacePart *part = prism_namespace_parts; part->steps != NULL; part++)
+		if (part->make != NULL && has_step_of(steps, part))
+		{
 			part->make(work);
+			any = true;
+		}
+	if (any || work->stored == NULL)
+		prism_catalog_changed();
 }
 
 /* ---------- the result ---------- */
 
+/* Of a new namespace one row says all, unless it cannot be made. */
 static void
-put_action(ReturnSetInfo *result, const char *namespace, const char *action, const char *detail)
+show(ReturnSetInfo *result, const PrismNamespaceWork *work, List *steps, bool plan)
 {
-	Datum		values[] = {
-		CStringGetTextDatum(namespace), CStringGetTextDatum(action), CStringGetTextDatum(detail)
+	const PrismNamespace *wanted = work->wanted;
+	PrismStepRow row = {
+		.namespace = wanted->name,
+		.action = work->stored == NULL ? "created" : "unchanged",
+		.detail = describe(wanted),
+		.mode = prism_change_mode_name(PRISM_CHANGE_ONLINE),
+		.place = &wanted->given->name.place
 	};
-	bool		nulls[lengthof(values)] = {false};
 
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	if (work->stored == NULL)
+		prism_steps_explain_repairs(steps);
+	if (prism_steps_are_quiet(steps, plan))
+		prism_step_put(result, &row);
+	prism_steps_put(result, wanted, steps, plan);
+	if (plan)
+	{
+		explain_patterns(result, wanted);
+		explain_notes(result, wanted);
+	}
+	else if (work->stored == NULL || has_change(steps))
+		tell_choices(wanted);
 }
 
 static void
@@ -330,10 +368,16 @@ explain_patterns(ReturnSetInfo *result, const PrismNamespace *wanted)
 	foreach(cell, wanted->patterns)
 	{
 		const PrismChosenPattern *chosen = lfirst(cell);
+		PrismStepRow row = {
+			.namespace = wanted->name,
+			.action = "pattern",
+			.detail = psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason, prism_at(chosen->place)),
+			.part = psprintf("patterns.%s", chosen->pattern->name),
+			.reason = chosen->reason,
+			.place = chosen->place
+		};
 
-		put_action(result, wanted->name, "pattern",
-				   psprintf("%s: %s (line %d, column %d)", chosen->pattern->name, chosen->reason,
-							prism_at(chosen->place)));
+		prism_step_put(result, &row);
 	}
 }
 
@@ -347,8 +391,14 @@ explain_notes(ReturnSetInfo *result, const PrismNamespace *wanted)
 	{
 		const PrismNote *note = lfirst(cell);
 
-		put_action(result, wanted->name, note->action,
-				   psprintf("%s (line %d, column %d)", note->text, prism_at(note->place)));
+		PrismStepRow row = {
+			.namespace = wanted->name,
+			.action = note->action,
+			.detail = psprintf("%s (line %d, column %d)", note->text, prism_at(note->place)),
+			.place = note->place
+		};
+
+		prism_step_put(result, &row);
 	}
 }
 
@@ -442,14 +492,17 @@ topics_of(int32 namespace_id)
 static void
 shut_topic(int32 topic_id, bool force)
 {
+	const PrismRefusal *refusal;
 	char	   *name;
 
 	prism_topic_shut(topic_id);
 	if (force)
 		return;
 	name = pstrdup(prism_topic_lookup_placeless(topic_id, false)->name);
-	prism_namespace_check_waiting(topic_id, name, false,
-								  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+	refusal = prism_namespace_waiting(topic_id, name, false,
+									  "Let the sink catch up, or lose them by prism.drop_namespace(name, force => true).");
+	if (refusal != NULL)
+		prism_step_throw(prism_step_refuse("backend", refusal, NULL));
 	if (prism_delay_waiting(topic_id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -19,11 +19,11 @@
  */
 #include "base/prism.h"
 #include "api/apply_broker.h"
+#include "namespace/units.h"
 #include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
 
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -38,60 +38,31 @@ typedef struct Target
 	PrismSinkShape there;		/* if seen */
 } Target;
 
-static JsonbValue *
-member(Jsonb *config, const char *name)
-{
-	return getKeyJsonValueFromContainer(&config->root, name, strlen(name), NULL);
-}
-
 static int
 number(Jsonb *config, const char *name)
 {
-	const JsonbValue *value = member(config, name);
+	const JsonbValue *value = getKeyJsonValueFromContainer(&config->root, name, strlen(name), NULL);
 
 	return value == NULL || value->type != jbvNumeric ? 0
 		: DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
 }
 
-/* Both are missing, or are the same text. */
-static bool
-same_member(Jsonb *a, Jsonb *b, const char *name)
-{
-	const JsonbValue *left = member(a, name);
-	const JsonbValue *right = member(b, name);
-
-	if (left == NULL || right == NULL)
-		return left == right;
-	return left->type == jbvString && right->type == jbvString && left->val.string.len == right->val.string.len &&
-		memcmp(left->val.string.val, right->val.string.val, left->val.string.len) == 0;
-}
-
-static Jsonb *
-read_config(const char *config)
-{
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(config)));
-}
-
 /* False: there is no sink, or it is to have another target. */
 static bool
-find_target(const PrismNamespaceWork *work, bool ask_progress, Target *target)
+find_target(const PrismNamespaceWork *work, Target *target)
 {
-	const PrismNamespace *wanted = work->wanted;
-	const char *config = prism_namespace_sink_config(wanted);
-	const PrismSinkRow *sink = config != NULL && work->topic_id != 0 ? prism_sink_own(work->topic_id) : NULL;
+	const PrismSinkRow *sink = work->sink;
 	Jsonb	   *former;
 
-	if (sink == NULL || strcmp(sink->backend, wanted->backend->name) != 0 || sink->server_dropped ||
-		(sink->server == NULL) != (wanted->server == NULL) ||
-		(sink->server != NULL && strcmp(sink->server, wanted->server) != 0))
+	if (sink == NULL || sink->server_dropped || prism_namespace_moves_sink(work))
 		return false;
-	former = read_config(sink->config);
-	if (!same_member(former, read_config(config), "topic") || !same_member(former, read_config(config), "brokers"))
-		return false;
+	former = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(sink->config)));
 	target->partitions = number(former, "partitions");
 	target->replication = number(former, "replication");
-	target->seen = prism_sink_shape(sink->sink_id, wanted->target, &target->there);
-	target->reached = target->seen || (ask_progress && prism_sink_position(sink->sink_id) >= 0);
+	target->seen = prism_sink_shape(sink->sink_id, work->wanted->target, &target->there);
+	target->reached = target->seen;
+	if (!target->seen && (work->wanted->partitions != 0 || work->wanted->replication != 0))
+		target->reached = prism_sink_position(sink->sink_id) >= 0;
 	return true;
 }
 
@@ -104,93 +75,95 @@ how_many(const Target *target, int asked_for, int there)
 	return target->reached ? asked_for : 0;
 }
 
-static PrismBrokerRefusal *
+static PrismStep *
+refuse(const char *part, char *message, char *detail, char *hint, const PrismPlace *place)
+{
+	PrismRefusal *refusal = palloc_object(PrismRefusal);
+
+	*refusal = (PrismRefusal) {ERRCODE_FEATURE_NOT_SUPPORTED, message, detail, hint};
+	return prism_step_refuse(part, refusal, place);
+}
+
+static PrismStep *
 refuse_partitions(const PrismNamespace *wanted, int there)
 {
-	PrismBrokerRefusal *refusal = palloc0_object(PrismBrokerRefusal);
-
-	refusal->message = psprintf("topic \"%s\" of backend \"%s\" has %d partitions, and cannot have fewer",
-								wanted->target, wanted->backend->name, there);
-	refusal->detail = psprintf("The configuration asks for %d. Partitions can be added to a topic; none can be taken away, as the messages in it would be lost.",
-							   wanted->partitions);
-	refusal->hint = psprintf("Ask for %d, or leave \"partitions\" out; or send to a new topic, by another \"topic_prefix\" or \"topic\".",
-							 there);
-	refusal->place = &wanted->given->backend.partitions.place;
-	return refusal;
+	return refuse("backend.partitions",
+				  psprintf("topic \"%s\" of backend \"%s\" has %d partitions, and cannot have fewer",
+						   wanted->target, wanted->backend->name, there),
+				  psprintf("The configuration asks for %d. Partitions can be added to a topic; none can be taken away, as the messages in it would be lost.",
+						   wanted->partitions),
+				  psprintf("Ask for %d, or leave \"partitions\" out; or send to a new topic, by another \"topic_prefix\" or \"topic\".",
+						   there),
+				  &wanted->given->backend.partitions.place);
 }
 
-static PrismBrokerRefusal *
+static PrismStep *
 refuse_replication(const PrismNamespace *wanted, int there)
 {
-	PrismBrokerRefusal *refusal = palloc0_object(PrismBrokerRefusal);
-
-	refusal->message = psprintf("topic \"%s\" of backend \"%s\" has %d copies of each partition, not %d",
-								wanted->target, wanted->backend->name, there, wanted->replication);
-	refusal->detail = pstrdup("How many copies there are is said when a topic is made; afterwards the brokers' administrator moves them.");
-	refusal->hint = psprintf("Let kafka-reassign-partitions.sh give each of its partitions %d replicas, run prism.resume('%s') so that it is seen, and apply again; or leave \"replication\" out.",
-							 wanted->replication, wanted->topic);
-	refusal->place = &wanted->given->backend.replication.place;
-	return refusal;
+	return refuse("backend.replication",
+				  psprintf("topic \"%s\" of backend \"%s\" has %d copies of each partition, not %d",
+						   wanted->target, wanted->backend->name, there, wanted->replication),
+				  pstrdup("How many copies there are is said when a topic is made; afterwards the brokers' administrator moves them."),
+				  psprintf("Let kafka-reassign-partitions.sh give each of its partitions %d replicas, run prism.resume('%s') so that it is seen, and apply again; or leave \"replication\" out.",
+						   wanted->replication, wanted->topic),
+				  &wanted->given->backend.replication.place);
 }
 
-PrismBrokerRefusal *
-prism_broker_refusal(const PrismNamespaceWork *work)
+/* What the configuration asks for beyond what was asked for; NULL: nothing that is not there. */
+static PrismStep *
+asking_step(const PrismNamespace *wanted, const Target *target)
 {
-	const PrismNamespace *wanted = work->wanted;
-	Target		target = {0};
-	int			there;
+	int			partitions = how_many(target, target->partitions, target->there.partitions);
+	int			replication = how_many(target, target->replication, target->there.replication);
+	PrismStep  *step = NULL;
 
-	if ((wanted->partitions == 0 && wanted->replication == 0) || !find_target(work, true, &target))
-		return NULL;
-	there = how_many(&target, target.partitions, target.there.partitions);
-	if (wanted->partitions != 0 && wanted->partitions != target.partitions && wanted->partitions < there)
-		return refuse_partitions(wanted, there);
-	there = how_many(&target, target.replication, target.there.replication);
-	if (wanted->replication != 0 && wanted->replication != target.replication && there != 0 && wanted->replication != there)
-		return refuse_replication(wanted, there);
-	return NULL;
+	if (wanted->partitions != 0 && wanted->partitions != target->partitions && wanted->partitions < partitions)
+		return refuse_partitions(wanted, partitions);
+	if (wanted->replication != 0 && wanted->replication != target->replication && replication != 0 && wanted->replication != replication)
+		return refuse_replication(wanted, replication);
+	if (wanted->partitions != 0 && wanted->partitions != target->partitions && partitions != 0 && wanted->partitions > partitions)
+	{
+		step = prism_step_repair("backend.partitions", psprintf("%d", partitions), psprintf("%d", wanted->partitions),
+								 psprintf("its topic at backend \"%s\" has %d partitions, %d are asked for",
+										  wanted->backend->name, partitions, wanted->partitions));
+		step->mode = PRISM_CHANGE_DRAIN;
+		step->reason = "they are added while nothing of the topic is under way; keys go to other partitions then";
+	}
+	return step;
 }
 
-void
-prism_broker_check(const PrismNamespaceWork *work)
+/* What the target has that was not asked for. */
+static List *
+drift_steps(const PrismNamespace *wanted, const PrismSinkShape *there)
 {
-	const PrismBrokerRefusal *refusal = prism_broker_refusal(work);
-
-	if (refusal != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("%s", refusal->message),
-				errdetail("%s", refusal->detail),
-				errhint("%s", refusal->hint),
-				prism_errplace(refusal->place));
-}
-
-static void
-add_difference(StringInfo all, const char *difference)
-{
-	appendStringInfo(all, "%s%s", all->len > 0 ? "; " : "", difference);
-}
-
-char *
-prism_broker_drift(const PrismNamespaceWork *work)
-{
-	const PrismNamespace *wanted = work->wanted;
-	Target		target = {0};
-	const PrismSinkShape *there = &target.there;
 	const char *backend = wanted->backend->name;
-	StringInfoData all;
+	List	   *steps = NIL;
 
-	if (!find_target(work, false, &target) || !target.seen)
-		return NULL;
-	initStringInfo(&all);
 	if (wanted->partitions != 0 && there->partitions != 0 && wanted->partitions != there->partitions)
-		add_difference(&all, psprintf("its topic at backend \"%s\" has %d partitions, %d are asked for%s", backend,
-									  there->partitions, wanted->partitions, there->error[0] != '\0' ? " (prism.sinks says why)" : ""));
+		steps = lappend(steps, prism_step_drift("backend.partitions", psprintf("%d", there->partitions), psprintf("%d", wanted->partitions),
+												psprintf("its topic at backend \"%s\" has %d partitions, %d are asked for%s", backend,
+														 there->partitions, wanted->partitions, there->error[0] != '\0' ? " (prism.sinks says why)" : "")));
 	if (wanted->replication != 0 && there->replication != 0 && wanted->replication != there->replication)
-		add_difference(&all, psprintf("its topic at backend \"%s\" has %d copies of each partition, %d are asked for", backend,
-									  there->replication, wanted->replication));
+		steps = lappend(steps, prism_step_drift("backend.replication", psprintf("%d", there->replication), psprintf("%d", wanted->replication),
+												psprintf("its topic at backend \"%s\" has %d copies of each partition, %d are asked for", backend,
+														 there->replication, wanted->replication)));
 	if (there->message_bytes_max != 0 && there->message_bytes_max < wanted->message_bytes_max)
-		add_difference(&all, psprintf("its topic at backend \"%s\" takes records of at most " INT64_FORMAT " bytes, messages can have " INT64_FORMAT,
-									  backend, there->message_bytes_max, wanted->message_bytes_max));
-	return all.len > 0 ? all.data : NULL;
+		steps = lappend(steps, prism_step_drift("backend.topic", prism_write_size(there->message_bytes_max), prism_write_size(wanted->message_bytes_max),
+												psprintf("its topic at backend \"%s\" takes records of at most " INT64_FORMAT " bytes, messages can have " INT64_FORMAT,
+														 backend, there->message_bytes_max, wanted->message_bytes_max)));
+	return steps;
+}
+
+List *
+prism_broker_steps(const PrismNamespaceWork *work)
+{
+	Target		target = {0};
+	PrismStep  *asking;
+
+	if (!find_target(work, &target))
+		return NIL;
+	asking = asking_step(work->wanted, &target);
+	if (asking != NULL)
+		return list_make1(asking);
+	return target.seen ? drift_steps(work->wanted, &target.there) : NIL;
 }

@@ -13,22 +13,7 @@
 #include "base/prism.h"
 #include "api/apply_parts.h"
 
-/* Why a change cannot be made, in an error's parts. */
-typedef struct PrismBrokerRefusal
-{
-	char	   *message;
-	char	   *detail;
-	char	   *hint;
-	const PrismPlace *place;
-} PrismBrokerRefusal;
-
-/* NULL: what the namespace asks for is there, or will be. */
-extern PrismBrokerRefusal *prism_broker_refusal(const PrismNamespaceWork *work);
-
-/* 0A000 when there is a refusal. */
-extern void prism_broker_check(const PrismNamespaceWork *work);
-
-/* What the target has that was not asked for, for people; NULL: nothing, or it was not seen yet. */
-extern char *prism_broker_drift(const PrismNamespaceWork *work);
+/* What it asks of the target and the target cannot have (0A000) or is given later, else what it has that was not asked for: List of PrismStep. */
+extern List *prism_broker_steps(const PrismNamespaceWork *work);
 
 #endif							/* PRISM_APPLY_BROKER_H */

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * apply_parts.c
- *	  Rights view, topic, segments, sink, consumer groups and outbox view of a
- *	  namespace.
+ *	  Rights view, topic, segments, consumer groups and outbox view of a
+ *	  namespace; its sink is in apply_sink.c.
  *
  * src/api/apply_parts.c
  *
@@ -14,12 +14,12 @@
 #include "api/apply_parts.h"
 #include "base/ownership.h"
 #include "base/query.h"
+#include "namespace/units.h"
 #include "pattern/chain.h"
 #include "store/group/group.h"
 #include "store/log/dead_letter.h"
 #include "store/log/segment_repair.h"
 #include "store/log/topic.h"
-#include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
 
 #include "access/xact.h"
@@ -32,39 +32,41 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
-static char *rights_difference(const PrismNamespaceWork *work);
+/* The outbox view, as a part of a namespace. */
+#define TABLE_PART "patterns.outbox.table"
+
+static List *rights_steps(const PrismNamespaceWork *work);
 static void make_rights(PrismNamespaceWork *work);
-static char *topic_difference(const PrismNamespaceWork *work);
+static List *topic_steps(const PrismNamespaceWork *work);
 static void make_topic(PrismNamespaceWork *work);
-static char *segments_difference(const PrismNamespaceWork *work);
+static List *segments_steps(const PrismNamespaceWork *work);
 static void repair_segments(PrismNamespaceWork *work);
-static char *sink_difference(const PrismNamespaceWork *work);
-static void make_sink(PrismNamespaceWork *work);
-static char *consumers_difference(const PrismNamespaceWork *work);
+static List *consumers_steps(const PrismNamespaceWork *work);
 static void make_consumers(PrismNamespaceWork *work);
-static char *table_difference(const PrismNamespaceWork *work);
+static List *table_steps(const PrismNamespaceWork *work);
 static void make_table(PrismNamespaceWork *work);
-static bool same_text(const char *a, const char *b);
-static char *table_state(const char *table, const char *topic);
+static bool is_our_table(const char *table, int32 namespace_id);
+static const PrismRefusal *dependents_refusal(const char *table, bool *any);
 
 const PrismNamespacePart prism_namespace_parts[] = {
-	{rights_difference, make_rights},
-	{topic_difference, make_topic},
-	{segments_difference, repair_segments},
-	{sink_difference, make_sink},
-	{consumers_difference, make_consumers},
-	{table_difference, make_table},
-	{NULL, NULL}
+	{{NULL}, rights_steps, make_rights},
+	{{"topic", "client_api", "needs.", "patterns", NULL}, topic_steps, make_topic},
+	{{NULL}, segments_steps, repair_segments},
+	{{"topic", "backend.", "needs.", "patterns", NULL}, prism_namespace_sink_steps, prism_namespace_make_sink},
+	{{NULL}, prism_broker_steps, NULL},
+	{{"consumers.", "needs.", NULL}, consumers_steps, make_consumers},
+	{{"topic", "patterns", NULL}, table_steps, make_table},
+	{{NULL}, NULL, NULL}
 };
 
 /* ---------- rights view ---------- */
 
-static char *
-rights_difference(const PrismNamespaceWork *work)
+static List *
+rights_steps(const PrismNamespaceWork *work)
 {
 	if (OidIsValid(prism_access_view(work->namespace_id)))
-		return NULL;
-	return pstrdup("its rights view is missing: whatever was granted is lost");
+		return NIL;
+	return list_make1(prism_step_repair("rights", NULL, NULL, pstrdup("its rights view is missing: whatever was granted is lost")));
 }
 
 static void
@@ -88,6 +90,7 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	PrismQueryRows rows;
 
 	work->topic_id = 0;
+	work->sink = NULL;
 	if (work->stored == NULL)
 		return;
 	rows = prism_query("SELECT topic_id, message_bytes_max, policy, name, chain FROM prism.topic"
@@ -100,22 +103,31 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	work->topic_name = prism_column_text(&rows.row[0], 4);
 	work->chain = prism_column_text(&rows.row[0], 5);
 	prism_query_free(&rows);
+	work->sink = prism_sink_own(work->topic_id);
 }
 
-static char *
-topic_difference(const PrismNamespaceWork *work)
+static List *
+topic_steps(const PrismNamespaceWork *work)
 {
+	const PrismNamespace *wanted = work->wanted;
+	char	   *policy = prism_topic_policy_text(&wanted->policy);
+	List	   *steps = NIL;
+
 	if (work->topic_id == 0)
-		return psprintf("its topic \"%s\" is missing", work->wanted->topic);
-	if (!same_text(work->topic_name, work->wanted->topic))
-		return psprintf("its topic is called \"%s\"", work->topic_name);
-	if (work->message_bytes_max != work->wanted->message_bytes_max)
-		return psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max);
-	if (!same_text(work->policy, prism_topic_policy_text(&work->wanted->policy)))
-		return psprintf("its topic's policy is %s", work->policy);
-	if (!same_text(work->chain, prism_namespace_chain(work->wanted)))
-		return psprintf("its topic's chain is %s", work->chain);
-	return NULL;
+		return list_make1(prism_step_repair("topic", NULL, wanted->topic, psprintf("its topic \"%s\" is missing", wanted->topic)));
+	if (!prism_same_text(work->topic_name, wanted->topic))
+		steps = lappend(steps, prism_step_repair("topic", work->topic_name, wanted->topic,
+												 psprintf("its topic is called \"%s\"", work->topic_name)));
+	if (work->message_bytes_max != wanted->message_bytes_max)
+		steps = lappend(steps, prism_step_repair("needs.max_message_size", prism_write_size(work->message_bytes_max),
+												 prism_write_size(wanted->message_bytes_max),
+												 psprintf("its topic takes messages of " INT64_FORMAT " bytes", work->message_bytes_max)));
+	if (!prism_same_text(work->policy, policy))
+		steps = lappend(steps, prism_step_repair("needs", work->policy, policy,
+												 psprintf("its topic's policy is %s", work->policy)));
+	if (!prism_same_text(work->chain, prism_namespace_chain(wanted)))
+		steps = lappend(steps, prism_step_repair("patterns", NULL, NULL, psprintf("its topic's chain is %s", work->chain)));
+	return steps;
 }
 
 static char *
@@ -142,16 +154,6 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, c
 	}
 }
 
-/* It has one, and is to have none, or one for another back end. */
-bool
-prism_namespace_drops_sink(const PrismNamespaceWork *work)
-{
-	PrismSinkRow *sink = prism_sink_own(work->topic_id);
-
-	return sink != NULL && (prism_namespace_sink_config(work->wanted) == NULL ||
-							!same_text(sink->backend, work->wanted->backend->name));
-}
-
 static void
 make_topic(PrismNamespaceWork *work)
 {
@@ -166,7 +168,7 @@ make_topic(PrismNamespaceWork *work)
 	else
 	{
 		/* in the order in which they are made: the topic comes first */
-		if (prism_namespace_drops_sink(work))
+		if (prism_namespace_moves_sink(work))
 			prism_topic_shut(work->topic_id);
 		/* one that somebody is making has the former name, and is not there to be altered */
 		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
@@ -181,98 +183,21 @@ make_topic(PrismNamespaceWork *work)
 
 /* ---------- segments ---------- */
 
-static char *
-segments_difference(const PrismNamespaceWork *work)
+static List *
+segments_steps(const PrismNamespaceWork *work)
 {
 	int			missing = list_length(prism_segments_missing(work->topic_id));
 
 	if (missing == 0)
-		return NULL;
-	return psprintf("%d of its segments are missing: their messages are lost", missing);
+		return NIL;
+	return list_make1(prism_step_repair("segments", NULL, NULL,
+										psprintf("%d of its segments are missing: their messages are lost", missing)));
 }
 
 static void
 repair_segments(PrismNamespaceWork *work)
 {
 	prism_segments_repair(work->topic_id);
-}
-
-/* ---------- sink ---------- */
-
-void
-prism_namespace_check_waiting(int32 topic_id, const char *topic_name, bool own, const char *hint)
-{
-	ListCell   *cell;
-
-	foreach(cell, prism_sinks_of_topic(topic_id))
-	{
-		const PrismSinkRow *sink = lfirst(cell);
-
-		if ((own && !sink->own) || !prism_sink_waiting(topic_id, sink->sink_id))
-			continue;
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("messages of topic \"%s\" wait for their sink", topic_name),
-				errdetail("The sink \"%s\" does not have them yet; prism.sinks shows how many.",
-						  sink->name),
-				errhint("%s", hint));
-	}
-}
-
-static char *
-sink_difference(const PrismNamespaceWork *work)
-{
-	const PrismNamespace *wanted = work->wanted;
-	char	   *config = prism_namespace_sink_config(wanted);
-	PrismSinkRow *sink = prism_sink_own(work->topic_id);
-
-	if (sink == NULL)
-		return config == NULL ? NULL : pstrdup("its sink is missing");
-	if (config == NULL)
-		return psprintf("it has a sink for backend \"%s\"", sink->backend);
-	if (!same_text(sink->backend, wanted->backend->name))
-		return psprintf("its sink is for backend \"%s\"", sink->backend);
-	if (!same_text(sink->name, wanted->backend->name))
-		return psprintf("its sink is called \"%s\"", sink->name);
-	if (sink->server_dropped)
-		return psprintf("the foreign server \"%s\" of its sink was dropped", sink->server);
-	if (!same_text(sink->server, wanted->server))
-		return psprintf("its sink uses server \"%s\"", sink->server != NULL ? sink->server : "");
-	if (!same_text(sink->config, config))
-		return psprintf("its sink is set to %s", sink->config);
-	if (wanted->brokers != NIL && superuser() && !sink->any_endpoint)
-		return pstrdup("its brokers were not named by a superuser, so prism.allowed_endpoints holds for what they advertise");
-	return NULL;
-}
-
-/*
- * Another back end begins with the first message kept; the former one must have
- * all of its own by then.  What others have added to the topic is left alone.
- */
-static void
-make_sink(PrismNamespaceWork *work)
-{
-	const PrismNamespace *wanted = work->wanted;
-	PrismSinkRow *former = prism_sink_own(work->topic_id);
-	PrismSinkRow sink = {
-		.own = true,.server = wanted->server,
-		.config = prism_namespace_sink_config(wanted),.any_endpoint = superuser()
-	};
-
-	prism_broker_check(work);
-	if (prism_namespace_drops_sink(work))
-	{
-		prism_topic_shut(work->topic_id);
-		prism_namespace_check_waiting(work->topic_id, work->topic_name, true,
-									  "Let the sink catch up, then change the backend.");
-		prism_sink_drop(former);
-		former = NULL;
-	}
-	if (sink.config == NULL)
-		return;
-	sink.sink_id = former != NULL ? former->sink_id : 0;
-	sink.name = sink.backend = pstrdup(wanted->backend->name);
-	(void) prism_sink_put(work->topic_id, &sink);
 }
 
 /* ---------- consumer groups ---------- */
@@ -286,36 +211,38 @@ wanted_options(const PrismConsumer *consumer)
 }
 
 /* NULL: it is there, with the wanted options. */
-static char *
-consumer_difference(int32 topic_id, const PrismConsumer *consumer)
+static PrismStep *
+consumer_step(int32 topic_id, const PrismConsumer *consumer)
 {
+	const char *part = psprintf("consumers.%s", consumer->group);
 	PrismGroupOptions wanted = wanted_options(consumer);
 	PrismGroupOptions found;
+	char	   *options;
 
-	if (!prism_group_find_options(topic_id, consumer->group, &found))
-		return psprintf("its consumer group \"%s\" is missing", consumer->group);
-	if (!prism_group_options_equal(&found, &wanted))
-		return psprintf("its consumer group \"%s\" is set to %s", consumer->group,
-						prism_group_options_write(&found));
-	return NULL;
+	if (topic_id == 0 || !prism_group_find_options(topic_id, consumer->group, &found))
+		return prism_step_repair(part, NULL, consumer->config, psprintf("its consumer group \"%s\" is missing", consumer->group));
+	if (prism_group_options_equal(&found, &wanted))
+		return NULL;
+	options = prism_group_options_write(&found);
+	return prism_step_repair(part, options, consumer->config,
+							 psprintf("its consumer group \"%s\" is set to %s", consumer->group, options));
 }
 
 /* Groups that the configuration does not name are their consumers' own. */
-static char *
-consumers_difference(const PrismNamespaceWork *work)
+static List *
+consumers_steps(const PrismNamespaceWork *work)
 {
-	StringInfoData all;
+	List	   *steps = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&all);
 	foreach(cell, work->wanted->consumers)
 	{
-		char	   *difference = work->topic_id != 0 ? consumer_difference(work->topic_id, lfirst(cell)) : NULL;
+		PrismStep  *step = consumer_step(work->topic_id, lfirst(cell));
 
-		if (difference != NULL)
-			appendStringInfo(&all, "%s%s", all.len > 0 ? "; " : "", difference);
+		if (step != NULL)
+			steps = lappend(steps, step);
 	}
-	return all.len > 0 ? all.data : NULL;
+	return steps;
 }
 
 static void
@@ -329,7 +256,7 @@ make_consumers(PrismNamespaceWork *work)
 		const PrismConsumer *consumer = lfirst(cell);
 		PrismGroupOptions options = wanted_options(consumer);
 
-		if (consumer_difference(work->topic_id, consumer) != NULL)
+		if (consumer_step(work->topic_id, consumer) != NULL)
 			prism_group_set_options(topic, consumer->group, &options);
 	}
 }
@@ -338,7 +265,7 @@ make_consumers(PrismNamespaceWork *work)
 bool
 prism_namespace_needs_place(const PrismNamespaceWork *work)
 {
-	return work->topic_id == 0 ? work->wanted->consumers != NIL : consumers_difference(work) != NULL;
+	return consumers_steps(work) != NIL;
 }
 
 /* ---------- outbox view ---------- */
@@ -380,31 +307,72 @@ belongs_to_another(const char *table, int32 namespace_id)
 					   lengthof(types), types, values, NULL).count > 0;
 }
 
-static char *
-table_difference(const PrismNamespaceWork *work)
+static const PrismRefusal *
+taken_refusal(const char *table, bool lost)
+{
+	PrismRefusal *refusal = palloc0_object(PrismRefusal);
+
+	refusal->sqlerrcode = ERRCODE_DUPLICATE_TABLE;
+	refusal->message = psprintf("relation \"%s\" already exists in schema prism", table);
+	refusal->detail = lost ? "It is the outbox view of another namespace, lost until that one is applied again." : NULL;
+	refusal->hint = "Choose another name by \"table: ...\"; it becomes a view in schema prism.";
+	return refusal;
+}
+
+static List *
+former_table_steps(const PrismNamespaceWork *work, const char *former)
+{
+	const PrismRefusal *refusal;
+	PrismStep  *step;
+
+	if (former == NULL)
+		return NIL;
+	step = prism_step_repair(TABLE_PART, former, NULL, psprintf("it has the outbox view prism.%s", quote_identifier(former)));
+	refusal = is_our_table(former, work->namespace_id) ? dependents_refusal(former, NULL) : NULL;
+	if (refusal != NULL)
+	{
+		step->refusal = refusal;
+		step->mode = PRISM_CHANGE_REFUSED;
+	}
+	return list_make1(step);
+}
+
+/* A namespace that stands before this one in the document has given it up by then; no two want the same. */
+static bool
+is_freed(const PrismNamespaceWork *work)
+{
+	for (const PrismNamespaceWork *other = work->earlier; other != NULL; other = other->earlier)
+		if (other->stored != NULL && prism_same_text(other->stored->table, work->wanted->table))
+			return true;
+	return false;
+}
+
+static List *
+table_steps(const PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *former = work->stored != NULL ? work->stored->table : NULL;
-	bool		ours = same_text(former, wanted->table);
+	bool		ours = prism_same_text(former, wanted->table);
 	char	   *state;
+	bool		freed;
 
 	if (wanted->table == NULL)
-		return former == NULL ? NULL : psprintf("it has the outbox view prism.%s", quote_identifier(former));
+		return former_table_steps(work, former);
 
 	state = table_state(wanted->table, wanted->topic);
+	freed = is_freed(work);
+	if (freed)
+		state = NULL;
 	if ((state != NULL && (!ours || strcmp(state, "taken") == 0)) ||
-		((state == NULL || strcmp(state, "good") != 0) && belongs_to_another(wanted->table, work->namespace_id)))
-		ereport(ERROR,
-				errcode(ERRCODE_DUPLICATE_TABLE),
-				errmsg("relation \"%s\" already exists in schema prism", wanted->table),
-				state == NULL ? errdetail("It is the outbox view of another namespace, lost until that one is applied again.") : 0,
-				errhint("Choose another name by \"table: ...\"; it becomes a view in schema prism."),
-				prism_errplace(wanted->table_place));
+		(!freed && (state == NULL || strcmp(state, "good") != 0) && belongs_to_another(wanted->table, work->namespace_id)))
+		return list_make1(prism_step_refuse(TABLE_PART, taken_refusal(wanted->table, state == NULL), wanted->table_place));
 	if (state == NULL)
-		return psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table));
+		return list_make1(prism_step_repair(TABLE_PART, NULL, wanted->table,
+											psprintf("its outbox view prism.%s is missing", quote_identifier(wanted->table))));
 	if (strcmp(state, "good") == 0)
-		return NULL;
-	return psprintf("its outbox view prism.%s %s", quote_identifier(wanted->table), state);
+		return NIL;
+	return list_make1(prism_step_repair(TABLE_PART, NULL, NULL,
+										psprintf("its outbox view prism.%s %s", quote_identifier(wanted->table), state)));
 }
 
 static bool
@@ -454,34 +422,44 @@ prism_namespace_lock_table(const char *table, int32 namespace_id)
 
 /*
  * Temporary objects end with their sessions, and nobody but they can drop them:
- * they go along.  What else somebody has made there is his work; by 'force' it
- * goes too.
+ * they go along.  What else somebody has made there is his work.  '*any', unless
+ * NULL: there is something of either kind.
  */
+static const PrismRefusal *
+dependents_refusal(const char *table, bool *any)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(get_relname_relid(table, get_namespace_oid("prism", false)))};
+	PrismQueryRows dependents = prism_query_latest(dependents_query, lengthof(types), types, values, 1);
+	char	   *objects = prism_column_text(&dependents.row[0], 1);
+	PrismRefusal *refusal;
+
+	if (any != NULL)
+		*any = prism_column_bool(&dependents.row[0], 2);
+	if (objects == NULL)
+		return NULL;
+	refusal = palloc0_object(PrismRefusal);
+	refusal->sqlerrcode = ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST;
+	refusal->message = psprintf("cannot drop the outbox view prism.%s because other objects depend on it", quote_identifier(table));
+	refusal->detail = psprintf("Depending on it: %s.", objects);
+	refusal->hint = psprintf("Have them dropped by their owners, or run as the owner of the extension: DROP VIEW prism.%s CASCADE. Dropping a namespace by prism.drop_namespace(name, force => true) takes them along.",
+							 quote_identifier(table));
+	return refusal;
+}
+
+/* By 'force' what somebody has made there goes too. */
 void
 prism_namespace_drop_table(const char *table, int32 namespace_id, bool force)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[1];
-	PrismQueryRows dependents;
-	char	   *objects;
+	const PrismRefusal *refusal;
 	bool		cascade;
-	Oid			view;
 
 	/* nobody makes another one behind the look */
-	view = prism_namespace_lock_table(table, namespace_id);
-	if (!OidIsValid(view))
+	if (!OidIsValid(prism_namespace_lock_table(table, namespace_id)))
 		return;
-	values[0] = ObjectIdGetDatum(view);
-	dependents = prism_query_latest(dependents_query, lengthof(types), types, values, 1);
-	objects = prism_column_text(&dependents.row[0], 1);
-	cascade = prism_column_bool(&dependents.row[0], 2);
-	if (objects != NULL && !force)
-		ereport(ERROR,
-				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				errmsg("cannot drop the outbox view prism.%s because other objects depend on it", quote_identifier(table)),
-				errdetail("Depending on it: %s.", objects),
-				errhint("Have them dropped by their owners, or run as the owner of the extension: DROP VIEW prism.%s CASCADE. Dropping a namespace by prism.drop_namespace(name, force => true) takes them along.",
-						quote_identifier(table)));
+	refusal = dependents_refusal(table, &cascade);
+	if (refusal != NULL && !force)
+		prism_step_throw(prism_step_refuse(TABLE_PART, refusal, NULL));
 	prism_query(psprintf("DROP VIEW IF EXISTS prism.%s %s", quote_identifier(table), cascade ? "CASCADE" : "RESTRICT"),
 				0, NULL, NULL, NULL);
 }
@@ -534,11 +512,4 @@ make_table(PrismNamespaceWork *work)
 	if (!kept)
 		prism_own_relation(get_relname_relid(wanted->table, get_namespace_oid("prism", false)));
 	prism_access_sync_outbox(work->namespace_id, wanted->table);
-}
-
-/* NULL equals NULL. */
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }

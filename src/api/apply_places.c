@@ -37,7 +37,7 @@ prism_places_count(void)
 
 /* Would apply() find no place where it needs one itself? */
 static bool
-lacks_place(const PrismNamespaceWork *work, PrismPlaces *places)
+lacks_place(const PrismNamespaceWork *work, bool uses, PrismPlaces *places)
 {
 	int			unused = prism_max_topics - prism_counter_slots_used() - places->taken;
 	PrismTopic *topic;
@@ -45,7 +45,7 @@ lacks_place(const PrismNamespaceWork *work, PrismPlaces *places)
 
 	if (unused < 0)
 		return true;
-	if (!prism_namespace_needs_place(work))
+	if (!uses)
 		return false;
 	if (work->topic_id != 0)
 	{
@@ -56,14 +56,41 @@ lacks_place(const PrismNamespaceWork *work, PrismPlaces *places)
 	return unused == 0;
 }
 
-const char *
-prism_places_warning(const PrismNamespaceWork *work, PrismPlaces *places)
+const PrismRefusal *
+prism_places_refusal(void)
 {
-	if (lacks_place(work, places))
-		return "prism.apply() fails with 53400, as all of prism.max_topics are in use: raise it and restart the server first";
+	MemoryContext caller = CurrentMemoryContext;
+	PrismRefusal *refusal = palloc0_object(PrismRefusal);
+
+	/* nothing runs there but the ereport() */
+	PG_TRY();
+	{
+		prism_counter_no_place();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		refusal->sqlerrcode = error->sqlerrcode;
+		refusal->message = error->message;
+		refusal->detail = error->detail;
+		refusal->hint = error->hint;
+	}
+	PG_END_TRY();
+	return refusal;
+}
+
+List *
+prism_places_steps(const PrismNamespaceWork *work, bool uses, PrismPlaces *places)
+{
+	if (lacks_place(work, uses, places))
+		return list_make1(prism_step_refuse("topic", prism_places_refusal(), NULL));
 	if (work->topic_id == 0 && places->left < 0)
-		return "prism.max_topics is too small for its topic: raise it and restart the server before anybody uses the topic";
-	return NULL;
+		return list_make1(prism_step_warning("topic", "prism.max_topics is too small for its topic: raise it and restart the server before anybody uses the topic"));
+	return NIL;
 }
 
 /* No error: by the time that a topic is used, the server may have been restarted with more. */

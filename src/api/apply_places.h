@@ -22,8 +22,14 @@ typedef struct PrismPlaces
 
 extern PrismPlaces prism_places_count(void);
 
-/* What plan() says of the namespace, which has been taken off 'places->left' already, or NULL. */
-extern const char *prism_places_warning(const PrismNamespaceWork *work, PrismPlaces *places);
+/* The error of whoever uses a topic for which there is none. */
+extern const PrismRefusal *prism_places_refusal(void);
+
+/*
+ * What plan() says of the namespace, which has been taken off 'places->left' already:
+ * List of PrismStep.  'uses': making it needs the place at once.
+ */
+extern List *prism_places_steps(const PrismNamespaceWork *work, bool uses, PrismPlaces *places);
 
 /* What apply() says in its end. */
 extern void prism_places_warn(int missing);

@@ -364,21 +364,3 @@ prism_namespace_delete(int32 namespace_id)
 	prism_query_one("DELETE FROM prism.namespace WHERE namespace_id = $1", namespace_id);
 	prism_query_one("DELETE FROM prism.granted WHERE namespace_id = $1", namespace_id);
 }
-
-char *
-prism_namespace_difference(const char *old_config, const char *new_config)
-{
-	Oid			types[] = {TEXTOID, TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(old_config), CStringGetTextDatum(new_config)};
-	PrismQueryRows rows;
-	char	   *difference;
-
-	rows = prism_query("SELECT pg_catalog.string_agg(pg_catalog.format('%s: %s -> %s', key,"
-					   "   coalesce(o.value::text, 'none'), coalesce(n.value::text, 'none')), '; ' ORDER BY key)"
-					   " FROM pg_catalog.jsonb_each(CASE pg_catalog.jsonb_typeof($1::jsonb) WHEN 'object' THEN $1::jsonb END) o"
-					   " FULL JOIN pg_catalog.jsonb_each($2::jsonb) n USING (key)"
-					   " WHERE o.value IS DISTINCT FROM n.value",
-					   lengthof(types), types, values, NULL);
-	difference = prism_column_text(&rows.row[0], 1);
-	return difference != NULL ? difference : pstrdup("");
-}

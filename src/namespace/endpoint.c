@@ -14,11 +14,13 @@
  */
 #include "base/prism.h"
 #include "backend/endpoint_rule.h"
+#include "backend/option_table.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "namespace/complaint.h"
 #include "namespace/spec.h"
 
+#include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -153,4 +155,69 @@ prism_server_lacks(const PrismBackendInfo *backend)
 		return psprintf("USAGE on the foreign server %s is not granted to %s", backend->name,
 						quote_identifier(GetUserNameFromId(GetUserId(), false)));
 	return NULL;
+}
+
+/* ---------- one cluster or two ---------- */
+
+/* The option that says where the brokers are, as it is called in this table; an underscore may stand for a dot. */
+static bool
+is_endpoint_option(const PrismOptionTable *table, const char *typed)
+{
+	const char *name = table->inline_endpoints;
+
+	for (; *name != '\0' && (*typed == *name || (*name == '.' && *typed == '_')); name++)
+		typed++;
+	return *name == '\0' && *typed == '\0';
+}
+
+/* Where the brokers of a foreign server are, or NULL. */
+static const char *
+server_endpoints(const PrismBackendInfo *backend, const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, true);
+	ListCell   *cell;
+
+	if (server == NULL || backend->options == NULL)
+		return NULL;
+	foreach(cell, server->options)
+	{
+		DefElem    *option = lfirst(cell);
+
+		if (is_endpoint_option(backend->options, option->defname))
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+static bool
+lists_endpoint(const char *list, const char *endpoint)
+{
+	char		text[PRISM_ENDPOINT_BYTES];
+	char		other[PRISM_ENDPOINT_BYTES];
+
+	while (prism_endpoint_next(&list, text))
+		if (prism_endpoint_parse(text, other) && pg_strcasecmp(other, endpoint) == 0)
+			return true;
+	return false;
+}
+
+bool
+prism_endpoints_meet(const PrismNamespace *namespace, const char *server, const char *brokers)
+{
+	const char *former = server != NULL ? server_endpoints(namespace->backend, server) : brokers;
+	const char *list;
+	char		text[PRISM_ENDPOINT_BYTES];
+	char		endpoint[PRISM_ENDPOINT_BYTES];
+	ListCell   *cell;
+
+	if (former == NULL)
+		return false;
+	foreach(cell, namespace->brokers)
+		if (lists_endpoint(former, lfirst(cell)))
+			return true;
+	list = namespace->server != NULL ? server_endpoints(namespace->backend, namespace->server) : NULL;
+	while (list != NULL && prism_endpoint_next(&list, text))
+		if (prism_endpoint_parse(text, endpoint) && lists_endpoint(former, endpoint))
+			return true;
+	return false;
 }

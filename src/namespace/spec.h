@@ -178,6 +178,8 @@ extern List *prism_endpoints_read(const List *brokers);
 extern void prism_namespace_check_server(const PrismNamespace *namespace);
 /* Why the caller has no foreign server of the back end's name, or NULL: he has. */
 extern char *prism_server_lacks(const PrismBackendInfo *backend);
+/* The namespace's endpoint and another one, a foreign server or brokers, have an address in common. */
+extern bool prism_endpoints_meet(const PrismNamespace *namespace, const char *server, const char *brokers);
 
 /* catalog.c: the normalised form: equal texts mean equal namespaces. */
 extern char *prism_namespace_config(const PrismNamespace *namespace);
@@ -194,8 +196,5 @@ extern PrismStoredNamespace *prism_namespace_find(const char *name);
 extern void prism_namespace_insert(int32 namespace_id, const char *name, const char *config);
 extern void prism_namespace_update(int32 namespace_id, const char *config);
 extern void prism_namespace_delete(int32 namespace_id);
-
-/* "max_message_size: 1000000 -> 5000000", or an empty string. */
-extern char *prism_namespace_difference(const char *old_config, const char *new_config);
 
 #endif							/* PRISM_SPEC_H */

@@ -166,3 +166,37 @@ prism_parse_retention_size(const char *text, int64 *bytes)
 {
 	return prism_parse_size(text, bytes) && *bytes >= PRISM_RETENTION_BYTES_MIN;
 }
+
+/* With the unit that leaves the smallest number; of two that do, the first. */
+static char *
+write_quantity(int64 value, const Unit *units)
+{
+	const Unit *best = &units[0];
+
+	for (const Unit *unit = units; unit->name != NULL; unit++)
+		if (value % unit->factor == 0 && unit->factor > best->factor)
+			best = unit;
+	return psprintf(INT64_FORMAT "%s", value / best->factor, best->name);
+}
+
+char *
+prism_write_size(int64 bytes)
+{
+	static const Unit units[] = {
+		{"B", 1}, {"kB", KB}, {"KiB", KIB}, {"MB", KB * KB}, {"MiB", KIB * KIB},
+		{"GB", KB * KB * KB}, {"GiB", KIB * KIB * KIB}, {"TB", KB * KB * KB * KB}, {"TiB", KIB * KIB * KIB * KIB},
+		{NULL, 0}
+	};
+
+	return write_quantity(bytes, units);
+}
+
+char *
+prism_write_interval(int64 ms)
+{
+	static const Unit units[] = {
+		{"ms", 1}, {"s", SECOND}, {"min", MINUTE}, {"h", HOUR}, {"days", DAY}, {NULL, 0}
+	};
+
+	return ms == DAY ? pstrdup("1day") : write_quantity(ms, units);
+}

@@ -24,4 +24,8 @@ extern bool prism_parse_retention_time(const char *text, int64 *ms);
 /* How many bytes are kept. */
 extern bool prism_parse_retention_size(const char *text, int64 *bytes);
 
+/* As people write them: "64MiB", "30days". */
+extern char *prism_write_size(int64 bytes);
+extern char *prism_write_interval(int64 ms);
+
 #endif							/* PRISM_UNITS_H */

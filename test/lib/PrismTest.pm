@@ -226,7 +226,7 @@ sub apply_memory
 	my ($node, $name, $guarantee, $failures) = @_;
 	$node->safe_psql('postgres', <<"SQL");
 BEGIN;
-SELECT * FROM prism.apply(\$\$
+SELECT namespace, action, detail FROM prism.apply(\$\$
 name: $name
 client_api: queue
 patterns: [outbox]

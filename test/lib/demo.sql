@@ -11,7 +11,7 @@
 \echo
 CREATE EXTENSION prism;
 \set ECHO queries
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 name: orders
 client_api: pubsub
 patterns:

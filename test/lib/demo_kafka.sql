@@ -11,7 +11,7 @@
 \set ECHO queries
 CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers :'broker');
 
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 name: shipments
 client_api: pubsub
 patterns:

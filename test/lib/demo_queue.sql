@@ -3,7 +3,7 @@
 \pset footer off
 \pset pager off
 \set ECHO queries
-SELECT * FROM prism.apply($$
+SELECT namespace, action, detail FROM prism.apply($$
 name: parcels
 client_api: queue
 consumers:

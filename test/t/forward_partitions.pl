@@ -195,7 +195,7 @@ wait_for_value($node, shape_of('grown_at_least_once'), 10);
 my $topic = 'grown_exactly_once';
 my $refused = qr/0A000: topic "$topic" of backend "kafka" has 9 partitions, and cannot have fewer.*asks for 3.*HINT:  Ask for 9, or leave "partitions" out; or send to a new topic, by another "topic_prefix"/s;
 like(refusal_of($topic, 'exactly_once', 'partitions: 3'), $refused, 'fewer partitions are refused, with what to do');
-like(plan_of($topic, 'exactly_once', 'partitions: 3'), qr/^refused\|topic "$topic" of backend "kafka" has 9 partitions/, 'and prism.plan() says so before');
+like(plan_of($topic, 'exactly_once', 'partitions: 3'), qr/^refused\|0A000: topic "$topic" of backend "kafka" has 9 partitions/, 'and prism.plan() says so before');
 like(refusal_of($topic, 'exactly_once', 'partitions: 7, replication: 3'), qr/0A000: topic "$topic" of backend "kafka" has 1 copies of each partition, not 3.*kafka-reassign-partitions/s, 'another replication is refused, with what to do');
 like(plan_of($topic, 'exactly_once', 'partitions: 7, replication: 3'), qr/^refused\|.*copies/, 'and so does prism.plan()');
 apply($topic, 'exactly_once', 'partitions: 7, replication: 1');

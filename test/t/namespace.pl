@@ -17,7 +17,7 @@ sub fails_with
 sub plan_as_operator
 {
 	my ($broker) = @_;
-	return qq{SET ROLE operator; SELECT action FROM prism.plan('{name: audit, backend: {type: kafka, brokers: ["$broker"]}}') WHERE action <> 'pattern'};
+	return qq{SET ROLE operator; SELECT DISTINCT action FROM prism.plan('{name: audit, backend: {type: kafka, brokers: ["$broker"]}}') WHERE action <> 'pattern'};
 }
 
 # Hosts that a role other than a superuser may name.

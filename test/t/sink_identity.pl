@@ -37,7 +37,7 @@ is(sql($forwarders), 'former', 'who takes the name of a server does not get its 
 is(sql(q{SELECT pid FROM prism.workers WHERE kind = 'forwarder'}), $pid, 'which go on where they went');
 is(sql(q{SELECT server FROM prism.sinks WHERE topic = 'a'}), 'former', 'prism.sinks shows what it is called now');
 like(sql(q{SELECT action || ' ' || detail FROM prism.plan('{name: a, client_api: queue, patterns: [outbox], backend: kafka}')}),
-	qr/^drifted its sink uses server "former"/m, 'a configuration with the old name is about another server, and prism.plan() says so');
+	qr/^refused 55000: messages of topic "a" wait for their sink$/m, 'a configuration with the old name is about another server, and prism.plan() says so');
 my ($code, $out, $error) = $node->psql('postgres', 'DROP SERVER former');
 like($error, qr/cannot drop server former because other objects depend on it\nDETAIL:  foreign table prism_log.sink_$sink depends on server former/,
 	'a server in use cannot be dropped');

@@ -45,6 +45,8 @@ row_of(const PrismQueryRow *found)
 	sink->config = prism_column_text(found, 6);
 	sink->server_dropped = prism_column_bool(found, 7);
 	sink->any_endpoint = prism_column_bool(found, 8);
+	sink->target = prism_column_text(found, 9);
+	sink->brokers = prism_column_text(found, 10);
 	return sink;
 }
 
@@ -55,7 +57,8 @@ prism_sinks_of_topic(int32 topic_id)
 	Datum		values[] = {Int32GetDatum(topic_id)};
 	List	   *sinks = NIL;
 	PrismQueryRows rows = prism_query_latest("SELECT s.sink_id, s.name, s.own, s.backend, coalesce(v.server, s.server), s.config,"
-											 " s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint"
+											 " s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint,"
+											 " coalesce(s.config ->> 'topic', s.config ->> 'queue'), s.config ->> 'brokers'"
 											 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
 											 1, types, values, 0);
 
@@ -194,6 +197,20 @@ prism_sink_drop(const PrismSinkRow *sink)
 	if (prism_query_one("DELETE FROM prism.sink WHERE sink_id = $1", sink->sink_id).count == 0)
 		prism_sink_unseen();
 	prism_catalog_changed();
+}
+
+int32
+prism_sink_renew(const PrismSinkRow *sink)
+{
+	int32		sink_id = prism_next_object_id();
+	Oid			types[] = {INT4OID, INT4OID};
+	Datum		values[] = {Int32GetDatum(sink->sink_id), Int32GetDatum(sink_id)};
+
+	point_at(sink->sink_id, NULL);
+	if (prism_query("UPDATE prism.sink SET sink_id = $2, server = NULL WHERE sink_id = $1", lengthof(types), types, values, NULL).count == 0)
+		prism_sink_unseen();
+	prism_catalog_changed();
+	return sink_id;
 }
 
 void

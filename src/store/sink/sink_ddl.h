@@ -34,6 +34,8 @@ typedef struct PrismSinkRow
 	char	   *server;			/* what it is called now; NULL: the endpoint stands in config */
 	bool		server_dropped; /* 'server' is what it was called */
 	char	   *config;
+	char	   *target;			/* of config: the topic at the back end; NULL: it was edited */
+	char	   *brokers;		/* of config, comma separated, or NULL */
 	bool		any_endpoint;	/* a superuser wrote it */
 } PrismSinkRow;
 
@@ -59,6 +61,13 @@ extern int32 prism_sink_put(int32 topic_id, const PrismSinkRow *sink);
 
 /* Drop a sink; what waited for it stays in the log.  Nobody uses the topic meanwhile (prism_topic_shut()). */
 extern void prism_sink_drop(const PrismSinkRow *sink);
+
+/*
+ * It is another one from now on, with the id that is returned: without a position
+ * and without a server, which prism_sink_put() is to give.  Its pause stays.
+ * Likewise nobody uses the topic.
+ */
+extern int32 prism_sink_renew(const PrismSinkRow *sink);
 
 /* All that the topic has. */
 extern void prism_sink_drop_all(int32 topic_id);

@@ -97,6 +97,18 @@ pnstrdup(const char *text, Size bytes)
 	return memcpy(copy, text, strnlen(text, bytes));
 }
 
+char *
+psprintf(const char *format,...)
+{
+	char		text[1024];
+	va_list		values;
+
+	va_start(values, format);
+	vsnprintf(text, sizeof(text), format, values);
+	va_end(values);
+	return pstrdup(text);
+}
+
 MemoryContext
 AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size minimum, Size initial, Size maximum)
 {
