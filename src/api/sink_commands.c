@@ -179,6 +179,9 @@ read_status(const SinkRow *row, PrismSinkStatus *status)
 		memset(status, 0, sizeof(*status));
 		status->position = -1;
 		status->state = PRISM_SINK_STARTING;
+		if (prism_sinks_are_full())
+			snprintf(status->error, sizeof(status->error),
+					 "no free place for a sink, as all of prism.max_topics are in use: raise it and restart the server");
 	}
 	if (row->server_dropped)
 	{

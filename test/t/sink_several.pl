@@ -202,4 +202,15 @@ sql(q{SELECT prism.drop_namespace(n, true) FROM unnest('{two,named}'::text[]) n}
 wait_for_value($node, q{SELECT count(*) FROM prism.workers WHERE kind = 'forwarder'}, 0);
 is(sql(q{SELECT count(*) FROM prism.sink}), 0, 'all of them go with their namespace');
 
+# ---------- more sinks than places ----------
+my $small = prism_node('small', conf => "prism.max_topics = 8\n");
+$small->safe_psql('postgres', "SELECT prism.apply('" . config('few', 'memory') . "')");
+$small->safe_psql('postgres', add('few', "n$_", "{type: memory, topic: n$_}")) for 2 .. 9;
+wait_for_value($small, q{SELECT count(*) FILTER (WHERE state = 'running') || ' ' || string_agg(error, ', ') FROM prism.sinks},
+	'8 no free place for a sink, as all of prism.max_topics are in use: raise it and restart the server');
+is($small->safe_psql('postgres', q{SELECT state || ' ' || last_error FROM prism.status}), 'warn no free place for a sink, as all of prism.max_topics are in use: raise it and restart the server', 'a sink without a place says so');
+$small->safe_psql('postgres', q{SELECT prism_internal.drop_sink('few', 'n2')});
+wait_for_value($small, q{SELECT count(*) FILTER (WHERE state = 'running') || ' ' || coalesce(string_agg(error, ', '), '-') FROM prism.sinks}, '8 -');
+pass('and gets the one that becomes free');
+
 done_testing();

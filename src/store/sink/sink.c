@@ -56,7 +56,10 @@ prism_sink_state_name(PrismSinkState state)
 	return state_names[state];
 }
 
-/* As many sinks as topics: one each is the rule, and topics without any make up for those with two. */
+/*
+ * As many sinks as topics: one each is the rule, and topics without any make up
+ * for those with several.  One that finds no place waits for it, and says so.
+ */
 Size
 prism_sink_shmem_size(void)
 {
@@ -170,6 +173,20 @@ prism_sink_attach(int32 sink_id, int32 topic_id)
 				errdetail("All %d places for sinks are in use.", sinks->slot_count),
 				errhint("Raise \"prism.max_topics\" and restart the server."));
 	return slot;
+}
+
+bool
+prism_sinks_are_full(void)
+{
+	bool		full = false;
+
+	if (sinks != NULL)
+	{
+		LWLockAcquire(sinks->lock, LW_SHARED);
+		full = find_sink_slot(InvalidOid, 0) == NULL;
+		LWLockRelease(sinks->lock);
+	}
+	return full;
 }
 
 /* Others may take them over now. */

@@ -134,6 +134,8 @@ extern void prism_sink_shmem_init(void);
  * left, 55006 while another process serves the sink.
  */
 extern PrismSinkSlot *prism_sink_attach(int32 sink_id, int32 topic_id);
+/* There is none left, over all databases: of prism.max_topics. */
+extern bool prism_sinks_are_full(void);
 /* NULL instead of these errors. */
 extern PrismSinkSlot *prism_sink_try_attach(int32 sink_id, int32 topic_id);
 
