@@ -14,6 +14,7 @@
 #include "base/prism.h"
 #include "api/filter.h"
 #include "api/message.h"
+#include "pattern/chain.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -42,6 +43,7 @@ typedef struct ConsumeArguments
 	int64		lease_us;
 	PrismInstant wait_until;		/* 0: do not wait */
 	PrismFilter *filter;		/* NULL: everything is wanted */
+	PrismChain *chain;			/* NULL: nobody looks at messages on their way up */
 } ConsumeArguments;
 
 /* Where the rows of a call go. */
@@ -75,49 +77,98 @@ consume_arguments(FunctionCallInfo fcinfo)
 		arguments.lease_us = prism_group_lease_us(arguments.group);
 	if (!PG_ARGISNULL(5))
 		prism_topic_check_namespace(arguments.topic, text_to_cstring(PG_GETARG_TEXT_PP(5)));
+	arguments.chain = prism_chain_to_consume(arguments.topic);
 	return arguments;
 }
 
-/*
- * Hand over up to 'max' of what was taken; returns how many.  What the filter
- * passes over is acknowledged, what comes after the last one wanted goes back.
- */
-static int
-hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, RowReceiver *receiver,
-		  int *passed_over)
+/* What became of the messages of a delivery. */
+typedef struct HandedOver
 {
+	int			handed;
+	int			passed_over;
+	List	   *gone;			/* Gone */
+} HandedOver;
+
+/* A link says that nobody can get the message any more. */
+typedef struct Gone
+{
+	int64		position;
+	const char *why;
+} Gone;
+
+/* Up the chain.  False: it is none of those that are handed over. */
+static bool
+pass_up(const ConsumeArguments *arguments, PrismMessage *message, HandedOver *over)
+{
+	const char *why;
+	Gone	   *gone;
+
+	if (prism_chain_consume(arguments->chain, message, &why) == PRISM_CONSUMED)
+		return true;
+	gone = palloc_object(Gone);
+	*gone = (Gone) {message->offset, pstrdup(why)};
+	over->gone = lappend(over->gone, gone);
+	return false;
+}
+
+/* Those that are gone become dead letters when this transaction commits: nobody shall try them again and again. */
+static void
+bury_gone(const ConsumeArguments *arguments, List *all)
+{
+	ListCell   *cell;
+
+	foreach(cell, all)
+	{
+		const Gone *gone = lfirst(cell);
+
+		(void) prism_group_reject(arguments->group, &gone->position, NULL, 1, gone->why);
+	}
+}
+
+/* What the filter passes over is acknowledged, what comes after the last one wanted goes back. */
+static void
+settle_unwanted(const ConsumeArguments *arguments, PrismDelivery *delivery, int64 *unwanted, int count)
+{
+	prism_delivery_return_rest(delivery);
+	if (count > 0)
+	{
+		(void) prism_group_ack(arguments->group, unwanted, NULL, count);
+		prism_group_pass_over(arguments->group, unwanted, count, prism_delivery_lease(delivery));
+	}
+	pfree(unwanted);
+}
+
+/* Hand over up to 'max' of what was taken. */
+static HandedOver
+hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, RowReceiver *receiver)
+{
+	HandedOver	over = {0};
 	int64	   *unwanted = NULL;
 	PrismMessageRow row;
 	PrismMessage message;
 	int			attempt;
-	int			handed = 0;
 
-	*passed_over = 0;
 	if (arguments->filter != NULL)
 		unwanted = palloc((prism_delivery_count(delivery) + 1) * sizeof(int64));
 	prism_message_row_init(&row, arguments->topic->name, prism_group_name(arguments->group),
 						   prism_delivery_lease(delivery));
-	while (handed < max && prism_delivery_next(delivery, &message, &attempt))
+	while (over.handed < max && prism_delivery_next(delivery, &message, &attempt))
 	{
+		if (arguments->chain != NULL && !pass_up(arguments, &message, &over))
+			continue;
 		if (unwanted != NULL && !prism_filter_matches(arguments->filter, &message))
 		{
-			unwanted[(*passed_over)++] = message.offset;
+			unwanted[over.passed_over++] = message.offset;
 			continue;
 		}
 		prism_message_row_fill(&row, &message, attempt);
 		receiver->put(receiver, &row);
-		handed++;
+		over.handed++;
 	}
-	if (unwanted == NULL)
-		return handed;
-	prism_delivery_return_rest(delivery);
-	if (*passed_over > 0)
-	{
-		(void) prism_group_ack(arguments->group, unwanted, NULL, *passed_over);
-		prism_group_pass_over(arguments->group, unwanted, *passed_over, prism_delivery_lease(delivery));
-	}
-	pfree(unwanted);
-	return handed;
+	if (unwanted != NULL)
+		settle_unwanted(arguments, delivery, unwanted, over.passed_over);
+	bury_gone(arguments, over.gone);
+	return over;
 }
 
 static void
@@ -166,7 +217,7 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 	{
 		PrismInstant now = prism_instant();
 		PrismDelivery *delivery = prism_group_take(arguments->group, look, arguments->lease_us);
-		int			passed_over;
+		HandedOver	over;
 
 		/* an error would take back what is handed out and passed over already */
 		if (round.handed > 0 || round.passed_over_at != 0)
@@ -176,13 +227,14 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 		round.starved = prism_delivery_starved(delivery);
 		round.limited = prism_delivery_limited(delivery);
 		round.buried = round.buried || prism_delivery_buried(delivery);
-		round.handed += hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver,
-								  &passed_over);
+		over = hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver);
+		round.handed += over.handed;
+		round.buried = round.buried || over.gone != NIL;
 		round.cut = prism_delivery_cut(delivery);
 		prism_delivery_close(delivery);
-		if (passed_over > 0 && round.passed_over_at == 0)
+		if (over.passed_over > 0 && round.passed_over_at == 0)
 			round.passed_over_at = now;
-		look = Max(arguments->max_messages - round.handed, Min(2 * passed_over, FILTER_LOOK_MAX));
+		look = Max(arguments->max_messages - round.handed, Min(2 * over.passed_over, FILTER_LOOK_MAX));
 	} while (arguments->filter != NULL && taken > 0 && !round.cut && round.handed < arguments->max_messages &&
 			 prism_instant() < look_until(arguments, &round));
 	return round;

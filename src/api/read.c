@@ -9,6 +9,7 @@
  */
 #include "base/prism.h"
 #include "api/message.h"
+#include "pattern/chain.h"
 #include "store/log/log.h"
 #include "store/log/message_copy.h"
 
@@ -21,10 +22,22 @@
 PG_FUNCTION_INFO_V1(prism_read);
 
 static void
+take_up(PrismChain *chain, PrismReader *reader, PrismMessage *message)
+{
+	const char *why;
+
+	if (prism_chain_consume(chain, message, &why) == PRISM_CONSUMED)
+		return;
+	prism_reader_set_damage(reader, message, why);
+	prism_reader_refuse(reader);
+}
+
+static void
 read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *result)
 {
 	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism read", ALLOCSET_DEFAULT_SIZES);
 	PrismReader *reader = prism_reader_open(topic, from);
+	PrismChain *chain = prism_chain_to_consume(topic);
 	PrismMessageRow row;
 	PrismMessage message;
 
@@ -35,6 +48,8 @@ read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *re
 
 		CHECK_FOR_INTERRUPTS();
 		prism_message_fetch(&message);
+		if (chain != NULL)
+			take_up(chain, reader, &message);
 		prism_message_row_fill(&row, &message, 0);
 		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 		MemoryContextSwitchTo(caller);

@@ -14,6 +14,7 @@
 #include "base/prism.h"
 #include "api/message.h"
 #include "api/publish.h"
+#include "pattern/chain.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "store/log/dead_letter.h"
@@ -41,6 +42,9 @@ typedef struct Redrive
 	int			passed_count;
 	int			refused_count;
 	int64		refused_first;
+	int			gone_count;
+	int64		gone_first;
+	PrismChain *chain;			/* of the dead letters; NULL: nobody looks at messages on their way up */
 } Redrive;
 
 /* NULL: the topic has no dead letters. */
@@ -106,6 +110,19 @@ is_letter_too_large(Redrive *redrive, const PrismMessage *letter)
 	return true;
 }
 
+/* As it is handed to consumers; what nobody can get any more stays where it is. */
+static bool
+is_letter_gone(Redrive *redrive, PrismMessage *letter)
+{
+	const char *why;
+
+	if (redrive->chain == NULL || prism_chain_consume(redrive->chain, letter, &why) == PRISM_CONSUMED)
+		return false;
+	if (redrive->gone_count++ == 0)
+		redrive->gone_first = letter->offset;
+	return true;
+}
+
 static void
 publish_again(const Redrive *redrive, const PrismMessage *letter)
 {
@@ -134,7 +151,7 @@ take_and_publish(Redrive *redrive)
 	redrive->passed = palloc((count + 1) * sizeof(int64));
 	while (prism_delivery_next(delivery, &letter, &attempt))
 	{
-		if (!is_letter_wanted(redrive, letter.offset) || is_letter_too_large(redrive, &letter))
+		if (!is_letter_wanted(redrive, letter.offset) || is_letter_gone(redrive, &letter) || is_letter_too_large(redrive, &letter))
 		{
 			redrive->passed[redrive->passed_count++] = letter.offset;
 			continue;
@@ -153,6 +170,11 @@ take_and_publish(Redrive *redrive)
 static void
 tell_of_refused(const Redrive *redrive)
 {
+	if (redrive->gone_count > 0)
+		ereport(NOTICE,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("dead letters stay whose payload nobody can get any more: %d, the first at position " INT64_FORMAT,
+					   redrive->gone_count, redrive->gone_first));
 	if (redrive->refused_count == 0)
 		return;
 	ereport(NOTICE,
@@ -203,6 +225,7 @@ prism_redrive(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 	if (redrive.wanted != NULL)
 		qsort(redrive.wanted, redrive.wanted_count, sizeof(int64), compare_positions);
+	redrive.chain = prism_chain_to_consume(letters);
 	redrive.group = redrive_group(letters);
 	take_and_publish(&redrive);
 	tell_of_refused(&redrive);

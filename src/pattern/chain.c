@@ -25,7 +25,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 
-typedef struct PrismChain
+struct PrismChain
 {
 	dlist_node	node;			/* of 'chains', or of 'outdated' */
 	MemoryContext mcxt;			/* this struct and all that it points to */
@@ -37,9 +37,11 @@ typedef struct PrismChain
 	PrismLink  *links;			/* by depth, but the log */
 	int			count;
 	PrismLink  *first;			/* that has process_publish */
+	PrismLink **readers;		/* who looks at stored messages, from the ground up */
+	int			reader_count;
 	int			kept_at;		/* nest level at which this transaction published first; 0: it did not */
-	struct PrismChain *next_kept;
-} PrismChain;
+	PrismChain *next_kept;
+};
 
 static dlist_head chains = DLIST_STATIC_INIT(chains);
 static dlist_head outdated = DLIST_STATIC_INIT(outdated);	/* to go at the end of the transaction */
@@ -101,36 +103,35 @@ pattern_of(PrismChain *chain, const JsonbValue *stored)
 	return chain->damage == NULL ? pattern : NULL;
 }
 
-/* Between those above and those below it. */
-static PrismLink *
-insert_link(PrismChain *chain, const PrismPattern *pattern)
+/* Returns what is wrong with the options; NULL: nothing is. */
+static char *
+make_link(PrismLink *link, const PrismChain *chain, const PrismPattern *pattern, JsonbContainer *stored)
 {
-	int			place = chain->count++;
+	PrismLinkOptions options = {.pattern = pattern->name,.stored = stored,.known = 1};
 
-	for (; place > 0 && chain->links[place - 1].pattern->depth > pattern->depth; place--)
-		chain->links[place] = chain->links[place - 1];
-	chain->links[place] = (PrismLink) {
+	*link = (PrismLink) {
 		.pattern = pattern,.topic = chain->topic,
 		.options = pattern->options_size > 0 ? palloc0(pattern->options_size) : NULL
 	};
-	return &chain->links[place];
+	if (pattern->configure != NULL)
+		pattern->configure(link, &options);
+	prism_link_options_end(&options);
+	return options.complaint;
 }
 
+/* Between those above and those below it. */
 static void
 add_link(PrismChain *chain, const JsonbValue *stored)
 {
 	const PrismPattern *pattern = pattern_of(chain, stored);
-	PrismLinkOptions options = {.stored = stored->val.binary.data,.known = 1};
-	PrismLink  *link;
+	int			place = chain->count;
 
 	if (pattern == NULL)
 		return;
-	link = insert_link(chain, pattern);
-	options.pattern = pattern->name;
-	if (pattern->configure != NULL)
-		pattern->configure(link, &options);
-	prism_link_options_end(&options);
-	chain->damage = options.complaint;
+	for (; place > 0 && chain->links[place - 1].pattern->depth > pattern->depth; place--)
+		chain->links[place] = chain->links[place - 1];
+	chain->count++;
+	chain->damage = make_link(&chain->links[place], chain, pattern, stored->val.binary.data);
 }
 
 static void
@@ -164,6 +165,53 @@ join_links(PrismChain *chain)
 	}
 }
 
+static bool
+looks_at_stored(const PrismPattern *pattern)
+{
+	return pattern->built && (pattern->process_consume != NULL || pattern->process_forward != NULL);
+}
+
+/* The chain's own link for the pattern, or one with its options as by default. */
+static PrismLink *
+reader_for(const PrismChain *chain, const PrismPattern *pattern)
+{
+	PrismLink  *link = chain->damage == NULL ? find_link(chain, pattern) : NULL;
+	Jsonb	   *nothing;
+
+	if (link != NULL)
+		return link;
+	link = palloc(sizeof(PrismLink));
+	nothing = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	(void) make_link(link, chain, pattern, &nothing->root);
+	return link;
+}
+
+/*
+ * A message that was published through a pattern is read through it, whatever
+ * the chain says by now; so all there are have a look at it.
+ */
+static void
+add_readers(PrismChain *chain)
+{
+	const PrismPattern *const *patterns = prism_patterns();
+	int			count = 0;
+
+	while (patterns[count] != NULL)
+		count++;
+	chain->readers = palloc(count * sizeof(PrismLink *));
+	for (int i = 0; i < count; i++)
+	{
+		int			place = chain->reader_count;
+
+		if (!looks_at_stored(patterns[i]))
+			continue;
+		for (; place > 0 && chain->readers[place - 1]->pattern->depth < patterns[i]->depth; place--)
+			chain->readers[place] = chain->readers[place - 1];
+		chain->reader_count++;
+		chain->readers[place] = reader_for(chain, patterns[i]);
+	}
+}
+
 /* 'topic' NULL: only to see whether it can be. */
 static PrismChain *
 make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
@@ -182,6 +230,7 @@ make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
 	chain->made_of = memcpy(palloc(VARSIZE(stored)), stored, VARSIZE(stored));
 	add_links(chain);
 	join_links(chain);
+	add_readers(chain);
 	MemoryContextSwitchTo(caller);
 	return chain;
 }
@@ -326,6 +375,82 @@ prism_chain_delay(PrismTopic *topic, PrismMessage *message)
 		if (link->pattern->process_delay != NULL)
 			link->pattern->process_delay(link, message);
 	}
+}
+
+/* No pattern there is would look: so nobody makes a chain to ask it. */
+static bool
+anybody_consumes(void)
+{
+	for (const PrismPattern *const *pattern = prism_patterns(); *pattern != NULL; pattern++)
+	{
+		if ((*pattern)->built && (*pattern)->process_consume != NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool
+anybody_forwards(void)
+{
+	for (const PrismPattern *const *pattern = prism_patterns(); *pattern != NULL; pattern++)
+	{
+		if ((*pattern)->built && (*pattern)->process_forward != NULL)
+			return true;
+	}
+	return false;
+}
+
+PrismChain *
+prism_chain_to_consume(PrismTopic *topic)
+{
+	return anybody_consumes() ? chain_of(topic) : NULL;
+}
+
+PrismConsumed
+prism_chain_consume(PrismChain *chain, PrismMessage *message, const char **why)
+{
+	for (int i = 0; i < chain->reader_count; i++)
+	{
+		PrismLink  *link = chain->readers[i];
+
+		if (link->pattern->process_consume == NULL || link->pattern->process_consume(link, message) == PRISM_CONSUMED)
+			continue;
+		*why = link->why;
+		return PRISM_GONE;
+	}
+	return PRISM_CONSUMED;
+}
+
+PrismChain *
+prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt)
+{
+	if (!anybody_forwards())
+		return NULL;
+	if (former != NULL && former->topic == topic && is_made_of(former, topic->stored_chain))
+		return former;
+	if (former != NULL)
+		MemoryContextDelete(former->mcxt);
+	return make_chain(topic, topic->stored_chain, mcxt);
+}
+
+PrismOutcome
+prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why)
+{
+	PrismMessage stored = *message;
+
+	for (int i = 0; i < chain->reader_count; i++)
+	{
+		PrismLink  *link = chain->readers[i];
+		PrismOutcome outcome = link->pattern->process_forward != NULL ? link->pattern->process_forward(link, message) : PRISM_OK;
+
+		if (outcome == PRISM_OK)
+			continue;
+		/* the next time, all of them are asked again */
+		*message = stored;
+		*why = link->why;
+		return outcome;
+	}
+	return PRISM_OK;
 }
 
 /* ---------- the ends of transactions ---------- */

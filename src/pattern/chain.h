@@ -12,6 +12,8 @@
 
 #include "pattern/pattern.h"
 
+typedef struct PrismChain PrismChain;
+
 /*
  * Down.  A transaction keeps the chain with which it first published to the
  * topic.  XX001 for one that cannot be read.
@@ -20,6 +22,25 @@ extern void prism_chain_publish(PrismTopic *topic, PrismMessage *message);
 
 /* What has to be done for a message that is kept until its time has come. */
 extern void prism_chain_delay(PrismTopic *topic, PrismMessage *message);
+
+/*
+ * Up, to a session.  NULL: no pattern looks at messages that are read.  Good to
+ * the end of the transaction.
+ */
+extern PrismChain *prism_chain_to_consume(PrismTopic *topic);
+
+/* PRISM_GONE: *why is a clause. */
+extern PrismConsumed prism_chain_consume(PrismChain *chain, PrismMessage *message, const char **why);
+
+/*
+ * Up, to another server: the chain that the topic has now, 'former' if that is
+ * it, else made anew in place of that.  NULL: no pattern looks at messages that
+ * are sent.  In a transaction; what follows needs none.
+ */
+extern PrismChain *prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt);
+
+/* PRISM_OK; PRISM_AGAIN and PRISM_REJECT leave the message as it was, and *why is a clause. */
+extern PrismOutcome prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why);
 
 /* 22023 for what could not be read back: before it is stored. */
 extern void prism_chain_check(const char *stored);

@@ -89,8 +89,8 @@ typedef struct PrismPattern
 	/*
 	 * In the transaction of a session that is handed the message; may wait.
 	 * Called for one link after the other, up, until one says that it is gone.
-	 * Payload, key and headers have been fetched; what is put there instead is
-	 * palloc'd.
+	 * Payload, key and headers need nothing but memory, but may be compressed;
+	 * what is put there instead is palloc'd.
 	 */
 	PrismConsumed (*process_consume) (PrismLink *link, PrismMessage *message);
 

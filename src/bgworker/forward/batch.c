@@ -86,6 +86,7 @@ prism_route_drop_batches(PrismRoute *route)
 	route->lane->outstanding_bytes -= Min(route->outstanding_bytes, route->lane->outstanding_bytes);
 	route->outstanding_bytes = 0;
 	route->condemned = 0;
+	route->held_until = 0;
 	/* and what was read and is not out is read again */
 	if (route->position >= 0)
 		route->read_position = route->seen_stable = route->position;

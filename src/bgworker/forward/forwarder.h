@@ -24,6 +24,7 @@
  *		transact.c		exactly once: one Kafka transaction a batch, position inside
  *		bisect.c		which message of a refused batch is the bad one
  *		bury.c			where it goes
+ *		passing.c		what the topic's patterns make of a message
  *		other_side.c	names, options and secrets of the other side
  *		position_name.c	what stands beside a position there
  *		lane_report.c	faults in the server's log
@@ -93,6 +94,8 @@
 #define PRISM_STOPPED_RETRY_MS (5 * 60 * INT64CONST(1000))
 /* How long an orderly end waits for receipts, so that nothing is sent twice. */
 #define PRISM_LAST_RECEIPTS_MS 2000
+/* A pattern that has a message wait is asked again after this time. */
+#define PRISM_PASS_AGAIN_MS 100
 /* A lost wake-up is found after this time. */
 #define PRISM_REPAIR_MS 5000
 
@@ -132,7 +135,8 @@ typedef struct PrismBatch
 	bool		split;			/* a transaction larger than a batch was cut at its end */
 	uint64		tag;			/* of the first message */
 	PrismMessage *messages;
-	PrismMessage *outgoing;		/* the same in UTF-8; NULL: they are */
+	PrismMessage *outgoing;		/* the same as they go out: in UTF-8, and as their chain makes them; NULL: as they are */
+	bool	   *passed;			/* the chain has made it so; NULL: none has it yet */
 	uint8	   *fates;
 	const char **reasons;		/* why a message was refused; NULL: none was */
 	const char *last_reason;	/* many are refused for the same one */
@@ -218,6 +222,8 @@ typedef struct PrismRoute
 	Size		outstanding_bytes;
 	int			adrift;			/* likewise, of batches that were dropped */
 	int			condemned;		/* FATE_CONDEMNED */
+	struct PrismChain *chain;	/* the topic's patterns, as it was read last; NULL: none looks at what goes out */
+	PrismInstant held_until;	/* a pattern has a message wait, and is asked again then; 0: none has */
 	bool		stopped;		/* a receipt says that no message can go there, ... */
 	char		stop_error[PRISM_ERROR_BYTES];	/* ... and why */
 	PrismBisect bisect;
@@ -407,6 +413,11 @@ extern void prism_bisect_begin(PrismBisect *bisect, PrismBatch *batch, PrismRang
 extern PrismRange prism_bisect_top(const PrismBisect *bisect);
 extern bool prism_bisect_refused(PrismBisect *bisect, bool alone, int *culprit);
 extern void prism_bisect_passed(PrismBisect *bisect);
+
+/* passing.c: PRISM_OK, PRISM_AGAIN, or PRISM_REJECT, and it is condemned. */
+extern PrismOutcome prism_batch_pass(PrismRoute *route, PrismBatch *batch, int i);
+/* All of a batch; false: one has to wait. */
+extern bool prism_batch_pass_all(PrismRoute *route, PrismBatch *batch);
 
 /* bury.c; false: not all of them can be written now */
 extern bool prism_batches_bury(PrismRoute *route);

@@ -16,6 +16,7 @@
 #include "base/savepoint.h"
 #include "bgworker/forward/carrier.h"
 #include "bgworker/forward/forwarder.h"
+#include "pattern/chain.h"
 #include "store/log/counter.h"
 #include "store/log/log.h"
 #include "store/log/message_copy.h"
@@ -196,6 +197,7 @@ read_route(void *arg)
 	prism_reader_close(reader);
 
 	forwarder->reading = NULL;
+	route->chain = prism_chain_to_forward(route->chain, reading->topic, forwarder->mcxt);
 	route->blocked_at = -1;
 	Assert(batch->end >= route->read_position);
 	route->read_position = batch->end;

@@ -90,6 +90,7 @@ static bool
 stream_send(PrismRoute *route, PrismBatch *batch, int i)
 {
 	PrismLane  *lane = route->lane;
+	PrismOutcome passed;
 
 	if (batch->fates[i] != FATE_PENDING)
 		return true;
@@ -98,6 +99,9 @@ stream_send(PrismRoute *route, PrismBatch *batch, int i)
 		prism_batch_settle(batch, i, FATE_DEAD);
 		return true;
 	}
+	passed = prism_batch_pass(route, batch, i);
+	if (passed != PRISM_OK)
+		return passed == PRISM_REJECT;
 	switch (prism_lane_queue(lane)->send(lane->conn, &route->target, prism_batch_outgoing(batch, i),
 										 ROUTE_TAG(route) + batch->tag + i))
 	{
@@ -212,7 +216,7 @@ notice_stall(PrismRoute *route)
 {
 	PrismConn  *conn = route->lane->conn;
 
-	if (route->window_batches > 0 &&
+	if (route->window_batches > 0 && route->held_until == 0 &&
 		prism_has_passed(route->progress_at, prism_lane_now(route->lane), PRISM_STALL_MS))
 		prism_route_show_waiting(route, conn->error);
 }

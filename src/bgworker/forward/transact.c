@@ -75,11 +75,17 @@ begin_round(PrismLane *lane)
 	{
 		PrismRoute *route = &forwarder->routes[(lane->turn + i) % forwarder->route_count];
 
-		if (!can_go(lane, route) || !prism_batches_bury(route))
+		PrismBatch *batch;
+
+		if (!can_go(lane, route))
+			continue;
+		/* before the transaction: one that waits stays open, and the other side gives it up */
+		batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+		if (!prism_batch_pass_all(route, batch) || !prism_batches_bury(route))
 			continue;
 		lane->turn = route->index;
 		round->route = route;
-		round->batch = dlist_container(PrismBatch, node, dlist_head_node(&route->window));
+		round->batch = batch;
 		round->probe = route->bisect.batch == round->batch;
 		round->range.lo = 0;
 		round->range.hi = round->batch->count;

@@ -301,6 +301,18 @@ prism_lane_turn(PrismLane *lane)
 	pg_unreachable();
 }
 
+/* When a pattern that has a message wait is asked again; -1: none has.  That this has come and passed, and it was not, is no reason to hurry. */
+static long
+held_ms(const PrismRoute *route)
+{
+	long		remaining;
+
+	if (route->held_until == 0)
+		return -1;
+	remaining = prism_ms_until(route->held_until, prism_lane_now(route->lane));
+	return remaining > 0 ? remaining : PRISM_PASS_AGAIN_MS;
+}
+
 /* When the lane wants its next turn, whatever happens; -1: no wish. */
 long
 prism_lane_timeout_ms(const PrismLane *lane)
@@ -335,7 +347,7 @@ prism_lane_timeout_ms(const PrismLane *lane)
 		if (wish == 0 && route->phase == ROUTE_READY)
 			wish = prism_backoff_remaining_ms(&route->trouble);
 		if (wish == 0 && route->phase == ROUTE_READY)
-			wish = -1;
+			wish = held_ms(route);
 		else if (wish == 0)
 			wish = PRISM_POLL_MS;
 		if (wish >= 0 && (timeout < 0 || wish < timeout))

@@ -17,6 +17,7 @@
 #include "base/savepoint.h"
 #include "bgworker/handle/handler_loop.h"
 #include "bgworker/worker.h"
+#include "pattern/chain.h"
 #include "store/log/message_row.h"
 
 #include <signal.h>
@@ -60,13 +61,28 @@ make_message(TupleDesc descriptor, PrismMessageRow *row)
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
 }
 
-static void
-read_batch(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBatch *batch)
+/* A link of the chain says that nobody can get the message any more: it becomes a dead letter. */
+static bool
+is_gone(PrismChain *chain, PrismGroupRef *group, PrismMessage *message)
+{
+	const char *why;
+
+	if (chain == NULL || prism_chain_consume(chain, message, &why) == PRISM_CONSUMED)
+		return false;
+	(void) prism_group_reject(group, &message->offset, NULL, 1, why);
+	return true;
+}
+
+/* True: dead letters were made. */
+static bool
+read_batch(const PrismHandler *handler, PrismGroupRef *group, PrismDelivery *delivery, PrismHandlerBatch *batch)
 {
 	TupleDesc	descriptor = lookup_rowtype_tupdesc_copy(prism_handler_argument_type(false), -1);
 	int			room = prism_delivery_count(delivery) + 1;
 	Size		bytes = 0;
 	PrismTopic *topic = prism_topic_lookup_id(handler->topic_id, false);
+	PrismChain *chain = prism_chain_to_consume(topic);
+	bool		gone = false;
 	PrismMessageRow row;
 	PrismMessage message;
 	int			attempt;
@@ -78,6 +94,11 @@ read_batch(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBat
 	prism_message_row_init(&row, topic->name, handler->group_name, batch->lease_id);
 	while (bytes < PRISM_HANDLER_BATCH_BYTES && prism_delivery_next(delivery, &message, &attempt))
 	{
+		if (is_gone(chain, group, &message))
+		{
+			gone = true;
+			continue;
+		}
 		prism_message_row_fill(&row, &message, attempt);
 		batch->positions[batch->count] = message.offset;
 		batch->messages[batch->count] = make_message(descriptor, &row);
@@ -85,6 +106,7 @@ read_batch(const PrismHandler *handler, PrismDelivery *delivery, PrismHandlerBat
 		batch->count++;
 	}
 	prism_delivery_return_rest(delivery);
+	return gone;
 }
 
 bool
@@ -94,9 +116,9 @@ prism_handler_take(const PrismHandler *handler, PrismGroupRef *group, int max, P
 	PrismDelivery *delivery = prism_group_take(group, max, lease_ms * 1000);
 	bool		buried;
 
-	read_batch(handler, delivery, batch);
+	buried = read_batch(handler, group, delivery, batch);
 	/* before the call: it reads on, and an error there must not undo what was done, and count as an attempt */
-	buried = prism_delivery_buried(delivery);
+	buried = prism_delivery_buried(delivery) || buried;
 	prism_delivery_close(delivery);
 	return buried;
 }

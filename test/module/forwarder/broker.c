@@ -323,6 +323,8 @@ check_sent(const WorldTopic *topic, const PrismMessage *message)
 
 	if (sent->lsn > world_flushed_to)
 		violation("message %lld of %s leaves the server before its commit is on disk", (long long) message->offset, topic->target);
+	if (message->created_at != WORLD_PASSED)
+		violation("%s: message %lld is sent as its patterns have not made it", topic->target, (long long) message->offset);
 	if (!message->has_key || VARSIZE_ANY_EXHDR(DatumGetPointer(message->key)) != 1 ||
 		*VARDATA_ANY(DatumGetPointer(message->key)) != sent->key)
 		violation("%s: message %lld is sent under another key", topic->target, (long long) message->offset);

@@ -256,6 +256,8 @@ random_faults(void)
 	world_faults.letter_locked = shim_chance(20) ? shim_random(100) : 0;
 	world_faults.read = shim_chance(20) ? shim_random(20) : 0;
 	world_faults.read_locked = shim_chance(20) ? shim_random(50) : 0;
+	world_faults.wait = shim_chance(20) ? shim_random(100) : 0;
+	world_faults.refuse = shim_chance(20) ? shim_random(100) : 0;
 	broker_faults.stop = shim_chance(20) ? shim_random(20) : 0;
 	broker_faults.refuse = shim_chance(30) ? shim_random(100) : 0;
 	broker_faults.known = shim_chance(30) ? shim_random(100) : 0;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "base/guc.h"
+#include "pattern/chain.h"
 #include "store/log/counter.h"
 #include "store/log/dead_letter.h"
 #include "store/log/log.h"
@@ -419,6 +420,8 @@ void
 prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const PrismDeadLetter *about)
 {
 	note("%s: %lld is to be a dead letter", origin->name, (long long) message->offset);
+	if (message->created_at == WORLD_PASSED)
+		violation("%s: message %lld becomes a dead letter as it was to go out, not as it is stored", origin->name, (long long) message->offset);
 	if (shim_chance(world_faults.letter_locked))
 		shim_throw(ERRCODE_LOCK_NOT_AVAILABLE, "the topic of the dead letters is locked");
 	if (shim_chance(world_faults.letter))
@@ -430,6 +433,32 @@ char *
 prism_dead_letter_topic_name(const char *origin)
 {
 	return psprintf("%s.dlq", origin);
+}
+
+/* ---------- patterns ---------- */
+
+PrismChain *
+prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt)
+{
+	Assert(in_transaction);
+	return (PrismChain *) topic;
+}
+
+PrismOutcome
+prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why)
+{
+	const WorldTopic *topic = (WorldTopic *) chain;
+
+	Assert(!in_transaction);
+	if (message->created_at == WORLD_PASSED)
+		violation("%s: message %lld passes its patterns twice", topic->target, (long long) message->offset);
+	*why = "its patterns know why";
+	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(world_faults.refuse))
+		return PRISM_REJECT;
+	if (shim_chance(world_faults.wait))
+		return PRISM_AGAIN;
+	message->created_at = WORLD_PASSED;
+	return PRISM_OK;
 }
 
 /* ---------- sinks ---------- */

@@ -81,7 +81,12 @@ typedef struct WorldFaults
 	int			read;			/* the log cannot be read now */
 	int			read_locked;
 	int			commit;
+	int			wait;			/* the topic's patterns have a message wait */
+	int			refuse;			/* they know that the other side will never take it */
 } WorldFaults;
+
+/* What they make of a message. */
+#define WORLD_PASSED 4711
 
 extern WorldTopic world[WORLD_TOPICS];
 extern WorldFaults world_faults;

@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * example.c
+ *	  Two patterns for tests: what they do with a message can be read in it.
+ *
+ * Going down, each stamps the message, "<upper" and "<lower"; going up, each
+ * tells that it has seen its stamp, ">" to a session and "^" to another server.
+ * A message that begins with "gone" is gone, one with "never" is refused, and one
+ * with "later" waits until the file pattern_example.open is in the data directory.
+ *
+ * src/pattern/example.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+#include "pattern/pattern.h"
+
+#include <unistd.h>
+
+#include "fmgr.h"
+
+typedef struct Options
+{
+	bool		stamp;
+	int64		stamps;			/* how many */
+} Options;
+
+static void
+append(PrismMessage *message, const char *sign, const PrismLink *link)
+{
+	struct varlena *former = PG_DETOAST_DATUM(message->payload);
+	char	   *text = psprintf("%s%s", sign, link->pattern->name);
+	Size		bytes = VARSIZE(former);
+	struct varlena *changed = palloc(bytes + strlen(text));
+
+	memcpy(changed, former, bytes);
+	memcpy((char *) changed + bytes, text, strlen(text));
+	SET_VARSIZE(changed, bytes + strlen(text));
+	message->payload = PointerGetDatum(changed);
+}
+
+static bool
+begins(const PrismMessage *message, const char *word)
+{
+	struct varlena *payload = PG_DETOAST_DATUM(message->payload);
+
+	return VARSIZE_ANY_EXHDR(payload) >= strlen(word) && memcmp(VARDATA_ANY(payload), word, strlen(word)) == 0;
+}
+
+static bool
+is_stamped(const PrismMessage *message, const PrismLink *link)
+{
+	struct varlena *payload = PG_DETOAST_DATUM(message->payload);
+	char	   *text = pnstrdup(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload));
+
+	return strstr(text, psprintf("<%s", link->pattern->name)) != NULL;
+}
+
+static void
+example_configure(PrismLink *link, PrismLinkOptions *stored)
+{
+	Options    *options = link->options;
+
+	options->stamp = prism_link_boolean(stored, "stamp", true);
+	options->stamps = prism_link_integer(stored, "stamps", 1, 3, 1);
+}
+
+static void
+example_publish(PrismLink *link, PrismMessage *message)
+{
+	const Options *options = link->options;
+
+	for (int64 i = 0; options->stamp && i < options->stamps; i++)
+		append(message, "<", link);
+	prism_link_publish(link->next, message);
+}
+
+static void
+example_delay(PrismLink *link, PrismMessage *message)
+{
+	append(message, "~", link);
+}
+
+static PrismConsumed
+example_consume(PrismLink *link, PrismMessage *message)
+{
+	if (!is_stamped(message, link))
+		return PRISM_CONSUMED;
+	append(message, ">", link);
+	link->why = psprintf("its payload is nowhere, says \"%s\"", link->pattern->name);
+	return begins(message, "gone") ? PRISM_GONE : PRISM_CONSUMED;
+}
+
+static PrismOutcome
+example_forward(PrismLink *link, PrismMessage *message)
+{
+	if (!is_stamped(message, link))
+		return PRISM_OK;
+	append(message, "^", link);
+	link->why = psprintf("not to go out, says \"%s\"", link->pattern->name);
+	if (begins(message, "never"))
+		return PRISM_REJECT;
+	return begins(message, "later") && access("pattern_example.open", F_OK) != 0 ? PRISM_AGAIN : PRISM_OK;
+}
+
+#define EXAMPLE(symbol, text, place, dead) \
+	const PrismPattern prism_pattern_##symbol = { \
+		.name = text, \
+		.version = "1.0.0", \
+		.built = true, \
+		.apis = PRISM_API_QUEUE | PRISM_API_PUBSUB, \
+		.depth = place, \
+		.for_dead_letters = dead, \
+		.options_size = sizeof(Options), \
+		.configure = example_configure, \
+		.process_publish = example_publish, \
+		.process_delay = example_delay, \
+		.process_consume = example_consume, \
+		.process_forward = example_forward, \
+	}
+
+EXAMPLE(upper, "upper", PRISM_DEPTH_WAL - 5, true);
+EXAMPLE(lower, "lower", PRISM_DEPTH_PROJECTION + 5, false);
