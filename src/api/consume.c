@@ -111,12 +111,17 @@ pass_up(const ConsumeArguments *arguments, PrismMessage *message, HandedOver *ov
 	return false;
 }
 
-/* Those that are gone become dead letters when this transaction commits: nobody shall try them again and again. */
+/*
+ * Those that are gone become dead letters when this transaction commits: nobody
+ * shall try them again and again.  While they cannot, they are left to their lease.
+ */
 static void
 bury_gone(const ConsumeArguments *arguments, List *all)
 {
 	ListCell   *cell;
 
+	if (all == NIL || !prism_group_can_bury(arguments->group))
+		return;
 	foreach(cell, all)
 	{
 		const Gone *gone = lfirst(cell);

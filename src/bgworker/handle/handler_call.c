@@ -61,7 +61,7 @@ make_message(TupleDesc descriptor, PrismMessageRow *row)
 	return HeapTupleGetDatum(heap_form_tuple(descriptor, row->values, row->nulls));
 }
 
-/* A link of the chain says that nobody can get the message any more: it becomes a dead letter. */
+/* A link of the chain says that nobody can get the message any more: it becomes a dead letter; while it cannot, it is left to its lease. */
 static bool
 is_gone(PrismChain *chain, PrismGroupRef *group, PrismMessage *message)
 {
@@ -69,7 +69,8 @@ is_gone(PrismChain *chain, PrismGroupRef *group, PrismMessage *message)
 
 	if (chain == NULL || prism_chain_consume(chain, message, &why) == PRISM_CONSUMED)
 		return false;
-	(void) prism_group_reject(group, &message->offset, NULL, 1, why);
+	if (prism_group_can_bury(group))
+		(void) prism_group_reject(group, &message->offset, NULL, 1, why);
 	return true;
 }
 
