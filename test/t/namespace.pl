@@ -1,6 +1,8 @@
 # Namespaces and rights beyond one database: allowed endpoints, dump and restore, other encodings, no preload.
 use PrismTest;
 
+use File::Basename qw(dirname);
+
 my $node = prism_node('first', conf => "prism.allowed_endpoints = '*.example.org:9092, 10.0.0.*:*, [fd00::*]:9092, Kafka-?:9092'\n");
 my $config = '{name: orders, patterns: [{type: outbox, table: orders_outbox}], backend: {type: memory, topic: order-events}}';
 
@@ -79,6 +81,24 @@ wait_for_value($second, q{
 	AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass)});
 $second->safe_psql('postgres', 'DROP EXTENSION prism');
 is($second->safe_psql('postgres', q{SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'prism%'}), '0', 'nothing is left of it');
+
+# The script of doc/namespaces.md for CI: what it prints, and how it ends.
+my ($script) = slurp_file(dirname(__FILE__) . '/../../doc/namespaces.md') =~ /^## All mistakes at once\n.*?^```sh\n(.*?)^```/ms;
+my $checked = PostgreSQL::Test::Utils::tempdir();
+for (
+	[ "namespaces:\n  - name: a\n    needs: {replay: enabled}\n", 0, '' ],
+	[ "namespaces:\n  - name: a\n    needs: {\"replä\": 1}\n  - nme: 'b'\n", 1, qq{namespaces.yaml:3:13: 22023: unknown key "replä": Perhaps you meant "replay".\nnamespaces.yaml:4:5: 22023: unknown key "nme": Perhaps you meant "name".\n} ],
+	[ '', 1, qq{namespaces.yaml: 22023: configuration is empty: Write at least one namespace, such as "namespaces: [{name: orders}]".\n} ])
+{
+	my ($document, $status, $told) = @$_;
+	append_to_file("$checked/check.sh", "cd '$checked'\n$script") unless -e "$checked/check.sh";
+	unlink "$checked/namespaces.yaml";
+	append_to_file("$checked/namespaces.yaml", $document);
+	local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port, PGDATABASE => 'postgres', PGCLIENTENCODING => 'UTF8');
+	my $printed = qx{bash '$checked/check.sh'};
+	is($? >> 8, $status, "the script for CI ends with $status");
+	is($printed, $told, 'and prints what is to be corrected');
+}
 
 # YAML is UTF-8, whatever the database's encoding; what does not fit is an error, not something else.
 $node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});

@@ -18,6 +18,7 @@ $primary->wait_for_catchup($standby);
 wait_for_value($standby, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walreceiver'}, 1);
 is($standby->safe_psql('postgres', $workers), '', 'a standby that follows has no workers');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM prism.workers'), 0, 'and its prism.workers is empty');
+is($standby->safe_psql('postgres', q{SELECT line, "column", message FROM prism.check('{nme: a}')}), '1|2|unknown key "nme"', 'a configuration can be checked there');
 is(log_count($standby, 'prism'), log_count($standby, 'statement: .*prism'), 'its log does not speak of prism');
 
 $standby->promote;
