@@ -48,7 +48,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = 'auto_explain'
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT state FROM prism.status'), 'error', 'a namespace without preload is an error in prism.status');
 like($node->safe_psql('postgres', 'SELECT hint FROM prism.status'), qr/prism\.doctor\(\)/, 'which leads to the doctor');
-is($node->safe_psql('postgres', 'SELECT topic, next_position IS NULL, segments FROM prism.topics'), 'watched|t|2', 'prism.topics shows what is on disk');
+is($node->safe_psql('postgres', 'SELECT topic, next_position IS NULL, segments FROM prism.topics'), 'watched|t|1', 'prism.topics shows what is on disk');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'auto_explain, prism'");
 $node->restart;
 
