@@ -44,6 +44,7 @@ CREATE TABLE prism.topic (
     dead_letter_of    integer UNIQUE,
     chain             jsonb NOT NULL DEFAULT '[]'
 );
+CREATE INDEX topic_namespace ON prism.topic (namespace_id);
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
 COMMENT ON COLUMN prism.topic.namespace_id IS 'NULL for prism''s own topics';
 COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never changes, as offset / segment_messages is the number of the segment';

@@ -96,6 +96,14 @@ prism_access_refuse(const char *namespace_name)
 			errhint("The owner of extension prism makes namespaces, and can run prism.grant(namespace, 'admin', role)."));
 }
 
+void
+prism_access_require_admin(const char *namespace_name, const PrismStoredNamespace *namespace)
+{
+	if (namespace == NULL ? !prism_access_is_owner() :
+		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
+		prism_access_refuse(namespace_name);
+}
+
 PrismStoredNamespace *
 prism_access_find(const char *namespace_name)
 {
@@ -103,9 +111,7 @@ prism_access_find(const char *namespace_name)
 
 	prism_access_refuse_old_snapshot();
 	namespace = prism_namespace_find(namespace_name);
-	if (namespace == NULL ? !prism_access_is_owner() :
-		!prism_access_allows(namespace->namespace_id, PRISM_ADMIN))
-		prism_access_refuse(namespace_name);
+	prism_access_require_admin(namespace_name, namespace);
 	return namespace;
 }
 

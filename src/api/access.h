@@ -80,6 +80,9 @@ extern List *prism_access_add_name(List *names, PrismNameKind kind, const char *
 /* 40001 when the transaction sees other namespaces than there are. */
 extern void prism_access_refuse_old_snapshot(void);
 
+/* 42501 unless the caller may administer the namespace, or make it (NULL). */
+extern void prism_access_require_admin(const char *namespace_name, const PrismStoredNamespace *namespace);
+
 /* The namespace, or NULL; 42501 unless the caller may administer it, or make it. */
 extern PrismStoredNamespace *prism_access_find(const char *namespace_name);
 

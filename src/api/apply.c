@@ -41,10 +41,11 @@ PG_FUNCTION_INFO_V1(prism_plan);
 PG_FUNCTION_INFO_V1(prism_drop_namespace);
 
 static Datum apply_or_plan(FunctionCallInfo fcinfo, bool plan);
-static List *names_of(const PrismNamespace *wanted);
-static void pin_choices(const List *namespaces);
+static PrismStoredNamespace **find_stored(const List *namespaces);
+static List *names_of(const List *namespaces, PrismStoredNamespace **stored);
+static void pin_choices(const List *namespaces, PrismStoredNamespace **stored);
 static void ensure_own_topics(void);
-static List *find_works(const List *namespaces);
+static List *find_works(const List *namespaces, PrismStoredNamespace **stored);
 static void shut_topics_of_sinks(const List *works);
 static void process_namespace(ReturnSetInfo *result, PrismNamespaceWork *work, bool plan, PrismPlaces *places);
 static void name_namespace(void *arg);
@@ -76,8 +77,8 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 {
 	char	   *config = prism_text_argument(fcinfo, 0, "config");
 	List	   *namespaces;
+	PrismStoredNamespace **stored;
 	List	   *works;
-	List	   *names = NIL;
 	PrismPlaces places;
 	ListCell   *cell;
 
@@ -85,13 +86,12 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	prism_check_version();
 	InitMaterializedSRF(fcinfo, 0);
 	namespaces = prism_namespaces_read(config, strlen(config));
-	foreach(cell, namespaces)
-		names = list_concat(names, names_of(lfirst(cell)));
-	prism_access_lock_names(names, plan ? AccessShareLock : AccessExclusiveLock);
-	pin_choices(namespaces);
+	prism_access_lock_names(names_of(namespaces, find_stored(namespaces)), plan ? AccessShareLock : AccessExclusiveLock);
+	stored = find_stored(namespaces);
+	pin_choices(namespaces, stored);
 	if (!plan)
 		ensure_own_topics();
-	works = find_works(namespaces);
+	works = find_works(namespaces, stored);
 	if (!plan)
 		shut_topics_of_sinks(works);
 	places = prism_places_count();
@@ -105,23 +105,50 @@ apply_or_plan(FunctionCallInfo fcinfo, bool plan)
 	return (Datum) 0;
 }
 
-/* What it has and what it is to have: a namespace that wants a name which another one gives up waits for that one. */
-static List *
-names_of(const PrismNamespace *wanted)
+/* Of each what is stored, or NULL. */
+static PrismStoredNamespace **
+find_stored(const List *namespaces)
 {
-	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, wanted)};
-	List	   *names;
+	const char **names = palloc_array(const char *, list_length(namespaces));
+	PrismStoredNamespace **stored;
+	ListCell   *cell;
 
-	error_context_stack = &context;
-	names = prism_access_names(wanted->name, prism_access_find(wanted->name));
-	error_context_stack = context.previous;
-	names = prism_access_add_name(names, PRISM_NAME_TOPIC, wanted->topic);
-	return prism_access_add_name(names, PRISM_NAME_TABLE, wanted->table);
+	prism_access_refuse_old_snapshot();
+	foreach(cell, namespaces)
+		names[foreach_current_index(cell)] = ((PrismNamespace *) lfirst(cell))->name;
+	stored = prism_namespaces_find(names, list_length(namespaces));
+	foreach(cell, namespaces)
+	{
+		ErrorContextCallback context = {error_context_stack, name_namespace, lfirst(cell)};
+
+		error_context_stack = &context;
+		prism_access_require_admin(names[foreach_current_index(cell)], stored[foreach_current_index(cell)]);
+		error_context_stack = context.previous;
+	}
+	return stored;
+}
+
+/* What they have and what they are to have: a namespace that wants a name which another one gives up waits for that one. */
+static List *
+names_of(const List *namespaces, PrismStoredNamespace **stored)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, namespaces)
+	{
+		const PrismNamespace *wanted = lfirst(cell);
+
+		names = list_concat(names, prism_access_names(wanted->name, stored[foreach_current_index(cell)]));
+		names = prism_access_add_name(names, PRISM_NAME_TOPIC, wanted->topic);
+		names = prism_access_add_name(names, PRISM_NAME_TABLE, wanted->table);
+	}
+	return names;
 }
 
 /* What was chosen stays: what is stored is known now that its name is locked, and before anything is looked at. */
 static void
-pin_choices(const List *namespaces)
+pin_choices(const List *namespaces, PrismStoredNamespace **stored)
 {
 	ListCell   *cell;
 
@@ -132,7 +159,7 @@ pin_choices(const List *namespaces)
 
 		error_context_stack = &context;
 		if (prism_namespace_chooses(wanted))
-			prism_namespace_pin(wanted, prism_access_find(wanted->name));
+			prism_namespace_pin(wanted, stored[foreach_current_index(cell)]);
 		error_context_stack = context.previous;
 	}
 }
@@ -150,7 +177,7 @@ ensure_own_topics(void)
 
 /* What there is of them; each knows those before it. */
 static List *
-find_works(const List *namespaces)
+find_works(const List *namespaces, PrismStoredNamespace **stored)
 {
 	List	   *works = NIL;
 	ListCell   *cell;
@@ -158,17 +185,14 @@ find_works(const List *namespaces)
 	foreach(cell, namespaces)
 	{
 		PrismNamespaceWork *work = palloc0_object(PrismNamespaceWork);
-		ErrorContextCallback context = {error_context_stack, name_namespace, lfirst(cell)};
 
-		error_context_stack = &context;
 		work->wanted = lfirst(cell);
 		work->earlier = works != NIL ? llast(works) : NULL;
-		work->stored = prism_access_find(work->wanted->name);
+		work->stored = stored[foreach_current_index(cell)];
 		work->namespace_id = work->stored != NULL ? work->stored->namespace_id : 0;
-		prism_namespace_find_topic(work);
 		works = lappend(works, work);
-		error_context_stack = context.previous;
 	}
+	prism_works_look(works);
 	return works;
 }
 
@@ -254,16 +278,10 @@ is_given_up(const PrismNamespaceWork *work, int32 owner_id)
 static char *
 owner_of_topic(const PrismNamespaceWork *work)
 {
-	Oid			types[] = {TEXTOID, INT4OID};
-	Datum		values[] = {CStringGetTextDatum(work->wanted->topic), Int32GetDatum(work->namespace_id)};
-	PrismQueryRows others = prism_query("SELECT n.name, n.namespace_id FROM prism.topic t LEFT JOIN prism.namespace n USING (namespace_id)"
-										" WHERE t.name = $1 AND t.namespace_id IS DISTINCT FROM $2",
-										lengthof(types), types, values, NULL);
-
-	if (others.count == 0 || is_given_up(work, prism_column_int32(&others.row[0], 2)))
+	if (!work->topic_is_taken || is_given_up(work, work->topic_owner_id))
 		return NULL;
-	if (prism_column_int32(&others.row[0], 2) != 0 && prism_access_sees(prism_column_int32(&others.row[0], 2)))
-		return prism_column_text(&others.row[0], 1);
+	if (work->topic_owner_id != 0 && prism_access_sees(work->topic_owner_id))
+		return work->topic_owner;
 	return pstrdup("");
 }
 

@@ -81,31 +81,6 @@ make_rights(PrismNamespaceWork *work)
 
 /* ---------- topic ---------- */
 
-/* Whatever its stored configuration calls it, which somebody may have edited: others of a namespace's topics hold dead letters. */
-void
-prism_namespace_find_topic(PrismNamespaceWork *work)
-{
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(work->namespace_id)};
-	PrismQueryRows rows;
-
-	work->topic_id = 0;
-	work->sink = NULL;
-	if (work->stored == NULL)
-		return;
-	rows = prism_query("SELECT topic_id, message_bytes_max, policy, name, chain FROM prism.topic"
-					   " WHERE namespace_id = $1 AND dead_letter_of IS NULL", lengthof(types), types, values, NULL);
-	if (rows.count == 0)
-		return;
-	work->topic_id = prism_column_int32(&rows.row[0], 1);
-	work->message_bytes_max = prism_column_int64(&rows.row[0], 2);
-	work->policy = prism_column_text(&rows.row[0], 3);
-	work->topic_name = prism_column_text(&rows.row[0], 4);
-	work->chain = prism_column_text(&rows.row[0], 5);
-	prism_query_free(&rows);
-	work->sink = prism_sink_own(work->topic_id);
-}
-
 static List *
 topic_steps(const PrismNamespaceWork *work)
 {
@@ -140,17 +115,14 @@ dead_letters_chain(const char *chain)
 static void
 alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, const char *chain)
 {
-	int32		letters_id = prism_topic_lookup_placeless(topic_id, false)->dead_letters;
+	static const char query[] = "SELECT topic_id, message_bytes_max FROM prism.topic WHERE dead_letter_of = $1";
+	PrismQueryRows letters;
 
-	while (letters_id != 0)
+	while ((letters = prism_query_one(query, topic_id)).count > 0)
 	{
-		PrismTopic *letters = prism_topic_lookup_placeless(letters_id, true);
-
-		if (letters == NULL)
-			break;
+		topic_id = prism_column_int32(&letters.row[0], 1);
 		topic_name = prism_dead_letter_topic_name(topic_name);
-		prism_topic_alter(letters_id, topic_name, letters->message_bytes_max, policy, chain);
-		letters_id = prism_topic_lookup_placeless(letters_id, false)->dead_letters;
+		prism_topic_alter(topic_id, topic_name, prism_column_int64(&letters.row[0], 2), policy, chain);
 	}
 }
 

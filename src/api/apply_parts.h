@@ -32,6 +32,9 @@ typedef struct PrismNamespaceWork
 	char	   *policy;			/* likewise */
 	char	   *chain;			/* likewise */
 	PrismSinkRow *sink;			/* of the existing topic; NULL: none */
+	bool		topic_is_taken; /* the wanted topic is somebody else's */
+	int32		topic_owner_id; /* then that namespace; 0: prism's own, or there is none */
+	char	   *topic_owner;	/* likewise */
 } PrismNamespaceWork;
 
 #define PRISM_PART_KEYS_MAX 6
@@ -49,7 +52,9 @@ typedef struct PrismNamespacePart
 /* In the order in which they are made; ended by NULLs. */
 extern const PrismNamespacePart prism_namespace_parts[];
 
-/* Find the topic that belongs to the namespace, and its sink. */
+/* apply_look.c: find the topics that belong to the namespaces (a list of PrismNamespaceWork), their sinks, and whose the wanted topics are. */
+extern void prism_works_look(const List *works);
+/* The topic of one that is stored, and its sink. */
 extern void prism_namespace_find_topic(PrismNamespaceWork *work);
 
 /* apply_sink.c */

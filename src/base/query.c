@@ -28,6 +28,8 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -277,6 +279,28 @@ void
 prism_query_end_without_triggers(int nest_level)
 {
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* ---------- arguments ---------- */
+
+Datum
+prism_query_texts(const char *const *texts, int count)
+{
+	Datum	   *values = palloc_array(Datum, count);
+
+	for (int i = 0; i < count; i++)
+		values[i] = CStringGetTextDatum(texts[i]);
+	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum
+prism_query_numbers(const int32 *numbers, int count)
+{
+	Datum	   *values = palloc_array(Datum, count);
+
+	for (int i = 0; i < count; i++)
+		values[i] = Int32GetDatum(numbers[i]);
+	return PointerGetDatum(construct_array(values, count, INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
 
 /* ---------- what is in a row ---------- */

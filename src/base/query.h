@@ -59,6 +59,10 @@ extern PrismQueryRows prism_query_read(const char *statement, int parameters, Oi
  */
 extern PrismQueryRows prism_query_latest(const char *statement, int parameters, Oid *types, Datum *values, uint64 rows_max);
 
+/* Arrays as arguments, for what is asked of many at once. */
+extern Datum prism_query_texts(const char *const *texts, int count);
+extern Datum prism_query_numbers(const int32 *numbers, int count);
+
 /* A column of a row, the first is 1.  Where it is null: NULL, 0, false. */
 extern char *prism_column_text(const PrismQueryRow *row, int column);	/* of any type, palloc'd */
 extern bool prism_column_bool(const PrismQueryRow *row, int column);

@@ -298,29 +298,42 @@ prism_namespace_read_pin(const PrismStoredNamespace *stored)
 
 /* ---------- rows of prism.namespace ---------- */
 
+static PrismStoredNamespace *
+stored_of_row(const PrismQueryRow *row)
+{
+	PrismStoredNamespace *stored = palloc_object(PrismStoredNamespace);
+
+	stored->namespace_id = prism_column_int32(row, 2);
+	stored->name = prism_column_text(row, 3);
+	stored->topic = prism_column_text(row, 4);
+	stored->table = prism_column_text(row, 5);
+	stored->config = prism_column_text(row, 6);
+	return stored;
+}
+
+PrismStoredNamespace **
+prism_namespaces_find(const char *const *names, int count)
+{
+	Oid			types[] = {TEXTARRAYOID};
+	Datum		values[] = {prism_query_texts(names, count)};
+	PrismStoredNamespace **stored = palloc0_array(PrismStoredNamespace *, count);
+
+	/* the first of several, none of what is no list: a row that was edited can still be applied anew, or dropped */
+	PrismQueryRows rows = prism_query("SELECT w.place::integer, n.namespace_id, n.name, n.config ->> 'topic',"
+									  " jsonb_path_query_first(n.config, '$.patterns[*] ? (@.type == \"outbox\").table') #>> '{}', n.config"
+									  " FROM unnest($1) WITH ORDINALITY AS w(name, place) JOIN prism.namespace n ON n.name = w.name",
+									  lengthof(types), types, values, NULL);
+
+	for (uint64 i = 0; i < rows.count; i++)
+		stored[prism_column_int32(&rows.row[i], 1) - 1] = stored_of_row(&rows.row[i]);
+	prism_query_free(&rows);
+	return stored;
+}
+
 PrismStoredNamespace *
 prism_namespace_find(const char *name)
 {
-	Oid			types[] = {TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(name)};
-	PrismStoredNamespace *stored;
-
-	/* the first of several, none of what is no list: a row that was edited can still be applied anew, or dropped */
-	PrismQueryRows rows = prism_query("SELECT namespace_id, name, config ->> 'topic',"
-									  " jsonb_path_query_first(config, '$.patterns[*] ? (@.type == \"outbox\").table') #>> '{}', config"
-									  " FROM prism.namespace WHERE name = $1",
-									  1, types, values, NULL);
-
-	if (rows.count == 0)
-		return NULL;
-	stored = palloc_object(PrismStoredNamespace);
-	stored->namespace_id = prism_column_int32(&rows.row[0], 1);
-	stored->name = prism_column_text(&rows.row[0], 2);
-	stored->topic = prism_column_text(&rows.row[0], 3);
-	stored->table = prism_column_text(&rows.row[0], 4);
-	stored->config = prism_column_text(&rows.row[0], 5);
-	prism_query_free(&rows);
-	return stored;
+	return *prism_namespaces_find(&name, 1);
 }
 
 /* A value of type name has its full length, whatever stands in it. */

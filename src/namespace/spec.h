@@ -191,8 +191,10 @@ extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
 /* What of the stored form was chosen. */
 extern PrismPin prism_namespace_read_pin(const PrismStoredNamespace *stored);
 
-/* All three run SQL as the extension's owner. */
+/* All of these run SQL as the extension's owner. */
 extern PrismStoredNamespace *prism_namespace_find(const char *name);
+/* Of each name, or NULL; all as of one moment. */
+extern PrismStoredNamespace **prism_namespaces_find(const char *const *names, int count);
 extern void prism_namespace_insert(int32 namespace_id, const char *name, const char *config);
 extern void prism_namespace_update(int32 namespace_id, const char *config);
 extern void prism_namespace_delete(int32 namespace_id);

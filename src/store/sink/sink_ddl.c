@@ -50,33 +50,56 @@ row_of(const PrismQueryRow *found)
 	return sink;
 }
 
-List *
-prism_sinks_of_topic(int32 topic_id)
+/* Of each topic, as of one moment. */
+static List **
+sinks_of_topics(const int32 *topic_ids, int count)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(topic_id)};
-	List	   *sinks = NIL;
+	Oid			types[] = {INT4ARRAYOID};
+	Datum		values[] = {prism_query_numbers(topic_ids, count)};
+	List	  **sinks = palloc0_array(List *, count);
 	PrismQueryRows rows = prism_query_latest("SELECT s.sink_id, s.name, s.own, s.backend, coalesce(v.server, s.server), s.config,"
 											 " s.server IS NOT NULL AND v.server IS NULL, s.any_endpoint,"
-											 " coalesce(s.config ->> 'topic', s.config ->> 'queue'), s.config ->> 'brokers'"
-											 " FROM prism.sink s LEFT JOIN prism.sink_server v USING (sink_id) WHERE s.topic_id = $1 ORDER BY s.sink_id",
-											 1, types, values, 0);
+											 " coalesce(s.config ->> 'topic', s.config ->> 'queue'), s.config ->> 'brokers', w.place::integer"
+											 " FROM unnest($1) WITH ORDINALITY AS w(topic_id, place) JOIN prism.sink s USING (topic_id)"
+											 " LEFT JOIN prism.sink_server v USING (sink_id) ORDER BY s.sink_id",
+											 lengthof(types), types, values, 0);
 
 	for (uint64 i = 0; i < rows.count; i++)
-		sinks = lappend(sinks, row_of(&rows.row[i]));
+	{
+		List	  **of_topic = &sinks[prism_column_int32(&rows.row[i], 11) - 1];
+
+		*of_topic = lappend(*of_topic, row_of(&rows.row[i]));
+	}
 	prism_query_free(&rows);
 	return sinks;
 }
 
-PrismSinkRow *
-prism_sink_own(int32 topic_id)
+List *
+prism_sinks_of_topic(int32 topic_id)
+{
+	return *sinks_of_topics(&topic_id, 1);
+}
+
+static PrismSinkRow *
+own_one(const List *sinks)
 {
 	ListCell   *cell;
 
-	foreach(cell, prism_sinks_of_topic(topic_id))
+	foreach(cell, sinks)
 		if (((PrismSinkRow *) lfirst(cell))->own)
 			return lfirst(cell);
 	return NULL;
+}
+
+PrismSinkRow **
+prism_sinks_own(const int32 *topic_ids, int count)
+{
+	List	  **sinks = sinks_of_topics(topic_ids, count);
+	PrismSinkRow **own = palloc_array(PrismSinkRow *, count);
+
+	for (int i = 0; i < count; i++)
+		own[i] = own_one(sinks[i]);
+	return own;
 }
 
 PrismSinkRow *

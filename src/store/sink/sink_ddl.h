@@ -45,8 +45,8 @@ pg_noreturn extern void prism_sink_unseen(void);
 /* The sinks of a topic as of now (PrismSinkRow, by id), in the current memory context. */
 extern List *prism_sinks_of_topic(int32 topic_id);
 
-/* Its own one, and the one of a name; NULL: there is none. */
-extern PrismSinkRow *prism_sink_own(int32 topic_id);
+/* Of each topic its own one, as of one moment; of one the one of a name. NULL: there is none. */
+extern PrismSinkRow **prism_sinks_own(const int32 *topic_ids, int count);
 extern PrismSinkRow *prism_sink_find(int32 topic_id, const char *name);
 
 /*
