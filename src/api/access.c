@@ -48,6 +48,7 @@ static const Verb verbs[] = {
 
 static void change_right(FunctionCallInfo fcinfo, bool grant);
 static void sync_role(Oid role);
+static bool lacks(Oid role, const Verb *verb);
 static const Verb *find_verb(const char *name);
 static Oid	find_role(const char *name);
 static PrismQueryRows query_latest(const char *query, int parameters, Oid *types, Datum *values);
@@ -196,7 +197,8 @@ change_right(FunctionCallInfo fcinfo, bool grant)
 				errmsg("role \"%s\" was renamed meanwhile", role_name),
 				errhint("Run the transaction again."));
 	prism_own_note_granted(namespace->namespace_id);
-	sync_role(role);
+	if (!grant || lacks(role, verb))
+		sync_role(role);
 	if (namespace->table != NULL)
 		prism_access_sync_outbox(namespace->namespace_id, namespace->table);
 }
@@ -257,42 +259,52 @@ roles_holding(int32 namespace_id)
 }
 
 /*
- * held: the verbs that the role ($1) has on any namespace but $2 (a rights view).  wanted: the objects of
- * schema prism that these verbs need.  What is already right is left alone,
- * and so is what the extension itself gave: pg_monitor's.
+ * held: verbs of the role ($1).  wanted: the objects of schema prism that these
+ * need.
+ */
+#define OBJECTS_OF_ROLE(held) \
+"WITH held AS (" held ")," \
+" wanted AS (" \
+"  SELECT o.needs, o.schema, o.name, bool_or(h.privilege IS NOT NULL) AS yes" \
+"  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as" \
+"  GROUP BY o.needs, o.schema, o.name)," \
+" object AS (" \
+"  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes," \
+"    'pg_proc'::regclass AS class, p.oid, w.needs," \
+"    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has" \
+"  FROM wanted w JOIN pg_proc p ON w.needs = 'EXECUTE' AND p.proname = w.name" \
+"    AND p.pronamespace = w.schema::regnamespace" \
+"  UNION ALL" \
+"  SELECT format('%s ON %I.%I', w.needs, w.schema, c.relname), w.yes, 'pg_class'::regclass, c.oid, w.needs," \
+"    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1 AND a.privilege_type = w.needs)" \
+"  FROM wanted w JOIN pg_class c ON w.needs <> 'EXECUTE' AND c.relname = w.name" \
+"    AND c.relnamespace = w.schema::regnamespace" \
+"  UNION ALL" \
+"  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held)," \
+"    'pg_namespace'::regclass, 'prism'::regnamespace, 'USAGE'," \
+"    EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a" \
+"            WHERE n.nspname = 'prism' AND a.grantee = $1))"
+
+/*
+ * held: those that it has on any namespace but $2 (a rights view).  What is
+ * already right is left alone, and so is what the extension itself gave:
+ * pg_monitor's.
  */
 static const char role_statements[] =
-"WITH held AS ("
-"  SELECT DISTINCT a.privilege_type AS privilege"
-"  FROM pg_class c, aclexplode(c.relacl) a"
-"  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
-"    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1 AND c.oid <> $2),"
-" wanted AS ("
-"  SELECT o.needs, o.schema, o.name, bool_or(h.privilege IS NOT NULL) AS yes"
-"  FROM prism.privilege_object o LEFT JOIN held h ON h.privilege = o.held_as"
-"  GROUP BY o.needs, o.schema, o.name),"
-" object AS ("
-"  SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure) AS what, w.yes,"
-"    'pg_proc'::regclass AS class, p.oid, w.needs,"
-"    EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = $1) AS has"
-"  FROM wanted w JOIN pg_proc p ON w.needs = 'EXECUTE' AND p.proname = w.name"
-"    AND p.pronamespace = w.schema::regnamespace"
-"  UNION ALL"
-"  SELECT format('%s ON %I.%I', w.needs, w.schema, c.relname), w.yes, 'pg_class'::regclass, c.oid, w.needs,"
-"    EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = $1 AND a.privilege_type = w.needs)"
-"  FROM wanted w JOIN pg_class c ON w.needs <> 'EXECUTE' AND c.relname = w.name"
-"    AND c.relnamespace = w.schema::regnamespace"
-"  UNION ALL"
-"  SELECT 'USAGE ON SCHEMA prism', EXISTS (SELECT FROM held),"
-"    'pg_namespace'::regclass, 'prism'::regnamespace, 'USAGE',"
-"    EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a"
-"            WHERE n.nspname = 'prism' AND a.grantee = $1))"
+OBJECTS_OF_ROLE("SELECT DISTINCT a.privilege_type AS privilege"
+				"  FROM pg_class c, aclexplode(c.relacl) a"
+				"  WHERE c.relnamespace = 'prism_log'::regnamespace AND c.relkind = 'v'"
+				"    AND c.relname ~ '^namespace_[0-9]+$' AND a.grantee = $1 AND c.oid <> $2")
 " SELECT format(CASE WHEN yes THEN 'GRANT %s TO %I' ELSE 'REVOKE %s FROM %I' END,"
 "               what, pg_get_userbyid($1))"
 " FROM object o WHERE yes <> has AND (yes OR NOT EXISTS ("
 "   SELECT FROM pg_init_privs i, aclexplode(i.initprivs) a"
 "   WHERE i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = 0"
 "     AND a.grantee = $1 AND a.privilege_type = o.needs))";
+
+/* Does it lack something for one that it has been given ($2)?  Without a look at all namespaces, of which there may be many. */
+static const char lacks_query[] =
+OBJECTS_OF_ROLE("SELECT $2 AS privilege") " SELECT FROM object WHERE yes AND NOT has LIMIT 1";
 
 /* Is something of schema prism to be given to the role, or taken, when it holds nothing on the namespace of this view? */
 static bool
@@ -324,6 +336,16 @@ sync_role(Oid role)
 	/* others may have been at it until now */
 	prism_access_lock_shared_objects();
 	prism_query_generated(role_statements, lengthof(types), types, values);
+}
+
+/* Does the role lack something of schema prism that the verb needs? */
+static bool
+lacks(Oid role, const Verb *verb)
+{
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(role), CStringGetTextDatum(verb->sql)};
+
+	return query_latest(lacks_query, lengthof(types), types, values).count > 0;
 }
 
 /* Does one of these lose its last privilege of a kind with the namespace? */
