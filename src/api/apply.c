@@ -223,14 +223,16 @@ process_namespace(ReturnSetInfo *result, PrismNamespaceWork *work, bool plan, Pr
 {
 	ErrorContextCallback context = {error_context_stack, name_namespace, unconstify(PrismNamespace *, work->wanted)};
 	char	   *config = prism_namespace_config(work->wanted);
+	int			added;
 	List	   *steps;
 	const PrismStep *refused;
 
 	error_context_stack = &context;
 	steps = list_steps(work, config);
-	places->left -= work->topic_id == 0;
+	added = prism_places_new(work);
+	places->left -= added;
 	if (plan)
-		steps = prism_steps_add(steps, prism_places_steps(work, prism_namespace_needs_place(work), places), NULL);
+		steps = prism_steps_add(steps, prism_places_steps(work, prism_namespace_needs_place(work), added, places), NULL);
 	else
 	{
 		refused = prism_steps_refused(steps);

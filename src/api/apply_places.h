@@ -25,11 +25,15 @@ extern PrismPlaces prism_places_count(void);
 /* The error of whoever uses a topic for which there is none. */
 extern const PrismRefusal *prism_places_refusal(void);
 
+/* How many topics more there will be by the namespace: the second comes with the first message that a consumer group gives up. */
+extern int	prism_places_new(const PrismNamespaceWork *work);
+
 /*
- * What plan() says of the namespace, which has been taken off 'places->left' already:
- * List of PrismStep.  'uses': making it needs the place at once.
+ * What plan() says of the namespace, whose new topics ('added') have been taken
+ * off 'places->left' already: List of PrismStep.  'uses': making it needs the
+ * place at once.
  */
-extern List *prism_places_steps(const PrismNamespaceWork *work, bool uses, PrismPlaces *places);
+extern List *prism_places_steps(const PrismNamespaceWork *work, bool uses, int added, PrismPlaces *places);
 
 /* What apply() says in its end. */
 extern void prism_places_warn(int missing);

@@ -47,6 +47,21 @@ is($restored->safe_psql('postgres', q{SELECT string_agg(action, ' ') FROM prism.
 	'unchanged unchanged', 'apply() finds nothing to do');
 wait_for_value($restored, q{SELECT count(*) = 0 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'prism_log'
 	WHERE c.relkind IN ('r', 'S', 'v') AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'e') AND d.refclassid = 'pg_extension'::regclass)});
+# Where no worker adopts what was restored, it is applied, used, changed and dropped all the same.
+{
+	my $alone = prism_node('alone', extension => 0, conf => "prism.max_workers = 1\n");
+	my $apply = sub { return "SELECT string_agg(DISTINCT action, ' ') FROM prism.apply('namespaces: [{name: places, client_api: queue, needs: {max_message_size: $_[0]}}, {name: second, client_api: queue}]')" };
+	$alone->safe_psql('postgres', 'CREATE ROLE places_writer');
+	$alone->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $alone->connstr('postgres') ], 'restored where no worker comes');
+	is($alone->safe_psql('postgres', q{SELECT count(*) FROM prism.workers WHERE kind = 'maintainer' AND pid IS NOT NULL}), 0, 'there is no maintainer');
+	is($alone->safe_psql('postgres', $apply->('5kB')), 'unchanged', 'apply() finds nothing to do');
+	is($alone->safe_psql('postgres', $apply->('6kB')), 'changed unchanged', 'and changes what it is told');
+	is($alone->safe_psql('postgres', payloads('places')), '1 2 3 4 5', 'with its messages');
+	is($alone->safe_psql('postgres', q{SELECT string_agg(action, ' ') FROM prism.apply('{name: third, client_api: queue}')}), 'created', 'a new one is made');
+	is($alone->safe_psql('postgres', q{SELECT prism.publish('third', 'x') IS NOT NULL}), 't', 'and published to');
+	is(error_of($alone, q{SELECT prism.drop_namespace(name, true) FROM prism.namespace}), '', 'and all of them are dropped');
+	$alone->stop;
+}
 $restored->safe_psql('postgres', 'DROP EXTENSION prism');
 pass('the restored extension can be dropped');
 $restored->stop;
@@ -91,7 +106,7 @@ my $twelve = q{'namespaces: [' || string_agg(format('{name: full-%s, client_api:
 is(sql(qq{SELECT string_agg(p.namespace, ' ') FROM (SELECT $twelve AS config FROM generate_series(1, 12) i) c, prism.plan(c.config) p WHERE p.action = 'warning'}),
 	'full-9 full-10 full-11 full-12', 'prism.plan says for which topics there is no place');
 like(error_of($node, "SET client_min_messages = warning; SELECT count(*) FROM (SELECT $twelve AS config FROM generate_series(1, 12) i) c, prism.apply(c.config)"),
-	qr/WARNING:  53400: prism.max_topics is too small for the topics of this database\nDETAIL:  The server keeps 12 topics in shared memory, over all databases; 4 more are needed to use all of them.\nHINT:  Raise prism.max_topics to at least 16 and restart/, 'so does prism.apply');
+	qr/WARNING:  53400: prism.max_topics is too small for the topics of this database\nDETAIL:  The server keeps 12 topics in shared memory, over all databases; 4 more are needed to use all of them, and for the dead letters of consumer groups.\nHINT:  Raise prism.max_topics to at least 16 and restart/, 'so does prism.apply');
 like(error_of($node, q{SELECT prism.publish('full-' || i, 'x') FROM generate_series(1, 12) i}),
 	qr/53400: too many topics in use\nDETAIL:  .*12.*\nHINT:  Raise prism.max_topics and restart the server/, 'too many topics for shared memory');
 like(sql(q{SELECT state || ': ' || hint FROM prism.doctor() WHERE item = 'prism.max_topics'}), qr/^error: 12 of 12 topics are in use.*prism.max_topics = 24/, 'the doctor answers, and knows');
@@ -119,6 +134,9 @@ is(sql(q{SELECT string_agg(topic, ' ' ORDER BY length(topic), topic) FROM prism.
 		is(sql("SELECT string_agg(detail, '') FROM prism.plan($config) WHERE action = 'refused'"), $change->[1] ? $fails : '', "consumers of $change->[0]: prism.plan");
 		is(error_of($node, "SET client_min_messages = error; BEGIN; SELECT prism.apply($config); ROLLBACK") =~ /53400/ ? 1 : 0, $change->[1], 'and prism.apply');
 	}
+	is(sql(q{SELECT count(*) FROM prism.namespace WHERE name IN ('grouped', 'plain')}), 0, 'and makes nothing of it');
+	is(sql(qq{SELECT detail FROM prism.plan('{name: $with, client_api: queue, consumers: [{group: g}]}') WHERE action = 'warning'}),
+		'prism.max_topics is too small for the dead letters of its consumer groups: raise it and restart the server before one gives up a message', 'prism.plan says for which dead letters there is none');
 	my @without = split /\n/, sql(q{SELECT namespace FROM prism.status WHERE state = 'error' ORDER BY 1});
 	is(sql("SELECT detail FROM prism.apply('namespaces: [{name: $without[2], client_api: queue, needs: {max_message_size: 5kB}}]')") =~ /5kB|5000/, 1, 'what has no place can be changed');
 	is(error_of($node, "SELECT prism.drop_namespace('$without[0]'); SELECT prism.drop_namespace('$without[1]', true)"), '', 'and dropped, also by force');
@@ -176,7 +194,9 @@ $node->restart;
 my $hint = qr/55000: prism must be loaded at server start\nHINT:  Add prism to shared_preload_libraries in postgresql.conf and restart the server/;
 like(error_of($node, $_), $hint, "without preload: $_")
   for q{SELECT prism.publish('places', 'x')}, q{SELECT prism.publish('nowhere', 'x')}, q{SELECT prism.publish_batch(NULL, '{1}'::jsonb[])}, q{SELECT * FROM prism.read('nowhere')}, q{SELECT prism.publish_batch('places', '{1}'::jsonb[])}, q{SELECT * FROM prism.read('places')},
+  q{SELECT * FROM prism.apply('name: none')}, q{SELECT * FROM prism.apply('name: places')}, q{SELECT * FROM prism.plan('name: none')}, q{SELECT prism.drop_namespace('places', true)},
   q{SELECT * FROM prism.outbox}, q{INSERT INTO prism.outbox (topic, payload) VALUES ('places', 'x')}, q{SELECT * FROM prism.consume('places', 'g')};
+is(sql(q{SELECT count(*) FILTER (WHERE name = 'none'), count(*) FILTER (WHERE name = 'places') FROM prism.namespace}), '0|1', 'nothing was made or dropped');
 is(sql('SELECT count(*) > 0 FROM prism.topics'), 't', 'the views answer');
 is(sql('SELECT prism.version()'), sql(q{SELECT extversion FROM pg_extension WHERE extname = 'prism'}), 'so does prism.version()');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'prism'");
