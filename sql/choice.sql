@@ -124,7 +124,6 @@ ROLLBACK;
 
 -- The specification's worked examples, where the platform has servers.
 BEGIN;
-CREATE FOREIGN DATA WRAPPER prism_s3;
 CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers 'kafka-1:9092');
 CREATE SERVER s3 FOREIGN DATA WRAPPER prism_s3;
 SELECT pg_temp.chosen('{name: video-uploads, needs: {write_rps: 5000, max_message_size: 5GB, consistency: strong, retention: 30days}}');

@@ -228,8 +228,7 @@ SELECT count(*) FROM prism.namespaces WHERE namespace IN ('a', 'b', 'n1');
 SELECT key, synonym, type, unit, default_value, minimum, maximum, words, only_with, available FROM prism.config_keys
 WHERE key IN ('client_api', 'patterns.publisher.interval', 'patterns.table', 'backend.partitions', 'needs.max_message_size', 'needs.retention.time', 'needs.retention.size', 'needs.storage_backend', 'consumers.max_attempts');
 SELECT count(*) > 50 AS all_keys, count(*) = count(DISTINCT key) AS once, bool_and(help ~ '^.{9,}\.$') AS helped FROM prism.config_keys;
--- What is not available is refused as that, what has bounds is taken at them and refused beyond.
-SELECT key, left(pg_temp.refused(format('{name: a, %s: 1}', key)), 5) FROM prism.config_keys WHERE NOT available AND key !~ '[.]';
+-- What has bounds is taken at them and refused beyond.
 SELECT key, value, left(pg_temp.refused(format('{name: a, consumers: [{group: g, %s: %s%s}]}', replace(key, 'consumers.', ''), value, unit)), 8) FROM prism.config_keys,
     LATERAL unnest(ARRAY[minimum - 1, minimum, maximum, maximum + 1]) AS value WHERE key LIKE 'consumers.%' AND type IN ('integer', 'time') ORDER BY 1, 2;
 SELECT key, value, left(pg_temp.refused('{name: a, ' || replace(key, '.', ': {') || ': ' || value || replace(unit, 'bytes', 'B') || repeat('}', regexp_count(key, '[.]') + 1)), 8) FROM prism.config_keys,

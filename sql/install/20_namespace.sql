@@ -23,16 +23,16 @@ COMMENT ON FUNCTION prism.check(text) IS
 
 CREATE FUNCTION prism_internal.config_keys(
     OUT key text, OUT synonym text, OUT type text, OUT unit text, OUT default_value text, OUT minimum bigint, OUT maximum bigint,
-    OUT words text[], OUT only_with text[], OUT available boolean, OUT help text
+    OUT words text[], OUT later_words text[], OUT only_with text[], OUT available boolean, OUT help text
 ) RETURNS SETOF record
-    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 60
+    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 120
     AS 'MODULE_PATHNAME', 'prism_config_keys';
 COMMENT ON FUNCTION prism_internal.config_keys() IS
 'The keys of a configuration, in the order of the reference. Behind prism.config_keys.';
 
 CREATE VIEW prism.config_keys AS SELECT * FROM prism_internal.config_keys();
 COMMENT ON VIEW prism.config_keys IS
-'The keys that a configuration may have. key: as errors call it; default_value: what holds when it is not given, in words; minimum and maximum: in the unit, of what this version takes; words: those that it takes; only_with: the types of pattern or back end that have it; available: false for what this version knows and does not take yet; help: what it says.';
+'The keys that a configuration may have. key: as errors call it; default_value: what holds when it is not given, in words; minimum and maximum: in the unit, of what this version takes; words: those that it takes, later_words: those that this version knows and refuses (0A000); only_with: the types of pattern or back end that have it; available: false for what says nothing without a pattern that this version refuses so; help: what it says.';
 
 CREATE FUNCTION prism.drop_namespace(name text, force boolean DEFAULT false)
 RETURNS void

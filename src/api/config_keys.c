@@ -31,6 +31,7 @@ enum
 	KEY_MINIMUM,
 	KEY_MAXIMUM,
 	KEY_WORDS,
+	KEY_LATER_WORDS,
 	KEY_ONLY_WITH,
 	KEY_AVAILABLE,
 	KEY_HELP,
@@ -54,28 +55,34 @@ put_key_words(Datum *values, bool *nulls, int column, ArrayBuildState *words)
 }
 
 static ArrayBuildState *
+append_text(ArrayBuildState *texts, const char *text)
+{
+	return accumArrayResult(texts, CStringGetTextDatum(text), false, TEXTOID, CurrentMemoryContext);
+}
+
+static ArrayBuildState *
 add_word(ArrayBuildState *words, const PrismWord *word)
 {
-	return accumArrayResult(words, CStringGetTextDatum(word->name), false, TEXTOID, CurrentMemoryContext);
+	words = append_text(words, word->name);
+	return word->synonym != NULL ? append_text(words, word->synonym) : words;
 }
 
 static void
 put_key(const PrismKeyEntry *entry, void *arg)
 {
 	ReturnSetInfo *result = arg;
-	const PrismKey *key = entry->key;
+	const PrismKey *key = prism_key_value(entry->key);
 	int64		maximum = key->available_maximum != 0 ? key->available_maximum : key->maximum;
 	Datum		values[KEY_COLUMNS] = {0};
 	bool		nulls[KEY_COLUMNS] = {false};
-	ArrayBuildState *words = NULL;
+	ArrayBuildState *words[] = {NULL, NULL};
 	ArrayBuildState *choices = NULL;
 	PrismWord	word;
 
-	for (int i = 0; key->kind == PRISM_KEY_WORD && prism_key_word(key, i, &word); i++)
-		if (word.available)
-			words = add_word(words, &word);
+	for (int i = 0; (key->kind == PRISM_KEY_WORD || key->kind == PRISM_KEY_WORD_LIST) && prism_key_word(key, i, &word); i++)
+		words[!word.available] = add_word(words[!word.available], &word);
 	for (int i = 0; prism_key_choice(entry, i, &word); i++)
-		choices = add_word(choices, &word);
+		choices = append_text(choices, word.name);
 	put_key_text(values, nulls, KEY_PATH, entry->path);
 	put_key_text(values, nulls, KEY_SYNONYM, key->synonym);
 	put_key_text(values, nulls, KEY_TYPE, prism_key_type(key));
@@ -85,10 +92,11 @@ put_key(const PrismKeyEntry *entry, void *arg)
 	values[KEY_MAXIMUM] = Int64GetDatum(maximum);
 	nulls[KEY_MINIMUM] = !prism_key_has_bounds(key);
 	nulls[KEY_MAXIMUM] = nulls[KEY_MINIMUM] || maximum == PG_INT64_MAX;
-	put_key_words(values, nulls, KEY_WORDS, words);
+	put_key_words(values, nulls, KEY_WORDS, words[0]);
+	put_key_words(values, nulls, KEY_LATER_WORDS, words[1]);
 	put_key_words(values, nulls, KEY_ONLY_WITH, choices);
-	values[KEY_AVAILABLE] = BoolGetDatum(key->kind != PRISM_KEY_LATER);
-	put_key_text(values, nulls, KEY_HELP, key->help);
+	values[KEY_AVAILABLE] = BoolGetDatum(entry->available);
+	put_key_text(values, nulls, KEY_HELP, entry->key->help);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

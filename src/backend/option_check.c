@@ -174,7 +174,7 @@ printable(const PrismOptionRule *option, const char *value)
 {
 	if ((option->flags & PRISM_OPTION_SECRET) || option->kind == PRISM_OPTION_PEM)
 		return false;
-	if (option->kind == PRISM_OPTION_ENDPOINTS && strchr(value, '@') != NULL)
+	if ((option->kind == PRISM_OPTION_ENDPOINTS || option->kind == PRISM_OPTION_URL) && strchr(value, '@') != NULL)
 		return false;
 	for (const char *at = value; *at != '\0'; at++)
 		if ((unsigned char) *at < 0x20 || *at == 0x7F)
@@ -192,6 +192,15 @@ refuse_value(const PrismOptionRule *option, const char *value, const char *hint)
 				   pnstrdup(value, pg_mbcliplen(value, strlen(value), 64))) :
 			errmsg("invalid value for option \"%s\"", sql_name(option->name)),
 			errhint("%s", hint));
+}
+
+pg_noreturn static void
+refuse_unsafe(const PrismOptionRule *option, const char *value)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("only a superuser may set option \"%s\" to \"%s\"", sql_name(option->name), value),
+			errdetail("It lets others on the network read or replace messages and credentials."));
 }
 
 /* Is the word one of the comma separated list? */
@@ -212,17 +221,14 @@ listed(const char *list, const char *word)
 }
 
 static void
-check_endpoints(const PrismOptionRule *option, const char *value, bool check_rights)
+check_fault(const PrismOptionRule *option, const char *value, const char *hint, PrismEndpointFault fault, const char *endpoint)
 {
-	char		endpoint[PRISM_ENDPOINT_BYTES];
-	const char *patterns = check_rights && !superuser() ? prism_allowed_endpoints : NULL;
-
-	switch (prism_endpoint_judge_list(value, patterns, endpoint))
+	switch (fault)
 	{
 		case PRISM_ENDPOINT_GOOD:
 			break;
 		case PRISM_ENDPOINT_MALFORMED:
-			refuse_value(option, value, "Write host:port, several ones separated by commas.");
+			refuse_value(option, value, hint);
 			break;
 		case PRISM_ENDPOINT_FORBIDDEN:
 			ereport(ERROR,
@@ -231,6 +237,52 @@ check_endpoints(const PrismOptionRule *option, const char *value, bool check_rig
 					errhint("A superuser can write it, or add it to prism.allowed_endpoints."));
 			break;
 	}
+}
+
+/* The patterns that hold for who writes an endpoint; NULL: he may write any. */
+static const char *
+patterns_for_writer(bool check_rights)
+{
+	return check_rights && !superuser() ? prism_allowed_endpoints : NULL;
+}
+
+static void
+check_endpoints(const PrismOptionRule *option, const char *value, bool check_rights)
+{
+	const char *hint = "Write host:port, several ones separated by commas.";
+	char		endpoint[PRISM_ENDPOINT_BYTES];
+	char		text[PRISM_ENDPOINT_BYTES];
+	const char *rest = value;
+
+	check_fault(option, value, hint, prism_endpoint_judge_list(value, patterns_for_writer(check_rights), endpoint), endpoint);
+	while ((option->flags & PRISM_OPTION_WITH_PORT) && prism_endpoint_next(&rest, text))
+		if (!prism_endpoint_parse(text, endpoint) || strcmp(text, endpoint) != 0)
+			refuse_value(option, value, hint);
+}
+
+/* Nothing behind the host: what is asked for there is the back end's business. */
+static void
+check_url(const PrismOptionRule *option, const char *value, bool check_rights)
+{
+	const char *hint = "Write https://host or https://host:port.";
+	bool		plain = strncmp(value, "http://", 7) == 0;
+	char		endpoint[PRISM_ENDPOINT_BYTES];
+	char		text[PRISM_ENDPOINT_BYTES];
+	Size		bytes;
+
+	if ((!plain && strncmp(value, "https://", 8) != 0) || strlen(value) >= PRISM_ENDPOINT_BYTES)
+		refuse_value(option, value, hint);
+	strlcpy(text, value + (plain ? 7 : 8), sizeof(text));
+	bytes = strlen(text);
+	if (bytes > 0 && text[bytes - 1] == '/')
+		text[--bytes] = '\0';
+	if (!prism_endpoint_parse(text, endpoint))
+		refuse_value(option, value, hint);
+	if (strcmp(text, endpoint) != 0)	/* without a port it is that of the scheme */
+		snprintf(text + bytes, sizeof(text) - bytes, ":%d", plain ? 80 : 443);
+	check_fault(option, value, hint, prism_endpoint_judge(text, patterns_for_writer(check_rights), endpoint), endpoint);
+	if (plain && check_rights && !superuser())
+		refuse_unsafe(option, value);
 }
 
 static void
@@ -269,6 +321,9 @@ check_value(const PrismOptionRule *option, const char *value, bool check_rights)
 		case PRISM_OPTION_ENDPOINTS:
 			check_endpoints(option, value, check_rights);
 			break;
+		case PRISM_OPTION_URL:
+			check_url(option, value, check_rights);
+			break;
 		case PRISM_OPTION_PEM:
 			if (strncmp(value, "-----BEGIN ", 11) != 0 || strlen(value) > PEM_BYTES_MAX)
 				refuse_value(option, value, "Write the text of the PEM file, which begins with -----BEGIN.");
@@ -284,11 +339,7 @@ check_value(const PrismOptionRule *option, const char *value, bool check_rights)
 			if (!listed(option->choices, value))
 				refuse_value(option, value, psprintf("Write one of: %s.", option->choices));
 			if (check_rights && !superuser() && listed(option->superuser_choices, value))
-				ereport(ERROR,
-						errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("only a superuser may set option \"%s\" to \"%s\"",
-							   sql_name(option->name), value),
-						errdetail("It lets others on the network read or replace messages and credentials."));
+				refuse_unsafe(option, value);
 			break;
 	}
 }

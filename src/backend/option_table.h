@@ -23,6 +23,7 @@ typedef enum PrismOptionKind
 {
 	PRISM_OPTION_TEXT,
 	PRISM_OPTION_ENDPOINTS,		/* a list, as endpoint_rule.h says */
+	PRISM_OPTION_URL,			/* http or https, a host, perhaps a port; http is for superusers */
 	PRISM_OPTION_PEM,
 	PRISM_OPTION_INTEGER,		/* range_min .. range_max */
 	PRISM_OPTION_BOOLEAN,
@@ -31,6 +32,7 @@ typedef enum PrismOptionKind
 
 #define PRISM_OPTION_SECRET	(1 << 0)	/* in user mappings only */
 #define PRISM_OPTION_CREDENTIAL (1 << 1)	/* not secret by itself: in user mappings or servers */
+#define PRISM_OPTION_WITH_PORT	(1 << 2)	/* endpoints must say their ports */
 
 typedef struct PrismOptionRule
 {

@@ -47,7 +47,7 @@ prism_backend_word(uint32 role, int number, PrismWord *word)
 		if (((*info)->roles & role) == role && number-- == 0)
 		{
 			word->name = (*info)->name;
-			word->available = true;
+			word->available = (*info)->built;
 			return true;
 		}
 	return false;

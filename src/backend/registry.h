@@ -36,6 +36,9 @@ typedef struct PrismBackendKeys
 	PrismValue	type;
 	PrismValue	topic;
 
+	/* of the log itself */
+	PrismValue	database;
+
 	/* of queues beyond the database */
 	PrismValue	topic_prefix;
 	PrismValue	partitions;
@@ -48,13 +51,17 @@ typedef struct PrismBackendKeys
 
 /* Rows for tables of keys (base/config_key.h). */
 #define PRISM_BACKEND_KEY(key_name, key_kind) .name = #key_name,.kind = PRISM_KEY_##key_kind,.offset = offsetof(PrismBackendKeys, key_name)
-#define PRISM_BACKEND_SERVER_KEYS \
+#define PRISM_BACKEND_SERVER_ROW \
 	{PRISM_BACKEND_KEY(server, TEXT),.default_text = "as the type", \
-	 .help = "The foreign server of the brokers, on which USAGE is needed."}, \
+	 .help = "The foreign server, on which USAGE is needed."}
+#define PRISM_BACKEND_PREFIX_ROW \
+	{PRISM_BACKEND_KEY(topic_prefix, TEXT),.help = "The topic there is called prefix, dot, topic."}
+#define PRISM_BACKEND_SERVER_KEYS \
+	PRISM_BACKEND_SERVER_ROW, \
 	{PRISM_BACKEND_KEY(brokers, TEXT_LIST),.entries_min = 1,.entries_max = PRISM_ENDPOINTS_MAX, \
 	 .help = "Instead of a server, where no secret is needed: host:port each; for superusers and prism.allowed_endpoints, which then holds for the addresses that they advertise as well."}
 #define PRISM_BACKEND_QUEUE_KEYS \
-	{PRISM_BACKEND_KEY(topic_prefix, TEXT),.help = "The topic there is called prefix, dot, topic."}, \
+	PRISM_BACKEND_PREFIX_ROW, \
 	{PRISM_BACKEND_KEY(partitions, INTEGER),.minimum = 1,.maximum = PRISM_PARTITIONS_MAX,.default_text = "the broker's", \
 	 .help = "Of a topic that has to be made."}, \
 	{PRISM_BACKEND_KEY(replication, INTEGER),.minimum = 1,.maximum = PRISM_REPLICATION_MAX,.default_text = "the broker's", \

@@ -44,7 +44,7 @@ typedef struct PrismValue
 typedef enum PrismKeyKind
 {
 	/* a PrismValue */
-	PRISM_KEY_TEXT,
+	PRISM_KEY_TEXT,				/* at most bytes_max */
 	PRISM_KEY_WORD,				/* one of the row's words */
 	PRISM_KEY_BOOLEAN,
 	PRISM_KEY_INTEGER,			/* minimum .. maximum */
@@ -55,6 +55,7 @@ typedef enum PrismKeyKind
 	PRISM_KEY_RETENTION_TIME,	/* milliseconds, minimum .. maximum, or forever */
 	PRISM_KEY_RETENTION_SIZE,	/* bytes, minimum .. maximum */
 	PRISM_KEY_TEXT_LIST,
+	PRISM_KEY_WORD_LIST,
 	PRISM_KEY_INTERVAL_LIST,	/* each minimum .. maximum milliseconds */
 	PRISM_KEY_MAPS,				/* a list of maps, each palloc'd */
 	/* the struct of its map, which begins with a PrismPlace */
@@ -62,15 +63,16 @@ typedef enum PrismKeyKind
 	PRISM_KEY_RETENTION,		/* such a map, or the value of its first key that takes it */
 	/* nothing of its own: a map of the options of what was chosen beside it */
 	PRISM_KEY_OPTIONS,
-	/* known from the RFC, refused unless it is switched off */
-	PRISM_KEY_LATER
+	/* nor this one: what the key of that name takes in the map of the key 'inside', which stands beside it */
+	PRISM_KEY_INSIDE
 } PrismKeyKind;
 
 /* One of the words that a key takes. */
 typedef struct PrismWord
 {
-	const char *name;
-	bool		available;		/* false: known, but not in this version */
+	const char *name;			/* as it is kept */
+	const char *synonym;		/* another one that stands for it, or NULL */
+	bool		available;		/* false: known, but this version refuses it in the end */
 } PrismWord;
 
 struct PrismMap;
@@ -84,14 +86,18 @@ typedef struct PrismKey
 	int64		minimum;
 	int64		maximum;
 	int64		available_maximum;	/* more is known, but not in this version; 0: all is available */
+	int			bytes_max;		/* of a text, or of each entry of a list; 0: any number */
 	int			entries_min;	/* of a list */
 	int			entries_max;	/* 0: any number */
 	const char *entries_hint;	/* what helps when there are more, or NULL */
+	bool		distinct;		/* no entry of the list comes twice */
 	const char *const *words;	/* ended by NULL; or: */
 	bool		(*word) (int number, PrismWord *word);	/* from 0; false: there are no more */
 	const char *standard;		/* its text when it is not given, or NULL */
 	const struct PrismMap *map;
-	const char *pattern;		/* PRISM_KEY_LATER: which one it needs, or NULL */
+	const char *inside;			/* PRISM_KEY_INSIDE */
+	const char *pattern;		/* the one without which it says nothing, or NULL */
+	bool		unkept;			/* an option that is checked, and says nothing then */
 
 	/* for people: prism.config_keys, and the reference in src/namespace/README.md */
 	const char *default_text;	/* what holds when it is not given, unless that is 'standard'; or NULL */
@@ -105,6 +111,8 @@ typedef struct PrismMap
 	const char *required;		/* the name of the key that must be given, or NULL */
 	const char *required_hint;
 	const char *unknown_hint;	/* what helps with a key that nobody knows, or NULL */
+
+	const PrismKey *more;		/* further ones, or NULL */
 
 	/* the name of the key whose value may stand in place of the map, or NULL */
 	const char *alone;

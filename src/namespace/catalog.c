@@ -74,12 +74,8 @@ add_patterns(StringInfo json, const PrismNamespace *namespace)
 			appendStringInfoChar(json, ',');
 		appendStringInfoChar(json, '{');
 		add_text(json, "type", chosen->pattern->name);
-		if (strcmp(chosen->pattern->name, "outbox") == 0)
-		{
-			add_text(json, "table", namespace->table);
-			add_integer(json, "interval_ms", namespace->interval_ms);
-			add_integer(json, "batch_size", namespace->batch_size);
-		}
+		if (chosen->given != NULL)
+			prism_pattern_options_add(json, chosen->given);
 		appendStringInfoChar(json, '}');
 	}
 	appendStringInfoChar(json, ']');

@@ -188,6 +188,8 @@ prism_choose_stores(PrismNamespace *namespace)
 		PrismChosenPattern *chosen = lfirst(cell);
 
 		if (chosen->pattern->store_roles & PRISM_ROLE_OBJECT)
-			choose_store(namespace, chosen, PRISM_ROLE_OBJECT, &namespace->given->needs.storage_backend);
+			choose_store(namespace, chosen, PRISM_ROLE_OBJECT,
+						 chosen->given != NULL && prism_is_given(&chosen->given->storage.backend) ?
+						 &chosen->given->storage.backend : &namespace->given->needs.storage_backend);
 	}
 }

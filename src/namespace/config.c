@@ -36,7 +36,7 @@ static void list_consumers(PrismNamespace *namespace, const List *given);
 static char *consumer_config(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static const char *consumer_ordering(const PrismNamespace *namespace, const PrismConsumerKeys *given);
 static void check_surroundings(PrismNamespace *namespace);
-static void check_outbox_database(const PrismValue *database);
+static void check_database(const PrismValue *database, const char *what);
 
 /* What prism_complaints_collect() walks. */
 typedef struct DocumentReading
@@ -79,6 +79,7 @@ read_configuration(void *arg)
 		CHECK_FOR_INTERRUPTS();
 		if (prism_complaints_full())
 			return;
+		prism_patterns_gather(lfirst(cell));
 		reading->namespaces = lappend(reading->namespaces, make_namespace(lfirst(cell), reading->words_only, NULL));
 	}
 	prism_namespaces_check_distinct(reading->namespaces);
@@ -115,8 +116,14 @@ fill_in(PrismNamespace *namespace)
 	namespace->api_place = prism_is_given(&given->client_api) ? &given->client_api.place : &given->place;
 	make_backend(namespace, &given->backend);
 	make_needs(namespace, &given->needs);
+	prism_cleanup_check(&given->needs.cleanup);
 	foreach(cell, given->patterns.list)
-		make_outbox(namespace, lfirst(cell));
+	{
+		const PrismPatternKeys *pattern = lfirst(cell);
+
+		prism_pattern_options_check(pattern);
+		make_outbox(namespace, pattern);
+	}
 	list_consumers(namespace, given->consumers.list);
 	prism_namespace_check_names(namespace);
 	prism_contradictions_check(namespace);
@@ -338,21 +345,24 @@ check_surroundings(PrismNamespace *namespace)
 	{
 		const PrismPatternKeys *given = lfirst(cell);
 
-		if (prism_is_given(&given->database) && !prism_value_is(&given->enabled, "false"))
-			check_outbox_database(&given->database);
+		if (prism_value_is(&given->enabled, "false"))
+			continue;
+		check_database(&given->database, "outbox cannot be");
+		check_database(&given->source.database, "changes cannot be captured");
 	}
+	check_database(&namespace->given->backend.database, "the log cannot be");
 	prism_namespace_check_server(namespace);
 }
 
-/* An outbox shares the caller's transaction, so it can only be in this database. */
+/* What shares the caller's transaction, or reads this database's log, can only be in it. */
 static void
-check_outbox_database(const PrismValue *database)
+check_database(const PrismValue *database, const char *what)
 {
-	if (strcmp(database->text, THIS_DATABASE) != 0 &&
+	if (prism_is_given(database) && strcmp(database->text, THIS_DATABASE) != 0 &&
 		strcmp(database->text, get_database_name(MyDatabaseId)) != 0)
 		prism_complain(&database->place,
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					   errmsg("outbox cannot be in database \"%s\"", prism_yaml_show(database->text)),
+					   errmsg("%s in database \"%s\"", what, prism_yaml_show(database->text)),
 					   errdetail("It is part of the transactions of this database, \"%s\".",
 								 get_database_name(MyDatabaseId)),
 					   errhint("Write \"database: postgres\", or apply the namespace in the other database."));

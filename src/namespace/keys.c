@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * keys.c
- *	  The keys of a configuration, one row each; those of a single back end are
- *	  in its folder (src/backend/NAME/NAME_info.c).
+ *	  The keys of a configuration, one row each; those of patterns are in
+ *	  pattern_keys.c, those of a single back end in its folder
+ *	  (src/backend/NAME/NAME_info.c).
  *
- * Everything the RFC names is known here; what this version does not do yet
- * says so (0A000) instead of being taken for a typing error (22023).  README.md
- * lists the same keys: ./dev reference writes that from these rows.
+ * Everything the RFC names is known here, and taken; what needs something that is
+ * not built is refused as that (0A000), last of all.  README.md lists the same
+ * keys: ./dev reference writes that from these rows.
  *
  * src/namespace/keys.c
  *
@@ -18,7 +19,6 @@
 #include "pattern/pattern.h"
 #include "store/group/group_options.h"
 
-#define DAY_MS (INT64CONST(24) * 3600 * 1000)
 #define US_PER_MS 1000
 
 /* Of one apply(). */
@@ -27,98 +27,6 @@
 #define RATE_MAX INT64CONST(1000000000)
 
 #define WORDS(...) (const char *const[]) {__VA_ARGS__, NULL}
-
-/* ---------- where large payloads are, and when they are removed: of a pattern and of the needs ---------- */
-
-static bool
-storage_word(int number, PrismWord *word)
-{
-	return prism_backend_word(PRISM_ROLE_OBJECT, number, word);
-}
-
-static const PrismKey cleanup_keys[] = {
-	{
-		.name = "strategy",.kind = PRISM_KEY_WORD,.offset = offsetof(PrismCleanupKeys, strategy),.words = WORDS("on_consume", "ttl", "retention", "never"),
-		.default_text = "ttl with a ttl, else retention",.help = "on_consume: when all groups have it; ttl: after that time; retention: with their messages; never: not by us. The word alone stands for a map with nothing else."
-	},
-	{
-		.name = "ttl",.kind = PRISM_KEY_INTERVAL,.offset = offsetof(PrismCleanupKeys, ttl),.minimum = PRISM_RETENTION_MS_MIN,.maximum = PRISM_RETENTION_MS_MAX,
-		.default_text = "7days",.help = "After that time they are removed whether they were consumed or not."
-	},
-	{0}
-};
-static const PrismMap cleanup_map = {.bytes = sizeof(PrismCleanupKeys),.keys = cleanup_keys,.alone = "strategy"};
-
-/* ---------- patterns, and the options of each ---------- */
-
-static const PrismKey publisher_keys[] = {
-	{
-		.name = "interval",.kind = PRISM_KEY_INTERVAL,.offset = offsetof(PrismPublisherKeys, interval),.minimum = 1,.maximum = DAY_MS,
-		.help = "Upper bound of the time for which the forwarder collects messages."
-	},
-	{
-		.name = "batch_size",.kind = PRISM_KEY_INTEGER,.offset = offsetof(PrismPublisherKeys, batch_size),.minimum = 1,.maximum = 100000,
-		.help = "Upper bound of how many messages the forwarder sends at a time."
-	},
-	{0}
-};
-static const PrismMap publisher_map = {.bytes = sizeof(PrismPublisherKeys),.keys = publisher_keys};
-
-static const PrismKey outbox_keys[] = {
-	{
-		.name = "database",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, database),
-		.default_text = "this one",.help = "Where the outbox is: postgres or the name of this database; another one is an error."
-	},
-	{
-		.name = "table",.kind = PRISM_KEY_TEXT,.offset = offsetof(PrismPatternKeys, table),
-		.help = "Name of a view in schema prism: INSERT and COPY publish, SELECT shows."
-	},
-	{
-		.name = "publisher",.kind = PRISM_KEY_MAP,.offset = offsetof(PrismPatternKeys, publisher),.map = &publisher_map,
-		.help = "Bounds for the forwarder."
-	},
-	{0}
-};
-
-static const PrismKey *
-keys_of_pattern(const char *type)
-{
-	return strcmp(type, "outbox") == 0 ? outbox_keys : NULL;
-}
-
-/* Those of the registry. */
-static bool
-pattern_word(int number, PrismWord *word)
-{
-	const PrismPattern *pattern = prism_patterns()[number];
-
-	if (pattern == NULL)
-		return false;
-	word->name = pattern->name;
-	word->available = pattern->built;
-	return true;
-}
-
-static const PrismKey pattern_keys[] = {
-	{
-		.name = "type",.kind = PRISM_KEY_WORD,.offset = offsetof(PrismPatternKeys, type),.word = pattern_word,
-		.help = "Which pattern it is; the word alone stands for a map with nothing else."
-	},
-	{
-		.name = "enabled",.kind = PRISM_KEY_BOOLEAN,.offset = offsetof(PrismPatternKeys, enabled),
-		.default_text = "true",.help = "false: as if it were not there, and the needs must not ask for it."
-	},
-	{
-		.name = "config",.kind = PRISM_KEY_OPTIONS,
-		.help = "Its options, which may also stand beside the type: each in one of the two places, of publisher each key."
-	},
-	{0}
-};
-static const PrismMap pattern_map = {
-	.bytes = sizeof(PrismPatternKeys),.keys = pattern_keys,
-	.required = "type",.required_hint = "Add \"type: ...\" to the pattern.",
-	.alone = "type",.chooser = "type",.keys_of = keys_of_pattern
-};
 
 /* ---------- the back end ---------- */
 
@@ -145,10 +53,6 @@ static const PrismKey backend_keys[] = {
 	{
 		PRISM_BACKEND_KEY(topic, TEXT),
 		.default_text = "the name",.help = "First argument of prism.publish(); it belongs to one namespace."
-	},
-	{
-		.name = "database",.kind = PRISM_KEY_LATER,.pattern = "cache",
-		.help = "Where the tables are that are cached: this database."
 	},
 	{0}
 };
@@ -228,15 +132,15 @@ static const PrismKey needs_keys[] = {
 		.help = "How many messages a second are sent."
 	},
 	{
-		.name = "storage_backend",.kind = PRISM_KEY_WORD,.offset = NEED(storage_backend),.word = storage_word,
+		.name = "storage_backend",.kind = PRISM_KEY_WORD,.offset = NEED(storage_backend),.word = prism_storage_word,.pattern = "claim-check",
 		.help = "Where large payloads are kept; selects the claim-check."
 	},
 	{
-		.name = "cleanup",.kind = PRISM_KEY_MAP,.offset = NEED(cleanup),.map = &cleanup_map,
+		.name = "cleanup",.kind = PRISM_KEY_MAP,.offset = NEED(cleanup),.map = &prism_cleanup_map,.pattern = "claim-check",
 		.help = "When large payloads are removed; selects the claim-check."
 	},
 	{
-		.name = "audit",.kind = PRISM_KEY_BOOLEAN,.offset = NEED(audit),
+		.name = "audit",.kind = PRISM_KEY_BOOLEAN,.offset = NEED(audit),.pattern = "event-store",
 		.default_text = "false",.help = "true: each change is kept for ever; selects the event-store."
 	},
 	{0}
@@ -254,8 +158,7 @@ ordering_word(int number, PrismWord *word)
 
 	if (number >= (int) lengthof(orderings))
 		return false;
-	word->name = prism_ordering_name(orderings[number]);
-	word->available = true;
+	*word = (PrismWord) {.name = prism_ordering_name(orderings[number]),.available = true};
 	return true;
 }
 
@@ -318,7 +221,7 @@ static const PrismKey namespace_keys[] = {
 		.help = "What applications use it for; a durable queue has \"durability: strong\"."
 	},
 	{
-		.name = "patterns",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(patterns),.map = &pattern_map,
+		.name = "patterns",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(patterns),.map = &prism_pattern_map,
 		.default_text = "as the needs ask",.help = "The chain, in order; a pattern stands in it once."
 	},
 	{
@@ -334,12 +237,12 @@ static const PrismKey namespace_keys[] = {
 		.help = "What is seen from outside."
 	},
 	{
-		.name = "cache",.kind = PRISM_KEY_LATER,.pattern = "cache",
-		.help = "A cache of rows."
+		.name = "cache",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(cache),.map = &prism_cache_map,.pattern = "cache",
+		.help = "Another place for the pattern cache, with its options."
 	},
 	{
-		.name = "cdc",.kind = PRISM_KEY_LATER,.pattern = "cdc",
-		.help = "Changes of tables as messages."
+		.name = "cdc",.kind = PRISM_KEY_MAP,.offset = NAMESPACE(cdc),.map = &prism_cdc_map,.pattern = "cdc",
+		.help = "Another place for the pattern cdc, with its options."
 	},
 	{
 		.name = "consumers",.kind = PRISM_KEY_MAPS,.offset = NAMESPACE(consumers),.map = &consumer_map,
@@ -376,11 +279,20 @@ prism_key_find(const PrismKey *keys, const char *name)
 bool
 prism_key_word(const PrismKey *key, int number, PrismWord *word)
 {
+	*word = (PrismWord) {.available = true};
 	if (key->word != NULL)
 		return key->word(number, word);
 	word->name = key->words[number];
-	word->available = true;
 	return word->name != NULL;
+}
+
+bool
+prism_word_find(const PrismKey *key, const char *text, PrismWord *word)
+{
+	for (int i = 0; prism_key_word(key, i, word); i++)
+		if (strcmp(word->name, text) == 0 || (word->synonym != NULL && strcmp(word->synonym, text) == 0))
+			return true;
+	return false;
 }
 
 bool

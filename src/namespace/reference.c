@@ -22,9 +22,12 @@ typedef struct Walk
 	void	   *arg;
 } Walk;
 
-static void visit_map(const Walk *walk, const char *path, const PrismMap *map);
-static void visit_key(const Walk *walk, const char *path, const PrismMap *map, const PrismKey *key, bool chosen);
+static void visit_map(const Walk *walk, const PrismKeyEntry *outer, const PrismMap *map);
+static void visit_key(const Walk *walk, const PrismKeyEntry *outer, PrismKeyEntry entry);
+static bool is_available(const PrismKeyEntry *entry);
 static void add_words(char *text, const PrismKey *key);
+static void add_bytes(char *text, const PrismKey *key);
+static bool add_some_words(char *text, const PrismKey *key, const char *separator, bool available);
 static void add_bounds(char *text, const PrismKey *key);
 
 /* ---------- all keys ---------- */
@@ -33,17 +36,20 @@ void
 prism_keys_visit(void (*visit) (const PrismKeyEntry *entry, void *arg), void *arg)
 {
 	Walk		walk = {visit, arg};
+	PrismKeyEntry document = {.available = true};
 
-	visit_map(&walk, "", &prism_configuration_map);
+	visit_map(&walk, &document, &prism_configuration_map);
 }
 
 static void
-visit_map(const Walk *walk, const char *path, const PrismMap *map)
+visit_map(const Walk *walk, const PrismKeyEntry *outer, const PrismMap *map)
 {
 	PrismWord	word;
 
 	for (const PrismKey *key = map->keys; key->name != NULL; key++)
-		visit_key(walk, path, map, key, false);
+		visit_key(walk, outer, (PrismKeyEntry) {.key = key,.map = map});
+	for (const PrismKey *key = map->more; key != NULL && key->name != NULL; key++)
+		visit_key(walk, outer, (PrismKeyEntry) {.key = key,.map = map});
 	if (map->chooser == NULL)
 		return;
 	for (int i = 0; prism_key_word(prism_key_find(map->keys, map->chooser), i, &word); i++)
@@ -54,19 +60,45 @@ visit_map(const Walk *walk, const char *path, const PrismMap *map)
 
 			/* once, however many words it comes with */
 			if (prism_key_choice(&entry, 0, &first) && strcmp(first.name, word.name) == 0)
-				visit_key(walk, path, map, key, true);
+				visit_key(walk, outer, entry);
 		}
 }
 
 static void
-visit_key(const Walk *walk, const char *path, const PrismMap *map, const PrismKey *key, bool chosen)
+visit_key(const Walk *walk, const PrismKeyEntry *outer, PrismKeyEntry entry)
 {
-	PrismKeyEntry entry = {.key = key,.map = map,.chosen = chosen};
+	const PrismMap *inner = entry.key->kind != PRISM_KEY_INSIDE ? entry.key->map : NULL;
 
-	snprintf(entry.path, sizeof(entry.path), "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
+	snprintf(entry.path, sizeof(entry.path), "%s%s%s", outer->path, outer->path[0] != '\0' ? "." : "", entry.key->name);
+	entry.available = outer->available && is_available(&entry);
 	walk->visit(&entry, walk->arg);
-	if (key->map != NULL)
-		visit_map(walk, key->map == &prism_namespace_map ? "" : entry.path, key->map);
+	if (inner == &prism_namespace_map)
+		entry.path[0] = '\0';
+	if (inner != NULL)
+		visit_map(walk, &entry, inner);
+}
+
+/* One of those that have it is built, and what it needs. */
+static bool
+is_available(const PrismKeyEntry *entry)
+{
+	const char *pattern = entry->key->pattern;
+	PrismWord	word;
+
+	if (pattern != NULL && (!prism_word_find(prism_key_find(prism_pattern_map.keys, prism_pattern_map.chooser), pattern, &word) || !word.available))
+		return false;
+	if (!entry->chosen)
+		return true;
+	for (int i = 0; prism_key_choice(entry, i, &word); i++)
+		if (word.available)
+			return true;
+	return false;
+}
+
+const PrismKey *
+prism_key_value(const PrismKey *key)
+{
+	return key->kind == PRISM_KEY_INSIDE ? prism_key_find(key->map->keys, key->name) : key;
 }
 
 bool
@@ -97,13 +129,18 @@ const char *
 prism_key_takes(const PrismKey *key, char *text)
 {
 	text[0] = '\0';
+	key = prism_key_value(key);
 	switch (key->kind)
 	{
 		case PRISM_KEY_TEXT:
 			add_taken(text, "text");
+			add_bytes(text, key);
+			break;
+		case PRISM_KEY_WORD_LIST:
+			add_taken(text, "a list of words, each ");
+			add_words(text, key);
 			break;
 		case PRISM_KEY_WORD:
-			add_taken(text, "one of: ");
 			add_words(text, key);
 			break;
 		case PRISM_KEY_BOOLEAN:
@@ -141,12 +178,13 @@ prism_key_takes(const PrismKey *key, char *text)
 			break;
 		case PRISM_KEY_TEXT_LIST:
 			add_taken(text, "a list of text");
+			add_bytes(text, key);
 			break;
 		case PRISM_KEY_MAP:
 			add_taken(text, "a map");
 			if (key->map->alone != NULL)
 			{
-				add_taken(text, ", or one of: ");
+				add_taken(text, ", or ");
 				add_words(text, prism_key_find(key->map->keys, key->map->alone));
 			}
 			break;
@@ -154,30 +192,54 @@ prism_key_takes(const PrismKey *key, char *text)
 			add_taken(text, "a map");
 			break;
 		case PRISM_KEY_MAPS:
-			add_taken(text, key->map->alone != NULL ? "a list of words, or of maps, each with a \"" : "a list of maps, each with a \"");
-			add_taken(text, key->map->required);
-			add_taken(text, "\"");
+			snprintf(text, PRISM_KEY_TEXT_BYTES, "a list of %smaps, each with a \"%s\"", key->map->alone != NULL ? "words, or of " : "", key->map->required);
 			break;
-		case PRISM_KEY_LATER:
+		case PRISM_KEY_INSIDE:
 			break;
 	}
 	return text;
 }
 
+/* Those that are refused in the end stand apart. */
 static void
 add_words(char *text, const PrismKey *key)
 {
-	const char *separator = "";
+	bool		some = add_some_words(text, key, "one of: ", true);
+
+	add_some_words(text, key, some ? "; to come: " : "one of those to come: ", false);
+}
+
+static bool
+add_some_words(char *text, const PrismKey *key, const char *separator, bool available)
+{
+	bool		some = false;
 	PrismWord	word;
 
 	for (int i = 0; prism_key_word(key, i, &word); i++)
 	{
-		if (!word.available)
+		if (word.available != available)
 			continue;
 		add_taken(text, separator);
 		add_taken(text, word.name);
+		if (word.synonym != NULL)
+		{
+			add_taken(text, " (or ");
+			add_taken(text, word.synonym);
+			add_taken(text, ")");
+		}
 		separator = ", ";
+		some = true;
 	}
+	return some;
+}
+
+static void
+add_bytes(char *text, const PrismKey *key)
+{
+	Size		used = strlen(text);
+
+	if (key->bytes_max > 0)
+		snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, " of at most %d bytes", key->bytes_max);
 }
 
 /* Of a time; the upper one in whole days or hours. */
@@ -196,6 +258,7 @@ add_bounds(char *text, const PrismKey *key)
 const char *
 prism_key_type(const PrismKey *key)
 {
+	key = prism_key_value(key);
 	switch (key->kind)
 	{
 		case PRISM_KEY_TEXT:
@@ -219,6 +282,8 @@ prism_key_type(const PrismKey *key)
 			return "time, size or map";
 		case PRISM_KEY_TEXT_LIST:
 			return "list of text";
+		case PRISM_KEY_WORD_LIST:
+			return "list of words";
 		case PRISM_KEY_INTERVAL_LIST:
 			return "list of times";
 		case PRISM_KEY_MAPS:
@@ -226,7 +291,7 @@ prism_key_type(const PrismKey *key)
 		case PRISM_KEY_MAP:
 		case PRISM_KEY_OPTIONS:
 			return "map";
-		case PRISM_KEY_LATER:
+		case PRISM_KEY_INSIDE:
 			break;
 	}
 	return NULL;

@@ -25,18 +25,22 @@ typedef struct PrismKeyEntry
 	const PrismKey *key;
 	const PrismMap *map;		/* of which it is a key */
 	bool		chosen;			/* by a word of the map's chooser */
+	bool		available;		/* what it needs is built */
 } PrismKeyEntry;
 
-/* Calls 'visit' with each key, also with those that this version does not take yet: a map before what is in it. */
+/* Calls 'visit' with each key, a map before what is in it. */
 extern void prism_keys_visit(void (*visit) (const PrismKeyEntry *entry, void *arg), void *arg);
 
 /* The number-th word, from 0, of the chooser with which a chosen key may stand; false: there are no more. */
 extern bool prism_key_choice(const PrismKeyEntry *entry, int number, PrismWord *word);
 
-/* What a key takes, as in "It must be ...": "an integer from 1 to 10".  Empty for one that is not taken yet.  In 'text', of PRISM_KEY_TEXT_BYTES. */
+/* What a key takes, as in "It must be ...": "an integer from 1 to 10".   In 'text', of PRISM_KEY_TEXT_BYTES. */
 extern const char *prism_key_takes(const PrismKey *key, char *text);
 
-/* In one word or two; NULL for one that is not taken yet. */
+/* The row that says what a key takes: of another map, where that is the place of its value. */
+extern const PrismKey *prism_key_value(const PrismKey *key);
+
+/* In one word or two. */
 extern const char *prism_key_type(const PrismKey *key);
 
 /* Of its numbers, or NULL. */

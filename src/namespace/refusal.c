@@ -20,8 +20,11 @@
 
 static void add_path(StringInfo path, const PrismLevel *level);
 static char *key_path(const PrismLevel *level, const PrismKey *key);
+static char *as_map(const PrismLevel *level, const PrismYamlEntry *entry);
+static const PrismKey *find_known(const PrismLevel *level, const char *name);
 static bool complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
 static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
+static bool is_switch(const PrismKey *key, const PrismYaml *value);
 static int	detail_of(const PrismKey *key);
 
 /* ---------- keys ---------- */
@@ -47,8 +50,10 @@ prism_refuse_singular(const PrismYaml *list)
 }
 
 bool
-prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
+prism_refuse_key(const PrismLevel *level, const PrismYamlEntry *entry)
 {
+	const PrismYaml *written = entry->key;
+	char	   *nested = as_map(level, entry);
 	StringInfoData known;
 	PrismGuess	guess;
 
@@ -63,10 +68,41 @@ prism_refuse_key(const PrismLevel *level, const PrismYaml *written)
 				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				   errmsg("unknown key \"%s\"", prism_yaml_show(written->text)),
 				   known.len > 0 ? errdetail("The keys known here are: %s.", known.data) : errdetail("No key is known here."),
+				   nested != NULL ? errhint("Write %s.", nested) :
 				   guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) :
 				   level->map->unknown_hint != NULL ? errhint("%s", level->map->unknown_hint) : 0);
 	return level->map->required != NULL && guess.best != NULL &&
 		prism_key_find(level->map->keys, guess.best) == prism_key_find(level->map->keys, level->map->required);
+}
+
+/* "cdc.enabled: true" as it is to be written; NULL: there is no such map, or it has no such key. */
+static char *
+as_map(const PrismLevel *level, const PrismYamlEntry *entry)
+{
+	const char *dot = strchr(entry->key->text, '.');
+	const PrismYaml *value = entry->value;
+	const PrismKey *outer;
+	const PrismKey *inner;
+
+	if (dot == NULL)
+		return NULL;
+	outer = find_known(level, pnstrdup(entry->key->text, dot - entry->key->text));
+	if (outer == NULL || outer->kind != PRISM_KEY_MAP)
+		return NULL;
+	inner = prism_key_find(outer->map->keys, dot + 1);
+	if (inner == NULL)
+		inner = prism_key_find(outer->map->more, dot + 1);
+	return inner == NULL ? NULL :
+		psprintf("%s: {%s: %s}", outer->name, inner->name,
+				 value->kind == PRISM_YAML_SCALAR && !value->quoted && !prism_yaml_is_null(value) ? prism_yaml_show(value->text) : "...");
+}
+
+static const PrismKey *
+find_known(const PrismLevel *level, const char *name)
+{
+	const PrismKey *key = level->options ? NULL : prism_key_find(level->map->keys, name);
+
+	return key != NULL ? key : prism_key_find(level->chosen, name);
 }
 
 /* An option that would say nothing to what was chosen is not ignored, and is not a typing error.  False: it is none. */
@@ -109,22 +145,10 @@ add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess)
 		prism_guess_try(guess, key->name);
 		if (key->synonym != NULL)
 			prism_guess_try(guess, key->synonym);
-		if (key->kind == PRISM_KEY_LATER)
-			continue;
 		appendStringInfo(known, "%s%s", known->len > 0 ? ", " : "", key->name);
 		if (key->synonym != NULL)
 			appendStringInfo(known, ", %s", key->synonym);
 	}
-}
-
-void
-prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written)
-{
-	prism_complain(written,
-				   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				   errmsg("key \"%s\" is not available yet in this version", key_path(level, key)),
-				   key->pattern != NULL ? errdetail("It needs the pattern \"%s\".", key->pattern) : 0,
-				   errhint("Leave it out for now."));
 }
 
 void
@@ -185,7 +209,16 @@ prism_refuse_value(const PrismLevel *level, const PrismKey *key, const PrismYaml
 				   value->kind == PRISM_YAML_LIST ? errmsg("\"%s\" must not be a list", path) :
 				   prism_yaml_is_null(value) ? errmsg("\"%s\" has no value", path) :
 				   errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
-				   detail_of(key));
+				   detail_of(key),
+				   is_switch(key, value) ? errhint("Write %s: {enabled: %s}.", key->name, value->text) : 0);
+}
+
+/* "cdc: true". */
+static bool
+is_switch(const PrismKey *key, const PrismYaml *value)
+{
+	return key->kind == PRISM_KEY_MAP && prism_key_find(key->map->keys, "enabled") != NULL &&
+		value->kind == PRISM_YAML_SCALAR && (strcmp(value->text, "true") == 0 || strcmp(value->text, "false") == 0);
 }
 
 void
@@ -223,11 +256,28 @@ prism_refuse_entries(const PrismLevel *level, const PrismKey *key, const PrismYa
 				   key->entries_hint != NULL ? errhint("%s", key->entries_hint) : 0);
 }
 
-/* Unknown, or not in this version. */
+void
+prism_refuse_entry_twice(const PrismLevel *level, const PrismKey *key, const PrismValue *entry, const PrismPlace *first)
+{
+	prism_complain(&entry->place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"%s\" has the entry \"%s\" twice", key_path(level, key), prism_yaml_show(entry->text)),
+				   errdetail("The first one is " PRISM_AT ".", prism_at(first)),
+				   errhint("Remove one of the two."));
+}
+
+void
+prism_refuse_long(const PrismLevel *level, const PrismKey *key, const PrismYaml *value)
+{
+	prism_complain(value,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"%s\" is too long: \"%s\"", key_path(level, key), prism_yaml_show(value->text)),
+				   errdetail("It has %zu bytes; the limit is %d.", strlen(value->text), key->bytes_max));
+}
+
 void
 prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml *value)
 {
-	char	   *path = key_path(level, key);
 	PrismGuess	guess;
 	PrismWord	word;
 
@@ -235,27 +285,20 @@ prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml 
 	for (int i = 0; prism_key_word(key, i, &word); i++)
 	{
 		prism_guess_try(&guess, word.name);
-		if (strcmp(word.name, value->text) == 0)
-		{
-			prism_complain(value,
-						   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						   errmsg("value \"%s\" of \"%s\" is not available yet in this version", word.name, path),
-						   detail_of(key));
-			return;
-		}
+		if (word.synonym != NULL)
+			prism_guess_try(&guess, word.synonym);
 	}
 	prism_complain(value,
 				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				   errmsg("invalid value for \"%s\": \"%s\"", path, prism_yaml_show(value->text)),
+				   errmsg("invalid value for \"%s\": \"%s\"", key_path(level, key), prism_yaml_show(value->text)),
 				   detail_of(key),
 				   guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) : 0);
 }
 
-/* What the key takes; nothing for one that is not taken yet. */
 static int
 detail_of(const PrismKey *key)
 {
 	char		takes[PRISM_KEY_TEXT_BYTES];
 
-	return prism_key_takes(key, takes)[0] != '\0' ? errdetail("It must be %s.", takes) : 0;
+	return errdetail("It must be %s.", prism_key_takes(key, takes));
 }

@@ -16,9 +16,8 @@
 extern void prism_refuse_configuration(const PrismYaml *root);
 extern void prism_refuse_singular(const PrismYaml *list);
 /* True: perhaps it is the key that must be given, which is then not missing as well. */
-extern bool prism_refuse_key(const PrismLevel *level, const PrismYaml *written);
+extern bool prism_refuse_key(const PrismLevel *level, const PrismYamlEntry *entry);
 
-extern void prism_refuse_later(const PrismLevel *level, const PrismKey *key, const PrismYaml *written);
 extern void prism_refuse_twice(const PrismLevel *level, const PrismKey *key, const PrismYaml *value,
 							   const PrismPlace *first);
 extern void prism_refuse_missing(const PrismLevel *level, const PrismYaml *map);
@@ -26,5 +25,8 @@ extern void prism_refuse_value(const PrismLevel *level, const PrismKey *key, con
 extern void prism_refuse_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *entry);
 extern void prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml *value);
 extern void prism_refuse_entries(const PrismLevel *level, const PrismKey *key, const PrismYaml *list);
+extern void prism_refuse_entry_twice(const PrismLevel *level, const PrismKey *key, const PrismValue *entry,
+									 const PrismPlace *first);
+extern void prism_refuse_long(const PrismLevel *level, const PrismKey *key, const PrismYaml *value);
 
 #endif							/* PRISM_REFUSAL_H */

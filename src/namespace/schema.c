@@ -24,30 +24,34 @@
 
 static bool is_fragment(const PrismYaml *root);
 static void set_standards(const PrismKey *keys, void *values);
+static PrismLevel *begin_map(PrismLevel *level, void *values);
 static void read_map(PrismLevel *level, const PrismYaml *node);
 static void read_keys(PrismLevel *level, const PrismYaml *node);
 static bool read_alone(PrismLevel *level, const PrismYaml *node);
-static bool choose(PrismLevel *level, const PrismYaml *node);
+static void note_pattern_apart(const PrismLevel *level, const PrismKey *key, const PrismYaml *written);
+static void choose(PrismLevel *level, const PrismYaml *node);
 static const PrismYamlEntry *find_entry(const PrismYaml *node, const PrismKey *key);
-static bool is_switched_off(const PrismYaml *node);
 static bool read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static void read_options(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
+static void read_inside(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
+static bool stands_for_map(const PrismKey *key, const PrismYaml *node);
 static void read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static bool read_retention(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values);
 static void read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
+static bool is_distinct(const PrismLevel *level, const PrismKey *key, const PrismValue *entry, const List *before);
 static void *read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static bool read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value);
+static bool is_short_enough(const PrismLevel *level, const PrismKey *key, const PrismYaml *node);
 static bool has_text(const PrismYaml *node);
 static bool parse(const PrismKey *key, const PrismYaml *node, PrismValue *value);
 static bool parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value);
-static bool find_word(const PrismKey *key, const char *text, PrismWord *word);
 
 List *
 prism_schema_read(const PrismYaml *root)
 {
 	PrismConfigurationKeys configuration;
-	PrismLevel	whole = {.map = &prism_configuration_map,.values = &configuration};
+	PrismLevel	whole = {.map = &prism_configuration_map};
 	PrismLevel	alone = {.map = &prism_namespace_map};
 	const PrismYaml *singular;
 	int			before;
@@ -65,19 +69,18 @@ prism_schema_read(const PrismYaml *root)
 	}
 	if (prism_yaml_get(root, "namespaces") != NULL)
 	{
-		read_map(&whole, root);
+		read_map(begin_map(&whole, &configuration), root);
 		return configuration.namespaces.list;
 	}
 	if (!is_fragment(root))
 	{
 		/* nobody knows yet which of the two it is to become */
 		whole.chosen = prism_namespace_map.keys;
-		(void) prism_refuse_key(&whole, ((PrismYamlEntry *) linitial(root->items))->key);
+		(void) prism_refuse_key(&whole, linitial(root->items));
 		return NIL;
 	}
 	before = prism_complaints_count();
-	alone.values = palloc(prism_namespace_map.bytes);
-	read_map(&alone, root);
+	read_map(begin_map(&alone, palloc(prism_namespace_map.bytes)), root);
 	return prism_complaints_count() == before && !root->faulty ? list_make1(alone.values) : NIL;
 }
 
@@ -110,20 +113,30 @@ set_standards(const PrismKey *keys, void *values)
 	}
 }
 
-/* Of the level are given: name, map, values. */
+/* Nothing is given in 'values', nor in the maps within. */
+static PrismLevel *
+begin_map(PrismLevel *level, void *values)
+{
+	level->values = values;
+	memset(values, 0, level->map->bytes);
+	set_standards(level->map->keys, values);
+	set_standards(level->map->more, values);
+	return level;
+}
+
+/* Of the level are given: name, map, values, in which may be already what stands beside the map. */
 static void
 read_map(PrismLevel *level, const PrismYaml *node)
 {
 	PrismPlace *place = level->values;
 	const PrismKey *required;
 
-	memset(level->values, 0, level->map->bytes);
-	set_standards(level->map->keys, level->values);
 	place->line = node->line;
 	place->column = node->column;
-	if (level->map->chooser != NULL && !choose(level, node))
-		return;
-	if (level->map->chooser == NULL && node->kind == PRISM_YAML_SCALAR)
+	level->chosen = level->map->more;
+	if (level->map->chooser != NULL)
+		choose(level, node);
+	else if (node->kind == PRISM_YAML_SCALAR)
 		(void) read_alone(level, node);
 	if (node->kind == PRISM_YAML_MAP)
 		read_keys(level, node);
@@ -152,63 +165,59 @@ read_keys(PrismLevel *level, const PrismYaml *node)
 		if (key == NULL)
 		{
 			if (!level->unchosen)
-				level->misspelt |= prism_refuse_key(level, entry->key);
+				level->misspelt |= prism_refuse_key(level, entry);
 			continue;
 		}
 		if (key->kind == PRISM_KEY_OPTIONS)
 			read_options(level, key, entry->value);
-		else if (key->kind != PRISM_KEY_LATER)
+		else if (key->kind == PRISM_KEY_INSIDE)
+			read_inside(level, key, entry->value);
+		else
 			(void) read_value(level, key, entry->value);
-		else if (!is_switched_off(entry->value))
-			prism_refuse_later(level, key, entry->key);
+		if (level->map == &prism_namespace_map && key->pattern != NULL)
+			note_pattern_apart(level, key, entry->key);
 	}
 }
 
+/* A map of the namespace that stands for a pattern. */
+static void
+note_pattern_apart(const PrismLevel *level, const PrismKey *key, const PrismYaml *written)
+{
+	PrismPatternKeys *pattern = (PrismPatternKeys *) ((char *) level->values + key->offset);
+
+	pattern->apart = true;
+	pattern->type.text = unconstify(char *, key->pattern);
+	pattern->type.place.line = written->line;
+	pattern->type.place.column = written->column;
+}
+
 /*
- * The key that says which others there are comes first, wherever it stands.
- * False: it names what this version has not, but that is switched off, and so
- * is not looked into.  If it is refused, only the keys that all have are read.
+ * The key that says which others there are comes first, wherever it stands.  If
+ * it is refused, only the keys that all have are read.
  */
-static bool
+static void
 choose(PrismLevel *level, const PrismYaml *node)
 {
 	const PrismKey *key = prism_key_find(level->map->keys, level->map->chooser);
-	const PrismKey *enabled = prism_key_find(level->map->keys, "enabled");
-	const PrismYamlEntry *entry = NULL;
+	const PrismYamlEntry *entry = node->kind == PRISM_YAML_MAP ? find_entry(node, key) : NULL;
 	PrismValue *choice;
-	PrismWord	word;
 
 	Assert(key != NULL && key->kind == PRISM_KEY_WORD);
 	choice = (PrismValue *) ((char *) level->values + key->offset);
 	if (node->kind == PRISM_YAML_SCALAR)
 		level->unchosen = !read_alone(level, node);
-	else if ((entry = find_entry(node, key)) == NULL)
-	{
-		level->unchosen = key->standard == NULL;
-		if (level->unchosen)
-			prism_refuse_missing(level, node);
-	}
-	else
-	{
-		const PrismYamlEntry *written = enabled != NULL ? find_entry(node, enabled) : NULL;
-
-		if (written != NULL)
-			(void) read_value(level, enabled, written->value);
-		if (is_switched_off(node) && has_text(entry->value) && find_word(key, entry->value->text, &word) && !word.available)
-		{
-			choice->place.line = entry->value->line;
-			choice->place.column = entry->value->column;
-			choice->text = entry->value->text;
-			return false;
-		}
+	else if (entry != NULL)
 		level->unchosen = !read_value(level, key, entry->value);
+	else if (key->standard == NULL)
+	{
+		level->unchosen = true;
+		prism_refuse_missing(level, node);
 	}
 	if (level->unchosen)
-		return true;
+		return;
 	level->choice = choice->text;
 	level->chosen = level->map->keys_of(choice->text);
 	set_standards(level->chosen, level->values);
-	return true;
 }
 
 /* A value in place of the map.  False: it is not taken. */
@@ -238,14 +247,6 @@ find_entry(const PrismYaml *node, const PrismKey *key)
 	return NULL;
 }
 
-static bool
-is_switched_off(const PrismYaml *node)
-{
-	const PrismYaml *enabled = node->kind == PRISM_YAML_MAP ? prism_yaml_get(node, "enabled") : NULL;
-
-	return enabled != NULL && enabled->kind == PRISM_YAML_SCALAR && strcmp(enabled->text, "false") == 0;
-}
-
 /* ---------- values ---------- */
 
 /*
@@ -263,7 +264,7 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 	Assert(key->offset + sizeof(PrismPlace) <= level->map->bytes);
 	if (place->line == node->line && place->column == node->column)
 		return true;			/* choose() has read it */
-	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->alone == NULL && node->kind == PRISM_YAML_MAP)
+	if (place->line > 0 && key->kind == PRISM_KEY_MAP && key->map->chooser == NULL && stands_for_map(key, node))
 	{
 		read_more_of_map(level, key, node, value);
 		return true;
@@ -284,6 +285,7 @@ read_value(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 			break;
 		case PRISM_KEY_MAPS:
 		case PRISM_KEY_TEXT_LIST:
+		case PRISM_KEY_WORD_LIST:
 		case PRISM_KEY_INTERVAL_LIST:
 			read_list(level, key, node, value);
 			break;
@@ -310,12 +312,29 @@ read_options(const PrismLevel *level, const PrismKey *key, const PrismYaml *node
 		prism_refuse_value(level, key, node);
 }
 
+/* What stands beside the map goes where it would go in there. */
+static void
+read_inside(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
+{
+	const PrismKey *outer = prism_key_find(level->chosen, key->inside);
+	PrismLevel	inner = {.outer = level,.name = outer->name,.map = outer->map,.values = (char *) level->values + outer->offset};
+
+	(void) read_value(&inner, prism_key_find(outer->map->keys, key->name), node);
+}
+
+/* A map, or what may stand in its place. */
+static bool
+stands_for_map(const PrismKey *key, const PrismYaml *node)
+{
+	return node->kind == PRISM_YAML_MAP || (key->map->alone != NULL && has_text(node));
+}
+
 static void
 read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values)
 {
 	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.values = values};
 
-	if (node->kind == PRISM_YAML_MAP || (key->map->alone != NULL && has_text(node)))
+	if (stands_for_map(key, node))
 		read_map(&inner, node);
 	else
 		prism_refuse_value(level, key, node);
@@ -325,9 +344,12 @@ read_inner_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *no
 static void
 read_more_of_map(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, void *values)
 {
-	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.values = values};
+	PrismLevel	inner = {.outer = level,.name = key->name,.map = key->map,.chosen = key->map->more,.values = values};
 
-	read_keys(&inner, node);
+	if (node->kind == PRISM_YAML_MAP)
+		read_keys(&inner, node);
+	else
+		(void) read_alone(&inner, node);
 }
 
 /* One value says by its unit whether it is a time or a size; without one it could be either. */
@@ -370,9 +392,26 @@ read_list(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, P
 		CHECK_FOR_INTERRUPTS();
 		if (prism_complaints_full() || (key->entries_max > 0 && foreach_current_index(cell) >= key->entries_max))
 			return;
-		if (entry != NULL)
+		if (entry != NULL && (!key->distinct || is_distinct(level, key, entry, value->list)))
 			value->list = lappend(value->list, entry);
 	}
+}
+
+static bool
+is_distinct(const PrismLevel *level, const PrismKey *key, const PrismValue *entry, const List *before)
+{
+	ListCell   *cell;
+
+	foreach(cell, before)
+	{
+		const PrismValue *first = lfirst(cell);
+
+		if (strcmp(first->text, entry->text) != 0)
+			continue;
+		prism_refuse_entry_twice(level, key, entry, &first->place);
+		return false;
+	}
+	return true;
 }
 
 /* NULL: something in it is not as it should be. */
@@ -385,49 +424,48 @@ read_entry(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
 
 	if (key->kind == PRISM_KEY_MAPS)
 	{
-		if (node->kind != PRISM_YAML_MAP && !(key->map->alone != NULL && has_text(node)))
+		if (!stands_for_map(key, node))
 		{
 			prism_refuse_entry(level, key, node);
 			return NULL;
 		}
-		inner.values = palloc(key->map->bytes);
-		read_map(&inner, node);
+		read_map(begin_map(&inner, palloc(key->map->bytes)), node);
 		return prism_complaints_count() == before && !node->faulty ? inner.values : NULL;
 	}
 	value = palloc0(sizeof(*value));
-	if (node->kind != PRISM_YAML_SCALAR || !parse(key, node, value))
+	if (!has_text(node) || !parse(key, node, value))
 	{
 		prism_refuse_entry(level, key, node);
 		return NULL;
 	}
 	value->place.line = node->line;
 	value->place.column = node->column;
-	value->text = node->text;
-	return value;
+	return is_short_enough(level, key, node) ? value : NULL;
 }
 
 static bool
 read_scalar(const PrismLevel *level, const PrismKey *key, const PrismYaml *node, PrismValue *value)
 {
-	PrismWord	word;
-
-	if (has_text(node) && key->kind == PRISM_KEY_WORD)
+	if (!has_text(node) || !parse(key, node, value))
 	{
-		if (!find_word(key, node->text, &word) || !word.available)
-		{
+		if (has_text(node) && key->kind == PRISM_KEY_WORD)
 			prism_refuse_word(level, key, node);
-			return false;
-		}
-	}
-	else if (!has_text(node) || !parse(key, node, value))
-	{
-		prism_refuse_value(level, key, node);
+		else
+			prism_refuse_value(level, key, node);
 		return false;
 	}
 	value->place.line = node->line;
 	value->place.column = node->column;
-	value->text = node->text;
-	return true;
+	return is_short_enough(level, key, node);
+}
+
+static bool
+is_short_enough(const PrismLevel *level, const PrismKey *key, const PrismYaml *node)
+{
+	if (key->bytes_max == 0 || strlen(node->text) <= (Size) key->bytes_max)
+		return true;
+	prism_refuse_long(level, key, node);
+	return false;
 }
 
 static bool
@@ -436,10 +474,11 @@ has_text(const PrismYaml *node)
 	return node->kind == PRISM_YAML_SCALAR && !prism_yaml_is_null(node) && node->text[0] != '\0';
 }
 
-/* The number that a scalar, or an entry of a list, stands for; false: it is none that the key takes. */
+/* What a scalar, or an entry of a list, stands for; false: it is nothing that the key takes. */
 static bool
 parse(const PrismKey *key, const PrismYaml *node, PrismValue *value)
 {
+	value->text = node->text;
 	return parse_text(key, node, value) &&
 		(!prism_key_has_bounds(key) || key->kind == PRISM_KEY_RETENTION_TIME ||
 		 (value->number >= key->minimum && value->number <= key->maximum));
@@ -448,8 +487,16 @@ parse(const PrismKey *key, const PrismYaml *node, PrismValue *value)
 static bool
 parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value)
 {
+	PrismWord	word;
+
 	switch (key->kind)
 	{
+		case PRISM_KEY_WORD:
+		case PRISM_KEY_WORD_LIST:
+			if (!prism_word_find(key, node->text, &word))
+				return false;
+			value->text = unconstify(char *, word.name);
+			return true;
 		case PRISM_KEY_TEXT:
 		case PRISM_KEY_TEXT_LIST:
 			return true;
@@ -474,13 +521,4 @@ parse_text(const PrismKey *key, const PrismYaml *node, PrismValue *value)
 		default:
 			elog(ERROR, "key \"%s\" is not a scalar", key->name);
 	}
-}
-
-static bool
-find_word(const PrismKey *key, const char *text, PrismWord *word)
-{
-	for (int i = 0; prism_key_word(key, i, word); i++)
-		if (strcmp(word->name, text) == 0)
-			return true;
-	return false;
 }

@@ -26,6 +26,8 @@
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
 
+#include "lib/stringinfo.h"
+
 /* A link of the chain, and why it is there. */
 typedef struct PrismChosenPattern
 {
@@ -140,6 +142,12 @@ extern void prism_namespaces_check(const char *text, Size bytes, PrismComplaints
  */
 extern bool prism_namespace_chooses(const PrismNamespace *namespace);
 extern void prism_namespace_pin(PrismNamespace *namespace, const PrismStoredNamespace *stored);
+
+/* pattern_options.c: all patterns that are given in one list; what options mean together; the members of a JSON object that stand for them. */
+extern void prism_patterns_gather(PrismNamespaceKeys *given);
+extern void prism_pattern_options_check(const PrismPatternKeys *given);
+extern void prism_cleanup_check(const PrismCleanupKeys *cleanup);
+extern void prism_pattern_options_add(StringInfo json, const PrismPatternKeys *given);
 
 /* log_needs.c: the topic's policy. */
 extern void prism_needs_read_log(PrismNamespace *namespace);

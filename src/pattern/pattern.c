@@ -50,6 +50,7 @@ static const PrismPattern cache = {
 };
 static const PrismPattern event_store = {
 	.name = "event-store",
+	.synonym = "event-sourcing",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_QUEUE,
 	.after = AFTER("wal", "outbox"),
@@ -57,6 +58,7 @@ static const PrismPattern event_store = {
 };
 static const PrismPattern projection = {
 	.name = "projection",
+	.synonym = "materialized-views",
 	.version = "0",
 	.apis = PRISM_API_TRANSACT | PRISM_API_READER,
 	.after = AFTER("cdc", "cache", "event-store"),

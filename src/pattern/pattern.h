@@ -58,6 +58,7 @@ typedef struct PrismPattern
 {
 	/* metadata (the RFC's PatternMetadata) */
 	const char *name;			/* as written in YAML */
+	const char *synonym;		/* another word for it there, or NULL */
 	const char *version;
 	bool		built;			/* false: known from the RFC, refused by apply */
 	uint32		apis;			/* PRISM_API_* it may serve */

@@ -34,6 +34,10 @@
 const PrismPattern prism_pattern_outbox = {.name = "outbox",.built = true};
 const PrismPattern prism_pattern_wal = {.name = "wal",.built = true};
 const PrismOptionTable prism_kafka_options = {0};
+const PrismOptionTable prism_nats_options = {0};
+const PrismOptionTable prism_redis_options = {0};
+const PrismOptionTable prism_s3_options = {0};
+const PrismOptionTable prism_clickhouse_options = {0};
 
 const char *
 prism_ordering_name(PrismOrdering ordering)
@@ -89,7 +93,7 @@ is_number(const PrismKey *key)
 static bool
 is_list(const PrismKey *key)
 {
-	return key->kind == PRISM_KEY_TEXT_LIST || key->kind == PRISM_KEY_INTERVAL_LIST || key->kind == PRISM_KEY_MAPS;
+	return key->kind == PRISM_KEY_TEXT_LIST || key->kind == PRISM_KEY_WORD_LIST || key->kind == PRISM_KEY_INTERVAL_LIST || key->kind == PRISM_KEY_MAPS;
 }
 
 static bool
@@ -104,6 +108,12 @@ is_word_of(const PrismKey *key, const char *text)
 }
 
 static bool
+is_named(const PrismWord *word, const char *name)
+{
+	return strcmp(word->name, name) == 0 || (word->synonym != NULL && strcmp(word->synonym, name) == 0);
+}
+
+static bool
 has_a_word_twice(const PrismKey *key)
 {
 	PrismWord	word;
@@ -111,7 +121,7 @@ has_a_word_twice(const PrismKey *key)
 
 	for (int i = 0; prism_key_word(key, i, &word); i++)
 		for (int k = i + 1; prism_key_word(key, k, &other); k++)
-			if (strcmp(word.name, other.name) == 0)
+			if (is_named(&other, word.name) || (word.synonym != NULL && is_named(&other, word.synonym)))
 				return true;
 	return false;
 }
@@ -119,7 +129,7 @@ has_a_word_twice(const PrismKey *key)
 static bool
 has_value(const PrismKey *key)
 {
-	return key->kind != PRISM_KEY_LATER && key->kind != PRISM_KEY_OPTIONS;
+	return key->kind != PRISM_KEY_INSIDE && key->kind != PRISM_KEY_OPTIONS;
 }
 
 static Size
@@ -131,7 +141,7 @@ bytes_of(const PrismKey *key)
 static const char *
 fault_of_row(const PrismMap *map, const PrismKey *key)
 {
-	bool		has_map = key->kind == PRISM_KEY_MAP || key->kind == PRISM_KEY_MAPS || key->kind == PRISM_KEY_RETENTION;
+	bool		has_map = key->kind == PRISM_KEY_INSIDE || key->kind == PRISM_KEY_MAP || key->kind == PRISM_KEY_MAPS || key->kind == PRISM_KEY_RETENTION;
 
 	if (has_value(key) && (key->offset < sizeof(PrismPlace) || key->offset + bytes_of(key) > map->bytes))
 		return "its value is not in its map's struct";
@@ -143,9 +153,15 @@ fault_of_row(const PrismMap *map, const PrismKey *key)
 		return "it is a number and shows no bounds, or the other way round";
 	if (is_list(key) ? key->entries_max != 0 && key->entries_max < key->entries_min : key->entries_max != 0 || key->entries_min != 0)
 		return "its number of entries is none";
-	if ((key->kind == PRISM_KEY_WORD) != (key->words != NULL || key->word != NULL))
+	if (key->bytes_max != 0 && key->kind != PRISM_KEY_TEXT && key->kind != PRISM_KEY_TEXT_LIST)
+		return "it counts the bytes of what is no text";
+	if (key->distinct && key->kind != PRISM_KEY_TEXT_LIST && key->kind != PRISM_KEY_WORD_LIST)
+		return "it compares entries that are no texts";
+	if ((key->inside != NULL) != (key->kind == PRISM_KEY_INSIDE))
+		return "it stands inside another one and has no value there, or the other way round";
+	if ((key->kind == PRISM_KEY_WORD || key->kind == PRISM_KEY_WORD_LIST) != (key->words != NULL || key->word != NULL))
 		return "it has words and takes none, or the other way round";
-	if (key->kind == PRISM_KEY_WORD && has_a_word_twice(key))
+	if ((key->kind == PRISM_KEY_WORD || key->kind == PRISM_KEY_WORD_LIST) && has_a_word_twice(key))
 		return "a word is given twice";
 	if (has_map != (key->map != NULL))
 		return "it has a map and takes none, or the other way round";
@@ -154,6 +170,20 @@ fault_of_row(const PrismMap *map, const PrismKey *key)
 	if (key->standard != NULL && (key->kind != PRISM_KEY_WORD || !is_word_of(key, key->standard)))
 		return "what it is by default is none of its words";
 	return NULL;
+}
+
+/* What stands beside a map is a key of that map, and the map one of the same table. */
+static const char *
+fault_of_inner(const PrismKey *keys, const PrismKey *key)
+{
+	const PrismKey *outer;
+
+	if (key->kind != PRISM_KEY_INSIDE)
+		return NULL;
+	outer = prism_key_find(keys, key->inside);
+	if (outer == NULL || outer->kind != PRISM_KEY_MAP || outer->map != key->map || outer->map->chooser != NULL)
+		return "there is no such map beside it";
+	return prism_key_find(outer->map->keys, key->name) != NULL ? NULL : "the map beside it has no such key";
 }
 
 static const char *
@@ -202,6 +232,7 @@ check_keys(const char *path, const PrismMap *map, const PrismKey *keys, const Pr
 
 		snprintf(inner, sizeof(inner), "%s%s%s", path, path[0] != '\0' ? "." : "", key->name);
 		note(inner, fault_of_row(map, key));
+		note(inner, fault_of_inner(keys, key));
 		for (const PrismKey *other = key + 1; other->name != NULL; other++)
 			note(inner, fault_of_pair(key, other));
 		for (const PrismKey *other = more; other != NULL && other->name != NULL; other++)
@@ -216,7 +247,8 @@ check_map(const char *path, const PrismMap *map)
 	PrismWord	word;
 
 	note(path, fault_of_map(map));
-	check_keys(path, map, map->keys, NULL);
+	check_keys(path, map, map->keys, map->more);
+	check_keys(path, map, map->more, NULL);
 	for (int i = 0; chooser != NULL && prism_key_word(chooser, i, &word); i++)
 		check_keys(path, map, map->keys_of(word.name), map->keys);
 }
@@ -237,7 +269,7 @@ check_entry(const PrismKeyEntry *entry, void *arg)
 
 #define BEGIN "<!-- ./dev reference -->\n"
 #define END "<!-- end -->\n"
-#define REFERENCE_BYTES 100000
+#define REFERENCE_BYTES 200000
 
 static char reference[REFERENCE_BYTES];
 
@@ -258,17 +290,17 @@ add_entry(const PrismKeyEntry *entry, void *arg)
 {
 	const PrismKey *key = entry->key;
 	char		takes[PRISM_KEY_TEXT_BYTES];
-	const char *standard = key->standard != NULL ? key->standard : key->default_text;
+	const PrismKey *value = prism_key_value(key);
+	const char *standard = value->standard != NULL ? value->standard : value->default_text;
 	PrismWord	word;
 
-	add_line("| `%s`", entry->path);
+	add_line("| `%s`%s", entry->path, entry->available ? "" : " *to come*");
 	if (key->synonym != NULL)
 		add_line(" (or `%s`)", key->synonym);
 	add_line(" |");
 	for (int i = 0; prism_key_choice(entry, i, &word); i++)
 		add_line("%s %s", i > 0 ? "," : "", word.name);
-	prism_key_takes(key, takes);
-	add_line(" | %s | %s | %s |\n", takes[0] != '\0' ? takes : "nothing yet", standard != NULL ? standard : "", key->help);
+	add_line(" | %s | %s | %s |\n", prism_key_takes(key, takes), standard != NULL ? standard : "", key->help);
 }
 
 static void

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * clickhouse_options.c
+ *	  The options of ClickHouse servers, and the validator of their foreign data wrapper.
+ *
+ * They can be made and named before anything is sent to them: whoever builds the
+ * back end finds what it was told.
+ *
+ * src/backend/clickhouse/clickhouse_options.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/prism.h"
+
+#include "backend/clickhouse/clickhouse_options.h"
+#include "backend/server_options.h"
+
+#include "fmgr.h"
+
+PG_FUNCTION_INFO_V1(prism_clickhouse_validator);
+
+static const PrismOptionRule rules[] = {
+	/* where */
+	{.name = "endpoint",.kind = PRISM_OPTION_URL},
+	{.name = "database",.kind = PRISM_OPTION_TEXT},
+
+	/* identity, and how safe it travels */
+	{.name = "username",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_CREDENTIAL},
+	{.name = "password",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_SECRET},
+	{.name = "ca.pem",.kind = PRISM_OPTION_PEM},
+	{.name = "certificate.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_CREDENTIAL},
+	{.name = "key.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_SECRET},
+
+	/* time */
+	{.name = "connect.timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 100,.range_max = 300000},
+	{.name = "timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 10,.range_max = 300000},
+};
+
+static const PrismOptionRefusal refusals[] = {
+	{"*.file", "reads files of the server; give certificates and keys as text with the .pem options"},
+	{"*.path", "reads files of the server; give certificates and keys as text with the .pem options"},
+	{"*location", "reads files of the server; give certificates and keys as text with the .pem options"},
+	{"user", "has another name: username"},
+	{"host", "has another name: endpoint, such as https://host:8443"},
+	{"port", "has another name: endpoint, such as https://host:8443"},
+};
+
+const PrismOptionTable prism_clickhouse_options = {
+	.whose = "the options of ClickHouse servers",
+	.rules = rules,
+	.rule_count = lengthof(rules),
+	.refusals = refusals,
+	.refusal_count = lengthof(refusals),
+};
+
+Datum
+prism_clickhouse_validator(PG_FUNCTION_ARGS)
+{
+	prism_server_options_validate(&prism_clickhouse_options, PG_GETARG_DATUM(0), PG_GETARG_OID(1));
+	PG_RETURN_VOID();
+}
