@@ -72,6 +72,7 @@ read_configuration(void *arg)
 	DocumentReading *reading = arg;
 	const PrismYaml *root = prism_yaml_read(reading->text, reading->bytes);
 	List	   *given = root != NULL ? prism_schema_read(root) : NIL;
+	int			before;
 	ListCell   *cell;
 
 	foreach(cell, given)
@@ -79,7 +80,10 @@ read_configuration(void *arg)
 		CHECK_FOR_INTERRUPTS();
 		if (prism_complaints_full())
 			return;
+		before = prism_complaints_count();
 		prism_patterns_gather(lfirst(cell));
+		if (prism_complaints_count() > before)
+			continue;
 		reading->namespaces = lappend(reading->namespaces, make_namespace(lfirst(cell), reading->words_only, NULL));
 	}
 	prism_namespaces_check_distinct(reading->namespaces);

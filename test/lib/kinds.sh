@@ -327,7 +327,7 @@ test_pgtap() {
 	fi
 	for name in "${names[@]}"; do
 		run_bounded "$(time_bound "$BUILD/test/pgtap/$name.sql" 300)" "$name" \
-			"$PG_BIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -P pager=off -d prism_pgtap -f "$BUILD/test/pgtap/$name.sql" || true
+			"$PG_BIN/psql" -X -q -A -t -v ON_ERROR_STOP=1 -v rfc="$BUILD/test/rfc" -P pager=off -d prism_pgtap -f "$BUILD/test/pgtap/$name.sql" || true
 	done
 }
 

@@ -12,6 +12,12 @@ INSERT INTO correct VALUES
 (4, E'{name: fuzz-d, client_api: transact, backend: {type: kafka, brokers: [kafka-1:9092, "kafka-2"], partitions: 3, replication: 1}}'),
 (5, E'namespaces: [{name: fuzz-e}, {name: fuzz-f, backend: {topic: fuzz-g}}]');
 
+-- The specification's as well, where the project's own tests run this.
+\if :{?rfc}
+\set specified `cat :'rfc'/*.yaml :'rfc'/*.json | sed -e 's/^\(namespaces:\|name: migrated\|{\)/\x01&/'`
+INSERT INTO correct SELECT 5 + row_number() OVER (ORDER BY i), config FROM regexp_split_to_table(:'specified', E'\x01') WITH ORDINALITY AS s(config, i) WHERE config ~ ':';
+\endif
+
 CREATE TEMP TABLE piece (text text);
 INSERT INTO piece VALUES
 ('- '), (': '), (','), ('{'), ('}'), ('['), (']'), ('&a '), ('*a'), ('!!int '), ('!x '), ('|'), ('>'), ('"'), (''''), (E'\t'), (E'\n'),
@@ -65,7 +71,7 @@ DO $$
 BEGIN
     PERFORM setseed(0.14);
     FOR i IN 1 .. 10000 LOOP
-        PERFORM pg_temp.ask(i, pg_temp.mutated(config)) FROM correct WHERE number = 1 + i % 5;
+        PERFORM pg_temp.ask(i, pg_temp.mutated(config)) FROM correct WHERE number = 1 + i % (SELECT count(*) FROM correct)::int;
     END LOOP;
 END
 $$;
@@ -74,7 +80,7 @@ SELECT is((SELECT count(*) FROM answer), 10000::bigint, 'every configuration get
 SELECT cmp_ok((SELECT count(*) FROM answer WHERE state = '00000'), '>', 200::bigint, 'some of them are correct');
 SELECT is_empty(
     $$ SELECT state, count(*), min(message), min(config) FROM answer
-       WHERE state NOT IN ('00000', '22023', '0A000', '42704', '42P07', '42622') GROUP BY 1 $$,
+       WHERE state NOT IN ('00000', '22023', '0A000', '42704', '42P07', '42622', 'PR001', 'PR002', 'PR003') GROUP BY 1 $$,
     'no error is an internal one');
 SELECT is_empty(
     $$ SELECT message, config FROM answer

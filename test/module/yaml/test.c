@@ -14,6 +14,7 @@
  */
 #include "shim.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -301,6 +302,43 @@ static const char *const documents[] = {
 	"%YAML 1.1\n---\n&anchor name: !!str *alias\n...\n",
 };
 
+/* The specification's, as they are in test/rfc. */
+static char *specified[64];
+static int	specified_count;
+
+static void
+read_specified(const char *folder)
+{
+	glob_t		found;
+
+	if (glob(folder, GLOB_BRACE, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc && specified_count < (int) lengthof(specified); i++)
+	{
+		FILE	   *file = fopen(found.gl_pathv[i], "r");
+		char	   *text = calloc(1, DOCUMENT_BYTES_MAX);
+
+		if (file != NULL && fread(text, 1, DOCUMENT_BYTES_MAX - 1, file) > 0)
+			specified[specified_count++] = text;
+		if (file != NULL)
+			fclose(file);
+	}
+	globfree(&found);
+}
+
+static void
+test_specified(void)
+{
+	int			trees = 0;
+
+	for (int i = 0; i < specified_count; i++)
+	{
+		trees += read_text(specified[i], strlen(specified[i])) != NULL;
+		shim_reset();
+	}
+	ok(specified_count >= 19 && trees == specified_count, "the specification's documents are read");
+}
+
 static const char *const pieces[] = {
 	"- ", ": ", ", ", "{", "}", "[", "]", "&a ", "*a ", "!x ", "!!map ", "|", ">", "\"", "'", "\t", "\n", "\n  ", "\r\n", "---\n", "...\n",
 	"%TAG ! tag:x,2000:\n", "? ", "# ", "\\", "\\x41", "\\u00e9", "\\U0001F600", "\\ud800", "\xc3\xa9", "\xe2\x80\xa8", "\xef\xbb\xbf",
@@ -333,7 +371,8 @@ splice(char *text, Size bytes, int removed, const char *inserted, Size inserted_
 static Size
 break_document(char *text)
 {
-	const char *document = documents[random_below(lengthof(documents))];
+	int			which = random_below((int) lengthof(documents) + specified_count);
+	const char *document = which < (int) lengthof(documents) ? documents[which] : specified[which - lengthof(documents)];
 	Size		bytes = strlen(document);
 
 	memcpy(text, document, bytes);
@@ -399,11 +438,15 @@ test_random(void)
 int
 main(void)
 {
+	read_specified("../../rfc/*.{yaml,json}");
 	test_places();
 	test_refusals();
 	test_limits();
 	test_show();
 	test_units();
+	test_specified();
 	test_random();
+	for (int i = 0; i < specified_count; i++)
+		free(specified[i]);
 	return end_tests();
 }
