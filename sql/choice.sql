@@ -7,9 +7,9 @@ CREATE FUNCTION pg_temp.chosen(config text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     told text;
 BEGIN
-    RETURN (SELECT format('patterns [%s]', string_agg(substring(detail FROM '^[a-z-]+'), ', ' ORDER BY n) FILTER (WHERE action = 'pattern'))
-                   || coalesce(string_agg(E'\n  ' || action || ' ' || detail, '' ORDER BY n) FILTER (WHERE action IN ('backend', 'partitions', 'warning')), '')
-            FROM prism.plan(config) WITH ORDINALITY AS p(namespace, action, detail, n));
+    RETURN (SELECT format('patterns [%s]', string_agg(substring(detail FROM '^[a-z-]+'), ', ' ORDER BY ordinality) FILTER (WHERE action = 'pattern'))
+                   || coalesce(string_agg(E'\n  ' || action || ' ' || detail, '' ORDER BY ordinality) FILTER (WHERE action IN ('backend', 'partitions', 'warning')), '')
+            FROM prism.plan(config) WITH ORDINALITY);
 EXCEPTION WHEN feature_not_supported THEN
     GET STACKED DIAGNOSTICS told = PG_EXCEPTION_DETAIL;
     RETURN split_part(told, E'\n', 1);
@@ -21,11 +21,13 @@ CREATE FUNCTION pg_temp.refused(config text) RETURNS text LANGUAGE sql AS $$
     FROM prism.check(config)
 $$;
 
--- The rows of the specification's selection guide that need no other key.
+-- The seven rows of the specification's selection guide.
 SELECT pg_temp.chosen('{name: guide-1, needs: {write_rps: 100k+, retention: 90days}}');
 SELECT pg_temp.chosen('{name: guide-2, needs: {max_message_size: ">1MB"}}');
 SELECT pg_temp.chosen('{name: guide-3, needs: {consistency: strong}}');
+SELECT pg_temp.chosen('{name: guide-4, client_api: reader, cdc: {enabled: true}}');
 SELECT pg_temp.chosen('{name: guide-5, needs: {max_message_size: ">1MB", consistency: strong}}');
+SELECT pg_temp.chosen('{name: guide-6, client_api: reader, cache: {enabled: true}, cdc: {enabled: true}}');
 SELECT pg_temp.chosen('{name: guide-7, client_api: transact, needs: {audit: true, replay: enabled}}');
 
 -- Each need by itself, and what it does not ask for.
@@ -39,6 +41,7 @@ FROM unnest(ARRAY['durability: strong', 'durability: relaxed', 'replay: enabled'
 SELECT pg_temp.chosen('{name: each-need, client_api: durable-queue, needs: {retention: 30days}}');
 
 -- However it is written, the chain is one: a claim check before the outbox is one behind it.
+SELECT patterns, pg_temp.chosen(format('{name: any-order, patterns: %s}', patterns)) FROM unnest(ARRAY['[outbox, wal]', '[wal, outbox]', '[outbox, claim-check]', '[claim-check, outbox]']) AS w(patterns);
 SELECT action FROM prism.apply('{name: any-order, patterns: [outbox, wal]}');
 SELECT action FROM prism.apply('{name: any-order, patterns: [wal, outbox]}');
 SELECT config -> 'patterns' FROM prism.namespaces WHERE namespace = 'any-order';
@@ -58,6 +61,7 @@ SELECT pg_temp.refused(E'name: both\nclient_api: transact\nneeds:\n  audit: true
 SELECT pg_temp.refused(E'name: both\nneeds:\n  consistency: eventual\n  delivery_guarantee: exactly_once');
 SELECT pg_temp.refused(E'name: both\nneeds:\n  consistency: eventual\npatterns:\n  - outbox');
 SELECT pg_temp.refused(E'name: both\nneeds:\n  replay: enabled\n  cleanup: on_consume');
+SELECT pg_temp.refused(E'name: both\nneeds:\n  replay: enabled\npatterns:\n  - type: claim-check\n    cleanup: on_consume');
 SELECT pg_temp.refused(E'name: both\nclient_api: transact\nneeds:\n  audit: true\n  cleanup: {strategy: on_consume}');
 SELECT pg_temp.refused(E'name: both\nclient_api: transact\nneeds:\n  audit: true\n  replay: disabled');
 SELECT pg_temp.refused(E'name: both\nneeds:\n  ordered: true\nconsumers:\n  - {group: g, ordering: none}');
@@ -71,10 +75,18 @@ SELECT pg_temp.chosen('{name: unwise, needs: {write_rps: 1001}, consumers: [{gro
 SELECT pg_temp.chosen('{name: unwise, needs: {write_rps: 1000}, consumers: [{group: slow, ordering: strict}]}');
 
 -- The specification's three errors.
+SELECT pg_temp.refused('{name: fits, client_api: queue, patterns: [cache]}');
+SELECT pg_temp.refused('{name: fits, client_api: reader, needs: {consistency: strong}}');
+SELECT pg_temp.refused('{name: fits, client_api: pubsub, patterns: [claim-check, wal]}');
+SELECT pg_temp.refused('{name: fits, client_api: transact, patterns: [outbox, projection]}');
+SELECT pg_temp.refused('{name: fits, client_api: reader, patterns: [cache], backend: kafka}');
 SELECT pg_temp.refused('{name: fits, needs: {audit: true}}');
 SELECT pg_temp.refused('{name: fits, client_api: queue, patterns: [wal], needs: {retention: 30days, audit: true}}');
 SELECT pg_temp.refused('{name: fits, patterns: [outbox], backend: s3}');
 SELECT pg_temp.refused('{name: fits, needs: {delivery_guarantee: exactly_once}, backend: nats}');
+
+-- A pattern's store is its own business, not that of the namespace's back end.
+SELECT pg_temp.refused('{name: fits, patterns: [{type: claim-check, storage: s3}], backend: kafka}');
 
 -- Partitions: one for 500 messages a second.
 SELECT rate, pg_temp.chosen(format('{name: rates, backend: memory, needs: {%s}}', rate))
@@ -129,5 +141,8 @@ CREATE SERVER s3 FOREIGN DATA WRAPPER prism_s3;
 SELECT pg_temp.chosen('{name: video-uploads, needs: {write_rps: 5000, max_message_size: 5GB, consistency: strong, retention: 30days}}');
 SELECT pg_temp.chosen('{name: video-processing, needs: {message_size: 5GB, consistency: strong, retention: 30 days, throughput: 10k msgs/s}}');
 SELECT pg_temp.chosen('{name: order-processing, client_api: durable-queue, needs: {durability: strong, replay: enabled, retention: 30days, ordered: true}}');
+-- Where a pattern keeps what is its own may be named; and a claim check is fine whatever the queue is.
+SELECT pg_temp.chosen('{name: named, patterns: [{type: claim-check, storage: postgres}], backend: kafka}');
+SELECT pg_temp.chosen('{name: named, client_api: reader, cdc: {destination: kafka}, cache: {backend: redis}}');
 ROLLBACK;
 DROP ROLE regress_choice_admin;

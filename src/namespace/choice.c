@@ -76,10 +76,11 @@ backend_called(const char *name)
 	return info;
 }
 
-/* The one of which there is a server, or why the database has to do. */
+/* The one of which there is a server; or why the database has to do, unless it cannot. */
 static const PrismBackendInfo *
 choose_server(const PrismNamespace *namespace, uint32 role, const char **why)
 {
+	const PrismBackendInfo *standard = backend_called(PRISM_BACKEND_DEFAULT);
 	char	   *lacks;
 
 	for (const PrismBackendInfo *const *info = prism_backend_infos(); *info != NULL; info++)
@@ -93,8 +94,10 @@ choose_server(const PrismNamespace *namespace, uint32 role, const char **why)
 			return *info;
 		}
 		*why = lacks;
+		if ((standard->roles & role) == 0)
+			return *info;
 	}
-	return backend_called(PRISM_BACKEND_DEFAULT);
+	return standard;
 }
 
 /* ---------- the back end ---------- */
@@ -167,15 +170,43 @@ prism_choose_partitions(PrismNamespace *namespace)
 
 /* ---------- where patterns keep what is their own ---------- */
 
-/* The server of one that is named is looked at in endpoint.c. */
+/* The server of one that is named, or must be there, is looked at in endpoint.c. */
 static void
-choose_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 role, const PrismValue *named)
+add_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 role, const PrismValue *named, const PrismValue *server)
 {
+	PrismStore *store = palloc0(sizeof(*store));
+
+	store->place = prism_is_given(named) ? &named->place : chosen->place;
 	if (prism_is_given(named))
-		chosen->store = backend_called(named->text);
+		store->backend = backend_called(named->text);
 	else
-		chosen->store = choose_server(namespace, role, &chosen->store_reason);
-	chosen->store_place = prism_is_given(named) ? &named->place : chosen->place;
+		store->backend = choose_server(namespace, role, &store->reason);
+	store->server = server != NULL && prism_is_given(server) ? server->text : store->backend->name;
+	chosen->stores = lappend(chosen->stores, store);
+}
+
+static void
+add_object_store(const PrismNamespace *namespace, PrismChosenPattern *chosen)
+{
+	const PrismPatternKeys *given = chosen->given;
+
+	if (given != NULL && prism_is_given(&given->storage.backend))
+		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &given->storage.backend, &given->storage.server);
+	else
+		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &namespace->given->needs.storage_backend, NULL);
+}
+
+/* Where changes go, and whose caches they keep right. */
+static void
+add_receivers(const PrismNamespace *namespace, PrismChosenPattern *chosen)
+{
+	const PrismPatternKeys *given = chosen->given;
+	ListCell   *cell;
+
+	if (prism_is_given(&given->sink.backend))
+		add_store(namespace, chosen, PRISM_ROLE_QUEUE, &given->sink.backend, NULL);
+	foreach(cell, given->consumers.list)
+		add_store(namespace, chosen, PRISM_ROLE_CACHE, &((const PrismListenerKeys *) lfirst(cell))->backend, NULL);
 }
 
 void
@@ -188,8 +219,10 @@ prism_choose_stores(PrismNamespace *namespace)
 		PrismChosenPattern *chosen = lfirst(cell);
 
 		if (chosen->pattern->store_roles & PRISM_ROLE_OBJECT)
-			choose_store(namespace, chosen, PRISM_ROLE_OBJECT,
-						 chosen->given != NULL && prism_is_given(&chosen->given->storage.backend) ?
-						 &chosen->given->storage.backend : &namespace->given->needs.storage_backend);
+			add_object_store(namespace, chosen);
+		if (chosen->pattern->store_roles & PRISM_ROLE_CACHE)
+			add_store(namespace, chosen, PRISM_ROLE_CACHE, &chosen->given->backend, &chosen->given->server);
+		if (chosen->given != NULL)
+			add_receivers(namespace, chosen);
 	}
 }

@@ -35,6 +35,8 @@ static const Contradiction contradictions[] = {
 	{PRISM_WHEN(needs.consistency, "eventual"), PRISM_WHEN_OPTION("outbox", type, NULL), WHY_STRONG},
 	{PRISM_WHEN_CALLED("needs.cleanup", needs.cleanup.strategy, "on_consume"), PRISM_WHEN(needs.replay, "enabled"), WHY_REPLAYED},
 	{PRISM_WHEN_CALLED("needs.cleanup", needs.cleanup.strategy, "on_consume"), PRISM_WHEN(needs.audit, "true"), WHY_AUDITED},
+	{PRISM_WHEN_OPTION("claim-check", cleanup.strategy, "on_consume"), PRISM_WHEN(needs.replay, "enabled"), WHY_REPLAYED},
+	{PRISM_WHEN_OPTION("claim-check", cleanup.strategy, "on_consume"), PRISM_WHEN(needs.audit, "true"), WHY_AUDITED},
 	{PRISM_WHEN(needs.replay, "disabled"), PRISM_WHEN(needs.audit, "true"), WHY_AUDITED},
 };
 
@@ -84,15 +86,23 @@ warn_of_strict_groups(PrismNamespace *namespace)
 static void
 warn_of_archived_payloads(PrismNamespace *namespace)
 {
-	const PrismValue *removed = &namespace->given->needs.cleanup.strategy;
+	static const PrismCondition removed[] = {
+		PRISM_WHEN(needs.cleanup.strategy, "on_consume"),
+		PRISM_WHEN_OPTION("claim-check", cleanup.strategy, "on_consume")
+	};
+	bool		archived = false;
 	ListCell   *cell;
 
-	if (!prism_value_is(removed, "on_consume"))
-		return;
 	foreach(cell, namespace->patterns)
-		if (strcmp(((PrismChosenPattern *) lfirst(cell))->pattern->name, "tiered-storage") == 0)
-			prism_note(namespace, "warning", &removed->place,
+		archived |= strcmp(((const PrismChosenPattern *) lfirst(cell))->pattern->name, "tiered-storage") == 0;
+	for (int i = 0; i < (int) lengthof(removed) && archived; i++)
+	{
+		const PrismValue *value = prism_condition_value(&removed[i], namespace->given);
+
+		if (value != NULL)
+			prism_note(namespace, "warning", &value->place,
 					   "messages that tiered-storage keeps lose their large payloads once they are consumed");
+	}
 }
 
 void

@@ -28,6 +28,7 @@
 #include "utils/builtins.h"
 
 static void check_named_server(const PrismNamespace *namespace, const PrismBackendInfo *backend, const char *name, const PrismPlace *place);
+static void check_stores(const PrismNamespace *namespace, const List *stores);
 static void check_brokers(const PrismNamespace *namespace);
 
 List *
@@ -61,14 +62,23 @@ prism_namespace_check_server(const PrismNamespace *namespace)
 		check_named_server(namespace, namespace->backend, namespace->server,
 						   prism_is_given(&namespace->given->backend.server) ? &namespace->given->backend.server.place : namespace->backend_place);
 	foreach(cell, namespace->patterns)
-	{
-		const PrismChosenPattern *chosen = lfirst(cell);
-
-		if (chosen->store != NULL && chosen->store->wrapper != NULL)
-			check_named_server(namespace, chosen->store, chosen->store->name, chosen->store_place);
-	}
+		check_stores(namespace, ((const PrismChosenPattern *) lfirst(cell))->stores);
 	if (!superuser())
 		check_brokers(namespace);
+}
+
+static void
+check_stores(const PrismNamespace *namespace, const List *stores)
+{
+	ListCell   *cell;
+
+	foreach(cell, stores)
+	{
+		const PrismStore *store = lfirst(cell);
+
+		if (store->backend->wrapper != NULL)
+			check_named_server(namespace, store->backend, store->server, store->place);
+	}
 }
 
 static void

@@ -127,7 +127,7 @@ static void
 add_named(PrismNamespace *namespace, const PrismPatternKeys *given)
 {
 	if (!prism_value_is(&given->enabled, "false"))
-		add_pattern(namespace, given->type.text, "named in patterns", &given->type.place)->given = given;
+		add_pattern(namespace, given->type.text, psprintf("named in %s", given->apart ? given->type.text : "patterns"), &given->type.place)->given = given;
 }
 
 /* A large message may also stay in the log, while that takes it: who says so gets it. */

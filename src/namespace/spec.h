@@ -28,6 +28,15 @@
 
 #include "lib/stringinfo.h"
 
+/* A back end of a pattern's own. */
+typedef struct PrismStore
+{
+	const PrismBackendInfo *backend;
+	const char *server;			/* its foreign server, if it is reached through one */
+	const char *reason;			/* why it was chosen; NULL: it is named */
+	const PrismPlace *place;
+} PrismStore;
+
 /* A link of the chain, and why it is there. */
 typedef struct PrismChosenPattern
 {
@@ -36,9 +45,7 @@ typedef struct PrismChosenPattern
 	bool		needed;			/* nobody has named it */
 	const PrismPatternKeys *given;	/* its options, NULL: it is needed */
 	const PrismPlace *place;	/* where the reason stands */
-	const PrismBackendInfo *store;	/* where it keeps what is its own, NULL: nowhere */
-	const char *store_reason;	/* NULL: that is named */
-	const PrismPlace *store_place;
+	List	   *stores;			/* PrismStore: where it keeps what is its own, and where else it sends */
 } PrismChosenPattern;
 
 /* What plan() tells of a namespace beside its patterns. */

@@ -237,10 +237,10 @@ describe_whole(const PrismNamespace *namespace)
 
 	foreach(cell, namespace->patterns)
 	{
-		const PrismChosenPattern *chosen = lfirst(cell);
+		ListCell   *other;
 
-		if (chosen->store != NULL)
-			backends = list_append_unique_ptr(backends, unconstify(PrismBackendInfo *, chosen->store));
+		foreach(other, ((const PrismChosenPattern *) lfirst(cell))->stores)
+			backends = list_append_unique_ptr(backends, unconstify(PrismBackendInfo *, ((const PrismStore *) lfirst(other))->backend));
 	}
 	/* where the log is */
 	backends = list_append_unique_ptr(backends, unconstify(PrismBackendInfo *, prism_backend_info(PRISM_BACKEND_DEFAULT)));
@@ -276,6 +276,20 @@ refuse_unbuilt(const PrismNamespace *namespace, const PrismChosenPattern *chosen
 				   errhint("%s", hint_of_unbuilt(namespace, chosen)));
 }
 
+static void
+note_stores(PrismNamespace *namespace, const PrismChosenPattern *chosen)
+{
+	ListCell   *cell;
+
+	foreach(cell, chosen->stores)
+	{
+		const PrismStore *store = lfirst(cell);
+
+		if (store->reason != NULL)
+			prism_note(namespace, "backend", store->place, "%s for %s: %s", store->backend->name, chosen->pattern->name, store->reason);
+	}
+}
+
 void
 prism_namespace_check_built(PrismNamespace *namespace)
 {
@@ -291,8 +305,7 @@ prism_namespace_check_built(PrismNamespace *namespace)
 		if (chosen->pattern->built)
 		{
 			built = lappend(built, chosen);
-			if (chosen->store_reason != NULL)
-				prism_note(namespace, "backend", chosen->place, "%s for %s: %s", chosen->store->name, chosen->pattern->name, chosen->store_reason);
+			note_stores(namespace, chosen);
 		}
 		else if (instead != NULL)
 			prism_note(namespace, "warning", chosen->place, "%s: needed, as %s, but not available yet: %s",
