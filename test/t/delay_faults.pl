@@ -28,10 +28,11 @@ sql("ALTER DATABASE postgres SET commit_fault.statement = 'SELECT public.fault()
 $node->restart;
 sql("SELECT count(*) FROM unnest(ARRAY['dead', 'alive', 'late']) t, prism.apply(format('{name: %s, client_api: queue}', t))");
 my $dead = sql(q{SELECT topic_id FROM prism.topic WHERE name = 'dead'});
-wait_for_value($node, q{SELECT min(segments) FROM prism.topics}, 2);
+sql(q{SELECT prism.publish('dead', 'x')});
+wait_for_value($node, q{SELECT segments FROM prism.topics WHERE topic = 'dead'}, 2);
 
 # No segment can be made for the topic, as somebody has taken its name, and those it has are full.
-sql("CREATE TABLE prism_log.topic_${dead}_2 (); SELECT count(prism.publish('dead', 'x')) FROM generate_series(1, 2048)");
+sql("CREATE TABLE prism_log.topic_${dead}_2 (); SELECT count(prism.publish('dead', 'x')) FROM generate_series(2, 2048)");
 publish('dead', 1, 3);
 publish('alive', 1, 3);
 is(come('alive', 3, 0), '1 2 3', 'while a topic has no segment, messages of others come');
