@@ -20,30 +20,32 @@ typedef enum RowChange
 } RowChange;
 
 static void
+write_row(RowChange change, Relation table, HeapTuple row, ItemPointer place)
+{
+	if (change == ROW_INSERT)
+		CatalogTupleInsert(table, row);
+	else if (change == ROW_UPDATE)
+		CatalogTupleUpdate(table, place, row);
+	else
+		CatalogTupleDelete(table, place);
+}
+
+static void
 change_row(RowChange change, Relation table, HeapTuple row, ItemPointer place)
 {
 	RepOriginId former = prism_marker_begin();
 
 	PG_TRY();
 	{
-		switch (change)
-		{
-			case ROW_INSERT:
-				CatalogTupleInsert(table, row);
-				break;
-			case ROW_UPDATE:
-				CatalogTupleUpdate(table, place, row);
-				break;
-			case ROW_DELETE:
-				CatalogTupleDelete(table, place);
-				break;
-		}
+		write_row(change, table, row, place);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		prism_marker_end(former);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	prism_marker_end(former);
 }
 
 void

@@ -26,7 +26,7 @@
 #include "replication/origin.h"
 #include "utils/relcache.h"
 
-/* What is written from here on is prism's.  Returns what to put back, also when there is an error (PG_FINALLY). */
+/* What is written from here on is prism's.  Returns what to put back, also when there is an error. */
 static inline RepOriginId
 prism_marker_begin(void)
 {

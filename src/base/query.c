@@ -161,11 +161,13 @@ execute_marked(const char *statement, int parameters, Oid *types, Datum *values,
 	{
 		result = execute_planned(statement, parameters, types, values, nulls, mode, rows_max);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		prism_marker_end(former);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	prism_marker_end(former);
 	return result;
 }
 
