@@ -18,6 +18,8 @@ CREATE TABLE prism.delay_lost (
     messages    bigint NOT NULL,
     written_off boolean NOT NULL DEFAULT false
 );
+-- It has no key, and PostgreSQL changes no row without one where a publication is FOR ALL TABLES.
+ALTER TABLE prism.delay_lost REPLICA IDENTITY FULL;
 COMMENT ON TABLE prism.delay_lost IS 'Delayed messages of which the owner of the extension says that they are gone: what is not found waits until then. The bucket''s table is kept as long as it has a row here';
 COMMENT ON COLUMN prism.delay_lost.messages IS 'how many, exactly; 0: the table had rows that nobody waited for';
 COMMENT ON COLUMN prism.delay_lost.written_off IS 'they are no longer waited for';

@@ -87,6 +87,15 @@ is(changes(1), 'BEGIN, table public.handled, COMMIT, BEGIN, table public.handled
 # Without a filter all of them are there, so that the above says something.
 like(sql(q{SELECT string_agg(DISTINCT substring(data FROM '^table ([a-z_]*\\.[a-z_]*)'), ' ') FROM pg_logical_slot_peek_changes('slot', NULL, NULL)}), qr/prism\.handler.*prism_log/, 'without a filter: the catalogue as well');
 
+# ---------- a publication of all tables ----------
+# Under one PostgreSQL changes rows of those tables alone that can tell which row it was.
+sql('CREATE PUBLICATION everything FOR ALL TABLES');
+is(sql(q{DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'prism'::regnamespace AND relkind = 'r' LOOP EXECUTE format('DELETE FROM %s WHERE false', t); END LOOP; END $$}),
+	'', "each table of prism's catalogue can be changed");
+is(sql(q{INSERT INTO prism.delay_lost (bucket_id, topic_id, messages) VALUES (1, 1, 1), (1, 1, 1); UPDATE prism.delay_lost SET written_off = true WHERE ctid = (SELECT min(ctid) FROM prism.delay_lost) RETURNING written_off}), 't', 'and so what the owner says of lost messages, of which rows may be alike');
+sql('DELETE FROM prism.delay_lost; DROP PUBLICATION everything');
+forget();
+
 # ---------- a subscription ----------
 # On PostgreSQL 15 one cannot filter (test/lib/subscription.sql has it for later ones): it subscribes to schemas, and what
 # the application writes in prism's transactions arrives.
