@@ -188,6 +188,25 @@ is(sql($letters), 'ok|1|', 'but then it becomes a dead letter');
 is(sql(q{SELECT count(prism.publish('full-' || i, 'x')) FROM generate_series(1, 12) i}), 12, 'what the hint says helps');
 is(sql(q{SELECT count(*) FROM prism.status WHERE state = 'error'}), 0, 'so says prism.status');
 
+# One place left is enough for all that one call gives up; with none, a handler's failures come back after the group's back-off while attempts are left.
+{
+	my $count = 39 - sql('SELECT count(*) FROM prism.topic');
+	my $last = q{SELECT count(*) FROM prism.read('last-1.dlq')};
+	sql(qq{SET client_min_messages = error; SELECT prism.apply('namespaces: [' || string_agg(format('{name: last-%s, client_api: queue}', i), ', ') || ']') FROM generate_series(1, $count) i});
+	sql(qq{SELECT prism.publish('last-' || i, 'x') FROM generate_series(1, $count) i});
+	sql(q{SELECT prism.create_group('last-1', 'g', ordering => 'none', max_attempts => 1); SELECT prism.publish('last-1', 'y') FROM generate_series(1, 3)});
+	sql(q{BEGIN; SELECT count(*) FROM prism.consume('last-1', 'g', 2); ROLLBACK});
+	is(error_of($node, q{SELECT count(*) FROM prism.consume('last-1', 'g', 1)}) . sql($last), '2', 'two whose attempts are used up, by one consume()');
+	sql(q{SELECT prism.create_group('last-2', 'h', ordering => 'none', max_attempts => 5, lease => '1 h', backoff => '{1 ms}');
+		SELECT prism.grant('last-2', 'consume', 'places_handler');
+		CREATE FUNCTION fail_once(m prism.message) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+			IF m.attempt = 1 THEN RAISE 'cannot'; END IF;
+			INSERT INTO handled VALUES ('attempt ' || m.attempt); END $$;
+		SELECT prism.on('last-2', 'h', 'fail_once(prism.message)', role => 'places_handler')});
+	wait_for_value($node, q{SELECT payload FROM handled WHERE payload <> 'handled'}, 'attempt 2');
+	pass('a failure that is not the last');
+}
+
 # Without preload
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;

@@ -103,6 +103,7 @@ read_batch(const PrismHandler *handler, PrismGroupRef *group, PrismDelivery *del
 		prism_message_row_fill(&row, &message, attempt);
 		batch->positions[batch->count] = message.offset;
 		batch->messages[batch->count] = make_message(descriptor, &row);
+		batch->attempt = attempt;
 		bytes += HeapTupleHeaderGetDatumLength(DatumGetHeapTupleHeader(batch->messages[batch->count]));
 		batch->count++;
 	}

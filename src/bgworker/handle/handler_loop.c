@@ -376,8 +376,8 @@ call_failed(Handler *handler, PrismGroupRef *group, const PrismHandlerBatch *bat
 		return;
 	}
 	handler->faults = 0;
-	/* what cannot become a dead letter is left to its lease, in whose end nothing fails: others come meanwhile */
-	if (!prism_group_can_bury(group))
+	/* in the last attempt, what cannot become a dead letter is left to its lease, in whose end nothing fails: others come meanwhile */
+	if (prism_group_is_last(group, batch->attempt) && !prism_group_can_bury(group))
 		return;
 	(void) prism_group_nack(group, batch->positions, NULL, batch->count, BACKOFF_OF_GROUP, error->message);
 }

@@ -28,6 +28,7 @@ typedef struct PrismHandlerBatch
 	int			count;
 	int64	   *positions;
 	Datum	   *messages;		/* rows of prism.message */
+	int			attempt;		/* which one it is of the last of them */
 } PrismHandlerBatch;
 
 /* Write to the server log that a handler failed, at what, as often as its limit allows. */

@@ -470,6 +470,14 @@ prism_group_lease_us(const PrismGroupRef *ref)
 	return ref->group->options.lease_us;
 }
 
+bool
+prism_group_is_last(const PrismGroupRef *ref, int attempt)
+{
+	int			max_attempts = ref->group->options.max_attempts;
+
+	return max_attempts > 0 && attempt >= max_attempts;
+}
+
 int32
 prism_group_number(const PrismGroupRef *ref)
 {

@@ -148,6 +148,8 @@ extern bool prism_group_find_options(int32 topic_id, const char *name, PrismGrou
 extern void prism_group_set_options(PrismTopic *topic, const char *name, const PrismGroupOptions *options);
 /* The lease that its messages are handed out under unless another one is named. */
 extern int64 prism_group_lease_us(const PrismGroupRef *ref);
+/* Whoever gives a message up in that attempt makes a dead letter of it. */
+extern bool prism_group_is_last(const PrismGroupRef *ref, int attempt);
 
 /*
  * The position of the topic's slowest group; PG_INT64_MAX: there are no groups.

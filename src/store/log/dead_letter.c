@@ -67,15 +67,28 @@ prism_dead_letter_stays(const PrismTopic *origin)
 	return origin->dead_letter_of != 0;
 }
 
+/*
+ * The topic as of now, where it is there: a call that makes several letters makes
+ * the topic with the first, which what the caller knows does not tell.
+ */
+static const PrismTopic *
+as_of_now(const PrismTopic *origin)
+{
+	const PrismTopic *topic = prism_topic_is_current(origin) ? NULL : prism_topic_lookup_id(origin->topic_id, true);
+
+	return topic != NULL ? topic : origin;
+}
+
 bool
 prism_dead_letter_has_place(const PrismTopic *origin)
 {
+	int32		dead_letters = as_of_now(origin)->dead_letters;
 	PrismTopic *topic;
 	bool		busy;
 
-	if (origin->dead_letters == 0)
+	if (dead_letters == 0)
 		return prism_counter_slots_used() < prism_max_topics;
-	topic = prism_topic_look_id(origin->dead_letters, &busy);
+	topic = prism_topic_look_id(dead_letters, &busy);
 	return topic == NULL || topic->counter != NULL;
 }
 
@@ -87,27 +100,39 @@ lock_dead_letters(int32 topic_id)
 					   (Oid) topic_id, 0, AccessExclusiveLock);
 }
 
-/*
- * The first one makes the topic; others who need it then wait until that has
- * committed.  Its name says whose it is to people; whose it is stands in its
- * row, so that a topic of somebody else's never gets a letter.
- */
-static PrismTopic *
-dead_letter_topic(PrismTopic *origin)
+static void
+refuse_without_place(const PrismTopic *origin)
 {
-	PrismTopic *topic;
-
 	if (!prism_dead_letter_has_place(origin))
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("a message of topic \"%s\" cannot become a dead letter", origin->name),
 				errdetail("All of prism.max_topics are in use, and the topic of its dead letters has no place among them."),
 				errhint("Raise prism.max_topics and restart the server: until then the message stays unfinished, unless it is acknowledged."));
-	topic = prism_dead_letter_topic(origin);
-	if (topic != NULL)
-		return topic;
+}
+
+/*
+ * The first one makes the topic; others who need it then wait until that has
+ * committed, and only then it is known whether there is a place.  Its name says
+ * whose it is to people; whose it is stands in its row, so that a topic of
+ * somebody else's never gets a letter.
+ */
+static PrismTopic *
+dead_letter_topic(const PrismTopic *origin)
+{
+	PrismTopic *topic;
+
+	origin = as_of_now(origin);
+	if (origin->dead_letters != 0)
+	{
+		refuse_without_place(origin);
+		topic = prism_dead_letter_topic(origin);
+		if (topic != NULL)
+			return topic;
+	}
 	lock_dead_letters(origin->topic_id);
 	origin = prism_topic_lookup_id(origin->topic_id, false);
+	refuse_without_place(origin);
 	topic = prism_dead_letter_topic(origin);
 	if (topic == NULL)
 	{
