@@ -96,6 +96,9 @@ $$;
 SELECT count(*) FROM prism.check('{namespaces: [' || (SELECT string_agg(format('{name: n%s, x: 1}', i), ',') FROM generate_series(1, 100) i) || ']}');
 SELECT count(*) FROM prism.check('{namespaces: [' || (SELECT string_agg(format('{name: n%s, x: 1}', i), ',') FROM generate_series(1, 101) i) || ']}');
 SELECT count(*), max(message) FROM prism.check('{namespaces: [' || (SELECT string_agg('{name: n}', ',') FROM generate_series(1, 1000) i) || ']}');
+-- Each that is too many is told once, in no time.
+SELECT count(*), max(message) FROM prism.check('{name: a, patterns: [wal, outbox, wal, wal]}');
+SELECT count(*), min(message) FROM prism.check('{name: a, patterns: [' || repeat('claim-check, outbox, ', 40000) || ']}');
 
 -- An error leaves nothing behind of which a later call would tell.
 DO $$

@@ -82,16 +82,21 @@ check_once(const List *given)
 	{
 		const PrismPatternKeys *second = lfirst(cell);
 
+		if (prism_complaints_full())
+			return;
+		/* no more steps than there are types: each is told with the first one of its type */
 		for (int i = 0; i < foreach_current_index(cell); i++)
 		{
 			const PrismPatternKeys *first = list_nth(given, i);
 
-			if (strcmp(first->type.text, second->type.text) == 0)
-				prism_complain(&second->type.place,
-							   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							   errmsg("pattern \"%s\" is given twice", second->type.text),
-							   errdetail("The first one is " PRISM_AT ".", prism_at(&first->type.place)),
-							   errhint("Remove one of the two."));
+			if (strcmp(first->type.text, second->type.text) != 0)
+				continue;
+			prism_complain(&second->type.place,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("pattern \"%s\" is given twice", second->type.text),
+						   errdetail("The first one is " PRISM_AT ".", prism_at(&first->type.place)),
+						   errhint("Remove one of the two."));
+			break;
 		}
 	}
 }
