@@ -53,6 +53,9 @@ extern void prism_access_lock_role(Oid role, bool gives);
 /* What all namespaces share: the rights on objects of schema prism, prism's own topics while they are made. */
 extern void prism_access_lock_shared_objects(void);
 
+/* An outbox view that is changed or dropped, against those who publish and read by it. */
+extern void prism_access_lock_view(Oid view, const char *name);
+
 /* The topic of a topic's dead letters, which somebody may be making; who makes it uses the topic, so with the topic shut nobody does. */
 extern void prism_access_lock_dead_letters(int32 topic_id, const char *topic_name);
 

@@ -168,18 +168,13 @@ wait_for_lock(const LOCKTAG *tag, LOCKMODE mode, int patience_ms)
 
 /* An error follows when it fails, so nothing is left of the wait that was given up. */
 static void
-lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
+lock_tag(const LOCKTAG *tag, LOCKMODE mode, const char *what)
 {
-	LOCKTAG		tag;
-
-	if (mode != AccessShareLock)
-		PreventCommandDuringRecovery("changes of namespaces and rights");
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, number, part);
-	if (LockAcquire(&tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	if (LockAcquire(tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
-		char	   *names = lock_holders(&tag);
+		char	   *names = lock_holders(tag);
 
-		if (!wait_for_lock(&tag, mode, patience()))
+		if (!wait_for_lock(tag, mode, patience()))
 			ereport(ERROR,
 					errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					errmsg("another transaction is at work on %s", what),
@@ -187,6 +182,17 @@ lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
 					errhint("Try again when it has ended; pg_stat_activity tells what a process does, SELECT pg_terminate_backend(pid) ends it, ROLLBACK PREPARED a prepared transaction."));
 	}
 	AcceptInvalidationMessages();
+}
+
+static void
+lock(Oid class, uint32 number, uint16 part, LOCKMODE mode, const char *what)
+{
+	LOCKTAG		tag;
+
+	if (mode != AccessShareLock)
+		PreventCommandDuringRecovery("changes of namespaces and rights");
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, class, number, part);
+	lock_tag(&tag, mode, what);
 }
 
 /* What a kind's names are locked as: things of this class, which nothing else locks by such numbers. */
@@ -279,6 +285,16 @@ prism_access_lock_shared_objects(void)
 {
 	lock(ExtensionRelationId, prism_extension_oid(), LOCK_OF_PRISM, AccessExclusiveLock, "what all namespaces share");
 	prism_access_refuse_old_snapshot();
+}
+
+/* Anybody may have it locked, by PREPARE: that asks for no right on it. */
+void
+prism_access_lock_view(Oid view, const char *name)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, view);
+	lock_tag(&tag, AccessExclusiveLock, psprintf("outbox view \"%s\"", prism_yaml_show(name)));
 }
 
 /* The same lock as that of a session that makes the topic of dead letters (dead_letter.c). */

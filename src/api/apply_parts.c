@@ -464,6 +464,8 @@ make_table(PrismNamespaceWork *work)
 	const char *former = work->stored != NULL ? work->stored->table : NULL;
 	bool		kept;
 
+	if (former != NULL && is_our_table(former, work->namespace_id))
+		prism_access_lock_view(get_relname_relid(former, get_namespace_oid("prism", false)), former);
 	if (wanted->table == NULL)
 	{
 		prism_namespace_drop_table(former, work->namespace_id, false);
