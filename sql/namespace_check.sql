@@ -96,6 +96,8 @@ $$;
 SELECT count(*) FROM prism.check('{namespaces: [' || (SELECT string_agg(format('{name: n%s, x: 1}', i), ',') FROM generate_series(1, 100) i) || ']}');
 SELECT count(*) FROM prism.check('{namespaces: [' || (SELECT string_agg(format('{name: n%s, x: 1}', i), ',') FROM generate_series(1, 101) i) || ']}');
 SELECT count(*), max(message) FROM prism.check('{namespaces: [' || (SELECT string_agg('{name: n}', ',') FROM generate_series(1, 1000) i) || ']}');
+-- A need that stands beside the needs.
+SELECT line, message, hint FROM prism.check(E'name: a\nretention: 30days\nmessage_size: 5GB\ncleanup: {ttl: 5}');
 -- Each that is too many is told once, in no time.
 SELECT count(*), max(message) FROM prism.check('{name: a, patterns: [wal, outbox, wal, wal]}');
 SELECT count(*), min(message) FROM prism.check('{name: a, patterns: [' || repeat('claim-check, outbox, ', 40000) || ']}');

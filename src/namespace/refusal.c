@@ -21,6 +21,8 @@
 static void add_path(StringInfo path, const PrismLevel *level);
 static char *key_path(const PrismLevel *level, const PrismKey *key);
 static char *as_map(const PrismLevel *level, const PrismYamlEntry *entry);
+static char *as_need(const PrismLevel *level, const PrismYamlEntry *entry);
+static char *written_inside(const PrismKey *outer, const PrismKey *inner, const PrismYaml *value);
 static const PrismKey *find_known(const PrismLevel *level, const char *name);
 static bool complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
 static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
@@ -62,6 +64,8 @@ prism_refuse_key(const PrismLevel *level, const PrismYamlEntry *entry)
 	if (!level->options)
 		add_known(&known, level->map->keys, &guess);
 	add_known(&known, level->chosen, &guess);
+	if (nested == NULL && guess.best == NULL)
+		nested = as_need(level, entry);
 	if (level->map->keys_of != NULL && complain_of_choice(level, written, &guess))
 		return false;
 	prism_complain(written,
@@ -80,7 +84,6 @@ static char *
 as_map(const PrismLevel *level, const PrismYamlEntry *entry)
 {
 	const char *dot = strchr(entry->key->text, '.');
-	const PrismYaml *value = entry->value;
 	const PrismKey *outer;
 	const PrismKey *inner;
 
@@ -92,9 +95,24 @@ as_map(const PrismLevel *level, const PrismYamlEntry *entry)
 	inner = prism_key_find(outer->map->keys, dot + 1);
 	if (inner == NULL)
 		inner = prism_key_find(outer->map->more, dot + 1);
-	return inner == NULL ? NULL :
-		psprintf("%s: {%s: %s}", outer->name, inner->name,
-				 value->kind == PRISM_YAML_SCALAR && !value->quoted && !prism_yaml_is_null(value) ? prism_yaml_show(value->text) : "...");
+	return inner == NULL ? NULL : written_inside(outer, inner, entry->value);
+}
+
+/* "retention: 30days" of a namespace, which is a need. */
+static char *
+as_need(const PrismLevel *level, const PrismYamlEntry *entry)
+{
+	const PrismKey *needs = find_known(level, "needs");
+	const PrismKey *inner = needs != NULL && needs->kind == PRISM_KEY_MAP ? prism_key_find(needs->map->keys, entry->key->text) : NULL;
+
+	return inner == NULL ? NULL : written_inside(needs, inner, entry->value);
+}
+
+static char *
+written_inside(const PrismKey *outer, const PrismKey *inner, const PrismYaml *value)
+{
+	return psprintf("%s: {%s: %s}", outer->name, inner->name,
+					value->kind == PRISM_YAML_SCALAR && !value->quoted && !prism_yaml_is_null(value) ? prism_yaml_show(value->text) : "...");
 }
 
 static const PrismKey *
