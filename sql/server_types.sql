@@ -54,6 +54,7 @@ SELECT pg_temp.refused(format('SELECT prism_internal.%s_validator(%L, 0)', name,
 RESET ROLE;
 GRANT USAGE ON FOREIGN DATA WRAPPER prism_s3, prism_redis, prism_nats, prism_clickhouse TO st_tenant;
 SET ROLE st_tenant;
+CREATE SERVER st_none FOREIGN DATA WRAPPER prism_redis OPTIONS (endpoints 'redis-1');
 SELECT pg_temp.refused(format('CREATE SERVER st_other FOREIGN DATA WRAPPER prism_%s OPTIONS (%s %L)', name, option, value))
 FROM (VALUES ('s3', 'endpoint', 'https://host'), ('s3', 'endpoint', 'https://host:9000'), ('clickhouse', 'endpoint', 'http://host'), ('redis', 'endpoints', 'host:6379'), ('redis', 'tls', 'off'), ('nats', 'tls', 'off')) AS o(name, option, value);
 RESET ROLE;

@@ -254,10 +254,11 @@ check_endpoints(const PrismOptionRule *option, const char *value, bool check_rig
 	char		text[PRISM_ENDPOINT_BYTES];
 	const char *rest = value;
 
-	check_fault(option, value, hint, prism_endpoint_judge_list(value, patterns_for_writer(check_rights), endpoint), endpoint);
+	/* the port first: who may write nothing is not told of another back end's */
 	while ((option->flags & PRISM_OPTION_WITH_PORT) && prism_endpoint_next(&rest, text))
 		if (!prism_endpoint_parse(text, endpoint) || strcmp(text, endpoint) != 0)
 			refuse_value(option, value, hint);
+	check_fault(option, value, hint, prism_endpoint_judge_list(value, patterns_for_writer(check_rights), endpoint), endpoint);
 }
 
 /* Nothing behind the host: what is asked for there is the back end's business. */
