@@ -215,6 +215,39 @@ staying_step(const PrismNamespaceWork *work, const char *config)
 	return step;
 }
 
+/* What it is to be; 'config' NULL: it is to have none. */
+static PrismSinkRow
+wanted_sink(const PrismNamespace *wanted, char *config)
+{
+	return (PrismSinkRow)
+	{
+		.name = pstrdup(wanted->backend->name),.own = true,.backend = pstrdup(wanted->backend->name),
+		.server = wanted->server,.config = config,.any_endpoint = superuser()
+	};
+}
+
+/* Another one of the topic's sinks is in its way: of what added that, not ours to change. */
+static void
+refuse_clash(const PrismNamespaceWork *work, PrismStep *step, char *config)
+{
+	PrismSinkRow sink = wanted_sink(work->wanted, config);
+	const PrismSinkClash *found;
+	PrismRefusal *refusal;
+
+	if (config == NULL || work->topic_id == 0 || step->refusal != NULL)
+		return;
+	sink.sink_id = work->sink != NULL ? work->sink->sink_id : 0;
+	found = prism_sink_clash(work->topic_id, &sink);
+	if (found == NULL)
+		return;
+	refusal = palloc0_object(PrismRefusal);
+	refusal->sqlerrcode = found->sqlerrcode;
+	refusal->message = found->message;
+	refusal->hint = found->hint;
+	step->refusal = refusal;
+	step->mode = PRISM_CHANGE_REFUSED;
+}
+
 List *
 prism_namespace_sink_steps(const PrismNamespaceWork *work)
 {
@@ -231,6 +264,8 @@ prism_namespace_sink_steps(const PrismNamespaceWork *work)
 		step = prism_step_repair("backend.type", NULL, work->wanted->backend->name, pstrdup("its sink is missing"));
 		step->reason = "begins with the first message that the log keeps";
 	}
+	if (step != NULL)
+		refuse_clash(work, step, config);
 	return list_concat(step != NULL ? list_make1(step) : NIL, warn_of_larger(work));
 }
 
@@ -241,10 +276,7 @@ prism_namespace_make_sink(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	Move		move = move_of(work);
-	PrismSinkRow sink = {
-		.own = true,.server = wanted->server,
-		.config = prism_namespace_sink_config(wanted),.any_endpoint = superuser()
-	};
+	PrismSinkRow sink = wanted_sink(wanted, prism_namespace_sink_config(wanted));
 
 	sink.sink_id = work->sink != NULL ? work->sink->sink_id : 0;
 	if (move != MOVE_NONE)
@@ -260,8 +292,6 @@ prism_namespace_make_sink(PrismNamespaceWork *work)
 		else
 			sink.sink_id = prism_sink_renew(work->sink);
 	}
-	if (sink.config == NULL)
-		return;
-	sink.name = sink.backend = pstrdup(wanted->backend->name);
-	(void) prism_sink_put(work->topic_id, &sink);
+	if (sink.config != NULL)
+		(void) prism_sink_put(work->topic_id, &sink);
 }

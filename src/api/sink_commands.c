@@ -398,7 +398,7 @@ errmsg_not_still(const SinkRow *row, PrismSinkState state)
 		case PRISM_SINK_RUNNING:
 			return errmsg("sink \"%s\" is running", row->name);
 		case PRISM_SINK_BACKOFF:
-			return errmsg("sink \"%s\" is going to try again", row->backend);
+			return errmsg("sink \"%s\" is going to try again", row->name);
 		default:
 			return errmsg("sink \"%s\" is about to be resumed", row->name);
 	}

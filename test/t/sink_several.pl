@@ -82,6 +82,12 @@ is(sql(q{SELECT state || ' ' || pending || ' ' || substring(hint FROM '^Sink mir
 sql(q{UPDATE prism.sink SET config = config - 'failures' WHERE name = 'mirror'; SELECT prism.resume('two')});
 sinks_are('two', 'memory running 120, mirror running 120');
 
+apart('two', 'mirror', '{"failures": {"away": 1000000}}');
+wait_for_value($node, q{SELECT state FROM prism.sinks WHERE sink = 'mirror'}, 'backoff');
+is(refused(q{SELECT prism.skip('two', 'mirror')}) =~ s/ \|.*//r, '55000: sink "mirror" is going to try again', 'the one that is at work is named');
+apart('two', 'mirror', '{"failures": {}}');
+sinks_are('two', 'memory running 120, mirror running 120');
+
 # A message that one of them refuses is its dead letter, and tells whose.
 apart('two', 'mirror', '{"failures": {"reject_bytes": 1000}}');
 sql(q{SELECT prism.publish('two', repeat('y', 2000))});
@@ -166,10 +172,17 @@ sql("SELECT prism.apply($same)");
 wait_for_value($node, q{SELECT state || ' ' || position FROM prism.sinks WHERE sink = 'memory'}, 'running 4221');
 is(refused(q{SELECT prism_internal.drop_sink('two', 'memory')}) =~ s/ \|.*//r, qq{55000: sink "memory" is the one of its namespace's backend}, 'whose own one apply alone drops');
 
+# What apply refuses plan shows as refused.
+sub planned { return sql("SELECT string_agg(mode || ': ' || detail, ' | ') FROM prism.plan('$_[0]') WHERE mode = 'refused'"); }
+my $taken = q{{name: two, client_api: queue, patterns: [outbox], needs: {retention: {time: forever, size: 1MB}}, backend: {type: memory, topic: n4}}};
+like(planned($taken), qr/sink "memory" would send to where sink "n4" of the topic sends/, 'plan says that a place is taken');
+is(refused("SELECT prism.apply('$taken')"), '42710: sink "memory" would send to where sink "n4" of the topic sends', 'as apply does');
+
 # Another's sink that has the name of a backend is not taken over.
 sql(q{SELECT prism_internal.drop_sink('two', 'n4')});
 apply('named', 'postgres');
 sql(add('named', 'memory', '{type: memory, topic: other}'));
+like(planned(config('named', 'memory')), qr/the topic has a sink "memory" already/, 'plan says that a name is taken');
 is(refused("SELECT prism.apply('" . config('named', 'memory') . "')"), '42710: the topic has a sink "memory" already', 'nor does apply take over another one of its name');
 
 # ---------- a crash ----------

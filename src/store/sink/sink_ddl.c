@@ -138,13 +138,22 @@ points_at(const PrismSinkRow *sink, const char *server)
 	return !sink->server_dropped && strcmp(sink->server, server) == 0;
 }
 
+static const PrismSinkClash *
+clash(int sqlerrcode, char *message, const char *hint)
+{
+	PrismSinkClash *found = palloc_object(PrismSinkClash);
+
+	*found = (PrismSinkClash) {sqlerrcode, message, hint};
+	return found;
+}
+
 /*
  * Those that the topic has besides: none of the same name, and none that sends
  * to the same place there, which would have each message twice and one position
  * for two.
  */
-static void
-check_others(int32 topic_id, const PrismSinkRow *sink)
+const PrismSinkClash *
+prism_sink_clash(int32 topic_id, const PrismSinkRow *sink)
 {
 	Oid			types[] = {INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[] = {
@@ -159,27 +168,37 @@ check_others(int32 topic_id, const PrismSinkRow *sink)
 										" CROSS JOIN (SELECT $6::pg_catalog.jsonb AS config) w"
 										" WHERE s.topic_id = $1 AND s.sink_id <> $2 ORDER BY s.sink_id",
 										lengthof(types), types, values, NULL);
+	const PrismSinkClash *found = NULL;
 
-	for (uint64 i = 0; i < others.count; i++)
+	for (uint64 i = 0; i < others.count && found == NULL; i++)
 	{
 		char	   *name = prism_column_text(&others.row[i], 1);
 
 		if (prism_column_bool(&others.row[i], 2))
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_OBJECT),
-					errmsg("the topic has a sink \"%s\" already", name),
-					errhint("prism.sinks lists the sinks of each topic."));
-		if (prism_column_bool(&others.row[i], 3))
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_OBJECT),
-					errmsg("sink \"%s\" would send to where sink \"%s\" of the topic sends", sink->name, name),
-					errhint("Give it another topic at the other side, or another server."));
+			found = clash(ERRCODE_DUPLICATE_OBJECT, psprintf("the topic has a sink \"%s\" already", name),
+						  "prism.sinks lists the sinks of each topic.");
+		else if (prism_column_bool(&others.row[i], 3))
+			found = clash(ERRCODE_DUPLICATE_OBJECT,
+						  psprintf("sink \"%s\" would send to where sink \"%s\" of the topic sends", sink->name, name),
+						  "Give it another topic at the other side, or another server.");
 	}
-	if (sink->sink_id == 0 && others.count >= PRISM_SINKS_OF_TOPIC_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("the topic has %d sinks, and may have no more", PRISM_SINKS_OF_TOPIC_MAX));
+	if (found == NULL && sink->sink_id == 0 && others.count >= PRISM_SINKS_OF_TOPIC_MAX)
+		found = clash(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					  psprintf("the topic has %d sinks, and may have no more", PRISM_SINKS_OF_TOPIC_MAX), NULL);
 	prism_query_free(&others);
+	return found;
+}
+
+static void
+check_others(int32 topic_id, const PrismSinkRow *sink)
+{
+	const PrismSinkClash *found = prism_sink_clash(topic_id, sink);
+
+	if (found != NULL)
+		ereport(ERROR,
+				errcode(found->sqlerrcode),
+				errmsg("%s", found->message),
+				found->hint != NULL ? errhint("%s", found->hint) : 0);
 }
 
 int32

@@ -39,6 +39,14 @@ typedef struct PrismSinkRow
 	bool		any_endpoint;	/* a superuser wrote it */
 } PrismSinkRow;
 
+/* Why a topic cannot have a sink beside those that it has. */
+typedef struct PrismSinkClash
+{
+	int			sqlerrcode;
+	const char *message;
+	const char *hint;			/* or NULL */
+} PrismSinkClash;
+
 /* 40001: the sink is there, and a statement of this transaction does not see it, as its snapshot is older. */
 pg_noreturn extern void prism_sink_unseen(void);
 
@@ -48,6 +56,9 @@ extern List *prism_sinks_of_topic(int32 topic_id);
 /* Of each topic its own one, as of one moment; of one the one of a name. NULL: there is none. */
 extern PrismSinkRow **prism_sinks_own(const int32 *topic_ids, int count);
 extern PrismSinkRow *prism_sink_find(int32 topic_id, const char *name);
+
+/* NULL: the topic can have it, in the place of the one with its id if that is given.  What prism_sink_put() would say. */
+extern const PrismSinkClash *prism_sink_clash(int32 topic_id, const PrismSinkRow *sink);
 
 /*
  * Make a sink of the topic, or change the one with this id, which keeps it, and
