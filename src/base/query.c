@@ -149,7 +149,7 @@ changes_rows(const char *statement)
 	return false;
 }
 
-/* Prism's rows are marked as such. */
+/* Prism's rows are marked as such, and with them what triggers of the owner's on its tables write at once. */
 static int
 execute_marked(const char *statement, int parameters, Oid *types, Datum *values, const char *nulls,
 			   RunMode mode, long rows_max)
