@@ -132,9 +132,25 @@ SELECT published();
 SELECT edit('[{"type": "outbox", "flush": true}]');
 \c -
 SELECT published();
+SELECT edit((SELECT jsonb_agg(i) FROM generate_series(1, 1000) i));
+\c -
+SELECT published();
 SELECT edit('[]');
 \c -
 SELECT published();
+-- So with the topic of its dead letters, which has a chain and a policy of its own.
+SELECT action FROM prism.apply('{name: chain-test, backend: {type: postgres, topic: chain-other}, patterns: [outbox]}');
+SELECT count(prism.reject('chain-other', 'letters', ARRAY[m."position"], reason => 'test')) FROM prism.consume('chain-other', 'letters', 1) m;
+UPDATE prism.topic SET chain = '[{"type": "projection"}]', policy = '{"retention_ms": 86400000}' WHERE name = 'chain-other.dlq';
+\c -
+SELECT prism.publish('chain-other.dlq', 'x');
+SELECT action, detail FROM prism.plan('{name: chain-test, backend: {type: postgres, topic: chain-other}, patterns: [outbox]}') WHERE action <> 'pattern';
+SELECT action, detail FROM prism.apply('{name: chain-test, backend: {type: postgres, topic: chain-other}, patterns: [outbox]}');
+SELECT chain, policy FROM prism.topics WHERE topic = 'chain-other.dlq';
+UPDATE prism.topic SET chain = '[{"type": "projection"}]' WHERE name = 'chain-other.dlq';
+SELECT action, detail FROM prism.apply('{name: chain-test, backend: {type: postgres, topic: chain-other}, patterns: [outbox]}');
+SELECT count(prism.publish('chain-other.dlq', 'x'));
+SELECT action, detail FROM prism.apply('{name: chain-test, backend: {type: postgres, topic: chain-other}, patterns: [outbox]}');
 SELECT prism.drop_namespace('chain-test', force => true);
 SELECT prism.drop_namespace('chain-new', force => true);
 DROP FUNCTION topic_chain, inserted, edit, published;

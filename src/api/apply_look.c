@@ -38,9 +38,10 @@ find_topics(const List *works)
 	Datum		values[] = {
 		prism_query_numbers(numbers_of(works, offsetof(PrismNamespaceWork, namespace_id)), list_length(works))
 	};
-	PrismQueryRows rows = prism_query("SELECT w.place::integer, t.topic_id, t.message_bytes_max, t.policy, t.name, t.chain"
+	PrismQueryRows rows = prism_query("SELECT w.place::integer, t.topic_id, t.message_bytes_max, t.policy, t.name, t.chain, d.policy, d.chain"
 									  " FROM unnest($1) WITH ORDINALITY AS w(namespace_id, place)"
-									  " JOIN prism.topic t ON t.namespace_id = w.namespace_id AND t.dead_letter_of IS NULL",
+									  " JOIN prism.topic t ON t.namespace_id = w.namespace_id AND t.dead_letter_of IS NULL"
+									  " LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id",
 									  lengthof(types), types, values, NULL);
 
 	for (uint64 i = 0; i < rows.count; i++)
@@ -53,6 +54,8 @@ find_topics(const List *works)
 		work->policy = prism_column_text(row, 4);
 		work->topic_name = prism_column_text(row, 5);
 		work->chain = prism_column_text(row, 6);
+		work->letters_policy = prism_column_text(row, 7);
+		work->letters_chain = prism_column_text(row, 8);
 	}
 	prism_query_free(&rows);
 }

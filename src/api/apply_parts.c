@@ -81,12 +81,34 @@ make_rights(PrismNamespaceWork *work)
 
 /* ---------- topic ---------- */
 
+static char *
+dead_letters_chain(const char *chain)
+{
+	return prism_chain_of_dead_letters(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(chain))));
+}
+
+/* NULL: there is no topic of dead letters, or it is as its topic wants it. */
+static PrismStep *
+dead_letters_step(const PrismNamespaceWork *work)
+{
+	const PrismNamespace *wanted = work->wanted;
+
+	if (work->letters_chain == NULL)
+		return NULL;
+	if (!prism_same_text(work->letters_policy, prism_topic_policy_of_dead_letters(&wanted->policy)))
+		return prism_step_repair("needs", NULL, NULL, psprintf("the policy of its dead letters is %s", work->letters_policy));
+	if (!prism_same_text(work->letters_chain, dead_letters_chain(prism_namespace_chain(wanted))))
+		return prism_step_repair("patterns", NULL, NULL, psprintf("the chain of its dead letters is %s", work->letters_chain));
+	return NULL;
+}
+
 static List *
 topic_steps(const PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *policy = prism_topic_policy_text(&wanted->policy);
 	List	   *steps = NIL;
+	PrismStep  *letters;
 
 	if (work->topic_id == 0)
 		return list_make1(prism_step_repair("topic", NULL, wanted->topic, psprintf("its topic \"%s\" is missing", wanted->topic)));
@@ -102,13 +124,8 @@ topic_steps(const PrismNamespaceWork *work)
 												 psprintf("its topic's policy is %s", work->policy)));
 	if (!prism_same_text(work->chain, prism_namespace_chain(wanted)))
 		steps = lappend(steps, prism_step_repair("patterns", NULL, NULL, psprintf("its topic's chain is %s", work->chain)));
-	return steps;
-}
-
-static char *
-dead_letters_chain(const char *chain)
-{
-	return prism_chain_of_dead_letters(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(chain))));
+	letters = dead_letters_step(work);
+	return letters != NULL ? lappend(steps, letters) : steps;
 }
 
 /* Dead letters follow their topic's name, and are kept as long; so do those of dead letters. */
@@ -151,6 +168,11 @@ make_topic(PrismNamespaceWork *work)
 	work->message_bytes_max = wanted->message_bytes_max;
 	work->policy = policy;
 	work->chain = chain;
+	if (work->letters_chain != NULL)
+	{
+		work->letters_policy = prism_topic_policy_of_dead_letters(&wanted->policy);
+		work->letters_chain = dead_letters_chain(chain);
+	}
 }
 
 /* ---------- segments ---------- */

@@ -31,6 +31,8 @@ typedef struct PrismNamespaceWork
 	int64		message_bytes_max;	/* likewise */
 	char	   *policy;			/* likewise */
 	char	   *chain;			/* likewise */
+	char	   *letters_policy;	/* of the topic of its dead letters; NULL: there is none */
+	char	   *letters_chain;	/* likewise */
 	PrismSinkRow *sink;			/* of the existing topic; NULL: none */
 	bool		topic_is_taken; /* the wanted topic is somebody else's */
 	int32		topic_owner_id; /* then that namespace; 0: prism's own, or there is none */

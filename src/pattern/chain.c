@@ -139,10 +139,15 @@ add_links(PrismChain *chain)
 {
 	JsonbContainer *stored = &chain->made_of->root;
 	int			count = JsonContainerIsArray(stored) && !JsonContainerIsScalar(stored) ? (int) JsonContainerSize(stored) : -1;
+	int			most = 0;
 
+	while (prism_patterns()[most] != NULL)
+		most++;
+	chain->links = palloc0(most * sizeof(PrismLink));
 	if (count < 0)
 		chain->damage = pstrdup("it is no list of patterns");
-	chain->links = palloc0(Max(count, 1) * sizeof(PrismLink));
+	else if (count > most)
+		chain->damage = psprintf("it has %d links, more than there are patterns", count);
 	for (int i = 0; i < count && chain->damage == NULL; i++)
 		add_link(chain, getIthJsonbValueFromContainer(stored, i));
 }
@@ -212,11 +217,11 @@ add_readers(PrismChain *chain)
 	}
 }
 
-/* 'topic' NULL: only to see whether it can be. */
+/* 'topic' NULL: only to see whether it can be.  What an error leaves goes with the caller's memory, not with the parent's. */
 static PrismChain *
 make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
 {
-	MemoryContext mcxt = AllocSetContextCreate(parent, "prism chain", ALLOCSET_SMALL_SIZES);
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "prism chain", ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(mcxt);
 	PrismChain *chain = palloc0(sizeof(PrismChain));
 
@@ -232,6 +237,7 @@ make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
 	join_links(chain);
 	add_readers(chain);
 	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(mcxt, parent);
 	return chain;
 }
 
@@ -424,13 +430,17 @@ prism_chain_consume(PrismChain *chain, PrismMessage *message, const char **why)
 PrismChain *
 prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt)
 {
+	PrismChain *made;
+
 	if (!anybody_forwards())
 		return NULL;
 	if (former != NULL && former->topic == topic && is_made_of(former, topic->stored_chain))
 		return former;
+	/* should that fail, the former one is still there */
+	made = make_chain(topic, topic->stored_chain, mcxt);
 	if (former != NULL)
 		MemoryContextDelete(former->mcxt);
-	return make_chain(topic, topic->stored_chain, mcxt);
+	return made;
 }
 
 PrismOutcome

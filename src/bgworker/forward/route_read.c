@@ -196,8 +196,8 @@ read_route(void *arg)
 	reading->flush_to = prism_reader_flush_to(reader);
 	prism_reader_close(reader);
 
-	forwarder->reading = NULL;
 	route->chain = prism_chain_to_forward(route->chain, reading->topic, forwarder->mcxt);
+	forwarder->reading = NULL;
 	route->blocked_at = -1;
 	Assert(batch->end >= route->read_position);
 	route->read_position = batch->end;
