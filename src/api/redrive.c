@@ -126,16 +126,21 @@ is_letter_gone(Redrive *redrive, PrismMessage *letter)
 static void
 publish_again(const Redrive *redrive, const PrismMessage *letter)
 {
-	/* of its own: one call publishes as many as the window holds, of any size */
-	MemoryContext letter_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism redrive", ALLOCSET_SMALL_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
 	Jsonb	   *headers = letter->has_headers ? prism_dead_letter_strip(DatumGetJsonbP(letter->headers)) : NULL;
 
 	(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES,
 						 letter->has_payload ? PG_DETOAST_DATUM_PACKED(letter->payload) : NULL,
 						 letter->has_key ? DatumGetTextPP(letter->key) : NULL, headers);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(letter_cxt);
+}
+
+/* False: it stays. */
+static bool
+try_letter(Redrive *redrive, PrismMessage *letter)
+{
+	if (!is_letter_wanted(redrive, letter->offset) || is_letter_gone(redrive, letter) || is_letter_too_large(redrive, letter))
+		return false;
+	publish_again(redrive, letter);
+	return true;
 }
 
 static void
@@ -144,6 +149,8 @@ take_and_publish(Redrive *redrive)
 	PrismDelivery *delivery = prism_group_take(redrive->group, PG_INT32_MAX, PRISM_LEASE_US_MAX);
 	int64		lease_id = prism_delivery_lease(delivery);
 	int			count = prism_delivery_count(delivery);
+	/* of its own: one call publishes as many as the window holds, of any size */
+	MemoryContext letter_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism redrive", ALLOCSET_SMALL_SIZES);
 	PrismMessage letter;
 	int			attempt;
 
@@ -151,14 +158,16 @@ take_and_publish(Redrive *redrive)
 	redrive->passed = palloc((count + 1) * sizeof(int64));
 	while (prism_delivery_next(delivery, &letter, &attempt))
 	{
-		if (!is_letter_wanted(redrive, letter.offset) || is_letter_gone(redrive, &letter) || is_letter_too_large(redrive, &letter))
-		{
+		MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
+
+		if (try_letter(redrive, &letter))
+			redrive->done[redrive->done_count++] = letter.offset;
+		else
 			redrive->passed[redrive->passed_count++] = letter.offset;
-			continue;
-		}
-		publish_again(redrive, &letter);
-		redrive->done[redrive->done_count++] = letter.offset;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(letter_cxt);
 	}
+	MemoryContextDelete(letter_cxt);
 	/* none that is wanted comes before what is damaged: it would be in the way again and again */
 	if (redrive->done_count == 0 && prism_delivery_cut(delivery))
 		prism_delivery_refuse(delivery);

@@ -31,17 +31,10 @@ make_room(PrismBatch *batch)
 }
 
 static PrismOutcome
-pass(PrismRoute *route, PrismBatch *batch, int i)
+conclude(PrismRoute *route, PrismBatch *batch, int i, PrismOutcome outcome, const char *why)
 {
 	PrismLane  *lane = route->lane;
-	MemoryContext caller_cxt;
-	const char *why = NULL;
-	PrismOutcome outcome;
 
-	make_room(batch);
-	caller_cxt = MemoryContextSwitchTo(batch->mcxt);
-	outcome = prism_chain_forward(route->chain, &batch->outgoing[i], &why);
-	MemoryContextSwitchTo(caller_cxt);
 	route->held_until = 0;
 	switch (outcome)
 	{
@@ -59,6 +52,28 @@ pass(PrismRoute *route, PrismBatch *batch, int i)
 			prism_batch_condemn(route, batch, i);
 			return PRISM_REJECT;
 	}
+}
+
+/* What was put into the message stays as long as the batch; of one that waits nothing may, as it is asked about again and again. */
+static PrismOutcome
+pass(PrismRoute *route, PrismBatch *batch, int i)
+{
+	MemoryContext message_cxt;
+	MemoryContext caller_cxt;
+	PrismMessage stored;
+	const char *why = NULL;
+	PrismOutcome outcome;
+
+	make_room(batch);
+	stored = batch->outgoing[i];
+	message_cxt = AllocSetContextCreate(batch->mcxt, "prism passing", ALLOCSET_SMALL_SIZES);
+	caller_cxt = MemoryContextSwitchTo(message_cxt);
+	outcome = prism_chain_forward(route->chain, &batch->outgoing[i], &why);
+	MemoryContextSwitchTo(caller_cxt);
+	outcome = conclude(route, batch, i, outcome, why);
+	if (outcome != PRISM_OK || memcmp(&stored, &batch->outgoing[i], sizeof(stored)) == 0)
+		MemoryContextDelete(message_cxt);
+	return outcome;
 }
 
 PrismOutcome

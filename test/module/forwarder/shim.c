@@ -98,6 +98,30 @@ MemoryContextRegisterResetCallback(MemoryContext mcxt, MemoryContextCallback *ca
 	context->callbacks = callback;
 }
 
+static int	wasted = 0;
+
+static void
+count_gone(void *arg)
+{
+	wasted--;
+}
+
+void
+shim_waste(void)
+{
+	MemoryContextCallback *gone = MemoryContextAllocZero(CurrentMemoryContext, sizeof(MemoryContextCallback));
+
+	gone->func = count_gone;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, gone);
+	wasted++;
+}
+
+bool
+shim_is_wasted(void)
+{
+	return wasted > 0;
+}
+
 void
 MemoryContextReset(MemoryContext mcxt)
 {

@@ -38,6 +38,10 @@ extern void shim_end_step(void);
 /* So many bytes of memory contexts are in use. */
 extern Size shim_bytes_used(void);
 
+/* Something is allocated that is of no use; it is still there. */
+extern void shim_waste(void);
+extern bool shim_is_wasted(void);
+
 /* What happened, and what of that began with these words, or with "all". */
 extern void note(const char *format,...) pg_attribute_printf(1, 2);
 extern void show_notes(const char *about);

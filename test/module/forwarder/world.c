@@ -450,13 +450,18 @@ prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why)
 	const WorldTopic *topic = (WorldTopic *) chain;
 
 	Assert(!in_transaction);
+	if (shim_is_wasted())
+		violation("%s: what was made of a message that waits is still there", topic->target);
 	if (message->created_at == WORLD_PASSED)
 		violation("%s: message %lld passes its patterns twice", topic->target, (long long) message->offset);
 	*why = "its patterns know why";
 	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(world_faults.refuse))
 		return PRISM_REJECT;
 	if (shim_chance(world_faults.wait))
+	{
+		shim_waste();
 		return PRISM_AGAIN;
+	}
 	message->created_at = WORLD_PASSED;
 	return PRISM_OK;
 }
