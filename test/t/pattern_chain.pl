@@ -28,7 +28,7 @@ $own->install;
 
 my $node = prism_node('main', install => $own->path);
 sub sql { return $node->safe_psql('postgres', shift); }
-sub apply { my ($topic, $more) = @_; return sql("SELECT action FROM prism.apply('{name: $topic$more}')"); }
+sub apply { my ($topic, $more) = @_; return sql("SELECT DISTINCT action FROM prism.apply('{name: $topic$more}')"); }
 # A session that begins later reads the row; others hear of what apply() changes.
 sub chain { my ($topic, $chain) = @_; return sql("UPDATE prism.topic SET chain = '$chain' WHERE name = '$topic'"); }
 sub publish { my ($topic, $payload) = @_; return sql("SELECT prism.publish('$topic', '$payload'::text) IS NOT NULL"); }
