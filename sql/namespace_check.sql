@@ -79,6 +79,8 @@ SELECT * FROM pg_temp.wrong((SELECT string_agg('%TAG !a' || i || '! tag:a', E'\n
 -- Columns count characters, lines end as editors end them.
 SELECT * FROM pg_temp.wrong(E'name: a # äöü\r\nneeds: {"ä": "😀", x: 1} # ü\r\n\r\ncache: [ü]\r\nx: y');
 
+SELECT * FROM pg_temp.wrong(U&'\FEFFnme: a');
+
 -- After a hundred there is an end: the first ones that were found, and that there are more.
 CREATE TEMP TABLE many AS SELECT 'namespaces: [' || repeat('a,', 99990) || ']' AS config;
 SELECT count(*), min("column"), max("column"), count(*) FILTER (WHERE line IS NULL) FROM many, prism.check(config);

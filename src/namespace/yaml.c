@@ -27,6 +27,9 @@
 
 #define SHOWN_CHARACTERS 64
 
+/* Some editors begin a file with it, and none counts it as a column. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 typedef struct YamlReader
 {
 	const char *text;			/* UTF-8 */
@@ -99,6 +102,11 @@ open_reader(const char *text, Size bytes)
 	if (reader->text == NULL)
 		return NULL;
 	reader->bytes = reader->text == text ? bytes : strlen(reader->text);
+	if (reader->bytes >= strlen(BYTE_ORDER_MARK) && memcmp(reader->text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+	{
+		reader->text += strlen(BYTE_ORDER_MARK);
+		reader->bytes -= strlen(BYTE_ORDER_MARK);
+	}
 	if (!check_directives(reader->text, reader->bytes))
 		return NULL;
 	release->func = release_reader;

@@ -125,6 +125,10 @@ test_places(void)
 	ok(prism_yaml_get(root, "other") == NULL, "what is not there is not found");
 	shim_reset();
 
+	root = read_text("\xef\xbb\xbf{a: 1}", 9);
+	ok(root != NULL && is_at(prism_yaml_get(root, "a"), 1, 5), "a byte order mark is no column");
+	shim_reset();
+
 	root = read_text("a: 1\r\nb: 2\r\n", 12);
 	ok(root != NULL && is_at(prism_yaml_get(root, "b"), 2, 4), "lines may end as on Windows");
 	shim_reset();
