@@ -86,11 +86,13 @@ prism_complaints_collect(PrismComplaints *complaints, void (*walk) (void *arg), 
 		collecting = complaints;
 		walk(arg);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		collecting = outer;
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	collecting = outer;
 	list_sort(complaints->list, compare_places);
 	if (complaints->more)
 		say_there_are_more(complaints);
