@@ -129,6 +129,7 @@ SELECT cmp_ok(pg_temp.resident_kb() - (SELECT kb FROM before), '<', 8192::bigint
 
 -- However many mistakes there are, a hundred are kept; a list that is too long is not read to its end.
 CREATE TEMP TABLE long AS SELECT 'namespaces: [' || repeat(part, 999999 / length(part)) || ']' AS config FROM unnest(ARRAY['a,', '{n},', '{a: 1},', '{name: n},', '{name: n, patterns: [{}]},']) part;
+INSERT INTO long SELECT '{name: n, consumers: [' || repeat(part, 99000 / (1 + regexp_count(part, '[{:]'))) || ']}' FROM unnest(ARRAY['a,', '{},', '{group: g},']) part;
 UPDATE before SET kb = pg_temp.resident_kb();
 DO $$ BEGIN PERFORM count(c) FROM long, prism.check(config) c, generate_series(1, 10); END $$;
 SELECT cmp_ok(pg_temp.resident_kb('VmHWM') - (SELECT kb FROM before), '<', 65536::bigint, '100,000 mistakes in a megabyte take less than 64 MB');
