@@ -117,7 +117,8 @@ prism_route_shape_turn(PrismRoute *route, PrismInstant now)
 		look(route, now);
 		return wants_partitions(route);
 	}
-	if (route->window_batches > 0 || route->adrift > 0)
+	Assert(route->adrift == 0);
+	if (route->window_batches > 0)
 		return false;
 	route->phase = ROUTE_RESHAPE;
 	return true;

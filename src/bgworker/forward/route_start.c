@@ -338,6 +338,13 @@ prism_route_start_turn(PrismRoute *route)
 								  INT64_FORMAT " is the last position known", route->progress.damaged_at, route->progress.position));
 		return false;
 	}
+	if (route->adrift > 0)
+	{
+		/* what it sent before it stopped is still under way, and the target may have got other partitions */
+		lane->reopens = true;
+		prism_lane_recover(lane);
+		return false;
+	}
 	if (start_step(route, &outcome))
 		return true;
 

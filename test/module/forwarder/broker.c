@@ -207,29 +207,6 @@ wait_socket(PrismConn *conn)
 
 /* ---------- before there are messages ---------- */
 
-static PrismOutcome
-prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
-{
-	WorldTopic *topic = topic_of(target);
-	PrismOutcome outcome;
-
-	if (shim_chance(broker_faults.stop))
-		return answer(conn, shim_chance(50) ? PRISM_STOP : PRISM_RETRY, "not there");
-	outcome = MEMORY->prepare(conn, target, shape);
-	if (outcome == PRISM_OK)
-		shape->partitions = topic->partitions = topic->there;
-	return outcome;
-}
-
-static PrismOutcome
-look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
-{
-	if (shim_chance(broker_faults.full))
-		return shim_chance(50) ? PRISM_AGAIN : answer(conn, PRISM_RETRY, "not now");
-	shape->partitions = topic_of(target)->there;
-	return PRISM_OK;
-}
-
 /* What lies in a partition stays there: a key that moves to another one must leave nothing behind that is still to come. */
 static void
 check_moves(const WorldTopic *topic)
@@ -245,6 +222,31 @@ check_moves(const WorldTopic *topic)
 			if (line->held[k].topic == topic)
 				violation("%s: keys move before the receipt of message %lld", topic->target, (long long) line->held[k].offset);
 	}
+}
+
+static PrismOutcome
+prepare(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	WorldTopic *topic = topic_of(target);
+	PrismOutcome outcome;
+
+	if (shim_chance(broker_faults.stop))
+		return answer(conn, shim_chance(50) ? PRISM_STOP : PRISM_RETRY, "not there");
+	outcome = MEMORY->prepare(conn, target, shape);
+	if (outcome == PRISM_OK && topic->partitions != topic->there)
+		check_moves(topic);
+	if (outcome == PRISM_OK)
+		shape->partitions = topic->partitions = topic->there;
+	return outcome;
+}
+
+static PrismOutcome
+look(PrismConn *conn, const PrismQueueTarget *target, PrismQueueShape *shape)
+{
+	if (shim_chance(broker_faults.full))
+		return shim_chance(50) ? PRISM_AGAIN : answer(conn, PRISM_RETRY, "not now");
+	shape->partitions = topic_of(target)->there;
+	return PRISM_OK;
 }
 
 static PrismOutcome
@@ -341,6 +343,8 @@ send_message(PrismConn *conn, const PrismQueueTarget *target, const PrismMessage
 	check_sent(topic, message);
 	if (shim_chance(broker_faults.full) || line->carried_count + line->held_count >= Min(QUEUE_MAX, conn->queue_messages))
 		return PRISM_AGAIN;
+	if (shim_random(1000) < broker_faults.shut)
+		return answer(conn, PRISM_STOP, "it is shut");
 	if (topic->messages[message->offset].kind == WORLD_BAD && shim_chance(broker_faults.known))
 		return answer(conn, PRISM_REJECT, "it is too large");
 	*carried = (Carried) {.tag = tag,.topic = topic,.offset = message->offset,.refusal = PRISM_OK};

@@ -107,8 +107,12 @@ model_taken(WorldTopic *topic, int64 offset, const void *connection)
 void
 model_told(WorldTopic *topic, int64 offset)
 {
+	const PrismRoute *route = process_route(topic);
+
 	note("%s: %lld has its receipt", topic->target, (long long) offset);
-	model_of(topic)->told[offset] = true;
+	/* one that it had let go of: it does not know what it was for */
+	if (route == NULL || route->adrift == 0)
+		model_of(topic)->told[offset] = true;
 }
 
 void
@@ -260,6 +264,7 @@ random_faults(void)
 	world_faults.refuse = shim_chance(20) ? shim_random(100) : 0;
 	broker_faults.stop = shim_chance(20) ? shim_random(20) : 0;
 	broker_faults.refuse = shim_chance(30) ? shim_random(100) : 0;
+	broker_faults.shut = shim_chance(10) ? shim_random(100) : 0;
 	broker_faults.known = shim_chance(30) ? shim_random(100) : 0;
 	broker_faults.full = shim_chance(30) ? shim_random(30) : 0;
 	broker_faults.forget = shim_chance(50) ? 50 : 0;

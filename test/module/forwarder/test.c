@@ -229,6 +229,52 @@ test_more_partitions(void)
 	ok(stream->there == WORLD_PARTITIONS_MAX, "none is taken away");
 }
 
+/* There is always more to send. */
+static void
+test_partitions_in_backlog(void)
+{
+	begin(10, 10);
+	for (int i = 0; i < 200; i++)
+	{
+		world_publish(stream, 10, 0);
+		world_publish(transact, 10, 0);
+	}
+	broker_faults.receipts = 90;
+	stream->sink.partitions = transact->sink.partitions = WORLD_PARTITIONS_MAX;
+	while (stream->partitions < WORLD_PARTITIONS_MAX && stream->shown < stream->stable && violated() == NULL)
+		if (!model_step())
+			process_sleep();
+	ok(stream->shown < stream->stable, "partitions need not wait until there is nothing more to send");
+	while (transact->partitions < WORLD_PARTITIONS_MAX && transact->shown < transact->stable && violated() == NULL)
+		if (!model_step())
+			process_sleep();
+	ok(transact->shown < transact->stable, "nor with transactions");
+}
+
+/* A sink stops while messages are under way, and is resumed before they have come. */
+static void
+test_partitions_behind_stop(void)
+{
+	begin(11, 10);
+	publish(stream, WORLD_GOOD);
+	pass(2000);
+	broker_faults.stalled = true;
+	world_publish(stream, 5, 0);
+	pass(100);
+	broker_faults.shut = 1000;
+	world_publish(stream, 5, 0);
+	pass(100);
+	ok(stream->state == PRISM_SINK_STOPPED, "a sink stops while messages are under way");
+	broker_faults.shut = 0;
+	stream->there = WORLD_PARTITIONS_MAX;
+	process_look(stream);
+	pass(500);
+	broker_faults.stalled = false;
+	pass(20000);
+	ok(stream->written.position == stream->stable && stream->partitions == WORLD_PARTITIONS_MAX,
+	   "when it is resumed they come first, and then other partitions");
+}
+
 /* The other side gives no partitions for some minutes. */
 static void
 test_refused_partitions(void)
@@ -281,6 +327,8 @@ main(void)
 	test_claim();
 	test_silent_partition();
 	test_more_partitions();
+	test_partitions_in_backlog();
+	test_partitions_behind_stop();
 	test_refused_partitions();
 	test_foreign_partitions();
 	ok(violated() == NULL, violated() == NULL ? "nothing comes twice meanwhile" : violated());

@@ -122,6 +122,7 @@ typedef struct BrokerFaults
 {
 	int			stop;			/* prepare answers STOP */
 	int			refuse;			/* a message, and all behind it in its partition or anywhere, is not taken: RETRY or STOP */
+	int			shut;			/* that nothing more is taken of a topic is known before it is sent, in a thousand */
 	int			known;			/* that a message is refused is known before it is sent */
 	int			full;			/* no message is taken just now */
 	int			forget;			/* positions that nobody has moved for long */
