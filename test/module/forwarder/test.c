@@ -234,13 +234,20 @@ static void
 test_partitions_in_backlog(void)
 {
 	begin(10, 10);
+	publish(stream, WORLD_GOOD);
+	publish(transact, WORLD_GOOD);
+	pass(2000);
 	for (int i = 0; i < 200; i++)
 	{
 		world_publish(stream, 10, 0);
 		world_publish(transact, 10, 0);
 	}
 	broker_faults.receipts = 90;
+	for (int i = 0; i < 5; i++)
+		(void) model_step();
 	stream->sink.partitions = transact->sink.partitions = WORLD_PARTITIONS_MAX;
+	process_look(stream);
+	process_look(transact);
 	while (stream->partitions < WORLD_PARTITIONS_MAX && stream->shown < stream->stable && violated() == NULL)
 		if (!model_step())
 			process_sleep();
@@ -282,14 +289,14 @@ test_refused_partitions(void)
 	begin(8, 10);
 	broker_faults.reshape = 100;
 	stream->sink.partitions = WORLD_PARTITIONS_MAX;
-	while (stream->refusal[0] == '\0')
+	for (int i = 0; i < 100 && stream->refusal[0] == '\0'; i++)
 	{
 		world_publish(stream, 1, 0);
 		pass(1000);
 	}
 	world_publish(stream, 20, 0);
 	pass(1000);
-	ok(stream->written.position == stream->stable && stream->state == PRISM_SINK_RUNNING && stream->partitions == stream->there,
+	ok(stream->written.position == stream->stable && stream->state == PRISM_SINK_RUNNING && stream->partitions == stream->there && stream->refusal[0] != '\0',
 	   "a sink that is refused partitions goes on with those that there are, and says so");
 	broker_faults.reshape = 0;
 	pass(6 * 60 * 1000);
