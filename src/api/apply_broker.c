@@ -47,11 +47,19 @@ number(Jsonb *config, const char *name)
 		: DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
 }
 
+/* They were asked for, and not only computed of what is needed, for which more will do. */
+static bool
+names_partitions(const PrismNamespace *wanted)
+{
+	return prism_is_given(&wanted->given->backend.partitions);
+}
+
 /* False: there is no sink, or it is to have another target. */
 static bool
 find_target(const PrismNamespaceWork *work, Target *target)
 {
 	const PrismSinkRow *sink = work->sink;
+	const PrismNamespace *wanted = work->wanted;
 	Jsonb	   *former;
 
 	if (sink == NULL || sink->server_dropped || prism_namespace_moves_sink(work))
@@ -59,9 +67,11 @@ find_target(const PrismNamespaceWork *work, Target *target)
 	former = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(sink->config)));
 	target->partitions = number(former, "partitions");
 	target->replication = number(former, "replication");
-	target->seen = prism_sink_shape(sink->sink_id, work->wanted->target, &target->there);
+	target->seen = prism_sink_shape(sink->sink_id, wanted->target, &target->there);
 	target->reached = target->seen;
-	if (!target->seen && (work->wanted->partitions != 0 || work->wanted->replication != 0))
+	/* the progress log may have to be read for it, so only when something else is asked for */
+	if (!target->seen && ((wanted->partitions != 0 && wanted->partitions != target->partitions) ||
+						  (wanted->replication != 0 && wanted->replication != target->replication)))
 		target->reached = prism_sink_position(sink->sink_id) >= 0;
 	return true;
 }
@@ -117,7 +127,7 @@ asking_step(const PrismNamespace *wanted, const Target *target)
 	int			replication = how_many(target, target->replication, target->there.replication);
 	PrismStep  *step = NULL;
 
-	if (wanted->partitions != 0 && wanted->partitions != target->partitions && wanted->partitions < partitions)
+	if (names_partitions(wanted) && wanted->partitions != target->partitions && wanted->partitions < partitions)
 		return refuse_partitions(wanted, partitions);
 	if (wanted->replication != 0 && wanted->replication != target->replication && replication != 0 && wanted->replication != replication)
 		return refuse_replication(wanted, replication);
@@ -139,7 +149,8 @@ drift_steps(const PrismNamespace *wanted, const PrismSinkShape *there)
 	const char *backend = wanted->backend->name;
 	List	   *steps = NIL;
 
-	if (wanted->partitions != 0 && there->partitions != 0 && wanted->partitions != there->partitions)
+	if (there->partitions != 0 && (there->partitions < wanted->partitions ||
+								   (names_partitions(wanted) && there->partitions > wanted->partitions)))
 		steps = lappend(steps, prism_step_drift("backend.partitions", psprintf("%d", there->partitions), psprintf("%d", wanted->partitions),
 												psprintf("its topic at backend \"%s\" has %d partitions, %d are asked for%s", backend,
 														 there->partitions, wanted->partitions, there->error[0] != '\0' ? " (prism.sinks says why)" : "")));

@@ -63,9 +63,9 @@ typedef struct PrismBackendKeys
 #define PRISM_BACKEND_QUEUE_KEYS \
 	PRISM_BACKEND_PREFIX_ROW, \
 	{PRISM_BACKEND_KEY(partitions, INTEGER),.minimum = 1,.maximum = PRISM_PARTITIONS_MAX,.default_text = "the broker's", \
-	 .help = "Of a topic that has to be made."}, \
+	 .help = "Of the topic there; one that has fewer is given more, none can be taken away."}, \
 	{PRISM_BACKEND_KEY(replication, INTEGER),.minimum = 1,.maximum = PRISM_REPLICATION_MAX,.default_text = "the broker's", \
-	 .help = "Copies of each partition of a topic that has to be made."}
+	 .help = "Copies of each partition of a topic that has to be made; one that is there keeps its own."}
 
 typedef struct PrismBackendInfo
 {

@@ -86,6 +86,7 @@ holds('memory_rejects', 'in memory: a message that is too large takes its batch 
 # Records
 holds('send_in_order', 'records arrive once and in order per key, with their id and time');
 holds('partitions', 'keys go to the partitions that Java clients choose');
+holds('more_partitions', 'partitions that others add are not used unasked, more can be had, and keys go where they lie then');
 holds('shapes', 'tombstones, empty values, records without key and with an empty one stay apart');
 holds('too_large', 'a record that is too large is refused alone, or its batch and all that follows');
 holds('small_topic', 'batches fit a topic with a small limit');

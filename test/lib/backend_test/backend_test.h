@@ -114,6 +114,7 @@ extern void send_in_order(StringInfo report);
 extern void transactions(StringInfo report);
 extern void fencing(StringInfo report);
 extern void partitions(StringInfo report);
+extern void more_partitions(StringInfo report);
 extern void shapes(StringInfo report);
 extern void too_large(StringInfo report);
 extern void small_topic(StringInfo report);

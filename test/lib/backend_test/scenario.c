@@ -28,6 +28,7 @@ static const NamedScenario scenarios[] = {
 	{"transactions", transactions},
 	{"fencing", fencing},
 	{"partitions", partitions},
+	{"more_partitions", more_partitions},
 	{"shapes", shapes},
 	{"too_large", too_large},
 	{"small_topic", small_topic},

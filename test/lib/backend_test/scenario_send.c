@@ -73,6 +73,49 @@ partitions(StringInfo report)
 	subject_close(subject);
 }
 
+/*
+ * Partitions that somebody else adds are seen, and used when the caller says that
+ * nothing is under way; more of them can be had then, and never fewer.
+ */
+void
+more_partitions(StringInfo report)
+{
+	KeyPartition keys[] = {{"21", -973932308, -1}, {"foobar", -790332482, -1}, {"abc", 479470107, -1}, {NULL, 0, 0}};
+	KeyPartition later[] = {{"a-little-bit-long-string", -985981536, -1}, {"a-little-bit-longer-string", -1486304829, -1}, {NULL, 0, 0}};
+	const char *topic = new_name("more_partitions");
+	Subject    *subject = open_kafka(NULL);
+	Subject    *other = open_kafka(NULL);
+
+	expect_outcome(other, "prepare", subject_prepare(other, topic, 1), PRISM_OK);
+	expect_outcome(subject, "prepare", subject_prepare(subject, topic, 1), PRISM_OK);
+	expect(subject->shape.partitions == 1 && subject->shape.replication == 1 && subject->shape.message_bytes_max > 1000000,
+		   "a topic of one partition, got %d", subject->shape.partitions);
+	expect_outcome(other, "reshape", subject_reshape(other, 4), PRISM_OK);
+	expect_outcome(subject, "look", subject_look(subject), PRISM_OK);
+	expect(subject->shape.partitions == 4, "four partitions to be seen, got %d", subject->shape.partitions);
+	for (KeyPartition *each = keys; each->key != NULL; each++)
+		expect_outcome(subject, "send", send_alone(subject, each->key, "x", 1), PRISM_OK);
+	peer_read(topic, true, note_partition, keys);
+	for (KeyPartition *each = keys; each->key != NULL; each++)
+		expect(each->seen_in == 0, "key \"%s\" in the partition that it had, got %d", each->key, each->seen_in);
+
+	expect_outcome(subject, "reshape", subject_reshape(subject, 7), PRISM_OK);
+	expect(subject->shape.partitions == 7, "seven partitions, got %d", subject->shape.partitions);
+	expect_outcome(subject, "reshape", subject_reshape(subject, 2), PRISM_OK);
+	expect(subject->shape.partitions == 7, "none to be taken away, got %d", subject->shape.partitions);
+	for (KeyPartition *each = later; each->key != NULL; each++)
+		expect_outcome(subject, "send", send_alone(subject, each->key, "x", 1), PRISM_OK);
+	peer_read(topic, true, note_partition, later);
+	for (KeyPartition *each = later; each->key != NULL; each++)
+		expect(each->seen_in == (each->hash & 0x7fffffff) % 7, "key \"%s\" in partition %d, got %d",
+			   each->key, (each->hash & 0x7fffffff) % 7, each->seen_in);
+	expect_outcome(subject, "reshape", subject_reshape(subject, 2000000000), PRISM_STOP);
+	expect(subject->shape.partitions == 7, "what there is to go on, got %d", subject->shape.partitions);
+	appendStringInfo(report, "slowest call %s %.1f ms", subject->slowest_call, subject->slowest_ms);
+	subject_close(subject);
+	subject_close(other);
+}
+
 typedef struct Shapes
 {
 	int			nulls;
