@@ -198,6 +198,60 @@ take_patterns(List **entries, JsonbContainer *array)
 	return true;
 }
 
+static int64
+whole_number(const JsonbValue *value)
+{
+	return value->type == jbvNumeric ? DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric))) : 0;
+}
+
+/* An option of a group; those in microseconds have names that say so. */
+static void
+append_option(StringInfo text, const JsonbValue *name, const JsonbValue *value)
+{
+	int			bytes = name->val.string.len;
+	bool		time = bytes > 3 && memcmp(name->val.string.val + bytes - 3, "_us", 3) == 0;
+
+	appendStringInfo(text, "%s%.*s: ", text->len > 1 ? ", " : "", time ? bytes - 3 : bytes, name->val.string.val);
+	if (time && value->type == jbvNumeric)
+		appendStringInfoString(text, prism_write_interval(whole_number(value) / 1000));
+	else if (time && value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data))
+	{
+		for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+			appendStringInfo(text, "%s%s", i > 0 ? ", " : "[",
+							 prism_write_interval(whole_number(getIthJsonbValueFromContainer(value->val.binary.data, i)) / 1000));
+		appendStringInfoChar(text, ']');
+	}
+	else if (value->type == jbvString)
+		appendBinaryStringInfo(text, value->val.string.val, value->val.string.len);
+	else
+		appendStringInfo(text, INT64_FORMAT, whole_number(value));
+}
+
+/* "{ordering: none, lease: 2min}" */
+static char *
+options_text(const JsonbValue *options)
+{
+	StringInfoData text;
+	JsonbIterator *iterator;
+	JsonbValue	name;
+	JsonbValue	value;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	if (options != NULL && options->type == jbvBinary && JsonContainerIsObject(options->val.binary.data))
+	{
+		iterator = JsonbIteratorInit(options->val.binary.data);
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY)
+		{
+			(void) JsonbIteratorNext(&iterator, &value, true);
+			append_option(&text, &name, &value);
+		}
+	}
+	appendStringInfoChar(&text, '}');
+	return text.data;
+}
+
 /* A group by its name; all of its options are one value. */
 static bool
 take_consumers(List **entries, JsonbContainer *array)
@@ -210,8 +264,7 @@ take_consumers(List **entries, JsonbContainer *array)
 		JsonbValue *consumer = getIthJsonbValueFromContainer(array, foreach_current_index(cell));
 		JsonbValue *options = getKeyJsonValueFromContainer(consumer->val.binary.data, "options", strlen("options"), NULL);
 
-		add_entry(entries, psprintf("consumers.%s", (char *) lfirst(cell)),
-				  options != NULL && options->type == jbvBinary ? container_text(options->val.binary.data) : pstrdup("{}"));
+		add_entry(entries, psprintf("consumers.%s", (char *) lfirst(cell)), options_text(options));
 	}
 	return names != NIL || JsonContainerSize(array) == 0;
 }
@@ -316,6 +369,8 @@ difference_of(const Entry *before, const Entry *after, const PrismNamespace *wan
 		difference->mode = entry->key->mode;
 		difference->reason = entry->key->reason;
 	}
+	else if (after == NULL && strncmp(entry->path, "consumers.", 10) == 0)
+		difference->reason = "the group stays as it is; prism.drop_group() drops it";
 	difference->place = place_of(entry->path, entry->key, wanted);
 	return difference;
 }
