@@ -180,7 +180,12 @@ prism_run_step(bool (*step) (void *arg), void *arg)
 		Assert(!IsTransactionState());
 		prism_backoff_reset(&backoff);
 		if (prism_my_worker->state == PRISM_WORKER_STARTING || prism_my_worker->state == PRISM_WORKER_BACKOFF)
+		{
 			prism_worker_change(PRISM_WORKER_RUNNING, 0, NULL);
+			/* the launcher has few managers look at a time, and the next database waits for one that has */
+			if (prism_my_worker->identity.kind == PRISM_MANAGER)
+				prism_worker_wake(PRISM_LAUNCHER, InvalidOid);
+		}
 	}
 	PG_CATCH();
 	{

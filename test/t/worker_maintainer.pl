@@ -155,5 +155,17 @@ ok(1, 'one that cannot be adopted keeps no other from it');
 $small->safe_psql('postgres', 'DROP EVENT TRIGGER refuse; SELECT prism.wake_workers()');
 wait_for_value($small, $adopted, 'prism_log.stray_a prism_log.stray_b');
 
+# Of all databases: none waits for the launcher's next look, of a minute, until it is told to a manager.
+my $many = prism_node('many', conf => "prism.max_workers = 16\nmax_worker_processes = 24\n");
+for my $database ('a' .. 'e')
+{
+	$many->safe_psql('postgres', "CREATE DATABASE $database");
+	$many->safe_psql($database, 'CREATE EXTENSION prism');
+}
+$many->restart;
+my $began = time;
+wait_for_value($many, q{SELECT count(DISTINCT datname) FROM pg_stat_activity WHERE backend_type = 'prism maintainer'}, 6);
+cmp_ok(time - $began, '<', 8, 'after a start each of six databases has its maintainer soon');
+
 is(log_count($node, 'PANIC|TRAP|terminated by signal|prism maintainer ERROR'), 0, 'without an accident');
 done_testing();
