@@ -204,6 +204,7 @@ SELECT pg_temp.refused('{name: "a b"}');
 SELECT pg_temp.refused('{name: ".."}');
 SELECT pg_temp.refused('{name: __prism_progress}');
 SELECT pg_temp.refused('{name: ä}');
+SELECT pg_temp.refused('{name: a, backend: {topic: ä}}');
 SELECT pg_temp.refused('{name: a, backend: {topic: a/b}}');
 SELECT pg_temp.refused('{name: a, backend: {type: memory, topic_prefix: "x/y"}}');
 SELECT pg_temp.refused('{name: ' || repeat('n', 250) || '}');

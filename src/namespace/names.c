@@ -13,6 +13,7 @@
 #include "store/log/dead_letter.h"
 #include "store/log/topic.h"
 
+static bool check_name(const char *what, const char *name, const PrismPlace *place);
 static bool check_topic_name(const char *name, const PrismPlace *place);
 static void check_table_name(const char *table, const PrismPlace *place);
 
@@ -22,7 +23,7 @@ prism_namespace_check_names(const PrismNamespace *namespace)
 {
 	const char *name = namespace->name;
 	const char *topic = namespace->topic;
-	bool		good = check_topic_name(name, &namespace->given->name.place);
+	bool		good = check_name("namespace", name, &namespace->given->name.place);
 
 	if (topic != name)
 		good = check_topic_name(topic, namespace->topic_place);
@@ -43,12 +44,19 @@ prism_namespace_check_names(const PrismNamespace *namespace)
 static bool
 check_topic_name(const char *name, const PrismPlace *place)
 {
+	return check_name("topic", name, place);
+}
+
+/* What is told is what was written; the rule is that of topics for both. */
+static bool
+check_name(const char *what, const char *name, const PrismPlace *place)
+{
 	const char *fault = prism_topic_name_fault(name);
 
 	if (fault != NULL)
 		prism_complain(place,
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					   errmsg("invalid topic name \"%s\"", prism_yaml_show(name)),
+					   errmsg("invalid %s name \"%s\"", what, prism_yaml_show(name)),
 					   errdetail("%s", fault));
 	return fault == NULL;
 }
