@@ -192,6 +192,7 @@ SELECT pg_temp.refused('{name: a, patterns: [outbox, outbox]}');
 SELECT pg_temp.refused(E'name: a\nneeds: {consistency: strong}\npatterns:\n  - {type: outbox, enabled: false}');
 SELECT pg_temp.refused('{name: a, backend: {type: postgres, partitions: 3}}');
 SELECT pg_temp.refused('{name: a, backend: {partitions: 3}}');
+SELECT pg_temp.refused('{name: a, needs: {write_rps: 1200}, backend: {server: s}}');
 SELECT pg_temp.refused('{name: a, backend: {partition: 3}}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: wal, table: t}]}');
 SELECT pg_temp.refused('{name: a, patterns: [{type: wal, config: {table: t}}]}');

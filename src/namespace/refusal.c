@@ -132,6 +132,7 @@ complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess
 	StringInfoData others;
 	StringInfoData unused;
 	PrismWord	word;
+	bool		named;
 
 	initStringInfo(&others);
 	initStringInfo(&unused);
@@ -148,10 +149,13 @@ complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess
 	}
 	if (found == NULL)
 		return false;
+	named = prism_is_given((const PrismValue *) ((const char *) level->values + chooser->offset));
 	prism_complain(written,
 				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				   errmsg("\"%s\" has no meaning with \"%s: %s\"", key_path(level, found), chooser->name, level->choice),
-				   errhint("Leave it out, or give another \"%s\" that it is for: %s.", chooser->name, others.data));
+				   named ? errmsg("\"%s\" has no meaning with \"%s: %s\"", key_path(level, found), chooser->name, level->choice) :
+				   errmsg("\"%s\" has no meaning without \"%s\"", key_path(level, found), chooser->name),
+				   named ? 0 : errdetail("As none is named, the keys are those of \"%s\".", level->choice),
+				   errhint("Leave it out, or give %s \"%s\" that it is for: %s.", named ? "another" : "a", chooser->name, others.data));
 	return true;
 }
 
