@@ -135,8 +135,9 @@ check_named_server(const PrismNamespace *namespace, const PrismBackendInfo *back
 					   errcode(ERRCODE_UNDEFINED_OBJECT),
 					   errmsg("foreign server \"%s\" of namespace \"%s\" does not exist",
 							  prism_yaml_show(name), prism_yaml_show(namespace->name)),
-					   errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\".",
-							   prism_yaml_show(name), backend->wrapper));
+					   errhint("Run CREATE SERVER %s FOREIGN DATA WRAPPER %s OPTIONS (...), or name another one by \"server: ...\" in \"backend\"%s.",
+							   prism_yaml_show(name), backend->wrapper,
+							   namespace->backend_chosen && backend == namespace->backend ? ", or do without by \"backend: " PRISM_BACKEND_DEFAULT "\"" : ""));
 	else if (strcmp(actual, backend->wrapper) != 0)
 		prism_complain(place,
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
