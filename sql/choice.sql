@@ -82,6 +82,8 @@ SELECT pg_temp.refused('{name: fits, client_api: transact, patterns: [outbox, pr
 SELECT pg_temp.refused('{name: fits, client_api: reader, patterns: [cache], backend: kafka}');
 SELECT pg_temp.refused('{name: fits, needs: {audit: true}}');
 SELECT pg_temp.refused('{name: fits, client_api: queue, patterns: [wal], needs: {retention: 30days, audit: true}}');
+-- Of two that are as near, [cdc] and [outbox], it is the one that can be had now.
+SELECT pg_temp.refused('{name: fits, client_api: cache, patterns: [cdc, outbox]}');
 SELECT pg_temp.refused('{name: fits, patterns: [outbox], backend: s3}');
 SELECT pg_temp.refused('{name: fits, needs: {delivery_guarantee: exactly_once}, backend: nats}');
 

@@ -56,6 +56,17 @@ distance(const PrismComposition *row, const List *patterns)
 	return of_row + list_length(patterns) - 2 * both;
 }
 
+/* The first of the row's patterns that is not; NULL: all are. */
+static const char *
+unbuilt_of(const PrismComposition *row)
+{
+	for (const char *const *name = row->patterns; *name != NULL; name++)
+		if (!prism_pattern_find(*name)->built)
+			return *name;
+	return NULL;
+}
+
+/* Of rows that are as near, the first that can be had now. */
 static const PrismComposition *
 nearest(uint32 api, const List *patterns)
 {
@@ -69,7 +80,10 @@ nearest(uint32 api, const List *patterns)
 		bool		serves = prism_api_find(row->api)->api == api;
 		int			row_distance = distance(row, patterns);
 
-		if (found == NULL || serves > found_serves || (serves == found_serves && row_distance < found_distance))
+		if (found == NULL || serves > found_serves ||
+			(serves == found_serves && row_distance < found_distance) ||
+			(serves == found_serves && row_distance == found_distance &&
+			 unbuilt_of(row) == NULL && unbuilt_of(found) != NULL))
 		{
 			found = row;
 			found_serves = serves;
@@ -93,6 +107,7 @@ char *
 prism_nearest_composition(uint32 api, const List *patterns, const char *backend)
 {
 	const PrismComposition *row = nearest(api, patterns);
+	const char *unbuilt = unbuilt_of(row);
 	StringInfoData list;
 
 	initStringInfo(&list);
@@ -101,5 +116,6 @@ prism_nearest_composition(uint32 api, const List *patterns, const char *backend)
 	else
 		for (const char *const *name = row->patterns; *name != NULL; name++)
 			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", *name);
-	return psprintf("{client_api: %s, patterns: [%s], backend: %s}", row->api, list.data, backend_of_row(row, backend));
+	return psprintf("{client_api: %s, patterns: [%s], backend: %s}%s", row->api, list.data, backend_of_row(row, backend),
+					unbuilt == NULL ? "" : psprintf(" (needs %s, which is not available yet)", unbuilt));
 }

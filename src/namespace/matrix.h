@@ -29,7 +29,8 @@ extern const int prism_composition_count;
 
 /*
  * The nearest row, as a line of YAML to paste: of the same client API if any row
- * has it, with the fewest patterns more or less.
+ * has it, with the fewest patterns more or less; of those the first that can be had
+ * now, or what it lacks is said behind the YAML.
  */
 extern char *prism_nearest_composition(uint32 api, const List *patterns, const char *backend);
 
