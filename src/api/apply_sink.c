@@ -6,7 +6,8 @@
  * It is the topic's own one; what others have added to the topic is left alone.
  * A sink has a place: back end, cluster and topic there.  Other settings of it
  * change where it stands, and it keeps its position.  For another place it is
- * another sink, which begins with the first message that the log keeps, and the
+ * another sink, which begins with the first message that the log keeps, or, exactly
+ * once, goes on at the position that the other side has of it from an earlier time.  The
  * former one must have all of its own by then: what it had not sent would be
  * missing there, and nobody would be told.
  *
@@ -33,7 +34,9 @@
 #define LOOK_MESSAGES_MAX 10000
 
 #define IN_PLACE "goes on at its position"
-#define ELSEWHERE "begins with the first message that the log keeps; the former one has all of its own"
+#define AT_FIRST "begins with the first message that the log keeps"
+#define AT_RECORD "goes on at the position that the other side has of it, or " AT_FIRST " if there is none"
+#define FORMER_ONE "; the former one has all of its own"
 
 /* The first key by which a sink is about another place. */
 typedef enum Move
@@ -181,7 +184,8 @@ moving_step(const PrismNamespaceWork *work, Move move)
 	else
 		step = prism_step_repair("backend.brokers", sink->brokers, NULL,
 								 psprintf("its sink uses brokers %s", sink->brokers));
-	step->reason = move == MOVE_GONE ? "what it has sent stays where it is" : ELSEWHERE;
+	step->reason = move == MOVE_GONE ? "what it has sent stays where it is" :
+		wanted->exactly_once ? AT_RECORD FORMER_ONE : AT_FIRST FORMER_ONE;
 	step->refusal = refusal_of(work, move);
 	if (step->refusal != NULL)
 		step->mode = PRISM_CHANGE_REFUSED;
@@ -262,7 +266,7 @@ prism_namespace_sink_steps(const PrismNamespaceWork *work)
 	else if (config != NULL)
 	{
 		step = prism_step_repair("backend.type", NULL, work->wanted->backend->name, pstrdup("its sink is missing"));
-		step->reason = "begins with the first message that the log keeps";
+		step->reason = work->wanted->exactly_once ? AT_RECORD : AT_FIRST;
 	}
 	if (step != NULL)
 		refuse_clash(work, step, config);

@@ -63,7 +63,8 @@ extern const PrismSinkClash *prism_sink_clash(int32 topic_id, const PrismSinkRow
 /*
  * Make a sink of the topic, or change the one with this id, which keeps it, and
  * its position and pause.  A new one begins with the first message kept, unless
- * its position is recorded (prism_sink_record()) in the same transaction.
+ * its position is recorded (prism_sink_record()) in the same transaction, or the
+ * other side has one of it (exactly once, and it was there before).
  * Returns the id.  42710: another one of the topic has the name, or the same place
  * at the same server; 54000: it has as many as it may have.  The caller keeps
  * others from changing the topic's sinks.
