@@ -87,6 +87,7 @@ wait_for_value($node, q{SELECT state FROM prism.sinks WHERE sink = 'mirror'}, 'b
 is(refused(q{SELECT prism.skip('two', 'mirror')}) =~ s/ \|.*//r, '55000: sink "mirror" is going to try again', 'the one that is at work is named');
 apart('two', 'mirror', '{"failures": {}}');
 sinks_are('two', 'memory running 120, mirror running 120');
+cmp_ok(log_count($node, 'forwarding to "mirror": sink "mirror" of topic "two": away on request'), '>', 0, 'and so does the log');
 
 # A message that one of them refuses is its dead letter, and tells whose.
 apart('two', 'mirror', '{"failures": {"reject_bytes": 1000}}');

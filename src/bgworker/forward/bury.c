@@ -67,7 +67,7 @@ bury_message(PrismRoute *route, PrismBatch *batch, int i)
 	prism_batch_settle(batch, i, FATE_DEAD);
 	route->condemned--;
 	prism_sink_count(route->slot, PRISM_SINK_DEAD_LETTERS, 1);
-	prism_lane_report(route->lane, psprintf("topic \"%s\": a message was refused", route->sink.topic_name),
+	prism_lane_report(route->lane, psprintf("%s: a message was refused", prism_route_called(route)),
 					  batch->reasons[i],
 					  psprintf("Message " INT64_FORMAT " is now a dead letter in topic \"%s\".",
 							   message->offset, prism_dead_letter_topic_name(route->sink.topic_name)));

@@ -336,6 +336,8 @@ extern void prism_lane_recover(PrismLane *lane);
 /* lane_report.c: a line in the server's log, at a bounded rate for each 'what' */
 #define PRISM_TRIED_AGAIN "It is tried again; prism.sinks shows how it stands."
 extern void prism_lane_report(PrismLane *lane, const char *what, const char *error, const char *detail);
+/* The 'what' of a route: its topic may have other sinks, here or elsewhere. */
+extern char *prism_route_called(const PrismRoute *route);
 
 /* The name under which a position was written at the other side. */
 typedef struct PrismPositionName

@@ -34,3 +34,9 @@ prism_lane_report(PrismLane *lane, const char *what, const char *error, const ch
 			break;
 	}
 }
+
+char *
+prism_route_called(const PrismRoute *route)
+{
+	return psprintf("sink \"%s\" of topic \"%s\"", route->sink.name, route->sink.topic_name);
+}

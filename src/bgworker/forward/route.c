@@ -91,7 +91,7 @@ void
 prism_route_back_off(PrismRoute *route, const char *error)
 {
 	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF, prism_backoff_fail(&route->backoff), error);
-	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
+	prism_lane_report(route->lane, prism_route_called(route), error, PRISM_TRIED_AGAIN);
 }
 
 /*
@@ -102,7 +102,7 @@ void
 prism_route_trouble(PrismRoute *route, const char *error)
 {
 	(void) prism_sink_change(route->slot, PRISM_SINK_BACKOFF, prism_backoff_fail(&route->trouble), error);
-	prism_lane_report(route->lane, route->sink.topic_name, error, PRISM_TRIED_AGAIN);
+	prism_lane_report(route->lane, prism_route_called(route), error, PRISM_TRIED_AGAIN);
 }
 
 /* It waits for the other side.  Its own trouble, while it lasts, tells more. */

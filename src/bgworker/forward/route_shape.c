@@ -135,7 +135,7 @@ show_refusal(PrismRoute *route, PrismOutcome outcome)
 	else
 		route->reshaping.retry_at = prism_instant_after(prism_lane_now(lane), PRISM_STOPPED_RETRY_MS);
 	prism_sink_show_refusal(route->slot, lane->conn->error);
-	prism_lane_report(lane, route->sink.topic_name, lane->conn->error,
+	prism_lane_report(lane, prism_route_called(route), lane->conn->error,
 					  "Messages go on to the partitions that there are, and it is tried again.");
 	lane->conn->error[0] = '\0';	/* it is this topic's, and keeps nothing from being sent */
 }
