@@ -19,6 +19,7 @@
 #include "base/query.h"
 #include "base/savepoint.h"
 #include "bgworker/slots.h"
+#include "bgworker/sweep.h"
 #include "bgworker/worker.h"
 #include "store/delay/delay.h"
 #include "store/delay/delay_bucket.h"
@@ -59,6 +60,7 @@ typedef enum Phase
 	PHASE_SEGMENTS,				/* publishers may wait for these */
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
+	PHASE_SWEEP,				/* clean up for patterns */
 	PHASE_DROPPED,				/* drop what topics that were dropped have left behind */
 	PHASE_JOURNAL,				/* ... what of the journal of delayed messages is done */
 	PHASE_DELAYED,				/* ... and their tables */
@@ -83,6 +85,7 @@ typedef struct Round
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	PrismInstant served_at;		/* the last look at all topics was at its end */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
+	PrismSweep	sweep;			/* of PHASE_SWEEP: likewise */
 	int32		left_topic_id;	/* of PHASE_DROPPED: the last segment looked at */
 	int64		left_number;
 	int32		bucket_id;		/* of PHASE_DELAYED: likewise */
@@ -175,7 +178,7 @@ maintain(void *arg)
 
 /*
  * Somebody has its tables locked, or it needs a segment and cannot have one, or
- * one of it cannot be dropped: if many were in trouble, with a back-off of the
+ * one of it cannot be dropped, or a pattern cannot clean up: if many were in trouble, with a back-off of the
  * worker for each, publishers of all others would wait for that.  A fault of the
  * whole database comes again, before the next turn has come to a topic.
  */
@@ -184,7 +187,8 @@ is_of_topic(const Round *round, const Round *former, const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		(round->phase == PHASE_SEGMENTS && round->topic_id != former->topic_id) ||
-		(round->phase == PHASE_RETENTION && round->retention_topic_id != former->retention_topic_id);
+		(round->phase == PHASE_RETENTION && round->retention_topic_id != former->retention_topic_id) ||
+		(round->phase == PHASE_SWEEP && round->sweep.met != former->sweep.met);
 }
 
 /* The others need not wait for that. */
@@ -224,7 +228,14 @@ take_round_turn(void *arg)
 			break;
 		case PHASE_RETENTION:
 			if (!enforce_retention(round))
-				round->phase = PHASE_DROPPED;
+				round->phase = PHASE_SWEEP;
+			break;
+		case PHASE_SWEEP:
+			if (prism_sweep_next(&round->sweep))
+				break;
+			round->phase = PHASE_DROPPED;
+			if (round->sweep.left)
+				round->retention_due = 0;	/* the next round comes at once */
 			break;
 		case PHASE_DROPPED:
 			round->phase = PHASE_JOURNAL;

@@ -39,6 +39,8 @@ struct PrismChain
 	PrismLink  *first;			/* that has process_publish */
 	PrismLink **readers;		/* who looks at stored messages, from the ground up */
 	int			reader_count;
+	PrismLink **sweepers;		/* who has something to clean up, down; NULL: nobody */
+	int			sweeper_count;
 	int			kept_at;		/* nest level at which this transaction published first; 0: it did not */
 	PrismChain *next_kept;
 };
@@ -217,6 +219,19 @@ add_readers(PrismChain *chain)
 	}
 }
 
+static void
+add_sweepers(PrismChain *chain)
+{
+	for (int i = 0; i < chain->count && chain->damage == NULL; i++)
+	{
+		if (chain->links[i].pattern->sweep == NULL)
+			continue;
+		if (chain->sweepers == NULL)
+			chain->sweepers = palloc(chain->count * sizeof(PrismLink *));
+		chain->sweepers[chain->sweeper_count++] = &chain->links[i];
+	}
+}
+
 /* 'topic' NULL: only to see whether it can be.  What an error leaves goes with the caller's memory, not with the parent's. */
 static PrismChain *
 make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
@@ -236,6 +251,7 @@ make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
 	add_links(chain);
 	join_links(chain);
 	add_readers(chain);
+	add_sweepers(chain);
 	MemoryContextSwitchTo(caller);
 	MemoryContextSetParent(mcxt, parent);
 	return chain;
@@ -461,6 +477,14 @@ prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why)
 		return outcome;
 	}
 	return PRISM_OK;
+}
+
+PrismLink *
+prism_chain_to_sweep(PrismTopic *topic, int place)
+{
+	const PrismChain *chain = chain_of(topic);
+
+	return place < chain->sweeper_count ? chain->sweepers[place] : NULL;
 }
 
 /* ---------- the ends of transactions ---------- */

@@ -42,6 +42,12 @@ extern PrismChain *prism_chain_to_forward(PrismChain *former, PrismTopic *topic,
 /* PRISM_OK; PRISM_AGAIN and PRISM_REJECT leave the message as it was, and *why is a clause. */
 extern PrismOutcome prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why);
 
+/*
+ * The links that have something to clean up, down, the first is 0; NULL: there
+ * are no more, or the chain cannot be read.  Good to the end of the transaction.
+ */
+extern PrismLink *prism_chain_to_sweep(PrismTopic *topic, int place);
+
 /* 22023 for what could not be read back: before it is stored. */
 extern void prism_chain_check(const char *stored);
 

@@ -101,6 +101,19 @@ typedef struct PrismPattern
 	 * Key and headers are UTF-8 here; what is put there instead is palloc'd.
 	 */
 	PrismOutcome (*process_forward) (PrismLink *link, PrismMessage *message);
+
+	/*
+	 * Clean up what the pattern has left in the topic, between messages.  In the
+	 * maintainer of the database, about once a minute, sooner where segments were
+	 * filled; one link after the other, down, each call in a transaction of its
+	 * own, as prism's owner, the topic locked against being dropped.  No network, and a
+	 * fraction of a second: publishers may wait for a segment meanwhile.  True:
+	 * there is more to do now, and it is called again, the others after a second
+	 * of that.  An error is told, and keeps nobody else from being called.  Only
+	 * for links of today's chain: what is left when the pattern is taken out has
+	 * to be found otherwise.
+	 */
+	bool		(*sweep) (PrismLink *link);
 } PrismPattern;
 
 struct PrismLink

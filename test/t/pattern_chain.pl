@@ -155,4 +155,50 @@ is(sql(sink('messages_total, dead_letters_total', 'once')), '4|1', 'all are sett
 is(sql(q{SELECT prism.redrive('lost')}), 0, 'what is gone is not redriven');
 is(sql(q{SELECT prism.redrive('sent')}), 1, 'what was refused can be');
 
+# ---------- cleaning up ----------
+my $swept = $node->data_dir . '/pattern_example.swept';
+sub swept { my ($pid) = @_; return join ', ', map { s/^$pid //r } grep { /^$pid \w+ swept/ } -e $swept ? split /\n/, slurp_file($swept) : (); }
+sub wait_for_sweeps
+{
+	my ($pid, $until) = @_;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my $found = swept($pid);
+		return $found if $found =~ $until;
+		select undef, undef, undef, 0.1;
+	}
+	return 'waited in vain: ' . swept($pid);
+}
+apply("swept_$_", ', patterns: [outbox]') for qw(first without damaged fails again gone endless last);
+chain('swept_first', '[{"type": "lower"}, {"type": "outbox"}, {"type": "upper"}]');
+chain('swept_damaged', '[{"type": "upper"}, {"type": "nothing"}]');
+chain('swept_fails', '[{"type": "upper", "sweeps": -1}, {"type": "lower"}]');
+chain('swept_again', '[{"type": "upper", "sweeps": 2}, {"type": "lower", "sweeps": 1}]');
+chain("swept_$_", '[{"type": "upper"}]') for qw(gone last);
+kill_worker($node, 'prism maintainer');
+my $maintainer = worker_pid($node, 'prism maintainer');
+my $rest = 'upper swept_fails, lower swept_fails, upper swept_again, upper swept_again, upper swept_again, lower swept_again, lower swept_again';
+is(wait_for_sweeps($maintainer, qr/ swept_last$/), "upper swept_first, lower swept_first, $rest, upper swept_gone, upper swept_last",
+	'topics in their order, links down, again while there is more; what fails keeps nobody from it');
+$node->wait_for_log(qr/ERROR:  nothing to sweep with\n.*CONTEXT:  pattern "upper" cleaning up topic "swept_fails"/);
+pass('... and is told');
+
+# The next round, which another setting of retention begins, by the same process.
+sql(q{SELECT prism.drop_namespace('swept_gone')});
+apply('swept_without', ', patterns: [upper]');
+apply('swept_first', ', patterns: [outbox]');
+$node->append_conf('postgresql.conf', 'prism.retention = 10000');
+$node->reload;
+like(wait_for_sweeps($maintainer, qr/ swept_last, .* swept_last$/),
+	qr/^.* swept_last, upper swept_without, upper swept_fails, lower swept_fails, upper swept_again, lower swept_again, upper swept_last$/,
+	'a topic that was dropped is swept no more, nor one that has no such pattern any more; one that got it is');
+
+# Who never comes to an end is left to the next round after a second, which comes at once.
+chain('swept_endless', '[{"type": "upper", "sweeps": -2}]');
+kill_worker($node, 'prism maintainer');
+$maintainer = worker_pid($node, 'prism maintainer');
+like(wait_for_sweeps($maintainer, qr/swept_endless, upper swept_last, .*swept_endless, upper swept_last/) =~ s/(upper swept_endless, )+/$1/gr,
+	qr/^upper swept_without, .* lower swept_again, upper swept_endless, upper swept_last, upper swept_without, .* lower swept_again, upper swept_endless, upper swept_last/,
+	'one that always has more to do does not keep the others from their turn');
+
 done_testing();

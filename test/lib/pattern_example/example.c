@@ -7,6 +7,8 @@
  * tells that it has seen its stamp, ">" to a session and "^" to another server.
  * A message that begins with "gone" is gone, one with "never" is refused, and one
  * with "later" waits until the file pattern_example.open is in the data directory.
+ * Cleaning up writes a line to the file pattern_example.swept there: the process,
+ * the link and the topic.
  *
  * src/pattern/example.c
  *
@@ -17,12 +19,18 @@
 
 #include <unistd.h>
 
+#include "catalog/namespace.h"
 #include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/lsyscache.h"
 
 typedef struct Options
 {
 	bool		stamp;
 	int64		stamps;			/* how many */
+	int64		sweeps;			/* for as many calls there is more to clean up; -1: it fails; -2: for ever */
+	int64		swept;
 } Options;
 
 static void
@@ -63,6 +71,7 @@ example_configure(PrismLink *link, PrismLinkOptions *stored)
 
 	options->stamp = prism_link_boolean(stored, "stamp", true);
 	options->stamps = prism_link_integer(stored, "stamps", 1, 3, 1);
+	options->sweeps = prism_link_integer(stored, "sweeps", -2, 3, 0);
 }
 
 static void
@@ -103,6 +112,22 @@ example_forward(PrismLink *link, PrismMessage *message)
 	return begins(message, "later") && access("pattern_example.open", F_OK) != 0 ? PRISM_AGAIN : PRISM_OK;
 }
 
+/* In a transaction, or this could not look for a table. */
+static bool
+example_sweep(PrismLink *link)
+{
+	Options    *options = link->options;
+	FILE	   *file = AllocateFile("pattern_example.swept", "a");
+
+	if (!OidIsValid(get_relname_relid(psprintf("topic_%d_mark", link->topic->topic_id), get_namespace_oid("prism_log", false))))
+		elog(ERROR, "topic \"%s\" is not there", link->topic->name);
+	fprintf(file, "%d %s %s\n", MyProcPid, link->pattern->name, link->topic->name);
+	FreeFile(file);
+	if (options->sweeps == -1)
+		elog(ERROR, "nothing to sweep with");
+	return options->sweeps == -2 || options->swept++ < options->sweeps;
+}
+
 #define EXAMPLE(symbol, text, place, dead) \
 	const PrismPattern prism_pattern_##symbol = { \
 		.name = text, \
@@ -117,6 +142,7 @@ example_forward(PrismLink *link, PrismMessage *message)
 		.process_delay = example_delay, \
 		.process_consume = example_consume, \
 		.process_forward = example_forward, \
+		.sweep = example_sweep, \
 	}
 
 EXAMPLE(upper, "upper", PRISM_DEPTH_WAL - 5, true);
