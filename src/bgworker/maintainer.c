@@ -26,6 +26,7 @@
 #include "store/log/counter.h"
 #include "store/log/retention.h"
 #include "store/log/segment.h"
+#include "store/log/segment_ahead.h"
 #include "store/log/topic.h"
 #include "store/sink/sink.h"
 
@@ -46,8 +47,6 @@
 #define TOPICS_A_LOOK 1
 /* What a restore has made, adopted in one transaction. */
 #define STRAYS_A_TURN 100
-/* Segments kept ready behind the current one. */
-#define SEGMENTS_AHEAD 1
 /* Segments made for one topic in a turn, should a transaction want many. */
 #define SEGMENTS_A_TURN 16
 
@@ -116,7 +115,6 @@ static void take_round_turn(void *arg);
 static long maintainer_wait_ms(const Round *round);
 static bool find_topic_in_need(Round *round);
 static bool look_at_topics(Round *round, int *seen);
-static bool missing_segments(PrismTopic *topic, int64 *first, int64 *last);
 static bool make_segments(int32 topic_id);
 static void pass_over(Round *round);
 static void serve_publishers(Round *round, Phase resume);
@@ -356,38 +354,16 @@ look_at_topics(Round *round, int *seen)
 			continue;			/* dropped, or about to be: others need segments meanwhile */
 		prism_counter_init(topic);
 		/* publishers first: jumps are looked for in the rows, which may be damaged */
-		if (missing_segments(topic, &first, &last))
+		if (prism_segments_to_make(topic, &first, &last))
 			return true;
 		prism_counter_save_jumps(topic);
 	}
 	return false;
 }
 
-/* The next segments to make, if one that should be there is not. */
+/* Up to 'count' of them; false: there was none to make, or there is the table of one, for which a restore is about to make the index. */
 static bool
-missing_segments(PrismTopic *topic, int64 *first, int64 *last)
-{
-	PrismCounter *counter = topic->counter;
-	int64		next,
-				wanted_end;
-
-	SpinLockAcquire(&counter->mutex);
-	next = counter->next;
-	wanted_end = counter->wanted_end;
-	SpinLockRelease(&counter->mutex);
-
-	*first = next / topic->segment_messages;
-	/* a topic that nobody has used yet has its first segment, and wants no other */
-	*last = Max(next, wanted_end - 1) / topic->segment_messages + (next > 0 ? SEGMENTS_AHEAD : 0);
-	while (*first <= *last && OidIsValid(prism_segment_relid(topic, *first, NULL)))
-		(*first)++;
-	*last = Min(*last, *first + SEGMENTS_A_TURN - 1);
-	return *first <= *last;
-}
-
-/* False: there was none to make, or there is the table of one, for which a restore is about to make the index. */
-static bool
-make_segments(int32 topic_id)
+make_some(int32 topic_id, int count, bool *more)
 {
 	bool		made = false;
 	PrismCounter *counter = NULL;
@@ -396,19 +372,33 @@ make_segments(int32 topic_id)
 	int64		first,
 				last;
 
+	*more = false;
 	prism_worker_begin("making segments");
 	topic = prism_topic_try_id(topic_id, &busy);
-	if (topic != NULL && missing_segments(topic, &first, &last))
+	if (topic != NULL && prism_segments_to_make(topic, &first, &last))
 	{
 		counter = topic->counter;
-		for (int64 number = first; number <= last; number++)
+		for (int64 number = first; number <= last && number < first + count; number++)
 			made |= prism_segment_create(topic, number);
+		*more = last >= first + count;
 	}
 	prism_worker_commit();
 
 	/* A counter's condition variables outlive the topic. */
 	if (counter != NULL)
 		ConditionVariableBroadcast(&counter->segments_changed);
+	return made;
+}
+
+/* The next one by itself: publishers who wait for it need not wait for one behind it, which perhaps cannot be made. */
+static bool
+make_segments(int32 topic_id)
+{
+	bool		more;
+	bool		made = make_some(topic_id, 1, &more);
+
+	if (more)
+		made |= make_some(topic_id, SEGMENTS_A_TURN - 1, &more);
 	return made;
 }
 

@@ -25,6 +25,9 @@
 /* How often it looks by itself, should the maintainer's signal be lost. */
 #define SEGMENT_RECHECK_MS 200
 
+/* Segments kept ready behind the current one. */
+#define SEGMENTS_AHEAD 1
+
 void		(*prism_segment_wake) (void) = NULL;
 
 /* All segments that hold [first, end) exist. */
@@ -68,6 +71,26 @@ prism_segments_lacking(PrismTopic *topic)
 	end = Max(counter->wanted_end, next + 1);
 	SpinLockRelease(&counter->mutex);
 	return !segments_exist(topic, next, end);
+}
+
+bool
+prism_segments_to_make(PrismTopic *topic, int64 *first, int64 *last)
+{
+	PrismCounter *counter = topic->counter;
+	int64		next,
+				wanted_end;
+
+	SpinLockAcquire(&counter->mutex);
+	next = counter->next;
+	wanted_end = counter->wanted_end;
+	SpinLockRelease(&counter->mutex);
+
+	*first = next / topic->segment_messages;
+	/* a topic that nobody has used yet has its first segment, and wants no other */
+	*last = Max(next, wanted_end - 1) / topic->segment_messages + (next > 0 ? SEGMENTS_AHEAD : 0);
+	while (*first <= *last && OidIsValid(prism_segment_relid(topic, *first, NULL)))
+		(*first)++;
+	return *first <= *last;
 }
 
 static void

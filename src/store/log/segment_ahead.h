@@ -35,6 +35,9 @@ extern bool prism_segments_lacking(PrismTopic *topic);
  */
 extern bool prism_segments_are_free(PrismTopic *topic, int64 first, int64 end);
 
+/* For the maintainer: the next ones to make, from the first that should be there and is not; false: none. */
+extern bool prism_segments_to_make(PrismTopic *topic, int64 *first, int64 *last);
+
 /* Called when a segment is wanted: wakes this database's maintainer. Set by main.c; must not throw. */
 extern void (*prism_segment_wake) (void);
 
