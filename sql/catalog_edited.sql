@@ -15,7 +15,9 @@ SELECT prism.drop_namespace('edited');
 
 CREATE TABLE edited_as (place int PRIMARY KEY, config jsonb);
 INSERT INTO edited_as VALUES (1, '{}'), (2, '[]'), (3, '"text"'), (4, '{"topic": null, "patterns": 7}'), (5, '{"topic": {"a": 1}, "patterns": {"type": "outbox", "table": ["t"]}}'),
-    (6, '{"patterns": [1, null, "outbox", {"type": "outbox"}]}'), (7, '{"patterns": [{"type": "outbox", "table": "edited_outbox"}, {"type": "wal"}, {"type": "outbox", "table": "edited_other"}]}');
+    (6, '{"patterns": [1, null, "outbox", {"type": "outbox"}]}'), (7, '{"patterns": [{"type": "outbox", "table": "edited_outbox"}, {"type": "wal"}, {"type": "outbox", "table": "edited_other"}]}'),
+    (8, '{"consumers": [{"group": "g", "options": {"lease_us": 1e30, "backoff_us": [-1e30, true, 0.5], "max_attempts": 1e19}}], "max_message_size": 1e30, "retention_ms": -0.5, "backend": {"type": "postgres", "chosen": true, "partitions": 1e30}}'),
+    (9, '{"consumers": [{"group": "g", "options": {"lease_us": null, "backoff_us": {"a": 1}, "ordering": ["key"]}}, {"group": "h", "options": 7}], "backend": {"type": "postgres", "partitions": "many"}}');
 CREATE FUNCTION pg_temp.edited(place int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     answer text;

@@ -198,10 +198,20 @@ take_patterns(List **entries, JsonbContainer *array)
 	return true;
 }
 
-static int64
-whole_number(const JsonbValue *value)
+static char *
+number_text(const JsonbValue *value)
 {
-	return value->type == jbvNumeric ? DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric))) : 0;
+	return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+}
+
+/* What no time can be is shown as it stands. */
+static char *
+microseconds_text(const JsonbValue *value)
+{
+	char	   *text = value->type == jbvNumeric ? number_text(value) : pstrdup("none");
+	int64		number;
+
+	return prism_parse_integer(text, &number) ? prism_write_interval(number / 1000) : text;
 }
 
 /* An option of a group; those in microseconds have names that say so. */
@@ -213,18 +223,18 @@ append_option(StringInfo text, const JsonbValue *name, const JsonbValue *value)
 
 	appendStringInfo(text, "%s%.*s: ", text->len > 1 ? ", " : "", time ? bytes - 3 : bytes, name->val.string.val);
 	if (time && value->type == jbvNumeric)
-		appendStringInfoString(text, prism_write_interval(whole_number(value) / 1000));
+		appendStringInfoString(text, microseconds_text(value));
 	else if (time && value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data))
 	{
 		for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
 			appendStringInfo(text, "%s%s", i > 0 ? ", " : "[",
-							 prism_write_interval(whole_number(getIthJsonbValueFromContainer(value->val.binary.data, i)) / 1000));
+							 microseconds_text(getIthJsonbValueFromContainer(value->val.binary.data, i)));
 		appendStringInfoChar(text, ']');
 	}
 	else if (value->type == jbvString)
 		appendBinaryStringInfo(text, value->val.string.val, value->val.string.len);
 	else
-		appendStringInfo(text, INT64_FORMAT, whole_number(value));
+		appendStringInfoString(text, value->type == jbvNumeric ? number_text(value) : "none");
 }
 
 /* "{ordering: none, lease: 2min}" */
@@ -291,7 +301,7 @@ take_apart(List **entries, const char *path, JsonbValue *value)
 			add_entry(entries, path, string_text(value));
 			break;
 		case jbvNumeric:
-			add_entry(entries, path, DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))));
+			add_entry(entries, path, number_text(value));
 			break;
 		case jbvBool:
 			add_entry(entries, path, pstrdup(value->val.boolean ? "true" : "false"));
