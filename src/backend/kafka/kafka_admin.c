@@ -169,24 +169,35 @@ request_create(KafkaClient *client, KafkaJob *job,
 	return true;
 }
 
+/* Of a request for one topic; *text lives as long as the event. */
+static rd_kafka_resp_err_t
+result_of(const rd_kafka_topic_result_t **topics, size_t count, const char **text)
+{
+	rd_kafka_resp_err_t code = count == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+
+	*text = count == 1 ? rd_kafka_topic_result_error_string(topics[0]) : NULL;
+	if (*text == NULL)
+		*text = rd_kafka_err2str(code);
+	return code;
+}
+
 static void
 create_topic(KafkaClient *client, KafkaJob *job)
 {
 	rd_kafka_event_t *event = ask(client, job, RD_KAFKA_ADMIN_OP_CREATETOPICS, request_create);
 	const rd_kafka_topic_result_t **topics;
+	const char *text;
 	size_t		count = 0;
 	rd_kafka_resp_err_t code;
 
 	if (event == NULL)
 		return;
 	topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-	code = count == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+	code = result_of(topics, count, &text);
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 		job->outcome = PRISM_OK;
 	else
-		kafka_job_error(job, kafka_outcome(code), code, "could not create topic \"%s\": %s", job->topic,
-						count == 1 && rd_kafka_topic_result_error_string(topics[0]) != NULL ?
-						rd_kafka_topic_result_error_string(topics[0]) : rd_kafka_err2str(code));
+		kafka_job_error(job, kafka_outcome(code), code, "could not create topic \"%s\": %s", job->topic, text);
 	rd_kafka_event_destroy(event);
 	explain_rights(job, "Create", "topic", job->topic);
 }
@@ -288,20 +299,19 @@ add_partitions(KafkaClient *client, KafkaJob *job)
 {
 	rd_kafka_event_t *event = ask(client, job, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS, request_partitions);
 	const rd_kafka_topic_result_t **topics;
+	const char *text;
 	size_t		count = 0;
 	rd_kafka_resp_err_t code;
 
 	if (event == NULL)
 		return;
 	topics = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
-	code = count == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+	code = result_of(topics, count, &text);
 	/* that it has as many already: somebody else was faster, and the next look will find them */
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		kafka_job_error(job, code == RD_KAFKA_RESP_ERR_INVALID_PARTITIONS ? PRISM_RETRY : kafka_outcome(code), code,
 						"could not raise topic \"%s\" from %d partitions to %d: %s",
-						job->topic, job->shape.partitions, job->partitions,
-						count == 1 && rd_kafka_topic_result_error_string(topics[0]) != NULL ?
-						rd_kafka_topic_result_error_string(topics[0]) : rd_kafka_err2str(code));
+						job->topic, job->shape.partitions, job->partitions, text);
 	rd_kafka_event_destroy(event);
 	explain_rights(job, "Alter", "topic", job->topic);
 }
