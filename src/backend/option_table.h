@@ -53,6 +53,31 @@ typedef struct PrismOptionRefusal
 	const char *reason;			/* continues: option "x" is refused: it ... */
 } PrismOptionRefusal;
 
+/* Rows of several tables: clients of prism's own, whose names are not a library's. */
+#define PRISM_OPTION_ROWS_LOGIN \
+	{.name = "username",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_CREDENTIAL}, \
+	{.name = "password",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_SECRET}
+#define PRISM_OPTION_ROWS_CERTIFICATES \
+	{.name = "ca.pem",.kind = PRISM_OPTION_PEM}, \
+	{.name = "certificate.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_CREDENTIAL}, \
+	{.name = "key.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_SECRET}
+#define PRISM_OPTION_ROW_TLS \
+	{.name = "tls",.kind = PRISM_OPTION_CHOICE,.choices = "require,off",.superuser_choices = "off"}
+#define PRISM_OPTION_ROWS_TIME \
+	{.name = "connect.timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 100,.range_max = 300000}, \
+	{.name = "timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 10,.range_max = 300000}
+
+/* Likewise of refusals; 'where' is the option that says which server it is. */
+#define PRISM_OPTION_REFUSED_FILES \
+	{"*.file", PRISM_OPTION_READS_FILES}, \
+	{"*.path", PRISM_OPTION_READS_FILES}, \
+	{"*location", PRISM_OPTION_READS_FILES}
+#define PRISM_OPTION_READS_FILES "reads files of the server; give certificates and keys as text with the .pem options"
+#define PRISM_OPTION_REFUSED_NAMES(where) \
+	{"user", "has another name: username"}, \
+	{"host", "has another name: " where}, \
+	{"port", "has another name: " where}
+
 /* Belongs to a back end with a foreign data wrapper. */
 typedef struct PrismOptionTable
 {

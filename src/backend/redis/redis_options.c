@@ -26,25 +26,17 @@ static const PrismOptionRule rules[] = {
 	{.name = "cluster",.kind = PRISM_OPTION_CHOICE,.choices = "auto,on,off"},
 
 	/* identity, and how safe it travels */
-	{.name = "username",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_CREDENTIAL},
-	{.name = "password",.kind = PRISM_OPTION_TEXT,.flags = PRISM_OPTION_SECRET},
-	{.name = "tls",.kind = PRISM_OPTION_CHOICE,.choices = "require,off",.superuser_choices = "off"},
-	{.name = "ca.pem",.kind = PRISM_OPTION_PEM},
-	{.name = "certificate.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_CREDENTIAL},
-	{.name = "key.pem",.kind = PRISM_OPTION_PEM,.flags = PRISM_OPTION_SECRET},
+	PRISM_OPTION_ROWS_LOGIN,
+	PRISM_OPTION_ROW_TLS,
+	PRISM_OPTION_ROWS_CERTIFICATES,
 
 	/* time */
-	{.name = "connect.timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 100,.range_max = 300000},
-	{.name = "timeout.ms",.kind = PRISM_OPTION_INTEGER,.range_min = 10,.range_max = 300000},
+	PRISM_OPTION_ROWS_TIME,
 };
 
 static const PrismOptionRefusal refusals[] = {
-	{"*.file", "reads files of the server; give certificates and keys as text with the .pem options"},
-	{"*.path", "reads files of the server; give certificates and keys as text with the .pem options"},
-	{"*location", "reads files of the server; give certificates and keys as text with the .pem options"},
-	{"user", "has another name: username"},
-	{"host", "has another name: endpoints, each with its port"},
-	{"port", "has another name: endpoints, each with its port"},
+	PRISM_OPTION_REFUSED_FILES,
+	PRISM_OPTION_REFUSED_NAMES("endpoints, each with its port"),
 };
 
 const PrismOptionTable prism_redis_options = {

@@ -48,9 +48,7 @@ static const PrismOptionRule rules[] = {
 };
 
 static const PrismOptionRefusal refusals[] = {
-	{"*.file", "reads files of the server; give certificates and keys as text with the .pem options"},
-	{"*.path", "reads files of the server; give certificates and keys as text with the .pem options"},
-	{"*location", "reads files of the server; give certificates and keys as text with the .pem options"},
+	PRISM_OPTION_REFUSED_FILES,
 	{"profile", "reads files of the server; give the keys in a user mapping"},
 	{"credential.process", "runs commands on the server"},
 	{"access.key", "has another name: access.key.id"},
