@@ -201,4 +201,25 @@ like(wait_for_sweeps($maintainer, qr/swept_endless, upper swept_last, .*swept_en
 	qr/^upper swept_without, .* lower swept_again, upper swept_endless, upper swept_last, upper swept_without, .* lower swept_again, upper swept_endless, upper swept_last/,
 	'one that always has more to do does not keep the others from their turn');
 
+# ---------- gone, while the topic of dead letters has no place ----------
+$node->stop;
+$node = prism_node('full', install => $own->path, conf => "prism.max_topics = 12\n");
+apply('lost', ', client_api: queue, consumers: [{group: g, lease: 100ms}]');
+chain('lost', '[{"type": "lower"}]');
+publish('lost', $_) for qw(gone two);
+my ($filled, $full) = (0, '');
+while ($full eq '' && $filled++ < 12)
+{
+	apply("fill$filled", '');
+	(undef, undef, $full) = $node->psql('postgres', "SELECT prism.publish('fill$filled', 'x'::text)");
+}
+like($full, qr/too many topics in use/, 'all places are taken');
+is(sql(q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.consume('lost', 'g', 10)}), 'two<lower>lower', 'what is gone keeps nobody from the others');
+is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'lost.dlq'}), 0, '... and waits');
+$node->append_conf('postgresql.conf', 'prism.max_topics = 40');
+$node->restart;
+wait_for_value($node, q{SELECT t.messages_total FROM (SELECT count(*) FROM prism.consume('lost', 'g', 10)) c LEFT JOIN prism.topics t ON t.topic = 'lost.dlq'}, 1);
+sql(q{SELECT count(*) FROM prism.consume('lost', 'g', 10)});
+is(sql(q{SELECT messages_total FROM prism.topics WHERE topic = 'lost.dlq'}), 1, 'then it becomes a dead letter, once');
+
 done_testing();
