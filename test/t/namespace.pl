@@ -51,6 +51,22 @@ for my $broker ('a.b.example.org:9092', '10.0.0.1.evil.net:9092', '[fd00::7:1]:9
 		qr/endpoint "\Q$broker\E" is not allowed/, $broker);
 }
 
+# ... and for URLs, whose port is the scheme's unless they have one.
+$node->safe_psql('postgres', 'GRANT USAGE ON FOREIGN DATA WRAPPER prism_s3 TO operator');
+for my $url (qw(https://a.example.org:9092 https://A-b.EXAMPLE.org:9092/ https://10.0.0.7 https://10.0.0.7:19092 https://[fd00::7]:9092))
+{
+	$node->safe_psql('postgres', qq{SET ROLE operator; CREATE SERVER s FOREIGN DATA WRAPPER prism_s3 OPTIONS (endpoint '$url'); DROP SERVER s});
+	pass("$url is allowed");
+}
+for my $refused (['https://a.example.org', 'a.example.org:443'], ['https://[fd00::7]', '[fd00::7]:443'], ['https://a.example.org:9093', 'a.example.org:9093'],
+	['https://a.example.org.evil.net:9092', 'a.example.org.evil.net:9092'])
+{
+	fails_with($node, qq{SET ROLE operator; CREATE SERVER s FOREIGN DATA WRAPPER prism_s3 OPTIONS (endpoint '$refused->[0]')},
+		qr/endpoint "\Q$refused->[1]\E" is not allowed/, $refused->[0]);
+}
+fails_with($node, q{SET ROLE operator; CREATE SERVER s FOREIGN DATA WRAPPER prism_s3 OPTIONS (endpoint 'http://a.example.org:9092')},
+	qr/only a superuser/i, 'without encryption');
+
 # A dump of the database has the namespaces, the messages and the rights.
 $node->safe_psql('postgres', qq{
 	SELECT prism.apply('$config');
