@@ -15,6 +15,9 @@
 
 #include "utils/guc.h"
 
+/* A row with it and its key and headers must stay below 1 GB. */
+#define INLINE_PAYLOAD_KB_MAX (1000 * 1024)
+
 bool		prism_enabled = true;
 int			prism_max_topics = 256;
 int			prism_max_topics_per_transaction = 32;
@@ -22,6 +25,8 @@ int			prism_max_groups = 64;
 int			prism_group_window = 4096;
 int			prism_max_workers = 8;
 int			prism_publish_buffer_kb = 8192;
+int			prism_max_inline_payload_kb = 16 * 1024;
+int			prism_consume_kb = 64 * 1024;
 int			prism_segment_messages = 1048576;
 int			prism_retention_min = 7 * 24 * 60;
 int			prism_worker_memory_kb = 192 * 1024;
@@ -73,6 +78,16 @@ prism_define_settings(void)
 							"Sets how much memory a transaction's unpublished messages may use before they go to a temporary file.",
 							NULL,
 							&prism_publish_buffer_kb, 8192, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.max_inline_payload",
+							"Sets how large a payload that is kept beside its message may be to be handed over with it.",
+							"Of a larger one the message has an empty payload, and headers that tell its size: prism.payload_pieces() reads it.",
+							&prism_max_inline_payload_kb, 16 * 1024, 0, INLINE_PAYLOAD_KB_MAX,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.consume_bytes",
+							"Sets how many bytes of payloads one call hands over to a consumer.",
+							"One message is always handed over, however large it is; those for which there is no room come with the next call.",
+							&prism_consume_kb, 64 * 1024, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.segment_messages",
 							"Sets how many offsets a segment of a new topic holds.",

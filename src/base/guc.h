@@ -20,6 +20,8 @@ extern int	prism_max_groups;
 extern int	prism_group_window;
 extern int	prism_max_workers;
 extern int	prism_publish_buffer_kb;
+extern int	prism_max_inline_payload_kb;
+extern int	prism_consume_kb;
 extern int	prism_segment_messages;
 extern int	prism_retention_min;	/* -1: keep for ever */
 extern int	prism_worker_memory_kb;
