@@ -51,9 +51,10 @@ typedef struct PrismMessage
 	bool		has_key;
 	bool		has_headers;
 	bool		has_payload;	/* false: a tombstone */
+	bool		claim;			/* payload is a claim (store/payload/claim.h), not the bytes */
 	Datum		key;			/* text */
 	Datum		headers;		/* jsonb, a flat object of strings */
-	Datum		payload;		/* bytea */
+	Datum		payload;		/* bytea, or the claim to it */
 } PrismMessage;
 
 /*

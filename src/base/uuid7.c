@@ -59,3 +59,12 @@ prism_uuid7(TimestampTz now, pg_uuid_t *id)
 	memcpy(id->data, &high, sizeof(high));
 	memcpy(id->data + 8, &low, sizeof(low));
 }
+
+/* 30 random bits are left beside those of the time, which tells apart what one session makes. */
+void
+prism_uuid7_tagged(TimestampTz now, uint32 tag, pg_uuid_t *id)
+{
+	tag = pg_hton32(tag);
+	prism_uuid7(now, id);
+	memcpy(id->data + UUID_LEN - sizeof(tag), &tag, sizeof(tag));
+}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * uuid7.h
- *	  Message ids: UUID version 7 (RFC 9562).
+ *	  Ids of messages and payloads: UUID version 7 (RFC 9562).
  *
  * src/base/uuid7.h
  *
@@ -14,5 +14,8 @@
 
 /* A new id for a message made at 'now'; ids of one session ascend. */
 extern void prism_uuid7(TimestampTz now, pg_uuid_t *id);
+
+/* Likewise, with a tag in its last four bytes: who finds the id in another's store knows whose it is. */
+extern void prism_uuid7_tagged(TimestampTz now, uint32 tag, pg_uuid_t *id);
 
 #endif							/* PRISM_UUID7_H */
