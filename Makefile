@@ -32,6 +32,22 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter $(PRISM_CFLAGS)
 SHLIB_LINK = -lyaml
 
 PG_CONFIG ?= pg_config
+# Compression of payloads is by the libraries that the server links itself, where their headers are there as well: others
+# could bring names that it has of its own.
+server_links = $(shell printf '\043include "pg_config.h"\n\043ifndef $(1)\n\043error\n\043endif\n\043include <$(2)>\n' | \
+	$(or $(CC),cc) -E -I"$$($(PG_CONFIG) --includedir-server)" -x c - >/dev/null 2>&1 && echo yes)
+ifeq ($(call server_links,HAVE_LIBZ,zlib.h),yes)
+PG_CPPFLAGS += -DPRISM_WITH_ZLIB
+SHLIB_LINK += -lz
+endif
+ifeq ($(call server_links,USE_ZSTD,zstd.h),yes)
+PG_CPPFLAGS += -DPRISM_WITH_ZSTD
+SHLIB_LINK += -lzstd
+endif
+ifeq ($(call server_links,USE_LZ4,lz4frame.h),yes)
+PG_CPPFLAGS += -DPRISM_WITH_LZ4
+SHLIB_LINK += -llz4
+endif
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 override with_llvm = no
 include $(PGXS)

@@ -3,6 +3,7 @@
 PACKAGES=(
 	postgresql-15 postgresql-server-dev-15 postgresql-15-pgtap	# the server, its headers and test programs
 	gcc make pkg-config libc6-dev libyaml-dev librdkafka-dev	# to build
+	zlib1g-dev libzstd-dev liblz4-dev zstd lz4					# compression of payloads, and its independent programs
 	libipc-run-perl perl procps util-linux binutils libc-bin	# to test
 	kcat maven openjdk-17-jre-headless python3 python3-pip		# the broker, its independent client, the proxy, other majors
 )
