@@ -100,6 +100,8 @@ SELECT count(*) FROM prism.check('{namespaces: [' || (SELECT string_agg(format('
 SELECT count(*), max(message) FROM prism.check('{namespaces: [' || (SELECT string_agg('{name: n}', ',') FROM generate_series(1, 1000) i) || ']}');
 -- A need that stands beside the needs.
 SELECT line, message, hint FROM prism.check(E'name: a\nretention: 30days\nmessage_size: 5GB\ncleanup: {ttl: 5}');
+-- A value that stands where its key should, or at another key.
+SELECT line, message, hint FROM prism.check(E'name: a\npattern: outbox\nneeds:\n  exactly_once: true\n  durability: at_least_once\nbackend: none\nmemory: {}');
 -- Each that is too many is told once, in no time.
 SELECT count(*), max(message) FROM prism.check('{name: a, patterns: [wal, outbox, wal, wal]}');
 SELECT count(*), min(message) FROM prism.check('{name: a, patterns: [' || repeat('claim-check, outbox, ', 40000) || ']}');

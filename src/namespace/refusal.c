@@ -24,6 +24,7 @@ static char *as_map(const PrismLevel *level, const PrismYamlEntry *entry);
 static char *as_need(const PrismLevel *level, const PrismYamlEntry *entry);
 static char *written_inside(const PrismKey *outer, const PrismKey *inner, const PrismYaml *value);
 static const PrismKey *find_known(const PrismLevel *level, const char *name);
+static const PrismKey *key_of_word(const PrismLevel *level, const char *text);
 static bool complain_of_choice(const PrismLevel *level, const PrismYaml *written, PrismGuess *guess);
 static void add_known(StringInfo known, const PrismKey *keys, PrismGuess *guess);
 static bool is_switch(const PrismKey *key, const PrismYaml *value);
@@ -56,6 +57,7 @@ prism_refuse_key(const PrismLevel *level, const PrismYamlEntry *entry)
 {
 	const PrismYaml *written = entry->key;
 	char	   *nested = as_map(level, entry);
+	const PrismKey *of_word;
 	StringInfoData known;
 	PrismGuess	guess;
 
@@ -66,6 +68,9 @@ prism_refuse_key(const PrismLevel *level, const PrismYamlEntry *entry)
 	add_known(&known, level->chosen, &guess);
 	if (nested == NULL && guess.best == NULL)
 		nested = as_need(level, entry);
+	of_word = nested == NULL && guess.best == NULL ? key_of_word(level, written->text) : NULL;
+	if (of_word != NULL)
+		nested = psprintf("%s: %s", of_word->name, written->text);
 	if (level->map->keys_of != NULL && complain_of_choice(level, written, &guess))
 		return false;
 	prism_complain(written,
@@ -121,6 +126,21 @@ find_known(const PrismLevel *level, const char *name)
 	const PrismKey *key = level->options ? NULL : prism_key_find(level->map->keys, name);
 
 	return key != NULL ? key : prism_key_find(level->chosen, name);
+}
+
+/* The key that takes the text as a value, by itself or as what chooses its options; NULL: none of this map does. */
+static const PrismKey *
+key_of_word(const PrismLevel *level, const char *text)
+{
+	for (const PrismKey *key = level->options ? NULL : level->map->keys; key != NULL && key->name != NULL; key++)
+	{
+		const PrismKey *taker = key->map != NULL && key->map->chooser != NULL ? prism_key_find(key->map->keys, key->map->chooser) : key;
+		PrismWord	word;
+
+		if (taker != NULL && taker->kind == PRISM_KEY_WORD && prism_word_find(taker, text, &word))
+			return key;
+	}
+	return NULL;
 }
 
 /* An option that would say nothing to what was chosen is not ignored, and is not a typing error.  False: it is none. */
@@ -300,6 +320,7 @@ prism_refuse_long(const PrismLevel *level, const PrismKey *key, const PrismYaml 
 void
 prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml *value)
 {
+	const PrismKey *other = key_of_word(level, value->text);
 	PrismGuess	guess;
 	PrismWord	word;
 
@@ -314,6 +335,7 @@ prism_refuse_word(const PrismLevel *level, const PrismKey *key, const PrismYaml 
 				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				   errmsg("invalid value for \"%s\": \"%s\"", key_path(level, key), prism_yaml_show(value->text)),
 				   detail_of(key),
+				   other != NULL ? errhint("\"%s\" is a value of \"%s\".", value->text, other->name) :
 				   guess.best != NULL ? errhint("Perhaps you meant \"%s\".", guess.best) : 0);
 }
 
