@@ -89,6 +89,11 @@ SELECT pg_temp.refused('{name: fits, needs: {delivery_guarantee: exactly_once}, 
 
 -- A pattern's store is its own business, not that of the namespace's back end.
 SELECT pg_temp.refused('{name: fits, patterns: [{type: claim-check, storage: s3}], backend: kafka}');
+-- Who reads a message elsewhere could not fetch what stays here; and one thing is said once.
+SELECT pg_temp.refused('{name: fits, patterns: [{type: claim-check, storage: postgres}], backend: kafka}');
+SELECT pg_temp.refused(E'name: fits\nneeds:\n  storage_backend: postgres\nbackend: kafka');
+SELECT pg_temp.refused(E'name: fits\nneeds: {storage_backend: s3}\npatterns: [{type: claim-check, storage: postgres}]');
+SELECT pg_temp.refused(E'name: fits\nneeds: {cleanup: on_consume}\npatterns: [{type: claim-check, cleanup: {ttl: 1h}}]');
 
 -- Partitions: one for 500 messages a second.
 SELECT rate, pg_temp.chosen(format('{name: rates, backend: memory, needs: {%s}}', rate))
@@ -143,8 +148,8 @@ CREATE SERVER s3 FOREIGN DATA WRAPPER prism_s3;
 SELECT pg_temp.chosen('{name: video-uploads, needs: {write_rps: 5000, max_message_size: 5GB, consistency: strong, retention: 30days}}');
 SELECT pg_temp.chosen('{name: video-processing, needs: {message_size: 5GB, consistency: strong, retention: 30 days, throughput: 10k msgs/s}}');
 SELECT pg_temp.chosen('{name: order-processing, client_api: durable-queue, needs: {durability: strong, replay: enabled, retention: 30days, ordered: true}}');
--- Where a pattern keeps what is its own may be named; and a claim check is fine whatever the queue is.
-SELECT pg_temp.chosen('{name: named, patterns: [{type: claim-check, storage: postgres}], backend: kafka}');
+-- Where a pattern keeps what is its own may be named.
+SELECT pg_temp.chosen('{name: named, patterns: [{type: claim-check, storage: postgres}], backend: postgres}');
 SELECT pg_temp.chosen('{name: named, client_api: reader, cdc: {destination: kafka}, cache: {backend: redis}}');
 ROLLBACK;
 DROP ROLE regress_choice_admin;

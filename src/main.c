@@ -26,6 +26,7 @@
 #include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment_ahead.h"
+#include "store/payload/store_catalog.h"
 #include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
 
@@ -164,6 +165,7 @@ StaticAssertDecl(lengthof(modules) <= PRISM_MODULES_MAX, "base/module.h has room
  *	groups		before sinks: the offset of the progress log up to which nothing
  *				is needed any more is taken before any state is read
  *	sinks
+ *	stores
  */
 static const PrismLogHolder holders[] = {
 	{
@@ -184,6 +186,10 @@ static const PrismLogHolder holders[] = {
 		.always = true,
 		.checkpoint = prism_sink_checkpoint_all,
 		.drop = prism_sink_drop_all,
+	},
+	{
+		.name = "stores",
+		.drop = prism_store_drop_all,
 	},
 };
 
@@ -299,6 +305,6 @@ _PG_init(void)
 	RegisterResourceReleaseCallback(on_release, NULL);
 	prism_segment_wake = prism_wake_maintainer;
 	prism_delay_wake = prism_wake_scheduler;
-	prism_dead_letter_chain = prism_chain_of_dead_letters;
+	prism_dead_letter_chain = prism_chain_for_dead_letters;
 	prism_worker_init();
 }

@@ -38,7 +38,7 @@ find_topics(const List *works)
 	Datum		values[] = {
 		prism_query_numbers(numbers_of(works, offsetof(PrismNamespaceWork, namespace_id)), list_length(works))
 	};
-	PrismQueryRows rows = prism_query("SELECT w.place::integer, t.topic_id, t.message_bytes_max, t.policy, t.name, t.chain, d.policy, d.chain"
+	PrismQueryRows rows = prism_query("SELECT w.place::integer, t.topic_id, t.message_bytes_max, t.policy, t.name, t.chain, d.policy, d.chain, d.topic_id"
 									  " FROM unnest($1) WITH ORDINALITY AS w(namespace_id, place)"
 									  " JOIN prism.topic t ON t.namespace_id = w.namespace_id AND t.dead_letter_of IS NULL"
 									  " LEFT JOIN prism.topic d ON d.dead_letter_of = t.topic_id",
@@ -56,8 +56,26 @@ find_topics(const List *works)
 		work->chain = prism_column_text(row, 6);
 		work->letters_policy = prism_column_text(row, 7);
 		work->letters_chain = prism_column_text(row, 8);
+		work->letters_id = prism_column_int32(row, 9);
 	}
 	prism_query_free(&rows);
+}
+
+static void
+find_stores(const List *works)
+{
+	int			count = list_length(works);
+	PrismStoreRow **stores = prism_stores_in_use(numbers_of(works, offsetof(PrismNamespaceWork, topic_id)), count);
+	PrismStoreRow **of_letters = prism_stores_in_use(numbers_of(works, offsetof(PrismNamespaceWork, letters_id)), count);
+	ListCell   *cell;
+
+	foreach(cell, works)
+	{
+		PrismNamespaceWork *work = lfirst(cell);
+
+		work->store = stores[foreach_current_index(cell)];
+		work->letters_store = of_letters[foreach_current_index(cell)];
+	}
 }
 
 static void
@@ -104,6 +122,7 @@ void
 prism_works_look(const List *works)
 {
 	find_topics(works);
+	find_stores(works);
 	find_own_sinks(works);
 	find_owners(works);
 }
@@ -114,5 +133,6 @@ prism_namespace_find_topic(PrismNamespaceWork *work)
 	List	   *works = list_make1(work);
 
 	find_topics(works);
+	find_stores(works);
 	find_own_sinks(works);
 }

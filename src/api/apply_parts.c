@@ -12,6 +12,7 @@
 #include "api/access.h"
 #include "api/apply_broker.h"
 #include "api/apply_parts.h"
+#include "base/object_id.h"
 #include "base/ownership.h"
 #include "base/query.h"
 #include "namespace/units.h"
@@ -81,10 +82,37 @@ make_rights(PrismNamespaceWork *work)
 
 /* ---------- topic ---------- */
 
-static char *
-dead_letters_chain(const char *chain)
+static Jsonb *
+chain_value(const char *chain)
 {
-	return prism_chain_of_dead_letters(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(chain))));
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(chain)));
+}
+
+/* The store's number if it is where the payloads are to go; 0: another one has to be made. */
+static int32
+store_at(const PrismStoreRow *store, const PrismStorePlace *place)
+{
+	return store != NULL && prism_store_is_at(store, place) ? store->store_id : 0;
+}
+
+/* With the topic's store, if that is as wanted; else it is another one than what is stored. */
+static char *
+wanted_chain(const PrismNamespaceWork *work)
+{
+	PrismStorePlace place;
+
+	if (!prism_namespace_store_place(work->wanted, &place))
+		return prism_namespace_chain(work->wanted, 0);
+	return prism_namespace_chain(work->wanted, store_at(work->store, &place));
+}
+
+static char *
+wanted_letters_chain(const PrismNamespaceWork *work)
+{
+	PrismStorePlace place;
+	int32		store_id = prism_namespace_store_place(work->wanted, &place) ? store_at(work->letters_store, &place) : 0;
+
+	return prism_chain_of_dead_letters(chain_value(prism_namespace_chain(work->wanted, 0)), store_id);
 }
 
 /* NULL: there is no topic of dead letters, or it is as its topic wants it. */
@@ -97,7 +125,7 @@ dead_letters_step(const PrismNamespaceWork *work)
 		return NULL;
 	if (!prism_same_text(work->letters_policy, prism_topic_policy_of_dead_letters(&wanted->policy)))
 		return prism_step_repair("needs", NULL, NULL, psprintf("the policy of its dead letters is %s", work->letters_policy));
-	if (!prism_same_text(work->letters_chain, dead_letters_chain(prism_namespace_chain(wanted))))
+	if (!prism_same_text(work->letters_chain, wanted_letters_chain(work)))
 		return prism_step_repair("patterns", NULL, NULL, psprintf("the chain of its dead letters is %s", work->letters_chain));
 	return NULL;
 }
@@ -122,16 +150,20 @@ topic_steps(const PrismNamespaceWork *work)
 	if (!prism_same_text(work->policy, policy))
 		steps = lappend(steps, prism_step_repair("needs", work->policy, policy,
 												 psprintf("its topic's policy is %s", work->policy)));
-	if (!prism_same_text(work->chain, prism_namespace_chain(wanted)))
+	if (!prism_same_text(work->chain, wanted_chain(work)))
 		steps = lappend(steps, prism_step_repair("patterns", NULL, NULL, psprintf("its topic's chain is %s", work->chain)));
 	letters = dead_letters_step(work);
 	return letters != NULL ? lappend(steps, letters) : steps;
 }
 
-/* Dead letters follow their topic's name, and are kept as long; so do those of dead letters. */
-static void
-alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, const char *chain)
+/*
+ * Dead letters follow their topic's name, and are kept as long; so do those of
+ * dead letters.  Returns the chain of the first ones, or NULL.
+ */
+static char *
+alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, char *chain)
 {
+	char	   *first = NULL;
 	static const char query[] = "SELECT topic_id, message_bytes_max FROM prism.topic WHERE dead_letter_of = $1";
 	PrismQueryRows letters;
 
@@ -139,8 +171,24 @@ alter_dead_letters(int32 topic_id, const char *topic_name, const char *policy, c
 	{
 		topic_id = prism_column_int32(&letters.row[0], 1);
 		topic_name = prism_dead_letter_topic_name(topic_name);
+		chain = prism_chain_for_dead_letters(chain_value(chain), topic_id);
+		if (first == NULL)
+			first = chain;
 		prism_topic_alter(topic_id, topic_name, prism_column_int64(&letters.row[0], 2), policy, chain);
 	}
+	return first;
+}
+
+/* Where its large payloads go from now on, by its number; 0: nowhere. */
+static int32
+make_store(int32 topic_id, const PrismNamespace *wanted)
+{
+	PrismStorePlace place;
+
+	if (prism_namespace_store_place(wanted, &place))
+		return prism_store_put(topic_id, &place);
+	prism_store_retire(topic_id);
+	return 0;
 }
 
 static void
@@ -148,12 +196,15 @@ make_topic(PrismNamespaceWork *work)
 {
 	const PrismNamespace *wanted = work->wanted;
 	char	   *policy = prism_topic_policy_text(&wanted->policy);
-	char	   *chain = prism_namespace_chain(wanted);
+	int32		topic_id = work->topic_id != 0 ? work->topic_id : prism_next_object_id();
+	char	   *chain = prism_namespace_chain(wanted, make_store(topic_id, wanted));
 
 	prism_chain_check(chain);
 	if (work->topic_id == 0)
-		work->topic_id = prism_topic_create(wanted->topic, work->namespace_id,
-											wanted->message_bytes_max, policy, chain, 0);
+	{
+		prism_topic_create(topic_id, wanted->topic, work->namespace_id, wanted->message_bytes_max, policy, chain, 0);
+		work->topic_id = topic_id;
+	}
 	else
 	{
 		/* in the order in which they are made: the topic comes first */
@@ -162,17 +213,14 @@ make_topic(PrismNamespaceWork *work)
 		/* one that somebody is making has the former name, and is not there to be altered */
 		prism_access_lock_dead_letters(work->topic_id, work->topic_name);
 		prism_topic_alter(work->topic_id, wanted->topic, wanted->message_bytes_max, policy, chain);
-		alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy), dead_letters_chain(chain));
+		work->letters_chain = alter_dead_letters(work->topic_id, wanted->topic, prism_topic_policy_of_dead_letters(&wanted->policy), chain);
 	}
 	work->topic_name = wanted->topic;
 	work->message_bytes_max = wanted->message_bytes_max;
 	work->policy = policy;
 	work->chain = chain;
 	if (work->letters_chain != NULL)
-	{
 		work->letters_policy = prism_topic_policy_of_dead_letters(&wanted->policy);
-		work->letters_chain = dead_letters_chain(chain);
-	}
 }
 
 /* ---------- segments ---------- */

@@ -17,6 +17,7 @@
 #include "base/prism.h"
 #include "api/step.h"
 #include "namespace/spec.h"
+#include "store/payload/store_catalog.h"
 #include "store/sink/sink_ddl.h"
 
 /* A namespace between what is there and what is wanted. */
@@ -33,6 +34,9 @@ typedef struct PrismNamespaceWork
 	char	   *chain;			/* likewise */
 	char	   *letters_policy;	/* of the topic of its dead letters; NULL: there is none */
 	char	   *letters_chain;	/* likewise */
+	int32		letters_id;		/* likewise; 0: there is none */
+	PrismStoreRow *store;		/* of the existing topic: where its large payloads go; NULL: nowhere */
+	PrismStoreRow *letters_store;	/* likewise, of its dead letters */
 	PrismSinkRow *sink;			/* of the existing topic; NULL: none */
 	bool		topic_is_taken; /* the wanted topic is somebody else's */
 	int32		topic_owner_id; /* then that namespace; 0: prism's own, or there is none */

@@ -13,6 +13,7 @@
  */
 #include "base/prism.h"
 #include "base/query.h"
+#include "namespace/json_writer.h"
 #include "namespace/spec.h"
 
 #include "catalog/pg_type.h"
@@ -22,10 +23,6 @@
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
-static void add_key(StringInfo json, const char *key);
-static void add_text(StringInfo json, const char *key, const char *value);
-static void add_integer(StringInfo json, const char *key, int64 value);
-static void add_boolean(StringInfo json, const char *key, bool value);
 static void add_patterns(StringInfo json, const PrismNamespace *namespace);
 static void add_backend(StringInfo json, const PrismNamespace *namespace);
 static void add_consumers(StringInfo json, const PrismNamespace *namespace);
@@ -43,18 +40,18 @@ prism_namespace_config(const PrismNamespace *namespace)
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	add_text(&json, "name", namespace->name);
-	add_text(&json, "client_api", namespace->api->name);
-	add_text(&json, "topic", namespace->topic);
+	prism_json_add_text(&json, "name", namespace->name);
+	prism_json_add_text(&json, "client_api", namespace->api->name);
+	prism_json_add_text(&json, "topic", namespace->topic);
 	add_patterns(&json, namespace);
 	add_backend(&json, namespace);
 	add_consumers(&json, namespace);
-	add_text(&json, "consistency", prism_is_given(consistency) ? consistency->text : "eventual");
-	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
-	add_integer(&json, "max_message_size", namespace->message_bytes_max);
+	prism_json_add_text(&json, "consistency", prism_is_given(consistency) ? consistency->text : "eventual");
+	prism_json_add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
+	prism_json_add_integer(&json, "max_message_size", namespace->message_bytes_max);
 	add_log_needs(&json, namespace);
-	add_boolean(&json, "trace_patterns", observability->trace_patterns.number != 0);
-	add_boolean(&json, "pattern_metrics", observability->pattern_metrics.number != 0);
+	prism_json_add_boolean(&json, "trace_patterns", observability->trace_patterns.number != 0);
+	prism_json_add_boolean(&json, "pattern_metrics", observability->pattern_metrics.number != 0);
 	appendStringInfoChar(&json, '}');
 	return normalise(json.data);
 }
@@ -64,7 +61,7 @@ add_patterns(StringInfo json, const PrismNamespace *namespace)
 {
 	ListCell   *cell;
 
-	add_key(json, "patterns");
+	prism_json_add_key(json, "patterns");
 	appendStringInfoChar(json, '[');
 	foreach(cell, namespace->patterns)
 	{
@@ -73,8 +70,10 @@ add_patterns(StringInfo json, const PrismNamespace *namespace)
 		if (foreach_current_index(cell) > 0)
 			appendStringInfoChar(json, ',');
 		appendStringInfoChar(json, '{');
-		add_text(json, "type", chosen->pattern->name);
-		if (chosen->given != NULL)
+		prism_json_add_text(json, "type", chosen->pattern->name);
+		if (prism_is_claim_check(chosen->pattern))
+			prism_claim_options_add(json, namespace, chosen);
+		else if (chosen->given != NULL)
 			prism_pattern_options_add(json, chosen->given);
 		appendStringInfoChar(json, '}');
 	}
@@ -82,7 +81,7 @@ add_patterns(StringInfo json, const PrismNamespace *namespace)
 }
 
 char *
-prism_namespace_chain(const PrismNamespace *namespace)
+prism_namespace_chain(const PrismNamespace *namespace, int32 store_id)
 {
 	StringInfoData json;
 	ListCell   *cell;
@@ -94,9 +93,11 @@ prism_namespace_chain(const PrismNamespace *namespace)
 		const PrismChosenPattern *chosen = lfirst(cell);
 
 		appendStringInfoString(&json, foreach_current_index(cell) > 0 ? ",{" : "{");
-		add_text(&json, "type", chosen->pattern->name);
+		prism_json_add_text(&json, "type", chosen->pattern->name);
 		if (namespace->durable && strcmp(chosen->pattern->name, "wal") == 0)
-			add_boolean(&json, "flush", true);
+			prism_json_add_boolean(&json, "flush", true);
+		if (prism_is_claim_check(chosen->pattern))
+			prism_claim_link_add(&json, namespace, chosen, store_id);
 		appendStringInfoChar(&json, '}');
 	}
 	appendStringInfoChar(&json, ']');
@@ -106,17 +107,17 @@ prism_namespace_chain(const PrismNamespace *namespace)
 static void
 add_backend(StringInfo json, const PrismNamespace *namespace)
 {
-	add_key(json, "backend");
+	prism_json_add_key(json, "backend");
 	appendStringInfoChar(json, '{');
-	add_text(json, "type", namespace->backend->name);
+	prism_json_add_text(json, "type", namespace->backend->name);
 	if (namespace->backend_chosen)
-		add_boolean(json, "chosen", true);
-	add_text(json, "server", namespace->server);
-	add_text(json, "brokers", joined_brokers(namespace));
+		prism_json_add_boolean(json, "chosen", true);
+	prism_json_add_text(json, "server", namespace->server);
+	prism_json_add_text(json, "brokers", joined_brokers(namespace));
 	if (prism_namespace_has_sink(namespace))
-		add_text(json, "topic", namespace->target);
-	add_integer(json, "partitions", namespace->partitions);
-	add_integer(json, "replication", namespace->replication);
+		prism_json_add_text(json, "topic", namespace->target);
+	prism_json_add_integer(json, "partitions", namespace->partitions);
+	prism_json_add_integer(json, "replication", namespace->replication);
 	appendStringInfoChar(json, '}');
 }
 
@@ -127,15 +128,15 @@ add_consumers(StringInfo json, const PrismNamespace *namespace)
 
 	if (namespace->consumers == NIL)
 		return;
-	add_key(json, "consumers");
+	prism_json_add_key(json, "consumers");
 	appendStringInfoChar(json, '[');
 	foreach(cell, namespace->consumers)
 	{
 		const PrismConsumer *consumer = lfirst(cell);
 
 		appendStringInfoString(json, foreach_current_index(cell) > 0 ? ",{" : "{");
-		add_text(json, "group", consumer->group);
-		add_key(json, "options");
+		prism_json_add_text(json, "group", consumer->group);
+		prism_json_add_key(json, "options");
 		appendStringInfoString(json, consumer->config);
 		appendStringInfoChar(json, '}');
 	}
@@ -153,12 +154,12 @@ add_log_needs(StringInfo json, const PrismNamespace *namespace)
 	add_given(json, "replay", &given->replay);
 	add_given(json, "ordered", &given->ordered);
 	if (policy->retention_ms == PRISM_RETENTION_FOREVER)
-		add_text(json, "retention", "forever");
+		prism_json_add_text(json, "retention", "forever");
 	else if (policy->retention_ms != PRISM_RETENTION_DEFAULT)
-		add_integer(json, "retention_ms", policy->retention_ms);
-	add_integer(json, "retention_bytes", policy->retention_bytes);
+		prism_json_add_integer(json, "retention_ms", policy->retention_ms);
+	prism_json_add_integer(json, "retention_bytes", policy->retention_bytes);
 	add_given(json, "retain", &given->retain);
-	add_integer(json, "max_backlog", policy->backlog_max);
+	prism_json_add_integer(json, "max_backlog", policy->backlog_max);
 	add_given(json, "on_full", &given->on_full);
 }
 
@@ -166,7 +167,7 @@ static void
 add_given(StringInfo json, const char *key, const PrismValue *value)
 {
 	if (prism_is_given(value))
-		add_text(json, key, value->text);
+		prism_json_add_text(json, key, value->text);
 }
 
 char *
@@ -178,14 +179,14 @@ prism_namespace_sink_config(const PrismNamespace *namespace)
 		return NULL;
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	add_text(&json, "topic", namespace->target);
-	add_text(&json, "brokers", joined_brokers(namespace));
-	add_integer(&json, "partitions", namespace->partitions);
-	add_integer(&json, "replication", namespace->replication);
-	add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
-	add_integer(&json, "interval_ms", namespace->interval_ms);
-	add_integer(&json, "batch_size", namespace->batch_size);
-	add_integer(&json, "max_message_size", namespace->message_bytes_max);
+	prism_json_add_text(&json, "topic", namespace->target);
+	prism_json_add_text(&json, "brokers", joined_brokers(namespace));
+	prism_json_add_integer(&json, "partitions", namespace->partitions);
+	prism_json_add_integer(&json, "replication", namespace->replication);
+	prism_json_add_text(&json, "delivery_guarantee", namespace->exactly_once ? "exactly_once" : "at_least_once");
+	prism_json_add_integer(&json, "interval_ms", namespace->interval_ms);
+	prism_json_add_integer(&json, "batch_size", namespace->batch_size);
+	prism_json_add_integer(&json, "max_message_size", prism_namespace_record_bytes_max(namespace));
 	appendStringInfoChar(&json, '}');
 	return normalise(json.data);
 }
@@ -204,43 +205,7 @@ joined_brokers(const PrismNamespace *namespace)
 	return joined.data;
 }
 
-/* ---------- writing JSON: what was not given (NULL, 0) is left out ---------- */
-
-static void
-add_key(StringInfo json, const char *key)
-{
-	char		last = json->data[json->len - 1];
-
-	if (last != '{' && last != '[')
-		appendStringInfoChar(json, ',');
-	escape_json(json, key);
-	appendStringInfoChar(json, ':');
-}
-
-static void
-add_text(StringInfo json, const char *key, const char *value)
-{
-	if (value == NULL)
-		return;
-	add_key(json, key);
-	escape_json(json, value);
-}
-
-static void
-add_integer(StringInfo json, const char *key, int64 value)
-{
-	if (value == 0)
-		return;
-	add_key(json, key);
-	appendStringInfo(json, INT64_FORMAT, value);
-}
-
-static void
-add_boolean(StringInfo json, const char *key, bool value)
-{
-	add_key(json, key);
-	appendStringInfoString(json, value ? "true" : "false");
-}
+/* ---------- the normalised form ---------- */
 
 static char *
 normalise(const char *json)
@@ -266,6 +231,43 @@ partitions_of(Numeric stored)
 	return number >= 1 && number <= PRISM_PARTITIONS_MAX ? (int) number : 0;
 }
 
+/* Of a pattern: the back end of its storage, if that was chosen and can be one. */
+static const char *
+store_of_pattern(JsonbContainer *pattern)
+{
+	JsonbValue	value;
+	JsonbContainer *storage;
+	char	   *name;
+
+	if (find_value(pattern, "storage", &value) == NULL || value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		return NULL;
+	storage = value.val.binary.data;
+	if (find_value(storage, "chosen", &value) == NULL || value.type != jbvBool || !value.val.boolean ||
+		find_value(storage, "backend", &value) == NULL || value.type != jbvString)
+		return NULL;
+	name = pnstrdup(value.val.string.val, value.val.string.len);
+	return prism_backend_info(name) != NULL && (prism_backend_info(name)->roles & PRISM_ROLE_OBJECT) ? name : NULL;
+}
+
+/* That of the first pattern that has one. */
+static const char *
+chosen_store(JsonbContainer *config)
+{
+	const char *store = NULL;
+	JsonbValue	patterns;
+
+	if (find_value(config, "patterns", &patterns) == NULL || patterns.type != jbvBinary || !JsonContainerIsArray(patterns.val.binary.data))
+		return NULL;
+	for (uint32 i = 0; i < JsonContainerSize(patterns.val.binary.data) && store == NULL; i++)
+	{
+		JsonbValue *pattern = getIthJsonbValueFromContainer(patterns.val.binary.data, i);
+
+		if (pattern->type == jbvBinary && JsonContainerIsObject(pattern->val.binary.data))
+			store = store_of_pattern(pattern->val.binary.data);
+	}
+	return store;
+}
+
 /* A row that was edited has whatever is in it: what is no choice is none. */
 PrismPin
 prism_namespace_read_pin(const PrismStoredNamespace *stored)
@@ -273,7 +275,7 @@ prism_namespace_read_pin(const PrismStoredNamespace *stored)
 	Jsonb	   *config = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(stored->config)));
 	JsonbContainer *map;
 	JsonbValue	value;
-	PrismPin	pin = {NULL, false, 0};
+	PrismPin	pin = {0};
 	char	   *type;
 
 	if (!JB_ROOT_IS_OBJECT(config) || find_value(&config->root, "backend", &value) == NULL ||
@@ -289,6 +291,7 @@ prism_namespace_read_pin(const PrismStoredNamespace *stored)
 	pin.chosen = find_value(map, "chosen", &value) != NULL && value.type == jbvBool && value.val.boolean;
 	if (find_value(map, "partitions", &value) != NULL && value.type == jbvNumeric)
 		pin.partitions = partitions_of(value.val.numeric);
+	pin.store = chosen_store(&config->root);
 	return pin;
 }
 

@@ -170,6 +170,43 @@ prism_choose_partitions(PrismNamespace *namespace)
 
 /* ---------- where patterns keep what is their own ---------- */
 
+const PrismBackendInfo *
+prism_object_store(void)
+{
+	for (const PrismBackendInfo *const *info = prism_backend_infos(); *info != NULL; info++)
+		if ((*info)->chosen_for & PRISM_ROLE_OBJECT)
+			return *info;
+	elog(ERROR, "no back end is chosen for objects");
+}
+
+/*
+ * Who is handed a message outside of the database must be able to fetch its
+ * payload there.  Other payloads may stay, and do as long as nothing else can
+ * have them; what was chosen for those that are there is kept.
+ */
+static const PrismBackendInfo *
+choose_payload_store(const PrismNamespace *namespace, const PrismPattern *pattern, const char **why)
+{
+	const char *pinned = namespace->pin != NULL ? namespace->pin->store : NULL;
+	const PrismBackendInfo *chosen;
+
+	if (prism_namespace_has_sink(namespace))
+	{
+		*why = psprintf("messages go to %s, and their readers have to reach the payloads", namespace->backend->name);
+		return prism_object_store();
+	}
+	if (pattern->built && !prism_object_store()->built)
+	{
+		*why = psprintf("messages stay in the database, and %s is not available yet", prism_object_store()->name);
+		return backend_called(PRISM_BACKEND_DEFAULT);
+	}
+	chosen = choose_server(namespace, PRISM_ROLE_OBJECT, why);
+	if (pinned == NULL || strcmp(pinned, chosen->name) == 0)
+		return chosen;
+	*why = psprintf("chosen when the pattern came to the namespace, and kept, though %s; \"storage: %s\" changes it", *why, chosen->name);
+	return backend_called(pinned);
+}
+
 /* The server of one that is named, or must be there, is looked at in endpoint.c. */
 static void
 add_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 role, const PrismValue *named, const PrismValue *server)
@@ -179,6 +216,8 @@ add_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 ro
 	store->place = prism_is_given(named) ? &named->place : chosen->place;
 	if (prism_is_given(named))
 		store->backend = backend_called(named->text);
+	else if (prism_is_claim_check(chosen->pattern))
+		store->backend = choose_payload_store(namespace, chosen->pattern, &store->reason);
 	else
 		store->backend = choose_server(namespace, role, &store->reason);
 	store->server = server != NULL && prism_is_given(server) ? server->text : store->backend->name;
@@ -189,11 +228,12 @@ static void
 add_object_store(const PrismNamespace *namespace, PrismChosenPattern *chosen)
 {
 	const PrismPatternKeys *given = chosen->given;
+	const PrismValue *server = given != NULL ? &given->storage.server : NULL;
 
 	if (given != NULL && prism_is_given(&given->storage.backend))
-		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &given->storage.backend, &given->storage.server);
+		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &given->storage.backend, server);
 	else
-		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &namespace->given->needs.storage_backend, NULL);
+		add_store(namespace, chosen, PRISM_ROLE_OBJECT, &namespace->given->needs.storage_backend, server);
 }
 
 /* Where changes go, and whose caches they keep right. */

@@ -22,9 +22,6 @@
 /* As the standard's examples call the database they are in. */
 #define THIS_DATABASE "postgres"
 
-/* Of who asks for large messages and says no bound: as much as the standard's examples have. */
-#define LARGE_MESSAGE_BYTES INT64CONST(5000000000)
-
 static void read_configuration(void *arg);
 static PrismNamespace *make_namespace(const PrismNamespaceKeys *given, bool words_only, const PrismPin *pin);
 static void fill_in(PrismNamespace *namespace);
@@ -94,8 +91,8 @@ static PrismNamespace *
 make_namespace(const PrismNamespaceKeys *given, bool words_only, const PrismPin *pin)
 {
 	static void (*const steps[]) (PrismNamespace *namespace) = {
-		fill_in, prism_needs_select, prism_namespace_validate, prism_choose_stores,
-		prism_namespace_warn, prism_namespace_check_built, check_surroundings
+		fill_in, prism_needs_select, prism_claims_bound_messages, prism_namespace_validate, prism_choose_stores,
+		prism_claims_check, prism_namespace_check_reach, prism_namespace_warn, prism_namespace_check_built, check_surroundings
 	};
 	PrismNamespace *namespace = palloc0(sizeof(*namespace));
 	int			before = prism_complaints_count();
@@ -136,7 +133,8 @@ fill_in(PrismNamespace *namespace)
 bool
 prism_namespace_chooses(const PrismNamespace *namespace)
 {
-	return !prism_is_given(&namespace->given->backend.type) || prism_needs_rate(namespace) != NULL;
+	return !prism_is_given(&namespace->given->backend.type) || prism_needs_rate(namespace) != NULL ||
+		prism_namespace_claim_check(namespace) != NULL;
 }
 
 /*
@@ -152,7 +150,7 @@ prism_namespace_pin(PrismNamespace *namespace, const PrismStoredNamespace *store
 		return;
 	pin = palloc(sizeof(*pin));
 	*pin = prism_namespace_read_pin(stored);
-	if (pin->backend != NULL && (pin->chosen || pin->partitions > namespace->partitions))
+	if (pin->backend != NULL && (pin->chosen || pin->partitions > namespace->partitions || pin->store != NULL))
 		*namespace = *make_namespace(namespace->given, namespace->words_only, pin);
 }
 
@@ -203,7 +201,7 @@ make_needs(PrismNamespace *namespace, const PrismNeedsKeys *given)
 	prism_needs_read_log(namespace);
 	if (!prism_is_given(&given->max_message_size))
 		return;
-	namespace->message_bytes_max = given->max_message_size.more ? LARGE_MESSAGE_BYTES : given->max_message_size.number;
+	namespace->message_bytes_max = given->max_message_size.more ? PRISM_LARGE_MESSAGE_BYTES : given->max_message_size.number;
 }
 
 static void

@@ -25,6 +25,7 @@
 #include "namespace/keys.h"
 #include "namespace/yaml.h"
 #include "pattern/pattern.h"
+#include "store/payload/store_catalog.h"
 
 #include "lib/stringinfo.h"
 
@@ -51,7 +52,7 @@ typedef struct PrismChosenPattern
 /* What plan() tells of a namespace beside its patterns. */
 typedef struct PrismNote
 {
-	const char *action;			/* "backend", "partitions", "warning" */
+	const char *action;			/* "backend", "partitions", "storage", "warning" */
 	const char *text;
 	const PrismPlace *place;
 } PrismNote;
@@ -82,6 +83,7 @@ typedef struct PrismPin
 	const char *backend;		/* which one it has; NULL: that cannot be read */
 	bool		chosen;			/* nobody named that */
 	int			partitions;		/* 0: not given */
+	const char *store;			/* where its large payloads go; NULL: nowhere, or somebody named that */
 } PrismPin;
 
 /* What is made of what is given: with defaults, names and reasons. */
@@ -124,6 +126,9 @@ typedef struct PrismNamespace
 	List	   *notes;			/* PrismNote */
 } PrismNamespace;
 
+/* Of who asks for large messages, or has the claim check, and says no bound: as much as the RFC's examples have. */
+#define PRISM_LARGE_MESSAGE_BYTES INT64CONST(5000000000)
+
 /* Messages leave the database: there is a sink. */
 #define prism_namespace_has_sink(namespace) ((namespace)->backend->library != NULL)
 
@@ -159,6 +164,18 @@ extern void prism_pattern_options_add(StringInfo json, const PrismPatternKeys *g
 /* log_needs.c: the topic's policy. */
 extern void prism_needs_read_log(PrismNamespace *namespace);
 
+/* claim_options.c: what is said of the claim check, and what is stored of it. */
+extern bool prism_is_claim_check(const PrismPattern *pattern);
+extern const PrismChosenPattern *prism_namespace_claim_check(const PrismNamespace *namespace);	/* NULL: it has none */
+extern void prism_claims_bound_messages(PrismNamespace *namespace);
+extern void prism_claims_check(PrismNamespace *namespace);
+extern void prism_claim_options_add(StringInfo json, const PrismNamespace *namespace, const PrismChosenPattern *chosen);
+extern void prism_claim_link_add(StringInfo json, const PrismNamespace *namespace, const PrismChosenPattern *chosen, int32 store_id);
+/* Where its large payloads go; false: they stay in the log. */
+extern bool prism_namespace_store_place(const PrismNamespace *namespace, PrismStorePlace *place);
+/* Of a message that leaves the database. */
+extern int64 prism_namespace_record_bytes_max(const PrismNamespace *namespace);
+
 /* needs.c: the chain that is given, completed with what the needs ask for, in the order of the chain. */
 extern void prism_needs_select(PrismNamespace *namespace);
 
@@ -171,6 +188,8 @@ extern const PrismPatternKeys *prism_pattern_named(const PrismNamespaceKeys *giv
 extern const PrismBackendInfo *prism_choose_backend(PrismNamespace *namespace);
 extern void prism_choose_partitions(PrismNamespace *namespace);
 extern void prism_choose_stores(PrismNamespace *namespace);
+/* Where payloads go that have to be within reach of others, too. */
+extern const PrismBackendInfo *prism_object_store(void);
 extern const PrismValue *prism_needs_rate(const PrismNamespace *namespace);	/* NULL: it asks for none */
 extern void prism_note(PrismNamespace *namespace, const char *action, const PrismPlace *place, const char *format,...) pg_attribute_printf(4, 5);
 
@@ -181,6 +200,8 @@ extern void prism_namespace_warn(PrismNamespace *namespace);
 /* validate.c: API, order and back end of the chain fit together; and what of it is not built. */
 extern void prism_namespace_validate(PrismNamespace *namespace);
 extern void prism_namespace_check_built(PrismNamespace *namespace);
+/* Whoever is handed a message of the namespace can fetch what the store has of it. */
+extern void prism_namespace_check_reach(PrismNamespace *namespace);
 
 /* names.c: of the namespace itself, its topics and its table. */
 extern void prism_namespace_check_names(const PrismNamespace *namespace);
@@ -198,8 +219,8 @@ extern bool prism_endpoints_meet(const PrismNamespace *namespace, const char *se
 
 /* catalog.c: the normalised form: equal texts mean equal namespaces. */
 extern char *prism_namespace_config(const PrismNamespace *namespace);
-/* The chain of its topic (pattern/chain.c), likewise. */
-extern char *prism_namespace_chain(const PrismNamespace *namespace);
+/* The chain of its topic (pattern/chain.c), likewise; 'store_id': where its large payloads go, 0: not known yet. */
+extern char *prism_namespace_chain(const PrismNamespace *namespace, int32 store_id);
 /* What its sink has to know, likewise; NULL: no sink. */
 extern char *prism_namespace_sink_config(const PrismNamespace *namespace);
 

@@ -183,6 +183,25 @@ check_backend(const PrismNamespace *namespace)
 							   backends_with(roles, true)));
 }
 
+/* What stays in tables of this database is out of reach for who is handed the message elsewhere. */
+void
+prism_namespace_check_reach(PrismNamespace *namespace)
+{
+	const PrismChosenPattern *chosen = prism_namespace_claim_check(namespace);
+	const PrismStore *store = chosen != NULL ? linitial(chosen->stores) : NULL;
+	const PrismBackendInfo *outside = prism_object_store();
+
+	if (store == NULL || !prism_namespace_has_sink(namespace) || store->backend->wrapper != NULL)
+		return;
+	prism_complain(store->place,
+				   errcode(ERRCODE_BACKEND_INCOMPATIBLE_WITH_PATTERNS),
+				   errmsg("backend \"%s\" cannot carry messages whose payloads stay in the database", namespace->backend->name),
+				   errdetail("BackendIncompatibleWithPatterns: backend %s, api %s, patterns [%s], storage %s. Who reads them there cannot fetch a payload from here.",
+							 namespace->backend->name, namespace->api->name, names_of_patterns(namespace), store->backend->name),
+				   errhint("Keep the payloads where both can fetch them (\"storage: %s\"%s), or the messages in the database (\"backend: " PRISM_BACKEND_DEFAULT "\").",
+						   outside->name, outside->built ? "" : ", which is not available yet"));
+}
+
 static int
 hint_of_nearest(const PrismNamespace *namespace)
 {
@@ -281,6 +300,32 @@ refuse_unbuilt(const PrismNamespace *namespace, const PrismChosenPattern *chosen
 				   errhint("%s", hint_of_unbuilt(namespace, chosen)));
 }
 
+/* False: it is refused. */
+static bool
+check_stores_built(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
+{
+	bool		built = true;
+	ListCell   *cell;
+
+	foreach(cell, chosen->stores)
+	{
+		const PrismStore *store = lfirst(cell);
+
+		if (store->backend->built)
+			continue;
+		built = false;
+		prism_complain(store->place,
+					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					   errmsg("backend \"%s\" is not available yet as a store", store->backend->name),
+					   errdetail("Pattern \"%s\" would keep there what is large: %s. The whole would be: %s.", chosen->pattern->name,
+								 store->reason != NULL ? store->reason : "it is named", describe_whole(namespace)),
+					   errhint("%s", prism_namespace_has_sink(namespace) ?
+							   "For now keep the messages in the database (\"backend: " PRISM_BACKEND_DEFAULT "\", \"storage: " PRISM_BACKEND_DEFAULT "\"), or publish no large ones." :
+							   "For now write \"storage: " PRISM_BACKEND_DEFAULT "\": then large payloads stay in tables of this database."));
+	}
+	return built;
+}
+
 static void
 note_stores(PrismNamespace *namespace, const PrismChosenPattern *chosen)
 {
@@ -291,7 +336,7 @@ note_stores(PrismNamespace *namespace, const PrismChosenPattern *chosen)
 		const PrismStore *store = lfirst(cell);
 
 		if (store->reason != NULL)
-			prism_note(namespace, "backend", store->place, "%s for %s: %s", store->backend->name, chosen->pattern->name, store->reason);
+			prism_note(namespace, "storage", store->place, "%s for %s: %s", store->backend->name, chosen->pattern->name, store->reason);
 	}
 }
 
@@ -310,7 +355,10 @@ prism_namespace_check_built(PrismNamespace *namespace)
 		if (chosen->pattern->built)
 		{
 			built = lappend(built, chosen);
-			note_stores(namespace, chosen);
+			if (check_stores_built(namespace, chosen))
+				note_stores(namespace, chosen);
+			else
+				refused = true;
 		}
 		else if (instead != NULL)
 			prism_note(namespace, "warning", chosen->place, "%s: needed, as %s, but not available yet: %s",

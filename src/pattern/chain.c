@@ -76,24 +76,11 @@ find_link(const PrismChain *chain, const PrismPattern *pattern)
 	return NULL;
 }
 
-/* What a stored link says that it is, palloc'd; NULL: it says nothing. */
-static char *
-type_of(const JsonbValue *stored)
-{
-	JsonbValue	type;
-
-	if (stored->type != jbvBinary || !JsonContainerIsObject(stored->val.binary.data) ||
-		getKeyJsonValueFromContainer(stored->val.binary.data, "type", strlen("type"), &type) == NULL ||
-		type.type != jbvString)
-		return NULL;
-	return pnstrdup(type.val.string.val, type.val.string.len);
-}
-
 /* NULL, and chain->damage: it is not one. */
 static const PrismPattern *
 pattern_of(PrismChain *chain, const JsonbValue *stored)
 {
-	char	   *name = type_of(stored);
+	char	   *name = prism_link_type(stored);
 	const PrismPattern *pattern = name != NULL ? prism_pattern_find(name) : NULL;
 
 	if (name == NULL)
@@ -257,39 +244,26 @@ make_chain(PrismTopic *topic, const Jsonb *stored, MemoryContext parent)
 	return chain;
 }
 
+char *
+prism_chain_damage(const Jsonb *stored)
+{
+	PrismChain *made = make_chain(NULL, stored, CurrentMemoryContext);
+	char	   *damage = made->damage != NULL ? pstrdup(made->damage) : NULL;
+
+	MemoryContextDelete(made->mcxt);
+	return damage;
+}
+
 void
 prism_chain_check(const char *stored)
 {
-	Jsonb	   *chain = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(stored)));
-	PrismChain *made = make_chain(NULL, chain, CurrentMemoryContext);
+	char	   *damage = prism_chain_damage(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(stored))));
 
-	if (made->damage != NULL)
+	if (damage != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("a chain of patterns cannot be made of %s", stored),
-				errdetail("%s.", made->damage));
-	MemoryContextDelete(made->mcxt);
-}
-
-/* Its links that fit there, as they stand in it; none of a chain that is damaged. */
-char *
-prism_chain_of_dead_letters(const Jsonb *stored)
-{
-	PrismChain *origin = make_chain(NULL, stored, CurrentMemoryContext);
-	JsonbParseState *state = NULL;
-	Jsonb	   *fit;
-
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < origin->count && origin->damage == NULL; i++)
-	{
-		JsonbValue *link = getIthJsonbValueFromContainer(&origin->made_of->root, i);
-
-		if (prism_pattern_find(type_of(link))->for_dead_letters)
-			pushJsonbValue(&state, WJB_ELEM, link);
-	}
-	fit = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
-	MemoryContextDelete(origin->mcxt);
-	return JsonbToCString(NULL, &fit->root, VARSIZE(fit));
+				errdetail("%s.", damage));
 }
 
 /* ---------- keeping ---------- */

@@ -51,8 +51,16 @@ extern PrismLink *prism_chain_to_sweep(PrismTopic *topic, int place);
 /* 22023 for what could not be read back: before it is stored. */
 extern void prism_chain_check(const char *stored);
 
-/* What the topic of a topic's dead letters has of its chain, as text. */
-extern char *prism_chain_of_dead_letters(const Jsonb *stored);
+/* Why no chain can be made of that, a clause; NULL: one can. */
+extern char *prism_chain_damage(const Jsonb *stored);
+
+/*
+ * letters_chain.c: what the topic of a topic's dead letters has of its chain, as
+ * text.  Its payloads lie in a store of its own: that one, or, of a topic that is
+ * being made or changed, one at the same place as the origin's, made for it.
+ */
+extern char *prism_chain_of_dead_letters(const Jsonb *stored, int32 store_id);
+extern char *prism_chain_for_dead_letters(const Jsonb *stored, int32 letters_id);
 
 /* The ends of transactions: see PrismModule. */
 extern void prism_chain_prepared(void);

@@ -25,9 +25,19 @@ typedef struct PrismLinkOptions
 	char	   *complaint;		/* what is wrong, a clause; NULL: nothing is */
 } PrismLinkOptions;
 
+/* An option of all links that keep payloads elsewhere: the number of the topic's store (prism.store). */
+#define PRISM_LINK_STORE "store"
+
+/* What a stored link says that it is, palloc'd; NULL: it says nothing. */
+extern char *prism_link_type(const JsonbValue *stored);
+
 /* What is not there is 'missing'. */
 extern bool prism_link_boolean(PrismLinkOptions *options, const char *key, bool missing);
 extern int64 prism_link_integer(PrismLinkOptions *options, const char *key, int64 min, int64 max, int64 missing);
+/* Which of the words, ended by NULL, it is. */
+extern int	prism_link_word(PrismLinkOptions *options, const char *key, const char *const *words, int missing);
+/* At least one byte; palloc'd unless it is 'missing'. */
+extern const char *prism_link_text(PrismLinkOptions *options, const char *key, int bytes_max, const char *missing);
 
 /* All were asked for: what is left is an option that the pattern does not have. */
 extern void prism_link_options_end(PrismLinkOptions *options);

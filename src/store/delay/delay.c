@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/extension.h"
+#include "base/object_id.h"
 #include "base/wait_event.h"
 #include "store/delay/delay.h"
 #include "store/delay/delay_bucket.h"
@@ -40,7 +41,7 @@ prism_delay_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_DELAY_TOPIC, true) != NULL)
 		return;
-	(void) prism_topic_create(PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
+	prism_topic_create(prism_next_object_id(), PRISM_DELAY_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
 	prism_delay_state_begin(prism_topic_lookup(PRISM_DELAY_TOPIC, false));
 }
 

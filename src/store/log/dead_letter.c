@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/object_id.h"
 #include "base/query.h"
 #include "store/log/counter.h"
 #include "store/log/dead_letter.h"
@@ -36,7 +37,7 @@
 
 #define REASON_BYTES_MAX 4096
 
-char	   *(*prism_dead_letter_chain) (const Jsonb *origin) = NULL;
+char	   *(*prism_dead_letter_chain) (const Jsonb *origin, int32 letters_id) = NULL;
 
 char *
 prism_dead_letter_topic_name(const char *origin)
@@ -137,12 +138,12 @@ dead_letter_topic(const PrismTopic *origin)
 	if (topic == NULL)
 	{
 		int			nest_level = prism_query_begin_without_triggers();
+		int32		letters_id = prism_next_object_id();
 
-		topic = prism_topic_lookup_id(prism_topic_create(prism_dead_letter_topic_name(origin->name),
-														 origin->namespace_id, origin->message_bytes_max,
-														 prism_topic_policy_of_dead_letters(&origin->policy),
-														 prism_dead_letter_chain(origin->stored_chain),
-														 origin->topic_id), false);
+		prism_topic_create(letters_id, prism_dead_letter_topic_name(origin->name), origin->namespace_id,
+						   origin->message_bytes_max, prism_topic_policy_of_dead_letters(&origin->policy),
+						   prism_dead_letter_chain(origin->stored_chain, letters_id), origin->topic_id);
+		topic = prism_topic_lookup_id(letters_id, false);
 		prism_query_end_without_triggers(nest_level);
 	}
 	return topic;

@@ -47,8 +47,8 @@ extern bool prism_dead_letter_has_place(const PrismTopic *origin);
 /* The topic of an origin's dead letters, as its row says; NULL: there is none. */
 extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
 
-/* What the topic of dead letters has of its origin's chain of patterns, as text (pattern/chain.c). Set by main.c. */
-extern char *(*prism_dead_letter_chain) (const Jsonb *origin);
+/* What the topic of dead letters, which is being made, has of its origin's chain of patterns, as text (pattern/chain.c). Set by main.c. */
+extern char *(*prism_dead_letter_chain) (const Jsonb *origin, int32 letters_id);
 
 /* How the topic of an origin's dead letters is called, and whether a name is one that only such topics have. */
 extern char *prism_dead_letter_topic_name(const char *origin);

@@ -15,6 +15,7 @@
 #include "base/compat.h"
 #include "store/log/progress.h"
 
+#include "base/object_id.h"
 #include "base/patience.h"
 #include "store/log/log.h"
 #include "store/log/segment_repair.h"
@@ -41,7 +42,7 @@ void
 prism_progress_ensure(void)
 {
 	if (prism_topic_lookup(PRISM_PROGRESS_TOPIC, true) == NULL)
-		(void) prism_topic_create(PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
+		prism_topic_create(prism_next_object_id(), PRISM_PROGRESS_TOPIC, 0, RECORD_BYTES_MAX, "{}", "[]", 0);
 }
 
 /* The key of an owner's records. */

@@ -142,12 +142,13 @@ extern void prism_topic_check_namespace(const PrismTopic *topic, const char *nam
 extern const char *prism_topic_name_fault(const char *name);
 
 /*
- * Make a topic: catalogue row, counter, first segment.  'policy' is a text
- * as topic_policy.h makes it, 'chain' one that pattern/chain.c takes; 'dead_letter_of' is the topic whose dead letters it
- * is for, 0: an ordinary one.  Runs as the extension's owner; visible to others at commit.  Returns the topic's id.
+ * Make a topic: catalogue row, counter, first segment.  'topic_id' is the next of prism_next_object_id(), as what its
+ * chain names may have that as well; 'policy' is a text as topic_policy.h makes it, 'chain' one that pattern/chain.c takes;
+ * 'dead_letter_of' is the topic whose dead letters it is for, 0: an ordinary one.  Runs as the extension's owner; visible
+ * to others at commit.
  */
-extern int32 prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max,
-								const char *policy, const char *chain, int32 dead_letter_of);
+extern void prism_topic_create(int32 topic_id, const char *name, int32 namespace_id, int64 message_bytes_max,
+							   const char *policy, const char *chain, int32 dead_letter_of);
 /* Change what may change. */
 extern void prism_topic_alter(int32 topic_id, const char *name, int64 message_bytes_max,
 							  const char *policy, const char *chain);

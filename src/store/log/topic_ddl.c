@@ -10,7 +10,6 @@
 #include "base/prism.h"
 #include "base/generation.h"
 #include "base/guc.h"
-#include "base/object_id.h"
 #include "base/ownership.h"
 #include "base/query.h"
 #include "store/log/counter.h"
@@ -49,11 +48,10 @@ create_mark(int32 topic_id)
 	return relid;
 }
 
-int32
-prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy,
+void
+prism_topic_create(int32 topic_id, const char *name, int32 namespace_id, int64 message_bytes_max, const char *policy,
 				   const char *chain, int32 dead_letter_of)
 {
-	int32		topic_id = prism_next_object_id();
 	PrismTopic	topic = {.topic_id = topic_id,.segment_messages = prism_segment_messages};
 	Oid			types[] = {INT4OID, INT4OID, TEXTOID, INT8OID, INT8OID, TEXTOID, INT4OID, TEXTOID};
 	Datum		values[] = {
@@ -72,7 +70,6 @@ prism_topic_create(const char *name, int32 namespace_id, int64 message_bytes_max
 
 	prism_counter_created(topic.mark_relid);
 	prism_catalog_changed();
-	return topic_id;
 }
 
 void
