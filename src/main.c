@@ -26,6 +26,7 @@
 #include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment_ahead.h"
+#include "store/payload/payload_end.h"
 #include "store/payload/store_catalog.h"
 #include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
@@ -166,6 +167,7 @@ StaticAssertDecl(lengthof(modules) <= PRISM_MODULES_MAX, "base/module.h has room
  *				is needed any more is taken before any state is read
  *	sinks
  *	stores
+ *	payloads
  */
 static const PrismLogHolder holders[] = {
 	{
@@ -190,6 +192,11 @@ static const PrismLogHolder holders[] = {
 	{
 		.name = "stores",
 		.drop = prism_store_drop_all,
+	},
+	{
+		.name = "payloads",
+		.bytes = prism_payload_bytes,
+		.drop = prism_payload_drop_all,
 	},
 };
 

@@ -42,7 +42,8 @@ CREATE TABLE prism.topic (
     dropped_end       bigint NOT NULL DEFAULT 0,
     dropped_until     timestamptz,
     dead_letter_of    integer UNIQUE,
-    chain             jsonb NOT NULL DEFAULT '[]'
+    chain             jsonb NOT NULL DEFAULT '[]',
+    payload_cleaned   bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX topic_namespace ON prism.topic (namespace_id);
 COMMENT ON TABLE prism.topic IS 'Topics and how their logs are cut into segments';
@@ -51,6 +52,7 @@ COMMENT ON COLUMN prism.topic.segment_messages IS 'offsets a segment; never chan
 
 COMMENT ON COLUMN prism.topic.policy IS 'what the log promises, as its namespace needs it (src/store/log/topic_policy.h); what is not there is as by default';
 COMMENT ON COLUMN prism.topic.chain IS 'the patterns that a message passes, as apply() has decided, each with its options (src/pattern); the topic of dead letters has those of its origin that fit there';
+COMMENT ON COLUMN prism.topic.payload_cleaned IS 'no message below has a payload any more that lay beside the log: it went before its message, as the cleanup of the claim check says';
 COMMENT ON COLUMN prism.topic.dropped_end IS 'behind the last message that retention has dropped: whoever has not finished something below it has lost it';
 COMMENT ON COLUMN prism.topic.dropped_until IS 'when the latest of them was published';
 COMMENT ON COLUMN prism.topic.dead_letter_of IS 'the topic whose dead letters it holds, by its number: what it is called does not make it that';

@@ -28,6 +28,7 @@ int			prism_publish_buffer_kb = 8192;
 int			prism_max_inline_payload_kb = 16 * 1024;
 int			prism_consume_kb = 64 * 1024;
 int			prism_segment_messages = 1048576;
+int			prism_payload_segment_kb;
 int			prism_retention_min = 7 * 24 * 60;
 int			prism_worker_memory_kb = 192 * 1024;
 char	   *prism_allowed_endpoints = NULL;
@@ -38,7 +39,7 @@ define_startup_settings(void)
 {
 	DefineCustomIntVariable("prism.max_topics",
 							"Sets how many topics the server can keep in shared memory.",
-							"About 4240 bytes each, over all databases.",
+							"About 4264 bytes each, over all databases.",
 							&prism_max_topics, 256, 8, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.max_topics_per_transaction",
@@ -94,6 +95,11 @@ prism_define_settings(void)
 							"Space comes back a segment at a time. Existing topics keep theirs.",
 							&prism_segment_messages, 1048576, 1024, 1 << 30,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("prism.payload_segment",
+							"Sets how large a table of payloads that lie beside the log becomes.",
+							"Space comes back by whole tables. One payload lies in one of them, whatever its size, unless it is a stream.",
+							&prism_payload_segment_kb, 1024 * 1024, 64, MAX_KILOBYTES,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("prism.retention",
 							"Sets how long messages are kept.",
 							"A segment is dropped when all of its messages are older and out by every sink. -1 keeps them for ever.",

@@ -23,6 +23,7 @@ extern int	prism_publish_buffer_kb;
 extern int	prism_max_inline_payload_kb;
 extern int	prism_consume_kb;
 extern int	prism_segment_messages;
+extern int	prism_payload_segment_kb;
 extern int	prism_retention_min;	/* -1: keep for ever */
 extern int	prism_worker_memory_kb;
 extern char *prism_allowed_endpoints;

@@ -18,6 +18,7 @@
 #include "base/patience.h"
 #include "base/query.h"
 #include "base/savepoint.h"
+#include "bgworker/payload_round.h"
 #include "bgworker/slots.h"
 #include "bgworker/sweep.h"
 #include "bgworker/worker.h"
@@ -28,6 +29,7 @@
 #include "store/log/segment.h"
 #include "store/log/segment_ahead.h"
 #include "store/log/topic.h"
+#include "store/payload/payload_ahead.h"
 #include "store/sink/sink.h"
 
 #include "access/xact.h"
@@ -59,6 +61,7 @@ typedef enum Phase
 	PHASE_SEGMENTS,				/* publishers may wait for these */
 	PHASE_PROGRESS,				/* trim the progress log */
 	PHASE_RETENTION,			/* drop what is past */
+	PHASE_PAYLOADS,				/* ... and the payloads that went with it */
 	PHASE_SWEEP,				/* clean up for patterns */
 	PHASE_DROPPED,				/* drop what topics that were dropped have left behind */
 	PHASE_JOURNAL,				/* ... what of the journal of delayed messages is done */
@@ -84,6 +87,7 @@ typedef struct Round
 	int32		topic_id;		/* of PHASE_SEGMENTS: the last topic looked at */
 	PrismInstant served_at;		/* the last look at all topics was at its end */
 	int32		retention_topic_id; /* of PHASE_RETENTION: likewise */
+	PrismPayloadRound payloads; /* of PHASE_PAYLOADS: likewise */
 	PrismSweep	sweep;			/* of PHASE_SWEEP: likewise */
 	int32		left_topic_id;	/* of PHASE_DROPPED: the last segment looked at */
 	int64		left_number;
@@ -186,6 +190,7 @@ is_of_topic(const Round *round, const Round *former, const ErrorData *error)
 	return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
 		(round->phase == PHASE_SEGMENTS && round->topic_id != former->topic_id) ||
 		(round->phase == PHASE_RETENTION && round->retention_topic_id != former->retention_topic_id) ||
+		(round->phase == PHASE_PAYLOADS && round->payloads.met != former->payloads.met) ||
 		(round->phase == PHASE_SWEEP && round->sweep.met != former->sweep.met);
 }
 
@@ -226,6 +231,10 @@ take_round_turn(void *arg)
 			break;
 		case PHASE_RETENTION:
 			if (!enforce_retention(round))
+				round->phase = PHASE_PAYLOADS;
+			break;
+		case PHASE_PAYLOADS:
+			if (!prism_payloads_next(&round->payloads))
 				round->phase = PHASE_SWEEP;
 			break;
 		case PHASE_SWEEP:
@@ -354,7 +363,7 @@ look_at_topics(Round *round, int *seen)
 			continue;			/* dropped, or about to be: others need segments meanwhile */
 		prism_counter_init(topic);
 		/* publishers first: jumps are looked for in the rows, which may be damaged */
-		if (prism_segments_to_make(topic, &first, &last))
+		if (prism_segments_to_make(topic, &first, &last) || prism_payload_is_wanted(topic))
 			return true;
 		prism_counter_save_jumps(topic);
 	}
@@ -399,7 +408,7 @@ make_segments(int32 topic_id)
 
 	if (more)
 		made |= make_some(topic_id, SEGMENTS_A_TURN - 1, &more);
-	return made;
+	return prism_payloads_make(topic_id) || made;
 }
 
 /* ---------- retention ---------- */

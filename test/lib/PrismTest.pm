@@ -36,6 +36,8 @@ prism by C<CREATE EXTENSION> as everywhere.  Crash restart is on and fsync off: 
 C<commit_fault_library()> builds test/module/commit_fault and returns the path for C<preload>, which is
 "prism" unless C<prism_node> is told more: C<< prism_node('main', preload => commit_fault_library() . ', prism') >>.
 
+C<payload_probe(node)> makes functions that write and read payloads beside the log: test/module/payload_probe.
+
 C<shift_clock(seconds)> sets the clock of all servers that were started after its first call so far ahead of the
 machine's (behind it, if negative): test/module/clock_shift.  C<pass_time(seconds)> does so with the clock that only
 goes forward: so much time passes at once.
@@ -59,6 +61,7 @@ package PrismTest;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
@@ -71,7 +74,7 @@ use Time::HiRes qw(sleep time);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka apply_memory wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library payload_probe shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka apply_memory wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -123,6 +126,17 @@ sub commit_fault_library
 	return module_library('commit_fault');
 }
 
+# Functions in schema "probe" of the database that write and read payloads beside the log.
+sub payload_probe
+{
+	my ($node, $database) = @_;
+	my $script = slurp_file(dirname(__FILE__) . '/../module/payload_probe/probe.sql');
+	my $library = module_library('payload_probe');
+
+	$node->safe_psql($database // 'postgres', $script =~ s/:'probe'/'$library'/gr);
+	return;
+}
+
 # In a folder of this test's own: the sources may be read only, and several tests may run.
 sub module_library
 {
@@ -137,7 +151,7 @@ sub build_module
 	my $source = dirname(__FILE__) . "/../module/$module";
 
 	copy("$source/$_", $folder) || die "$source/$_: $!\n" for 'Makefile', "$module.c";
-	system_or_bail('make', '-s', '-C', $folder, $target, "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'));
+	system_or_bail('make', '-s', '-C', $folder, $target, "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'), 'SRC=' . abs_path(dirname(__FILE__) . '/../../src'));
 	return $folder;
 }
 

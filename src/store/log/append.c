@@ -100,7 +100,7 @@ open_to_append(const PrismPending *pending, int64 number, PrismSegmentIndex **in
 	}
 	if (!prism_is_segment(segment))
 		prism_segment_refuse(segment);
-	*index = prism_segment_index_open(segment);
+	*index = prism_segment_index_open(segment, PRISM_COLUMN_OFFSET);
 	/* what the insert would lock only then, with the block in flight */
 	if (pending->tuple_bytes_max > TOAST_TUPLE_THRESHOLD)
 		list_free(prism_lock_toast(segment, RowExclusiveLock));
@@ -240,8 +240,9 @@ insert_chunk(Inserter *inserter, int count, int64 first)
 	{
 		TupleTableSlot *slot = inserter->slots[i];
 		HeapTuple	tuple = ExecFetchSlotHeapTuple(slot, false, NULL);
+		Datum		key = Int64GetDatum(prism_row_offset(tuple));
 
-		prism_segment_index_insert(block->indexes[number], tuple, &slot->tts_tid, prism_row_offset(tuple));
+		prism_segment_index_insert(block->indexes[number], tuple, &slot->tts_tid, &key);
 		ExecClearTuple(slot);
 	}
 	if (inserter->offset % segment_messages == 0 && inserter->bulk != NULL)
@@ -336,12 +337,13 @@ insert_single(TopicBlock *block, CommandId cid)
 	PrismPendingCursor cursor;
 	HeapTuple	tuple;
 	int			number = segment_of(block, block->in_flight->first, block->in_flight->end);
+	Datum		key = Int64GetDatum(block->in_flight->first);
 
 	prism_pending_begin(&cursor, block->pending, PRISM_PENDING_READ_COMMIT);
 	tuple = prism_pending_fetch(&cursor);
 	prism_row_number(tuple, block->in_flight->first, block->pending->live - 1);
 	heap_insert(block->segments[number], tuple, cid, 0, NULL);
-	prism_segment_index_insert(block->indexes[number], tuple, &tuple->t_self, block->in_flight->first);
+	prism_segment_index_insert(block->indexes[number], tuple, &tuple->t_self, &key);
 	block->bytes = tuple->t_len;
 }
 

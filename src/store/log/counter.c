@@ -127,6 +127,7 @@ reset_slot(PrismCounter *counter, Oid mark_relid, int64 segment_messages)
 	counter->voids_from = 0;
 	counter->backlog = (PrismCounterBacklog) {0};
 	counter->delay = (PrismCounterDelay) {.look_at = DT_NOEND,.next_due = DT_NOEND};
+	counter->payload = (PrismCounterPayload) {0};
 	SpinLockRelease(&counter->mutex);
 }
 

@@ -80,6 +80,15 @@ typedef struct PrismCounterDelay
 	TimestampTz next_due;		/* of the first of them; DT_NOEND: there are none */
 } PrismCounterDelay;
 
+/* The tables of payloads that lie beside the log (store/payload/payload_ahead.c). */
+typedef struct PrismCounterPayload
+{
+	int64		current;		/* the one that is written to; 0: nobody has looked since the server started */
+	int32		store_id;		/* whose payloads it takes; 0: nobody's */
+	int32		wanted_store;	/* one is wanted that takes this store's; 0: none is */
+	int64		wanted_above;	/* ... and has a greater number */
+} PrismCounterPayload;
+
 /* How far consumer groups are behind (backlog.c). */
 typedef struct PrismCounterBacklog
 {
@@ -125,11 +134,12 @@ typedef struct PrismCounter
 	PrismVoid	voids[PRISM_VOIDS_KEPT];	/* by ascending offset */
 	PrismCounterBacklog backlog;
 	PrismCounterDelay delay;
+	PrismCounterPayload payload;
 
 	ConditionVariable extended; /* the mark moved, or the extender gave up */
 	ConditionVariable published;	/* the stable offset moved, or a consumer gave something back */
 	pg_atomic_uint32 sleepers;	/* how many wait for that, or for a group of the topic */
-	ConditionVariable segments_changed; /* the maintainer made a segment */
+	ConditionVariable segments_changed; /* the maintainer made a segment, or a table of payloads */
 } PrismCounter;
 
 #define PRISM_COUNTER_TRANCHE "prism_topic"

@@ -63,6 +63,17 @@ prism_holders_admit(PrismTopic *topic, int64 count)
 			holders[i].admit(topic, count);
 }
 
+int64
+prism_holders_bytes(PrismTopic *topic, int64 from, bool open)
+{
+	int64		bytes = 0;
+
+	for (int i = 0; i < holder_count; i++)
+		if (holders[i].bytes != NULL)
+			bytes += holders[i].bytes(topic, from, open);
+	return bytes;
+}
+
 void
 prism_holders_wake(PrismCounter *counter)
 {

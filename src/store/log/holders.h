@@ -46,6 +46,13 @@ typedef struct PrismLogHolder
 	 */
 	void		(*admit) (PrismTopic *topic, int64 count);
 
+	/*
+	 * Bytes that it keeps beside the log for messages from an offset on, which come
+	 * back when these are dropped; 'open': with those that messages to come may be
+	 * kept in.
+	 */
+	int64		(*bytes) (PrismTopic *topic, int64 from, bool open);
+
 	/* Messages have been published: whoever of them sleeps is woken.  Cannot throw; called after a commit, for sleepers only. */
 	void		(*wake) (PrismCounter *counter);
 
@@ -62,6 +69,7 @@ extern int64 prism_holders_slowest(PrismTopic *topic, bool always);
 /* The callbacks of all of them. */
 extern int64 prism_holders_checkpoint(void);
 extern void prism_holders_admit(PrismTopic *topic, int64 count);
+extern int64 prism_holders_bytes(PrismTopic *topic, int64 from, bool open);
 extern void prism_holders_wake(PrismCounter *counter);
 extern void prism_holders_drop(int32 topic_id);
 

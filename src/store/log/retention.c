@@ -38,8 +38,8 @@
 
 /* ---------- what may go ---------- */
 
-static int64
-retention_ms(const PrismTopic *topic)
+int64
+prism_retention_ms(const PrismTopic *topic)
 {
 	if (topic->policy.retention_ms != PRISM_RETENTION_DEFAULT)
 		return topic->policy.retention_ms;
@@ -83,6 +83,7 @@ is_log_too_large(PrismTopic *topic)
 	if (limit == 0)
 		return false;
 	settled = prism_log_stable(topic) / topic->segment_messages;
+	bytes = prism_holders_bytes(topic, prism_segment_kept_from(topic), true);
 	for (int64 number = prism_segment_last(topic->topic_id); number >= 0 && bytes <= limit;
 		 number = prism_segment_before(topic->topic_id, number - 1))
 	{
@@ -95,7 +96,7 @@ is_log_too_large(PrismTopic *topic)
 static bool
 is_past(PrismTopic *topic, int64 number)
 {
-	int64		ms = retention_ms(topic);
+	int64		ms = prism_retention_ms(topic);
 	TimestampTz settled_at;
 
 	if (is_log_too_large(topic))
@@ -244,7 +245,7 @@ drop_oldest(PrismTopic *topic, int64 current)
 static void
 roll_slow(PrismTopic *topic, int64 current)
 {
-	int64		ms = retention_ms(topic);
+	int64		ms = prism_retention_ms(topic);
 	int64		bytes = topic->policy.retention_bytes;
 	PrismSegmentAge age;
 
@@ -254,7 +255,8 @@ roll_slow(PrismTopic *topic, int64 current)
 	if (!age.used || !OidIsValid(prism_segment_relid(topic, current + 1, NULL)))
 		return;
 	if ((ms != FOREVER_MS && older_than(age.begun_at, Max(ms / ROLL_PART, ROLL_MS_MIN))) ||
-		(bytes > 0 && prism_segment_bytes(topic, current) > bytes / ROLL_PART))
+		(bytes > 0 && prism_segment_bytes(topic, current) +
+		 prism_holders_bytes(topic, current * topic->segment_messages, false) > bytes / ROLL_PART))
 		prism_counter_roll(topic, current);
 }
 

@@ -21,6 +21,9 @@
  */
 extern bool prism_retention_enforce(PrismTopic *topic);
 
+/* How long its messages are kept; -1: for ever. */
+extern int64 prism_retention_ms(const PrismTopic *topic);
+
 /*
  * The progress log: when a segment of it is full, repeat the state of all
  * groups and sinks.  Returns the offset below which the log is not needed once

@@ -25,7 +25,8 @@
 struct PrismSegmentIndex
 {
 	Relation	segment;
-	Relation	offset_index;	/* the only one; NULL: there are others */
+	Relation	key_index;		/* the only one; NULL: there are others */
+	IndexInfo  *info;			/* of that */
 
 	/* to serve several */
 	ResultRelInfo *indexes;
@@ -33,9 +34,9 @@ struct PrismSegmentIndex
 	TupleTableSlot *slot;
 };
 
-/* The index on offset, if it is the only one and serves; else NULL. Under the segment's lock it stays what it is. */
+/* The index of the key, if it is the only one and serves; else NULL. Under the segment's lock it stays what it is. */
 static Relation
-open_only_index(Relation segment)
+open_only_index(Relation segment, int columns)
 {
 	List	   *indexes = RelationGetIndexList(segment);
 	Relation	index;
@@ -44,23 +45,43 @@ open_only_index(Relation segment)
 		return NULL;
 	index = prism_index_open(linitial_oid(indexes), RowExclusiveLock);
 	list_free(indexes);
-	if (prism_index_serves(index, 1))
+	if (prism_index_serves(index, columns))
 		return index;
 	index_close(index, NoLock);
 	return NULL;
 }
 
+/* That of one segment holds for all: an index on so many columns, nothing else. */
+static IndexInfo *
+info_of(Relation key_index, int columns)
+{
+	static IndexInfo *infos[PRISM_INDEX_COLUMNS_MAX + 1] = {NULL};
+
+	if (infos[columns] == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		infos[columns] = BuildIndexInfo(key_index);
+		MemoryContextSwitchTo(caller);
+	}
+	return infos[columns];
+}
+
 PrismSegmentIndex *
-prism_segment_index_open(Relation segment)
+prism_segment_index_open(Relation segment, int columns)
 {
 	PrismSegmentIndex *index = palloc0(sizeof(PrismSegmentIndex));
 
+	Assert(columns >= 1 && columns <= PRISM_INDEX_COLUMNS_MAX);
 	index->segment = segment;
-	index->offset_index = open_only_index(segment);
-	if (index->offset_index != NULL)
+	index->key_index = open_only_index(segment, columns);
+	if (index->key_index != NULL)
+	{
+		index->info = info_of(index->key_index, columns);
 		return index;
+	}
 	/* what has no entry there is found by no reader, and may be there twice */
-	(void) prism_index_choose(segment, 1);
+	(void) prism_index_choose(segment, columns);
 	if (prism_never_waits)
 		list_free(prism_lock_indexes(segment, RowExclusiveLock));
 	index->estate = CreateExecutorState();
@@ -90,33 +111,22 @@ insert_into_all(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid)
 }
 
 void
-prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, int64 offset)
+prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, const Datum *keys)
 {
-	static IndexInfo *info = NULL;
-	Datum		value = Int64GetDatum(offset);
-	bool		isnull = false;
+	static bool nulls[PRISM_INDEX_COLUMNS_MAX] = {false};
 
-	if (index->offset_index == NULL)
-	{
+	if (index->key_index == NULL)
 		insert_into_all(index, tuple, tid);
-		return;
-	}
-	/* that of one segment holds for all: an index on offset, nothing else */
-	if (info == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-		info = BuildIndexInfo(index->offset_index);
-		MemoryContextSwitchTo(caller);
-	}
-	index_insert(index->offset_index, &value, &isnull, tid, index->segment, UNIQUE_CHECK_YES, false, info);
+	else
+		index_insert(index->key_index, (Datum *) keys, nulls, tid, index->segment,
+					 UNIQUE_CHECK_YES, false, index->info);
 }
 
 void
 prism_segment_index_close(PrismSegmentIndex *index)
 {
-	if (index->offset_index != NULL)
-		index_close(index->offset_index, NoLock);
+	if (index->key_index != NULL)
+		index_close(index->key_index, NoLock);
 	else
 	{
 		ExecCloseIndices(index->indexes);

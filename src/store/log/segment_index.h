@@ -3,7 +3,7 @@
  * segment_index.h
  *	  Index entries of a segment's new rows.
  *
- * Usually a segment has its index on offset and no other, and an entry is one
+ * Usually a segment has the index of its key and no other, and an entry is one
  * call.  While REINDEX CONCURRENTLY builds another, or when somebody has added
  * one, the executor's general code serves them all.
  *
@@ -20,9 +20,15 @@
 
 typedef struct PrismSegmentIndex PrismSegmentIndex;
 
-/* The caller has locked the segment; opened in the current memory context.  55000: it has no index on offset that serves. */
-extern PrismSegmentIndex *prism_segment_index_open(Relation segment);
-extern void prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, int64 offset);
+/* Columns that such an index has at most: payload segments have two. */
+#define PRISM_INDEX_COLUMNS_MAX 2
+
+/*
+ * The caller has locked the segment, whose key is its first columns; opened in
+ * the current memory context.  55000: it has no index on these that serves.
+ */
+extern PrismSegmentIndex *prism_segment_index_open(Relation segment, int columns);
+extern void prism_segment_index_insert(PrismSegmentIndex *index, HeapTuple tuple, ItemPointer tid, const Datum *keys);
 extern void prism_segment_index_close(PrismSegmentIndex *index);
 
 #endif							/* PRISM_SEGMENT_INDEX_H */

@@ -176,7 +176,7 @@ open_target(Mover *mover, int64 offset)
 	if (!prism_is_segment(mover->target))
 		prism_segment_refuse(mover->target);
 	mover->number = number;
-	mover->index = prism_segment_index_open(mover->target);
+	mover->index = prism_segment_index_open(mover->target, PRISM_COLUMN_OFFSET);
 }
 
 /* What lies out of line is copied to the target's own table by heap_insert, and goes from the other with the row. */
@@ -187,12 +187,13 @@ move_row(Relation segment, HeapTuple row, void *arg)
 	ItemPointerData tid = row->t_self;
 	HeapTuple	copy = heap_copytuple(row);
 	int64		offset = prism_row_offset(copy);
+	Datum		key = Int64GetDatum(offset);
 	MemoryContext caller;
 	PrismMisplaced *moved;
 
 	open_target(mover, offset);
 	heap_insert(mover->target, copy, mover->cid, 0, NULL);
-	prism_segment_index_insert(mover->index, copy, &copy->t_self, offset);
+	prism_segment_index_insert(mover->index, copy, &copy->t_self, &key);
 	simple_heap_delete(segment, &tid);
 
 	caller = MemoryContextSwitchTo(mover->moved_cxt);

@@ -42,6 +42,7 @@ typedef struct PrismTopic
 	PrismTopicPolicy policy;
 	int64		dropped_end;	/* the position after the last message that retention has dropped; 0: none was */
 	TimestampTz dropped_until;	/* when that was published */
+	int64		payload_cleaned;	/* no claim below has its payload any more; prism_payload_cleaned() has it as of now */
 	int32		dead_letter_of; /* whose dead letters it holds; 0: nobody's */
 	int32		dead_letters;	/* the topic that holds its own; 0: there is none */
 	struct PrismCounter *counter;	/* the shared state; see prism_topic_lock() */

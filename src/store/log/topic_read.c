@@ -38,7 +38,8 @@ enum
 	TOPIC_DROPPED_END,
 	TOPIC_DROPPED_UNTIL,
 	TOPIC_DEAD_LETTER_OF,
-	TOPIC_CHAIN
+	TOPIC_CHAIN,
+	TOPIC_PAYLOAD_CLEANED
 };
 
 /* Columns of prism.namespace. */
@@ -105,10 +106,13 @@ fill_topic(PrismTopic *topic, TupleDesc descriptor, HeapTuple tuple)
 	topic->dead_letter_of = isnull ? 0 : DatumGetInt32(value);
 	topic->stored_chain = DatumGetJsonbPCopy(heap_getattr(tuple, TOPIC_CHAIN, descriptor, &isnull));
 
+	topic->payload_cleaned = DatumGetInt64(heap_getattr(tuple, TOPIC_PAYLOAD_CLEANED, descriptor, &isnull));
+
 	topic->damage = name_bytes > PRISM_TOPIC_NAME_MAX ? "name is longer than a topic's"
 		: topic->segment_messages < SEGMENT_MESSAGES_MIN || topic->segment_messages > PG_INT32_MAX ? "segment_messages is out of range"
 		: topic->message_bytes_max <= 0 ? "message_bytes_max is out of range"
 		: topic->dropped_end < 0 ? "dropped_end is out of range"
+		: topic->payload_cleaned < 0 ? "payload_cleaned is out of range"
 		: !policy_is_sound ? "policy holds what prism has not written"
 		: NULL;
 }

@@ -14,8 +14,6 @@
  * segment finds the pin, or finds the lock of the transaction that writes, or
  * finds the message's offset taken.
  *
- * No .c of its name: not yet.
- *
  * src/store/payload/open_payload.h
  *
  *-------------------------------------------------------------------------

@@ -3,8 +3,6 @@
  * payload_ahead.h
  *	  The payload segment that is written to: found, or asked for and awaited.
  *
- * No .c of its name: not yet.
- *
  * src/store/payload/payload_ahead.h
  *
  *-------------------------------------------------------------------------
@@ -24,26 +22,28 @@
  */
 extern Relation prism_payload_open_current(PrismTopic *topic, int32 store_id, int64 *number);
 
-/* The number of the current one, 0 if there is none; all others are former ones, which nobody begins to write to any more. */
+/* The number of the current one, 0 if there is none: nobody begins to write to one with a smaller number any more. */
 extern int64 prism_payload_current(PrismTopic *topic);
 
-/* It is full, or old: the maintainer shall make the next one of its store. */
+/* It is full, or old: the maintainer shall make the next one, of this store. */
 extern void prism_payload_want_next(PrismTopic *topic, int64 number, int32 store_id);
 
-/* For the maintainer: a segment is wanted. */
+/* For the maintainer: one is wanted. */
 extern bool prism_payload_is_wanted(PrismTopic *topic);
 
-/*
- * Make the one that is wanted, in this transaction: what to tell the others when
- * it has committed.  False: there is none to make.
- */
+/* What the maintainer tells the others when it has committed. */
 typedef struct PrismPayloadMade
 {
+	struct PrismCounter *counter;
+	Oid			mark_relid;		/* whose counter that was */
 	int64		number;
 	int32		store_id;
 } PrismPayloadMade;
 
+/* Make the one that is wanted, in this transaction.  False: none is. */
 extern bool prism_payload_make_wanted(PrismTopic *topic, PrismPayloadMade *made);
-extern void prism_payload_made(struct PrismCounter *counter, const PrismPayloadMade *made);
+
+/* It is there: make it the current one, and wake who waits.  The topic may be gone by now. */
+extern void prism_payload_made(const PrismPayloadMade *made);
 
 #endif							/* PRISM_PAYLOAD_AHEAD_H */

@@ -10,9 +10,7 @@
 #ifndef PRISM_PAYLOAD_HASH_H
 #define PRISM_PAYLOAD_HASH_H
 
-#include "postgres.h"
-
-#define PRISM_SHA256_BYTES 32
+#include "store/payload/claim.h"
 
 /*
  * A hash in the making.  It lives as long as the memory context in which it was

@@ -6,8 +6,6 @@
  * What is found are rows of transactions that have committed, and of the own
  * one (SnapshotSelf), at every isolation level: as the log is read.
  *
- * No .c of its name: not yet.
- *
  * src/store/payload/payload_read.h
  *
  *-------------------------------------------------------------------------

@@ -17,8 +17,6 @@
  * sealed_end, and when no message below it needs its payload any more, the table
  * goes.
  *
- * No .c of its name: not yet.
- *
  * src/store/payload/payload_segment.h
  *
  *-------------------------------------------------------------------------

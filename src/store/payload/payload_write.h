@@ -3,8 +3,6 @@
  * payload_write.h
  *	  Writing a payload into rows of its topic's payload segments.
  *
- * No .c of its name: not yet.
- *
  * src/store/payload/payload_write.h
  *
  *-------------------------------------------------------------------------
