@@ -32,7 +32,7 @@ my $served = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'prism
 my $read = q{SELECT sum(pg_stat_get_blocks_fetched(oid)) FROM pg_class
 	WHERE relnamespace = 'prism_log'::regnamespace AND relkind IN ('r', 'i') AND relname ~ ('^topic_' || (SELECT topic_id FROM prism.topic WHERE name = '__prism_progress') || '_')};
 $node->safe_psql('postgres', "SELECT prism.apply('namespaces: [" . join(', ', map { "{name: many$_, client_api: queue, backend: memory}" } 1 .. $sinks) . "]')");
-$node->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1 .. 2000 LOOP PERFORM prism.skip('sent', to_position => i % 10); COMMIT; END LOOP; END $$});
+$node->safe_psql('postgres', q{DO $$ BEGIN FOR i IN 1 .. 8000 LOOP PERFORM prism.skip('sent', to_position => i % 10); COMMIT; END LOOP; END $$});
 my $pages = $node->safe_psql('postgres', "SELECT pg_relation_size('$log') / current_setting('block_size')::int");
 my $before = $node->safe_psql('postgres', $read);
 $node->append_conf('postgresql.conf', "prism.enabled = on\nautovacuum = off");
