@@ -62,6 +62,7 @@ SELECT prism.redrive('redrive-test');
 
 -- However many there are and however large, they are in memory one at a time: 400 of 300 kB take 120 MB.
 SELECT action FROM prism.apply('{name: redrive-large}');
+SET prism.consume_bytes = '1GB';
 SELECT count(prism.publish('redrive-large', repeat('x', 300000), headers => '{"from": "test"}')) FROM generate_series(1, 400);
 SELECT array_agg("position") AS positions, array_agg(lease_id) AS leases FROM prism.consume('redrive-large', 'work', 400) \gset
 \c
@@ -72,12 +73,18 @@ SELECT prism.reject('redrive-large', 'work', :'positions', :'leases', 'large');
 SELECT peak_mb() - :before < 60 AS small;
 \c
 SELECT peak_mb() AS before \gset
+-- But for what prism.consume_bytes says all at once, or those that are named.
+SET prism.consume_bytes = '1MB';
+SELECT prism.redrive('redrive-large');
+SELECT prism.redrive('redrive-large', '{9,7,3,8,390}');
+SET prism.consume_bytes = '1GB';
 SELECT prism.redrive('redrive-large');
 SELECT peak_mb() - :before < 60 AS small;
+RESET prism.consume_bytes;
 DROP FUNCTION peak_mb();
 SELECT prism.drop_namespace('redrive-large', true) IS NOT NULL AS dropped;
 
--- A letter that is damaged is told when those that are wanted lie behind it, again and again; what lies before it goes first.
+-- A letter that is damaged is told when it is wanted, again and again; what lies before it goes first, and who wants others does not meet it.
 SELECT action FROM prism.apply('name: redrive-damage');
 SELECT count(prism.publish('redrive-damage', 'x'::text)) FROM generate_series(1, 3);
 SELECT count(prism.reject(m)) FROM prism.consume('redrive-damage', 'g', 1) AS m;
@@ -86,10 +93,12 @@ SELECT count(prism.reject(m)) FROM prism.consume('redrive-damage', 'g', 1) AS m;
 SELECT format('prism_log.topic_%s_0', topic_id) AS segment FROM prism.topic WHERE name = 'redrive-damage.dlq' \gset
 UPDATE :segment SET messages = 0 WHERE "offset" = 1;
 \set VERBOSITY sqlstate
+SELECT prism.redrive('redrive-damage', '{1,2}');
+SELECT prism.redrive('redrive-damage', '{1,2}');
+SELECT prism.redrive('redrive-damage', '{0,1}');
+SELECT prism.redrive('redrive-damage', '{0,1}');
 SELECT prism.redrive('redrive-damage', '{2}');
-SELECT prism.redrive('redrive-damage', '{2}');
-SELECT prism.redrive('redrive-damage', '{0,2}');
-SELECT prism.redrive('redrive-damage', '{0,2}');
+SELECT prism.redrive('redrive-damage');
 \set VERBOSITY default
 SELECT prism.drop_namespace('redrive-damage', true) IS NOT NULL AS dropped;
 

@@ -7,16 +7,21 @@
  * an executor may stop early (LIMIT, a cursor), it returns them one by one and
  * gives back what was not fetched.
  *
+ * Payloads may be large, so a call hands over one message, and then no more
+ * than prism.consume_bytes of payloads; what comes behind them goes back before it
+ * is fetched.  None of the ways a call returns its rows keeps them in memory.
+ *
  * src/api/consume.c
  *
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
 #include "api/filter.h"
+#include "api/kept_rows.h"
 #include "api/message.h"
+#include "base/guc.h"
 #include "pattern/chain.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -44,6 +49,7 @@ typedef struct ConsumeArguments
 	PrismInstant wait_until;		/* 0: do not wait */
 	PrismFilter *filter;		/* NULL: everything is wanted */
 	PrismChain *chain;			/* NULL: nobody looks at messages on their way up */
+	MemoryContext message_cxt;	/* what it makes of one of them */
 } ConsumeArguments;
 
 /* Where the rows of a call go. */
@@ -78,8 +84,24 @@ consume_arguments(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(5))
 		prism_topic_check_namespace(arguments.topic, text_to_cstring(PG_GETARG_TEXT_PP(5)));
 	arguments.chain = prism_chain_to_consume(arguments.topic);
+	if (arguments.chain != NULL)
+		arguments.message_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism consumed message", ALLOCSET_SMALL_SIZES);
 	return arguments;
 }
+
+/* What one round of looking came to. */
+typedef struct ConsumeRound
+{
+	int			handed;
+	int64		room;			/* bytes of payloads that it still may hand over */
+	int64		lease_id;
+	bool		starved;		/* messages wait, and the window has no room for them */
+	bool		limited;		/* as many are in flight as the group allows */
+	bool		cut;			/* a damaged message comes next: the next call is told */
+	bool		full;			/* no room for the payload that comes next */
+	bool		buried;			/* a dead letter was made: sessions that wait for what comes after it wait for this transaction */
+	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
+} ConsumeRound;
 
 /* What became of the messages of a delivery. */
 typedef struct HandedOver
@@ -100,10 +122,16 @@ typedef struct Gone
 static bool
 pass_up(const ConsumeArguments *arguments, PrismMessage *message, HandedOver *over)
 {
+	MemoryContext caller;
 	const char *why;
+	PrismConsumed consumed;
 	Gone	   *gone;
 
-	if (prism_chain_consume(arguments->chain, message, &why) == PRISM_CONSUMED)
+	MemoryContextReset(arguments->message_cxt);
+	caller = MemoryContextSwitchTo(arguments->message_cxt);
+	consumed = prism_chain_consume(arguments->chain, message, &why);
+	MemoryContextSwitchTo(caller);
+	if (consumed == PRISM_CONSUMED)
 		return true;
 	gone = palloc_object(Gone);
 	*gone = (Gone) {message->offset, pstrdup(why)};
@@ -160,9 +188,13 @@ hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, R
 	while (over.handed < max && prism_delivery_next(delivery, &message, &attempt))
 	{
 		if (arguments->chain != NULL && !pass_up(arguments, &message, &over))
+		{
+			prism_delivery_uncount(delivery);
 			continue;
+		}
 		if (unwanted != NULL && !prism_filter_matches(arguments->filter, &message))
 		{
+			prism_delivery_uncount(delivery);
 			unwanted[over.passed_over++] = message.offset;
 			continue;
 		}
@@ -187,18 +219,6 @@ warn_starved(const ConsumeArguments *arguments)
 			errhint("Acknowledge what was consumed, or raise prism.group_window."));
 }
 
-/* What one round of looking came to. */
-typedef struct ConsumeRound
-{
-	int			handed;
-	int64		lease_id;
-	bool		starved;		/* messages wait, and the window has no room for them */
-	bool		limited;		/* as many are in flight as the group allows */
-	bool		cut;			/* a damaged message comes next: the next call is told */
-	bool		buried;			/* a dead letter was made: sessions that wait for what comes after it wait for this transaction */
-	PrismInstant passed_over_at; /* messages are passed over since then; 0: none was */
-} ConsumeRound;
-
 /* Half of the lease under which messages were passed over is left for the rest of the transaction. */
 static PrismInstant
 look_until(const ConsumeArguments *arguments, const ConsumeRound *round)
@@ -214,7 +234,7 @@ look_until(const ConsumeArguments *arguments, const ConsumeRound *round)
 static ConsumeRound
 take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowReceiver *receiver)
 {
-	ConsumeRound		round = {.passed_over_at = passed_over_at};
+	ConsumeRound		round = {.passed_over_at = passed_over_at,.room = prism_consume_kb * INT64CONST(1024)};
 	int			look = arguments->max_messages;
 	int			taken;
 
@@ -232,7 +252,10 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 		round.starved = prism_delivery_starved(delivery);
 		round.limited = prism_delivery_limited(delivery);
 		round.buried = round.buried || prism_delivery_buried(delivery);
+		prism_delivery_bound(delivery, round.room, round.handed > 0);
 		over = hand_over(arguments, delivery, arguments->max_messages - round.handed, receiver);
+		round.room = prism_delivery_room(delivery);
+		round.full = prism_delivery_full(delivery);
 		round.handed += over.handed;
 		round.buried = round.buried || over.gone != NIL;
 		round.cut = prism_delivery_cut(delivery);
@@ -240,7 +263,7 @@ take_round(const ConsumeArguments *arguments, PrismInstant passed_over_at, RowRe
 		if (over.passed_over > 0 && round.passed_over_at == 0)
 			round.passed_over_at = now;
 		look = Max(arguments->max_messages - round.handed, Min(2 * over.passed_over, FILTER_LOOK_MAX));
-	} while (arguments->filter != NULL && taken > 0 && !round.cut && round.handed < arguments->max_messages &&
+	} while (arguments->filter != NULL && taken > 0 && !round.cut && !round.full && round.handed < arguments->max_messages &&
 			 prism_instant() < look_until(arguments, &round));
 	return round;
 }
@@ -310,11 +333,9 @@ consume_at_once(FunctionCallInfo fcinfo)
 typedef struct OneByOne
 {
 	RowReceiver receiver;
-	TupleDesc	descriptor;
-	MemoryContext mcxt;
 	PrismGroupRef *group;
 	int64		lease_id;
-	Datum	   *rows;
+	PrismKeptRows *rows;
 	int64	   *positions;
 	int			count;
 	int			room;
@@ -322,21 +343,17 @@ typedef struct OneByOne
 } OneByOne;
 
 static void
-put_into_array(RowReceiver *receiver, PrismMessageRow *row)
+keep(RowReceiver *receiver, PrismMessageRow *row)
 {
 	OneByOne   *state = (OneByOne *) receiver;
-	MemoryContext caller = MemoryContextSwitchTo(state->mcxt);
 
 	if (state->count == state->room)
 	{
 		state->room *= 2;
-		state->rows = repalloc_huge(state->rows, state->room * sizeof(Datum));
 		state->positions = repalloc_huge(state->positions, state->room * sizeof(int64));
 	}
-	state->positions[state->count] = DatumGetInt64(row->values[PRISM_MESSAGE_POSITION - 1]);
-	state->rows[state->count] = HeapTupleGetDatum(heap_form_tuple(state->descriptor, row->values, row->nulls));
-	state->count++;
-	MemoryContextSwitchTo(caller);
+	state->positions[state->count++] = DatumGetInt64(row->values[PRISM_MESSAGE_POSITION - 1]);
+	prism_kept_rows_add(state->rows, row->values, row->nulls);
 }
 
 /* The executor lost interest. */
@@ -345,23 +362,22 @@ return_rest(Datum arg)
 {
 	OneByOne   *state = (OneByOne *) DatumGetPointer(arg);
 
+	prism_kept_rows_end(state->rows);
 	prism_group_untake(state->group, state->positions + state->returned, state->count - state->returned,
 					   state->lease_id);
 }
 
-/* Everything is fetched in the first call: nothing stays open between calls. */
+/* Everything is fetched in the first call: nothing of the log stays open between calls. */
 static OneByOne *
 begin_one_by_one(FunctionCallInfo fcinfo, TupleDesc descriptor)
 {
 	ConsumeArguments arguments = consume_arguments(fcinfo);
 	OneByOne   *state = palloc0(sizeof(OneByOne));
 
-	state->receiver.put = put_into_array;
-	state->descriptor = descriptor;
-	state->mcxt = CurrentMemoryContext;
+	state->receiver.put = keep;
 	state->group = arguments.group;
+	state->rows = prism_kept_rows_new(descriptor);
 	state->room = 64;
-	state->rows = palloc(state->room * sizeof(Datum));
 	state->positions = palloc(state->room * sizeof(int64));
 	state->lease_id = consume(&arguments, &state->receiver);
 	return state;
@@ -373,6 +389,7 @@ consume_one_by_one(FunctionCallInfo fcinfo)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	FuncCallContext *context;
 	OneByOne   *state;
+	Datum		row;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -389,14 +406,15 @@ consume_one_by_one(FunctionCallInfo fcinfo)
 	}
 	context = SRF_PERCALL_SETUP();
 	state = context->user_fctx;
-	if (state->returned < state->count)
+	if (prism_kept_rows_next(state->rows, &row))
 	{
 		/* those after it may never be asked for */
-		prism_group_hand_over(state->lease_id, state->positions[state->returned]);
-		SRF_RETURN_NEXT(context, state->rows[state->returned++]);
+		prism_group_hand_over(state->lease_id, state->positions[state->returned++]);
+		SRF_RETURN_NEXT(context, row);
 	}
 	prism_group_hand_over(state->lease_id, PRISM_ALL_OF_LEASE);
 	UnregisterExprContextCallback(result->econtext, return_rest, PointerGetDatum(state));
+	prism_kept_rows_end(state->rows);
 	SRF_RETURN_DONE(context);
 }
 

@@ -18,8 +18,8 @@
 #include "base/compat.h"
 #include "base/guc.h"
 #include "store/log/dead_letter.h"
+#include "store/log/message_copy.h"
 
-#include "access/detoast.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -38,12 +38,13 @@ typedef struct Redrive
 	int			wanted_count;
 	int64	   *done;
 	int			done_count;
-	int64	   *passed;			/* taken, but not wanted, or refused */
+	int64	   *passed;			/* taken, and refused */
 	int			passed_count;
 	int			refused_count;
 	int64		refused_first;
 	int			gone_count;
 	int64		gone_first;
+	bool		full;			/* prism.consume_bytes of them are redriven, and more are wanted */
 	PrismChain *chain;			/* of the dead letters; NULL: nobody looks at messages on their way up */
 } Redrive;
 
@@ -92,18 +93,18 @@ compare_positions(const void *left, const void *right)
 }
 
 static bool
-is_letter_wanted(const Redrive *redrive, int64 position)
+is_letter_wanted(int64 position, const void *arg)
 {
-	return redrive->wanted == NULL ||
-		bsearch(&position, redrive->wanted, redrive->wanted_count, sizeof(int64), compare_positions) != NULL;
+	const Redrive *redrive = arg;
+
+	return bsearch(&position, redrive->wanted, redrive->wanted_count, sizeof(int64), compare_positions) != NULL;
 }
 
 /* Nor are those in the way of others that the topic takes no more. */
 static bool
 is_letter_too_large(Redrive *redrive, const PrismMessage *letter)
 {
-	if (!letter->has_payload ||
-		(int64) toast_raw_datum_size(letter->payload) - VARHDRSZ <= redrive->origin->message_bytes_max)
+	if (prism_message_payload_bytes(letter) <= redrive->origin->message_bytes_max)
 		return false;
 	if (redrive->refused_count++ == 0)
 		redrive->refused_first = letter->offset;
@@ -137,7 +138,7 @@ publish_again(const Redrive *redrive, const PrismMessage *letter)
 static bool
 try_letter(Redrive *redrive, PrismMessage *letter)
 {
-	if (!is_letter_wanted(redrive, letter->offset) || is_letter_gone(redrive, letter) || is_letter_too_large(redrive, letter))
+	if (is_letter_gone(redrive, letter) || is_letter_too_large(redrive, letter))
 		return false;
 	publish_again(redrive, letter);
 	return true;
@@ -156,6 +157,9 @@ take_and_publish(Redrive *redrive)
 
 	redrive->done = palloc((count + 1) * sizeof(int64));
 	redrive->passed = palloc((count + 1) * sizeof(int64));
+	if (redrive->wanted != NULL)
+		prism_delivery_keep(delivery, is_letter_wanted, redrive);
+	prism_delivery_bound(delivery, prism_consume_kb * INT64CONST(1024), false);
 	while (prism_delivery_next(delivery, &letter, &attempt))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
@@ -163,7 +167,10 @@ take_and_publish(Redrive *redrive)
 		if (try_letter(redrive, &letter))
 			redrive->done[redrive->done_count++] = letter.offset;
 		else
+		{
+			prism_delivery_uncount(delivery);
 			redrive->passed[redrive->passed_count++] = letter.offset;
+		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(letter_cxt);
 	}
@@ -171,6 +178,7 @@ take_and_publish(Redrive *redrive)
 	/* none that is wanted comes before what is damaged: it would be in the way again and again */
 	if (redrive->done_count == 0 && prism_delivery_cut(delivery))
 		prism_delivery_refuse(delivery);
+	redrive->full = prism_delivery_full(delivery);
 	prism_delivery_close(delivery);
 	prism_group_untake(redrive->group, redrive->passed, redrive->passed_count, lease_id);
 	(void) prism_group_ack(redrive->group, redrive->done, NULL, redrive->done_count);
@@ -200,6 +208,14 @@ tell_of_rest(const Redrive *redrive)
 {
 	PrismGroupStatus status;
 
+	if (redrive->full)
+	{
+		ereport(NOTICE,
+				errmsg("more dead letters are left"),
+				errdetail("One call redrives prism.consume_bytes of payloads."),
+				errhint("Commit, and call prism.redrive() again."));
+		return;
+	}
 	if (!prism_group_status(redrive->group, &status) || !status.full)
 		return;
 	if (redrive->wanted != NULL && redrive->wanted_count > 0 &&

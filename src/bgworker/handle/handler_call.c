@@ -63,11 +63,19 @@ make_message(TupleDesc descriptor, PrismMessageRow *row)
 
 /* A link of the chain says that nobody can get the message any more: it becomes a dead letter; while it cannot, it is left to its lease. */
 static bool
-is_gone(PrismChain *chain, PrismGroupRef *group, PrismMessage *message)
+is_gone(PrismChain *chain, MemoryContext message_cxt, PrismGroupRef *group, PrismMessage *message)
 {
+	MemoryContext caller;
+	PrismConsumed consumed;
 	const char *why;
 
-	if (chain == NULL || prism_chain_consume(chain, message, &why) == PRISM_CONSUMED)
+	if (chain == NULL)
+		return false;
+	MemoryContextReset(message_cxt);
+	caller = MemoryContextSwitchTo(message_cxt);
+	consumed = prism_chain_consume(chain, message, &why);
+	MemoryContextSwitchTo(caller);
+	if (consumed == PRISM_CONSUMED)
 		return false;
 	if (prism_group_can_bury(group))
 		(void) prism_group_reject(group, &message->offset, NULL, 1, why);
@@ -83,6 +91,7 @@ read_batch(const PrismHandler *handler, PrismGroupRef *group, PrismDelivery *del
 	Size		bytes = 0;
 	PrismTopic *topic = prism_topic_lookup_id(handler->topic_id, false);
 	PrismChain *chain = prism_chain_to_consume(topic);
+	MemoryContext message_cxt = AllocSetContextCreate(CurrentMemoryContext, "prism handed message", ALLOCSET_SMALL_SIZES);
 	bool		gone = false;
 	PrismMessageRow row;
 	PrismMessage message;
@@ -93,10 +102,12 @@ read_batch(const PrismHandler *handler, PrismGroupRef *group, PrismDelivery *del
 	batch->positions = palloc(room * sizeof(int64));
 	batch->messages = palloc(room * sizeof(Datum));
 	prism_message_row_init(&row, topic->name, handler->group_name, batch->lease_id);
+	prism_delivery_bound(delivery, PRISM_HANDLER_BATCH_BYTES, false);
 	while (bytes < PRISM_HANDLER_BATCH_BYTES && prism_delivery_next(delivery, &message, &attempt))
 	{
-		if (is_gone(chain, group, &message))
+		if (is_gone(chain, message_cxt, group, &message))
 		{
+			prism_delivery_uncount(delivery);
 			gone = true;
 			continue;
 		}
@@ -107,6 +118,7 @@ read_batch(const PrismHandler *handler, PrismGroupRef *group, PrismDelivery *del
 		bytes += HeapTupleHeaderGetDatumLength(DatumGetHeapTupleHeader(batch->messages[batch->count]));
 		batch->count++;
 	}
+	MemoryContextDelete(message_cxt);
 	prism_delivery_return_rest(delivery);
 	return gone;
 }

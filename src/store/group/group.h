@@ -174,6 +174,17 @@ extern bool prism_delivery_starved(const PrismDelivery *delivery);
 extern bool prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt);
 
 /*
+ * Return no more than so many bytes of payloads; but the next message, unless
+ * 'some' were handed over before, however large its payload is.  One for which
+ * there is no room ends the delivery before it is fetched, and goes back with
+ * all behind it as if they had not been taken: then the delivery is full.
+ */
+extern void prism_delivery_bound(PrismDelivery *delivery, int64 room, bool some);
+extern void prism_delivery_uncount(PrismDelivery *delivery);	/* the last message is not handed over, and takes no room */
+extern int64 prism_delivery_room(const PrismDelivery *delivery);	/* what is left of it */
+extern bool prism_delivery_full(const PrismDelivery *delivery);
+
+/*
  * A damaged message ends the delivery when others come before it, in the same
  * delivery or, if that is said here, in one before; else it is XX001.
  */
@@ -183,6 +194,8 @@ extern void prism_delivery_refuse(const PrismDelivery *delivery);	/* of one that
 
 /* What prism_delivery_next() has not returned is not wanted: give it back as if it had not been taken. */
 extern void prism_delivery_return_rest(PrismDelivery *delivery);
+/* Before the first is asked for: likewise those that are not wanted. */
+extern void prism_delivery_keep(PrismDelivery *delivery, bool (*is_wanted) (int64 position, const void *arg), const void *arg);
 extern void prism_delivery_close(PrismDelivery *delivery);
 
 /* The same for single messages of a lease, whose delivery may be closed. Cannot throw. */

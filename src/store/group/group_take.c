@@ -50,6 +50,11 @@ struct PrismDelivery
 	bool		continues;		/* others were handed out before it that come first as well */
 	bool		cut;			/* ended before a damaged message */
 
+	int64		room;			/* bytes that the next payloads may have */
+	int64		payload_bytes;	/* of the last message */
+	int			counted;		/* messages that have taken some */
+	bool		full;			/* ended before one for which there was none */
+
 	bool		left;			/* there were more to take */
 	int64		read_end;		/* of the window, at that time */
 
@@ -209,6 +214,7 @@ new_delivery(PrismGroupRef *ref)
 	delivery->mcxt = mcxt;
 	delivery->row_cxt = AllocSetContextCreate(mcxt, "prism delivered row", ALLOCSET_SMALL_SIZES);
 	delivery->holder = prism_group_holder(ref);
+	delivery->room = PG_INT64_MAX;
 	return delivery;
 }
 
@@ -472,6 +478,46 @@ prism_delivery_refuse(const PrismDelivery *delivery)
 	prism_reader_refuse(delivery->reader);
 }
 
+void
+prism_delivery_bound(PrismDelivery *delivery, int64 room, bool some)
+{
+	delivery->room = room;
+	delivery->counted = some;
+}
+
+void
+prism_delivery_uncount(PrismDelivery *delivery)
+{
+	delivery->room += delivery->payload_bytes;
+	delivery->counted--;
+}
+
+int64
+prism_delivery_room(const PrismDelivery *delivery)
+{
+	return delivery->room;
+}
+
+bool
+prism_delivery_full(const PrismDelivery *delivery)
+{
+	return delivery->full;
+}
+
+/* False: the delivery is full. */
+static inline bool
+count_payload(PrismDelivery *delivery, const PrismMessage *message)
+{
+	int64		bytes = prism_message_payload_bytes(message);
+
+	if (bytes > delivery->room && delivery->counted > 0)
+		return false;
+	delivery->room -= bytes;
+	delivery->payload_bytes = bytes;
+	delivery->counted++;
+	return true;
+}
+
 bool
 prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt)
 {
@@ -503,6 +549,12 @@ prism_delivery_next(PrismDelivery *delivery, PrismMessage *message, int *attempt
 			memmove(taken, taken + 1, (delivery->taken_count - delivery->next) * sizeof(PrismTaken));
 			continue;
 		}
+		if (!count_payload(delivery, message))
+		{
+			delivery->full = true;
+			prism_delivery_return_rest(delivery);
+			break;
+		}
 		delivery->next++;
 		*attempt = taken->attempt;
 		caller = MemoryContextSwitchTo(delivery->row_cxt);
@@ -523,6 +575,24 @@ prism_delivery_return_rest(PrismDelivery *delivery)
 		positions[i] = delivery->taken[delivery->next + i].offset;
 	delivery->taken_count = delivery->next;
 	prism_group_untake(delivery->ref, positions, count, delivery->holder.lease_id);
+}
+
+void
+prism_delivery_keep(PrismDelivery *delivery, bool (*is_wanted) (int64 position, const void *arg), const void *arg)
+{
+	int64	   *unwanted = MemoryContextAlloc(delivery->mcxt, (delivery->taken_count + 1) * sizeof(int64));
+	int			kept = 0;
+	int			count = 0;
+
+	for (int i = 0; i < delivery->taken_count; i++)
+	{
+		if (is_wanted(delivery->taken[i].offset, arg))
+			delivery->taken[kept++] = delivery->taken[i];
+		else
+			unwanted[count++] = delivery->taken[i].offset;
+	}
+	delivery->taken_count = kept;
+	prism_group_untake(delivery->ref, unwanted, count, delivery->holder.lease_id);
 }
 
 /* Read on for the next delivery while a scan is open: finding the place again would cost more. */

@@ -19,6 +19,19 @@
 
 #include "access/detoast.h"
 
+/* Bytes of the payload, opened, without fetching or opening it. */
+static inline int64
+prism_message_payload_bytes(const PrismMessage *message)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(message->payload);
+
+	if (!message->has_payload)
+		return 0;
+	if (VARATT_IS_EXTERNAL(stored) || VARATT_IS_COMPRESSED(stored))
+		return (int64) toast_raw_datum_size(message->payload) - VARHDRSZ;
+	return VARSIZE_ANY_EXHDR(stored);
+}
+
 /*
  * Fetch what lies out of line: what is handed out outlives the locks under which
  * it was read, and its segment may be dropped before somebody looks at it.  What
