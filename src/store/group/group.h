@@ -33,7 +33,8 @@
  *	group_lease.c		leases, until when and of whom
  *	group_settlements.c what ends them, and what that means at the commit
  *	group_dead.c		dead letters
- *	group_take.c		reading ahead and handing out
+ *	group_take.c		reading ahead and taking
+ *	group_delivery.c	fetching what was taken
  *	group_call.c		sessions that are told of messages
  *	group_ack.c			acknowledge, give up, reject
  *	group_transaction.c the ends of transactions
