@@ -147,6 +147,7 @@ static List *
 drift_steps(const PrismNamespace *wanted, const PrismSinkShape *there)
 {
 	const char *backend = wanted->backend->name;
+	int64		record_bytes_max = prism_namespace_record_bytes_max(wanted);
 	List	   *steps = NIL;
 
 	if (there->partitions != 0 && (there->partitions < wanted->partitions ||
@@ -158,10 +159,10 @@ drift_steps(const PrismNamespace *wanted, const PrismSinkShape *there)
 		steps = lappend(steps, prism_step_drift("backend.replication", psprintf("%d", there->replication), psprintf("%d", wanted->replication),
 												psprintf("its topic at backend \"%s\" has %d copies of each partition, %d are asked for", backend,
 														 there->replication, wanted->replication)));
-	if (there->message_bytes_max != 0 && there->message_bytes_max < wanted->message_bytes_max)
-		steps = lappend(steps, prism_step_drift("backend.topic", prism_write_size(there->message_bytes_max), prism_write_size(wanted->message_bytes_max),
+	if (there->message_bytes_max != 0 && there->message_bytes_max < record_bytes_max)
+		steps = lappend(steps, prism_step_drift("backend.topic", prism_write_size(there->message_bytes_max), prism_write_size(record_bytes_max),
 												psprintf("its topic at backend \"%s\" takes records of at most " INT64_FORMAT " bytes, messages can have " INT64_FORMAT,
-														 backend, there->message_bytes_max, wanted->message_bytes_max)));
+														 backend, there->message_bytes_max, record_bytes_max)));
 	return steps;
 }
 

@@ -137,7 +137,7 @@ count_larger(const PrismNamespaceWork *work, bool *all)
 		return 0;
 	reader = prism_reader_open(topic, Max(prism_sink_position(work->sink->sink_id), 0));
 	while (seen++ < LOOK_MESSAGES_MAX && prism_reader_look(reader, &message))
-		larger += prism_reader_damage(reader) == NULL && message.has_payload &&
+		larger += prism_reader_damage(reader) == NULL && message.has_payload && !message.claim &&
 			(int64) (toast_raw_datum_size(message.payload) - VARHDRSZ) > work->wanted->message_bytes_max;
 	*all = seen <= LOOK_MESSAGES_MAX;
 	prism_reader_close(reader);

@@ -72,7 +72,6 @@ put_key(const PrismKeyEntry *entry, void *arg)
 {
 	ReturnSetInfo *result = arg;
 	const PrismKey *key = prism_key_value(entry->key);
-	int64		maximum = key->available_maximum != 0 ? key->available_maximum : key->maximum;
 	Datum		values[KEY_COLUMNS] = {0};
 	bool		nulls[KEY_COLUMNS] = {false};
 	ArrayBuildState *words[] = {NULL, NULL};
@@ -89,9 +88,9 @@ put_key(const PrismKeyEntry *entry, void *arg)
 	put_key_text(values, nulls, KEY_UNIT, prism_key_unit(key));
 	put_key_text(values, nulls, KEY_DEFAULT, key->standard != NULL ? key->standard : key->default_text);
 	values[KEY_MINIMUM] = Int64GetDatum(key->minimum);
-	values[KEY_MAXIMUM] = Int64GetDatum(maximum);
+	values[KEY_MAXIMUM] = Int64GetDatum(key->maximum);
 	nulls[KEY_MINIMUM] = !prism_key_has_bounds(key);
-	nulls[KEY_MAXIMUM] = nulls[KEY_MINIMUM] || maximum == PG_INT64_MAX;
+	nulls[KEY_MAXIMUM] = nulls[KEY_MINIMUM] || key->maximum == PG_INT64_MAX;
 	put_key_words(values, nulls, KEY_WORDS, words[0]);
 	put_key_words(values, nulls, KEY_LATER_WORDS, words[1]);
 	put_key_words(values, nulls, KEY_ONLY_WITH, choices);

@@ -85,7 +85,6 @@ typedef struct PrismKey
 	Size		offset;			/* of its value */
 	int64		minimum;
 	int64		maximum;
-	int64		available_maximum;	/* more is known, but not in this version; 0: all is available */
 	int			bytes_max;		/* of a text, or of each entry of a list; 0: any number */
 	int			entries_min;	/* of a list */
 	int			entries_max;	/* 0: any number */

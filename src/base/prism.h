@@ -30,6 +30,9 @@
  */
 #define PRISM_MESSAGE_BYTES_LIMIT INT64CONST(512000000)
 
+/* What lies beside the log is not written in one row: as much as an object store takes in 10,000 parts of 50 MB. */
+#define PRISM_PAYLOAD_BYTES_LIMIT INT64CONST(500000000000)
+
 /* How long messages may be kept: a second to a hundred years. */
 #define PRISM_RETENTION_MS_MIN 1000
 #define PRISM_RETENTION_MS_MAX (INT64CONST(36500) * 24 * 60 * 60 * 1000)

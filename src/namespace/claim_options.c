@@ -165,9 +165,23 @@ check_said_twice(const PrismNamespace *namespace, const PrismPatternKeys *given)
 		refuse_two("patterns.storage", "needs.storage_backend", &given->storage.backend, &needs->storage_backend);
 	if (says_cleanup(cleanup) && says_cleanup(&needs->cleanup) &&
 		(strcmp(strategy_of(cleanup), strategy_of(&needs->cleanup)) != 0 || ttl_of(cleanup) != ttl_of(&needs->cleanup)))
-		refuse_two("patterns.cleanup", "needs.cleanup",
+		refuse_two(prism_is_given(&cleanup->strategy) ? "patterns.cleanup" : "patterns.cleanup.ttl",
+				   prism_is_given(&needs->cleanup.strategy) ? "needs.cleanup" : "needs.cleanup.ttl",
 				   prism_is_given(&cleanup->strategy) ? &cleanup->strategy : &cleanup->ttl,
 				   prism_is_given(&needs->cleanup.strategy) ? &needs->cleanup.strategy : &needs->cleanup.ttl);
+}
+
+/* Only what goes to a store beyond the database waits for it. */
+static void
+check_waits_for_nothing(const PrismPatternKeys *given, const PrismStore *store)
+{
+	if (store->backend->wrapper != NULL || !prism_is_given(&given->max_pending))
+		return;
+	prism_complain(&given->max_pending.place,
+				   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				   errmsg("\"max_pending\" has no meaning with storage \"%s\"", store->backend->name),
+				   errdetail("The payloads stay in tables of this database, and wait for nothing."),
+				   errhint("Leave it out; \"needs.retention\" with a size bounds what the topic keeps, payloads included."));
 }
 
 void
@@ -175,8 +189,10 @@ prism_claims_check(PrismNamespace *namespace)
 {
 	const PrismChosenPattern *chosen = prism_namespace_claim_check(namespace);
 
-	if (chosen != NULL && chosen->given != NULL)
-		check_said_twice(namespace, chosen->given);
+	if (chosen == NULL || chosen->given == NULL)
+		return;
+	check_said_twice(namespace, chosen->given);
+	check_waits_for_nothing(chosen->given, linitial(chosen->stores));
 }
 
 /* ---------- as it is stored ---------- */

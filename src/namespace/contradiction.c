@@ -105,9 +105,23 @@ warn_of_archived_payloads(PrismNamespace *namespace)
 	}
 }
 
+/* Nothing that the topic takes is as large as that. */
+static void
+warn_of_idle_claim_check(PrismNamespace *namespace)
+{
+	const PrismChosenPattern *chosen = prism_namespace_claim_check(namespace);
+	const PrismValue *bound = &namespace->given->needs.max_message_size;
+
+	if (chosen != NULL && chosen->given != NULL && prism_is_given(&chosen->given->threshold) &&
+		prism_is_given(bound) && chosen->given->threshold.number >= namespace->message_bytes_max)
+		prism_note(namespace, "warning", &chosen->given->threshold.place,
+				   "no payload is claimed, as none is larger than needs.max_message_size (" PRISM_AT ")", prism_at(&bound->place));
+}
+
 void
 prism_namespace_warn(PrismNamespace *namespace)
 {
+	warn_of_idle_claim_check(namespace);
 	warn_of_strict_groups(namespace);
 	warn_of_archived_payloads(namespace);
 }

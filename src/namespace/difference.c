@@ -33,6 +33,8 @@ typedef struct StoredKey
 } StoredKey;
 
 #define KEY(member) offsetof(PrismNamespaceKeys, member)
+#define CLAIM_CHECK "patterns.claim-check."
+#define WHERE_THEY_ARE "payloads that are there stay where they are, and are read from there"
 
 /* What is not here keeps its path, holds at once, and is at the namespace's place. */
 static const StoredKey stored_keys[] = {
@@ -40,6 +42,14 @@ static const StoredKey stored_keys[] = {
 	{"topic", "topic",.place = KEY(backend.topic)},
 	{"patterns", "patterns",.mode = PRISM_CHANGE_NEXT,.reason = "each message is read as it was published",.place = KEY(patterns)},
 	{"patterns.outbox.publisher.interval_ms", "patterns.outbox.publisher.interval",.write = prism_write_interval},
+	{CLAIM_CHECK "threshold", CLAIM_CHECK "threshold",.write = prism_write_size,.mode = PRISM_CHANGE_NEXT,.reason = WHERE_THEY_ARE},
+	{CLAIM_CHECK "storage.backend", CLAIM_CHECK "storage.backend",.mode = PRISM_CHANGE_NEXT,.reason = WHERE_THEY_ARE},
+	{CLAIM_CHECK "storage.server", CLAIM_CHECK "storage.server",.mode = PRISM_CHANGE_NEXT,.reason = WHERE_THEY_ARE},
+	{CLAIM_CHECK "storage.bucket", CLAIM_CHECK "storage.bucket",.mode = PRISM_CHANGE_NEXT,.reason = WHERE_THEY_ARE},
+	{CLAIM_CHECK "storage.prefix", CLAIM_CHECK "storage.prefix",.mode = PRISM_CHANGE_NEXT,.reason = WHERE_THEY_ARE},
+	{CLAIM_CHECK "compression", CLAIM_CHECK "compression",.mode = PRISM_CHANGE_NEXT,.reason = "each payload says how it is packed"},
+	{CLAIM_CHECK "cleanup.ttl_ms", CLAIM_CHECK "cleanup.ttl",.write = prism_write_interval},
+	{CLAIM_CHECK "max_pending", CLAIM_CHECK "max_pending",.write = prism_write_size},
 	{"backend.type", "backend.type",.place = KEY(backend.type)},
 	{"backend.server", "backend.server",.place = KEY(backend.server)},
 	{"backend.brokers", "backend.brokers",.place = KEY(backend.brokers)},

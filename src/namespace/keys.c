@@ -91,9 +91,8 @@ static const PrismKey needs_keys[] = {
 		.default_text = "at_least_once",.help = "How often a message may come to the back end; exactly_once selects the outbox."
 	},
 	{
-		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE_OR_MORE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PG_INT64_MAX,
-		.available_maximum = PRISM_MESSAGE_BYTES_LIMIT,
-		.default_text = "1MB to Kafka, else 256MB",.help = "Publishing more is an error; at most 512MB, as pg_dump cannot write longer rows."
+		.name = "max_message_size",.synonym = "message_size",.kind = PRISM_KEY_SIZE_OR_MORE,.offset = NEED(max_message_size),.minimum = 1,.maximum = PRISM_PAYLOAD_BYTES_LIMIT,
+		.default_text = "5GB with the claim-check, else 1MB to Kafka and 256MB otherwise",.help = "Publishing more is an error; more than 1MB selects the claim-check; without that at most 512MB, as pg_dump cannot write longer rows."
 	},
 	{
 		.name = "durability",.kind = PRISM_KEY_WORD,.offset = NEED(durability),.words = WORDS("strong", "relaxed"),

@@ -18,6 +18,7 @@
 
 static void check_storage(const PrismStorageKeys *storage);
 static bool has_only(const PrismValue *value, const char *allowed, const char *rule);
+static void check_field(const PrismValue *field);
 static void check_pending(const PrismPatternKeys *given);
 static void check_template(const PrismValue *value);
 static void read_destination(PrismPatternKeys *given);
@@ -77,7 +78,7 @@ prism_pattern_options_check(const PrismPatternKeys *given)
 {
 	check_storage(&given->storage);
 	prism_cleanup_check(&given->cleanup);
-	(void) has_only(&given->metadata_field, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", "letters, digits, \"_\", \".\" and \"-\"");
+	check_field(&given->metadata_field);
 	check_pending(given);
 	check_template(&given->key_pattern);
 	if (prism_is_given(&given->source.table) && prism_is_given(&given->tables))
@@ -140,6 +141,22 @@ prism_cleanup_check(const PrismCleanupKeys *cleanup)
 					   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					   errmsg("\"ttl\" has no meaning with \"strategy: %s\"", cleanup->strategy.text),
 					   errhint("Leave it out, or give another \"strategy\" that it is for: on_consume, ttl."));
+}
+
+/* It would stand in the way of another header of the same message. */
+static void
+check_field(const PrismValue *field)
+{
+	static const char *const others[] = {"id", "content-type", "content-encoding", "payload_size", "payload_sha256", "claim_check_uri"};
+
+	if (!has_only(field, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", "letters, digits, \"_\", \".\" and \"-\""))
+		return;
+	for (int i = 0; i < (int) lengthof(others); i++)
+		if (pg_strcasecmp(field->text, others[i]) == 0)
+			prism_complain(&field->place,
+						   errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						   errmsg("\"metadata_field\" must not be \"%s\"", field->text),
+						   errdetail("That header says something else of such a message."));
 }
 
 static void

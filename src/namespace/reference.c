@@ -125,6 +125,20 @@ add_taken(char *text, const char *more)
 	snprintf(text + used, PRISM_KEY_TEXT_BYTES - used, "%s", more);
 }
 
+/* Bounds of sizes are round numbers, or far away. */
+static void
+add_taken_size(char *text, const PrismKey *key)
+{
+	bool		giga = key->maximum % 1000000000 == 0;
+
+	add_taken(text, "a size such as 500k, 1MB or 64MiB");
+	if (key->maximum < PG_INT64_MAX)
+		snprintf(text + strlen(text), PRISM_KEY_TEXT_BYTES - strlen(text), ", at most " INT64_FORMAT "%s",
+				 key->maximum / (giga ? 1000000000 : 1000000), giga ? "GB" : "MB");
+	if (key->kind == PRISM_KEY_SIZE_OR_MORE)
+		add_taken(text, ", or \">1MB\", in quotes, for more than that");
+}
+
 const char *
 prism_key_takes(const PrismKey *key, char *text)
 {
@@ -150,10 +164,8 @@ prism_key_takes(const PrismKey *key, char *text)
 			snprintf(text, PRISM_KEY_TEXT_BYTES, "an integer from " INT64_FORMAT " to " INT64_FORMAT, key->minimum, key->maximum);
 			break;
 		case PRISM_KEY_SIZE:
-			add_taken(text, "a size such as 500k, 1MB or 64MiB");
-			break;
 		case PRISM_KEY_SIZE_OR_MORE:
-			add_taken(text, "a size such as 500k, 1MB or 64MiB, or \">1MB\", in quotes, for more than that");
+			add_taken_size(text, key);
 			break;
 		case PRISM_KEY_RATE:
 			snprintf(text, PRISM_KEY_TEXT_BYTES, "a rate such as 5000, 10k msgs/s or 100k+, from " INT64_FORMAT " to " INT64_FORMAT, key->minimum, key->maximum);

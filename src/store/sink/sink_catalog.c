@@ -54,7 +54,8 @@ static const char sink_query[] =
 " s.paused,"
 " coalesce(s.config ->> 'delivery_guarantee', '') IN ('exactly_once', 'exactly-once'),"
 " s.config ->> 'batch_size', s.config ->> 'partitions', s.config ->> 'replication',"
-" t.message_bytes_max,"
+/* of what leaves, which is less than the topic takes where payloads lie beside the log */
+" coalesce(s.config ->> 'max_message_size', least(t.message_bytes_max, 2147483647)::pg_catalog.text),"
 " CASE WHEN pg_catalog.jsonb_typeof(s.config -> 'failures') = 'object'"
 "  THEN (SELECT pg_catalog.string_agg(o.key || '=' || o.value, ',')"
 "        FROM pg_catalog.jsonb_each_text(s.config -> 'failures') AS o) END,"
@@ -103,7 +104,7 @@ sink_of_row(const PrismQueryRow *row)
 	sink->batch_messages = Max(1, Min(row_option(sink, row, SINK_BATCH, "batch_size", BATCH_MESSAGES_DEFAULT, PG_INT32_MAX), BATCH_MESSAGES_MAX));
 	sink->partitions = row_option(sink, row, SINK_PARTITIONS, "partitions", 0, PRISM_PARTITIONS_MAX);
 	sink->replication = row_option(sink, row, SINK_REPLICATION, "replication", 0, PRISM_REPLICATION_MAX);
-	sink->message_bytes_max = prism_column_int64(row, SINK_BYTES_MAX);
+	sink->message_bytes_max = row_option(sink, row, SINK_BYTES_MAX, "max_message_size", PG_INT32_MAX, PG_INT32_MAX);
 	sink->failures = prism_column_text(row, SINK_FAILURES);
 	sink->server_oid = prism_column_oid(row, SINK_SERVER_OID);
 	sink->any_endpoint = prism_column_bool(row, SINK_ANY_ENDPOINT);

@@ -147,8 +147,6 @@ fault_of_row(const PrismMap *map, const PrismKey *key)
 		return "its value is not in its map's struct";
 	if (is_number(key) ? key->maximum <= key->minimum || key->minimum < 0 : key->maximum != 0 || key->minimum != 0)
 		return "its bounds are none";
-	if (key->available_maximum != 0 && (key->available_maximum <= key->minimum || key->available_maximum >= key->maximum))
-		return "what is available is not within its bounds";
 	if (prism_key_has_bounds(key) != is_number(key))
 		return "it is a number and shows no bounds, or the other way round";
 	if (is_list(key) ? key->entries_max != 0 && key->entries_max < key->entries_min : key->entries_max != 0 || key->entries_min != 0)
