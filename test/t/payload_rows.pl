@@ -74,6 +74,18 @@ is(sql("SELECT probe.write('other', gen_random_uuid(), 'x', store => 6)"), 3, 'a
 is(sql(q{BEGIN; SELECT count(*) FROM prism.apply('name: young'); SELECT probe.write('young', gen_random_uuid(), 'x'), probe.write('young', gen_random_uuid(), 'x'), probe.write('young', gen_random_uuid(), 'x', store => 2); COMMIT}), "1\n1|1|2", 'those of a topic that nobody else sees are made by who writes');
 is(sql(q{SELECT probe.write('young', gen_random_uuid(), 'x', store => 2)}), 2, '... and used by others then');
 
+# ---------- who opens the current one looks again when he has it: it may have been left by then ----------
+sql($_) for q{SELECT prism.apply('name: left')}, q{SELECT probe.publish('left', 'x')}, 'CREATE TABLE opened (segment bigint)';
+$writer->query_safe('BEGIN; LOCK TABLE prism_log.topic_' . topic_id('left') . '_payload_1');
+my $late = $node->background_psql('postgres');
+$late->query_until(qr/asks/, "\\echo asks\nINSERT INTO opened SELECT probe.write('left', gen_random_uuid(), 'late');\n");
+wait_for_value($node, q{SELECT count(*) FROM pg_locks WHERE NOT granted AND relation::regclass::text LIKE '%payload_1'}, 1);
+is(sql(q{SELECT probe.write('left', gen_random_uuid(), 'x', store => 9)}), 2, 'the table is left while somebody waits for it');
+$writer->query_safe('COMMIT');
+wait_for_value($node, 'SELECT segment FROM opened', 3);
+pass('... who then writes to the next one of his store, as his would be sealed by now');
+$late->quit;
+
 # ---------- sealed only when nobody can have written a message that is not in the log yet ----------
 sql(q{SELECT prism.apply('name: sealed')});
 $writer->query_safe(q{BEGIN; SELECT probe.publish('sealed', 'waits')});
