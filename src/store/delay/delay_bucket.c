@@ -46,7 +46,8 @@ enum
 	BUCKET_KEY,
 	BUCKET_HEADERS,
 	BUCKET_PAYLOAD,
-	BUCKET_COLUMNS = BUCKET_PAYLOAD
+	BUCKET_CLAIM,				/* payload is a claim */
+	BUCKET_COLUMNS = BUCKET_CLAIM
 };
 
 /* Columns of its index. */
@@ -143,7 +144,8 @@ prism_delay_bucket_create(PrismDelaySpan span)
 	index_name(index, bucket_id);
 	prism_query(psprintf("CREATE TABLE prism_log.%s ("
 						 "topic_id integer NOT NULL, due_at pg_catalog.timestamptz NOT NULL, sequence bigint NOT NULL,"
-						 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea)"
+						 " id pg_catalog.uuid NOT NULL, key pg_catalog.text, headers pg_catalog.jsonb, payload pg_catalog.bytea,"
+						 " claim boolean NOT NULL DEFAULT false)"
 						 " USING heap WITH (autovacuum_vacuum_insert_threshold = -1, vacuum_truncate = off,"
 						 " toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = off)", table),
 				0, NULL, NULL, NULL);
@@ -224,7 +226,7 @@ prism_delay_bucket_drop(int32 bucket_id)
 static void
 check_columns(Relation table)
 {
-	static const Oid types[] = {INT4OID, TIMESTAMPTZOID, INT8OID, UUIDOID, TEXTOID, JSONBOID, BYTEAOID};
+	static const Oid types[] = {INT4OID, TIMESTAMPTZOID, INT8OID, UUIDOID, TEXTOID, JSONBOID, BYTEAOID, BOOLOID};
 	TupleDesc	found = RelationGetDescr(table);
 	bool		good = found->natts >= BUCKET_COLUMNS;
 
@@ -332,6 +334,7 @@ prism_delay_writer_put(PrismDelayWriter *writer, int32 topic_id, PrismDelayPlace
 	values[BUCKET_KEY - 1] = message->key;
 	values[BUCKET_HEADERS - 1] = message->headers;
 	values[BUCKET_PAYLOAD - 1] = message->payload;
+	values[BUCKET_CLAIM - 1] = BoolGetDatum(message->claim);
 	nulls[BUCKET_KEY - 1] = !message->has_key;
 	nulls[BUCKET_HEADERS - 1] = !message->has_headers;
 	nulls[BUCKET_PAYLOAD - 1] = !message->has_payload;
@@ -407,6 +410,18 @@ prism_delay_scan_open(int32 bucket_id, int32 topic_id, PrismDelayPlace behind)
 	return scan;
 }
 
+/* What no message can do without. */
+static bool
+lacks_a_column(const Datum *values, const bool *nulls)
+{
+	for (int i = 0; i < BUCKET_KEY - 1; i++)
+	{
+		if (nulls[i])
+			return true;
+	}
+	return nulls[BUCKET_CLAIM - 1] || (DatumGetBool(values[BUCKET_CLAIM - 1]) && nulls[BUCKET_PAYLOAD - 1]);
+}
+
 bool
 prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage *message)
 {
@@ -416,15 +431,12 @@ prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage
 	if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
 		return false;
 	slot_getallattrs(scan->slot);
-	for (int i = 0; i < BUCKET_KEY - 1; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("a row of \"%s\" is damaged", RelationGetRelationName(scan->table)),
-					errdetail("A column that every delayed message has is null."),
-					errhint("When it cannot be mended, delete it there; what is to be done next tells the error that follows."));
-	}
+	if (lacks_a_column(values, nulls))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("a row of \"%s\" is damaged", RelationGetRelationName(scan->table)),
+				errdetail("A column that every delayed message has is null."),
+				errhint("When it cannot be mended, delete it there; what is to be done next tells the error that follows."));
 	place->due_at = DatumGetTimestampTz(values[BUCKET_DUE_AT - 1]);
 	place->sequence = DatumGetInt64(values[BUCKET_SEQUENCE - 1]);
 	memset(message, 0, sizeof(*message));
@@ -435,6 +447,7 @@ prism_delay_scan_next(PrismDelayScan *scan, PrismDelayPlace *place, PrismMessage
 	message->key = values[BUCKET_KEY - 1];
 	message->headers = values[BUCKET_HEADERS - 1];
 	message->payload = values[BUCKET_PAYLOAD - 1];
+	message->claim = DatumGetBool(values[BUCKET_CLAIM - 1]);
 	return true;
 }
 

@@ -167,7 +167,8 @@ settle_blocks(XLogRecPtr commit_end)
 		if ((block->in_flight->first / segment_messages != block->in_flight->end / segment_messages || block->in_flight->first == 0) &&
 			prism_segment_wake != NULL)
 			prism_segment_wake();
-		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes, block->pending->inserted);
+		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes + block->pending->payload_bytes,
+							 block->pending->inserted);
 	}
 }
 

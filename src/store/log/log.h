@@ -25,9 +25,10 @@
  */
 extern void prism_log_append(PrismTopic *topic, const PrismMessage *message);
 
-/* Of the message that was appended last: the commit that has it is flushed before it returns; it is one of those that an outbox counts. */
+/* Of the message that was appended last: the commit that has it is flushed before it returns; it is one of those that an outbox counts; so many bytes of its payload lie beside the log. */
 extern void prism_log_flush_commit(PrismTopic *topic);
 extern void prism_log_count_inserted(PrismTopic *topic);
+extern void prism_log_count_payload(PrismTopic *topic, int64 bytes);
 
 /* Messages of this transaction, in order; for prism.outbox. Returns false at the end. */
 typedef struct PrismPendingScan PrismPendingScan;

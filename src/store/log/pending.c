@@ -406,6 +406,16 @@ prism_log_count_inserted(PrismTopic *topic)
 }
 
 void
+prism_log_count_payload(PrismTopic *topic, int64 bytes)
+{
+	PrismPending *pending = pending_for(topic);
+
+	Assert(pending->range_count > 0);
+	pending->ranges[pending->range_count - 1].payload_bytes += bytes;
+	pending->payload_bytes += bytes;
+}
+
+void
 prism_pending_discard(int32 topic_id)
 {
 	ListCell   *cell;
@@ -445,6 +455,7 @@ prism_log_subcommit(int nest_level)
 			before->end = last->end;
 			before->messages += last->messages;
 			before->inserted += last->inserted;
+			before->payload_bytes += last->payload_bytes;
 			pending->range_count--;
 		}
 	}
@@ -469,6 +480,7 @@ prism_log_subabort(int nest_level)
 
 			pending->live -= last->messages;
 			pending->inserted -= last->inserted;
+			pending->payload_bytes -= last->payload_bytes;
 			cut = last->start;
 		}
 

@@ -98,7 +98,7 @@ is_portable(const PrismMessage *message)
 bool
 prism_batch_takes(const PrismMessage *message)
 {
-	return part_bytes(message->has_key, message->key) +
+	return !message->claim && part_bytes(message->has_key, message->key) +
 		part_bytes(message->has_headers, message->headers) +
 		part_bytes(message->has_payload, message->payload) <= PRISM_RECORD_BYTES_MAX &&
 		(GetDatabaseEncoding() == PG_UTF8 || is_portable(message));

@@ -7,8 +7,8 @@
  * more than a small message itself.  So, as a Kafka producer does, messages
  * that follow each other are put into one record batch, up to a page: the row
  * has the first one's offset, created_at and id, and their number in column
- * messages; its payload is the batch.  A message that is large, or alone, has
- * a row of its own, which is readable by SQL.
+ * messages; its payload is the batch.  A message that is large, or alone, or
+ * whose payload is a claim, has a row of its own, which is readable by SQL.
  *
  * The format is portable (pg_dump takes it to machines of the other byte
  * order) and resembles that of Kafka's records:
@@ -66,7 +66,7 @@ extern void prism_batch_init(PrismBatchBuilder *builder);
 /* Begin again: times are counted from 'created_at'. */
 extern void prism_batch_reset(PrismBatchBuilder *builder, TimestampTz created_at);
 
-/* The message is small enough for a record.  Its parts must not be out of line. */
+/* The message is small enough for a record, and no claim.  Its parts must not be out of line. */
 extern bool prism_batch_takes(const PrismMessage *message);
 
 /* False: the batch has no room for it, or is too old. */

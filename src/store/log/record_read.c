@@ -288,6 +288,11 @@ begin_columns(PrismRow *row, const Datum *values, const bool *nulls)
 	head->remaining = DatumGetInt32(values[PRISM_COLUMN_REMAINING - 1]);
 	head->id = *DatumGetUUIDP(values[PRISM_COLUMN_ID - 1]);
 	row->messages = DatumGetInt32(values[PRISM_COLUMN_MESSAGES - 1]);
+	if (row->messages == PRISM_MESSAGES_CLAIM)
+	{
+		head->claim = true;
+		row->messages = 1;
+	}
 	if (!IS_VALID_TIMESTAMP(head->created_at))
 	{
 		head->created_at = 0;
@@ -308,6 +313,7 @@ prism_row_begin(PrismRow *row, const Datum *values, const bool *nulls)
 	end_batch(row);
 	row->next = 0;
 	row->plain = false;
+	head->claim = false;
 	head->offset = nulls[PRISM_COLUMN_OFFSET - 1] ? -1 : DatumGetInt64(values[PRISM_COLUMN_OFFSET - 1]);
 	if (!begin_columns(row, values, nulls))
 	{
@@ -322,7 +328,11 @@ prism_row_begin(PrismRow *row, const Datum *values, const bool *nulls)
 	head->payload = values[PRISM_COLUMN_PAYLOAD - 1];
 	row->plain = row->messages == 1;
 	if (row->plain)
+	{
+		if (head->claim && !head->has_payload)
+			(void) damaged(row, "it should have a claim to its payload, and has none");
 		return;
+	}
 	if (!head->has_payload)
 		(void) damaged(row, "it should be a record batch, and has no payload");
 	else
@@ -370,6 +380,7 @@ get_record(PrismRow *row, PrismMessage *message)
 	message->has_key = (flags & RECORD_KEY) != 0;
 	message->has_headers = (flags & RECORD_HEADERS) != 0;
 	message->has_payload = (flags & RECORD_PAYLOAD) != 0;
+	message->claim = false;
 	if (message->has_key && !get_key(row, &message->key))
 		return false;
 	if (message->has_headers)

@@ -74,11 +74,12 @@ prism_row_form(const PrismMessage *message)
 	PrismMessage smaller = *message;
 	HeapTuple	tuple;
 
+	Assert(!message->claim || message->has_payload);
 	if (message->has_headers)
 		smaller.headers = compressed(message->headers);
-	if (message->has_payload)
+	if (message->has_payload && !message->claim)
 		smaller.payload = compressed(message->payload);
-	tuple = form(&smaller, 1);
+	tuple = form(&smaller, message->claim ? PRISM_MESSAGES_CLAIM : 1);
 	if (message->has_headers && smaller.headers != message->headers)
 		pfree(DatumGetPointer(smaller.headers));
 	if (message->has_payload && smaller.payload != message->payload)
@@ -206,7 +207,7 @@ prism_row_messages(HeapTuple tuple)
 	int32		messages;
 
 	memcpy(&messages, row_data(tuple) + MESSAGES_AT, sizeof(messages));
-	return messages;
+	return Max(messages, 1);	/* one that is a claim */
 }
 
 int64

@@ -26,13 +26,16 @@ enum
 	PRISM_COLUMN_OFFSET = 1,
 	PRISM_COLUMN_CREATED_AT,
 	PRISM_COLUMN_REMAINING,
-	PRISM_COLUMN_MESSAGES,		/* more than one: payload is a record batch (record_batch.h) */
+	PRISM_COLUMN_MESSAGES,		/* more than one: payload is a record batch (record_batch.h); or PRISM_MESSAGES_CLAIM */
 	PRISM_COLUMN_ID,
 	PRISM_COLUMN_KEY,
 	PRISM_COLUMN_HEADERS,
 	PRISM_COLUMN_PAYLOAD,
 	PRISM_SEGMENT_COLUMNS = PRISM_COLUMN_PAYLOAD
 };
+
+/* One message, whose payload is a claim (store/payload/claim.h): who looks for those looks at this column alone. */
+#define PRISM_MESSAGES_CLAIM (-1)
 
 /* The row type of every segment; lives as long as the backend. */
 extern TupleDesc prism_segment_descriptor(void);
