@@ -26,6 +26,7 @@
 #include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment_ahead.h"
+#include "store/payload/payload_letter.h"
 #include "store/payload/payload_end.h"
 #include "store/payload/store_catalog.h"
 #include "store/sink/sink.h"
@@ -313,5 +314,6 @@ _PG_init(void)
 	prism_segment_wake = prism_wake_maintainer;
 	prism_delay_wake = prism_wake_scheduler;
 	prism_dead_letter_chain = prism_chain_for_dead_letters;
+	prism_dead_letter_claim = prism_payload_to_dead_letter;
 	prism_worker_init();
 }

@@ -187,7 +187,7 @@ hand_over(const ConsumeArguments *arguments, PrismDelivery *delivery, int max, R
 						   prism_delivery_lease(delivery));
 	while (over.handed < max && prism_delivery_next(delivery, &message, &attempt))
 	{
-		if (arguments->chain != NULL && !pass_up(arguments, &message, &over))
+		if (prism_chain_looks_at(arguments->chain, &message) && !pass_up(arguments, &message, &over))
 		{
 			prism_delivery_uncount(delivery);
 			continue;

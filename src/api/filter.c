@@ -137,6 +137,9 @@ prism_filter_matches(PrismFilter *filter, const PrismMessage *message)
 	bytea	   *payload;
 	bool		matches;
 
+	/* what cannot be looked at is handed over */
+	if (message->withheld)
+		return true;
 	if (!message->has_payload)
 		return false;
 	MemoryContextReset(filter->message_cxt);

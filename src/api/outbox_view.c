@@ -17,6 +17,7 @@
 #include "base/compat.h"
 #include "base/extension.h"
 #include "base/patience.h"
+#include "pattern/chain.h"
 #include "store/delay/delay.h"
 #include "store/log/counter.h"
 #include "store/log/holders.h"
@@ -63,6 +64,7 @@ typedef struct Outbox
 {
 	ReturnSetInfo *result;
 	PrismTopic *topic;
+	PrismChain *chain;			/* NULL: nobody looks at messages on their way up */
 	MemoryContext row_cxt;
 } Outbox;
 
@@ -82,6 +84,8 @@ put_row(const Outbox *outbox, PrismMessage *message, bool pending, TimestampTz d
 
 	caller = MemoryContextSwitchTo(outbox->row_cxt);
 	prism_message_fetch(message);
+	if (outbox->chain != NULL)
+		prism_chain_show(outbox->chain, message);
 	values[OUTBOX_ID - 1] = UUIDPGetDatum(&message->id);
 	values[OUTBOX_TOPIC - 1] = CStringGetTextDatum(topic->name);
 	values[OUTBOX_KEY - 1] = message->key;
@@ -178,7 +182,10 @@ put_delayed(const Outbox *outbox)
 static void
 look_at_topic(void *arg)
 {
-	put_topic(arg);
+	Outbox	   *outbox = arg;
+
+	outbox->chain = prism_chain_to_consume(outbox->topic);
+	put_topic(outbox);
 }
 
 /* Argument: topic, or NULL for all that the caller may read. */
@@ -215,7 +222,7 @@ prism_outbox_messages(PG_FUNCTION_ARGS)
 	else
 	{
 		outbox.topic = prism_topic_for(text_to_cstring(PG_GETARG_TEXT_PP(0)), PRISM_READ);
-		put_topic(&outbox);
+		look_at_topic(&outbox);
 	}
 	return (Datum) 0;
 }

@@ -18,7 +18,9 @@
 #include "pattern/chain.h"
 #include "store/delay/delay.h"
 #include "store/log/log.h"
+#include "store/payload/payload_make.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -52,10 +54,18 @@ prism_jsonb_bytes(Jsonb *value)
 	return (struct varlena *) bytes.data;
 }
 
+static inline int64
+payload_bytes(const struct varlena *payload)
+{
+	if (VARATT_IS_EXTERNAL(payload))
+		return (int64) toast_raw_datum_size(PointerGetDatum(payload)) - VARHDRSZ;
+	return VARSIZE_ANY_EXHDR(payload);
+}
+
 static void
 check_size(PrismTopic *topic, struct varlena *payload, text *key)
 {
-	int64		bytes = payload != NULL ? VARSIZE_ANY_EXHDR(payload) : 0;
+	int64		bytes = payload != NULL ? payload_bytes(payload) : 0;
 
 	if (bytes > topic->message_bytes_max)
 		ereport(ERROR,
@@ -204,7 +214,12 @@ prism_publish_text(PG_FUNCTION_ARGS)
 Datum
 prism_publish_bytea(PG_FUNCTION_ARGS)
 {
-	return publish_one(fcinfo, PRISM_PAYLOAD_BYTES, PG_ARGISNULL(1) ? NULL : PG_GETARG_BYTEA_PP(1));
+	struct varlena *payload = PG_ARGISNULL(1) ? NULL : (struct varlena *) PG_GETARG_POINTER(1);
+
+	/* a large one may never be needed as a whole */
+	if (payload != NULL && !prism_payload_comes_in_pieces(payload))
+		payload = pg_detoast_datum_packed(payload);
+	return publish_one(fcinfo, PRISM_PAYLOAD_BYTES, payload);
 }
 
 /* ---------- prism.publish_batch() ---------- */

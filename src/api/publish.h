@@ -25,8 +25,9 @@ typedef enum PrismPayloadForm
 
 /*
  * Check, fill in id, time and content type, and hand to the chain.  payload is
- * bytea (or text, the same bytes), NULL for a tombstone; key and headers may be
- * NULL.  Returns the id.
+ * bytea (or text, the same bytes), NULL for a tombstone; bytes may be out of line
+ * where they come in pieces (payload_make.h).  key and headers may be NULL.
+ * Returns the id.
  */
 extern pg_uuid_t prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 							   text *key, Jsonb *headers);

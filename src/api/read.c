@@ -22,12 +22,19 @@
 PG_FUNCTION_INFO_V1(prism_read);
 
 static void
-take_up(PrismChain *chain, PrismReader *reader, PrismMessage *message)
+take_up(const PrismTopic *topic, PrismChain *chain, PrismReader *reader, PrismMessage *message)
 {
 	const char *why;
+	PrismConsumed consumed = prism_chain_consume(chain, message, &why);
 
-	if (prism_chain_consume(chain, message, &why) == PRISM_CONSUMED)
+	if (consumed == PRISM_CONSUMED)
 		return;
+	if (consumed == PRISM_MISSING)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FILE),
+				errmsg("message " INT64_FORMAT " of topic \"%s\" is not complete", message->offset, topic->name),
+				errdetail("It was published so, but by now: %s.", why),
+				errhint("What comes behind it begins at " INT64_FORMAT ": prism.read(topic, from_position).", message->offset + 1));
 	prism_reader_set_damage(reader, message, why);
 	prism_reader_refuse(reader);
 }
@@ -48,8 +55,8 @@ read_messages(PrismTopic *topic, int64 from, int max_messages, ReturnSetInfo *re
 
 		CHECK_FOR_INTERRUPTS();
 		prism_message_fetch(&message);
-		if (chain != NULL)
-			take_up(chain, reader, &message);
+		if (prism_chain_looks_at(chain, &message))
+			take_up(topic, chain, reader, &message);
 		prism_message_row_fill(&row, &message, 0);
 		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 		MemoryContextSwitchTo(caller);

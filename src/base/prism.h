@@ -55,6 +55,7 @@ typedef struct PrismMessage
 	bool		has_headers;
 	bool		has_payload;	/* false: a tombstone */
 	bool		claim;			/* payload is a claim (store/payload/claim.h), not the bytes */
+	bool		withheld;		/* on its way up: payload is empty, as it is not handed over with the message */
 	Datum		key;			/* text */
 	Datum		headers;		/* jsonb, a flat object of strings */
 	Datum		payload;		/* bytea, or the claim to it */

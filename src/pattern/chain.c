@@ -16,9 +16,12 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "base/compat.h"
 #include "pattern/chain.h"
 #include "store/log/log.h"
+#include "store/payload/payload_open.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "lib/ilist.h"
 #include "utils/builtins.h"
@@ -51,10 +54,26 @@ static PrismChain *kept = NULL;
 
 /* ---------- the ground ---------- */
 
+/* A claim that is damaged is told to who reads it. */
+static void
+count_claimed(PrismTopic *topic, const PrismMessage *message)
+{
+	PrismPayloadFault fault;
+	PrismClaim	claim;
+
+	if (prism_message_claim(&claim, message, &fault))
+		prism_log_count_payload(topic, claim.stored_size);
+}
+
+/* What the log keeps is in memory, or beside the log. */
 static void
 log_publish(PrismLink *link, PrismMessage *message)
 {
+	if (message->has_payload && VARATT_IS_EXTERNAL(DatumGetPointer(message->payload)))
+		message->payload = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(message->payload)));
 	prism_log_append(link->topic, message);
+	if (message->claim)
+		count_claimed(link->topic, message);
 }
 
 /* The end of every chain.  It is in no list, so nobody can name it. */
@@ -373,16 +392,22 @@ prism_chain_delay(PrismTopic *topic, PrismMessage *message)
 	}
 }
 
+bool		prism_chain_looks_at_all = false;
+
 /* No pattern there is would look: so nobody makes a chain to ask it. */
 static bool
 anybody_consumes(void)
 {
+	bool		anybody = false;
+
 	for (const PrismPattern *const *pattern = prism_patterns(); *pattern != NULL; pattern++)
 	{
-		if ((*pattern)->built && (*pattern)->process_consume != NULL)
-			return true;
+		if (!(*pattern)->built || (*pattern)->process_consume == NULL)
+			continue;
+		anybody = true;
+		prism_chain_looks_at_all |= !(*pattern)->only_claims;
 	}
-	return false;
+	return anybody;
 }
 
 static bool
@@ -408,13 +433,26 @@ prism_chain_consume(PrismChain *chain, PrismMessage *message, const char **why)
 	for (int i = 0; i < chain->reader_count; i++)
 	{
 		PrismLink  *link = chain->readers[i];
+		PrismConsumed consumed = link->pattern->process_consume != NULL ? link->pattern->process_consume(link, message) : PRISM_CONSUMED;
 
-		if (link->pattern->process_consume == NULL || link->pattern->process_consume(link, message) == PRISM_CONSUMED)
+		if (consumed == PRISM_CONSUMED)
 			continue;
 		*why = link->why;
-		return PRISM_GONE;
+		return consumed;
 	}
 	return PRISM_CONSUMED;
+}
+
+void
+prism_chain_show(PrismChain *chain, PrismMessage *message)
+{
+	for (int i = 0; i < chain->reader_count; i++)
+	{
+		PrismLink  *link = chain->readers[i];
+
+		if (link->pattern->process_show != NULL)
+			link->pattern->process_show(link, message);
+	}
 }
 
 PrismChain *

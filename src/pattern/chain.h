@@ -29,8 +29,21 @@ extern void prism_chain_delay(PrismTopic *topic, PrismMessage *message);
  */
 extern PrismChain *prism_chain_to_consume(PrismTopic *topic);
 
-/* PRISM_GONE: *why is a clause. */
+/* Of the patterns there are, one looks at messages that are no claims; known when one has asked for a chain. */
+extern bool prism_chain_looks_at_all;
+
+/* Somebody looks at the message on its way up.  Most have none, and each instruction counts. */
+static inline bool
+prism_chain_looks_at(const PrismChain *chain, const PrismMessage *message)
+{
+	return chain != NULL && (message->claim || prism_chain_looks_at_all);
+}
+
+/* What is not PRISM_CONSUMED: *why is a clause. */
 extern PrismConsumed prism_chain_consume(PrismChain *chain, PrismMessage *message, const char **why);
+
+/* As the message is shown in a view. */
+extern void prism_chain_show(PrismChain *chain, PrismMessage *message);
 
 /*
  * Up, to another server: the chain that the topic has now, 'former' if that is

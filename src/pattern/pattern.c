@@ -16,14 +16,6 @@
 #define AFTER(...) (const char *const[]) {__VA_ARGS__, NULL}
 
 /* Known from the RFC: apply() names them and refuses. */
-static const PrismPattern claim_check = {
-	.name = "claim-check",
-	.version = "0",
-	.apis = MESSAGING,
-	.store_roles = PRISM_ROLE_OBJECT,
-	.after = AFTER("wal", "outbox"),
-	.depth = PRISM_DEPTH_CLAIM_CHECK,
-};
 static const PrismPattern tiered_storage = {
 	.name = "tiered-storage",
 	.version = "0",
@@ -67,7 +59,7 @@ static const PrismPattern projection = {
 
 /* In the order of the chain. */
 static const PrismPattern *const patterns[] = {
-	&prism_pattern_wal, &prism_pattern_outbox, &claim_check, &tiered_storage,
+	&prism_pattern_wal, &prism_pattern_outbox, &prism_pattern_claim_check, &tiered_storage,
 	&cdc, &cache, &event_store, &projection, NULL
 };
 

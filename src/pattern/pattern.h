@@ -51,7 +51,8 @@ typedef struct PrismLink PrismLink;
 typedef enum PrismConsumed
 {
 	PRISM_CONSUMED,				/* it can be handed over */
-	PRISM_GONE					/* nobody can get it any more: link->why */
+	PRISM_GONE,					/* nobody can get it any more, as it is damaged: link->why */
+	PRISM_MISSING				/* likewise, as part of it is not there */
 } PrismConsumed;
 
 typedef struct PrismPattern
@@ -68,6 +69,7 @@ typedef struct PrismPattern
 
 	int			depth;			/* PRISM_DEPTH_*; of one depth is one pattern */
 	bool		for_dead_letters;	/* the topic of a topic's dead letters has this link as well */
+	bool		only_claims;	/* process_consume and process_show pass on what has no claim: they are not called for it where no other pattern is */
 	Size		options_size;	/* of link->options, zeroed; 0: it has none */
 
 	/* Read the options; cannot throw, what is wrong is left with them (link_options.h).  In the chain's memory. */
@@ -94,6 +96,12 @@ typedef struct PrismPattern
 	 * what is put there instead is palloc'd.
 	 */
 	PrismConsumed (*process_consume) (PrismLink *link, PrismMessage *message);
+
+	/*
+	 * Likewise, of a message that is shown in a view: what is kept elsewhere is
+	 * not fetched for that, and what is wrong with it is no fault of the view.
+	 */
+	void		(*process_show) (PrismLink *link, PrismMessage *message);
 
 	/*
 	 * In a worker, no transaction, no waiting, no error thrown.  Called for one link after the
@@ -137,5 +145,6 @@ prism_link_publish(PrismLink *link, PrismMessage *message)
 
 extern const PrismPattern prism_pattern_outbox;
 extern const PrismPattern prism_pattern_wal;
+extern const PrismPattern prism_pattern_claim_check;
 
 #endif							/* PRISM_PATTERN_H */

@@ -69,7 +69,7 @@ is_gone(PrismChain *chain, MemoryContext message_cxt, PrismGroupRef *group, Pris
 	PrismConsumed consumed;
 	const char *why;
 
-	if (chain == NULL)
+	if (!prism_chain_looks_at(chain, message))
 		return false;
 	MemoryContextReset(message_cxt);
 	caller = MemoryContextSwitchTo(message_cxt);

@@ -24,6 +24,8 @@
 #include "store/group/backlog.h"
 #include "store/log/message_copy.h"
 #include "store/log/segment_ahead.h"
+#include "store/payload/open_payload.h"
+#include "store/payload/payload_open.h"
 
 #include "access/detoast.h"
 #include "lib/binaryheap.h"
@@ -471,6 +473,17 @@ set_aside(PrismTurn *turn, Source *source, List **left)
 	return advance(turn, source);
 }
 
+/* The topic's log names the payload from now on; a claim that is damaged is told to who reads it. */
+static void
+release_payload(const PrismMessage *message)
+{
+	PrismPayloadFault fault;
+	PrismClaim	claim;
+
+	if (prism_message_claim(&claim, message, &fault))
+		(void) prism_open_payload_delete(&claim.payload_id);
+}
+
 /* Its time in the log is that of its delivery: retention and seeking by time go by it. */
 static void
 publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
@@ -483,6 +496,8 @@ publish(PrismTurn *turn, PrismTarget *target, const PrismMessage *message)
 	target->bytes += prism_message_stored_bytes(&copy);
 	turn->bytes += prism_message_stored_bytes(&copy);
 	prism_chain_publish(target->topic, &copy);
+	if (copy.claim)
+		release_payload(&copy);
 	turn->moved++;
 	target->published++;
 	MemoryContextSwitchTo(caller_cxt);

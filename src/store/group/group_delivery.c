@@ -11,6 +11,7 @@
 #include "store/group/group_delivery.h"
 #include "store/log/message_copy.h"
 #include "store/log/row_cache.h"
+#include "store/payload/payload_open.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -169,7 +170,7 @@ prism_delivery_full(const PrismDelivery *delivery)
 static inline bool
 count_payload(PrismDelivery *delivery, const PrismMessage *message)
 {
-	int64		bytes = prism_message_payload_bytes(message);
+	int64		bytes = message->claim ? prism_message_payload_size(message) : prism_message_payload_bytes(message);
 
 	if (bytes > delivery->room && delivery->counted > 0)
 		return false;

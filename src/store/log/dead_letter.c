@@ -38,6 +38,7 @@
 #define REASON_BYTES_MAX 4096
 
 char	   *(*prism_dead_letter_chain) (const Jsonb *origin, int32 letters_id) = NULL;
+void		(*prism_dead_letter_claim) (PrismTopic *origin, PrismTopic *letters, PrismMessage *letter) = NULL;
 
 char *
 prism_dead_letter_topic_name(const char *origin)
@@ -261,6 +262,7 @@ void
 prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const PrismDeadLetter *about)
 {
 	PrismMessage letter = *message;
+	PrismTopic *letters;
 
 	if (prism_dead_letter_stays(origin))
 		return;
@@ -273,5 +275,8 @@ prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const 
 		letter.payload = PointerGetDatum(PG_DETOAST_DATUM(letter.payload));
 	letter.headers = dead_letter_headers(origin, message, about);
 	letter.has_headers = true;
-	prism_log_append(dead_letter_topic(origin), &letter);
+	letters = dead_letter_topic(origin);
+	if (letter.claim)
+		prism_dead_letter_claim(origin, letters, &letter);
+	prism_log_append(letters, &letter);
 }

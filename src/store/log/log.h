@@ -25,6 +25,9 @@
  */
 extern void prism_log_append(PrismTopic *topic, const PrismMessage *message);
 
+/* Whether that can be done now: 25006, 25000, 55000. For who has much to do before it. */
+extern void prism_log_check_may_publish(void);
+
 /* Of the message that was appended last: the commit that has it is flushed before it returns; it is one of those that an outbox counts; so many bytes of its payload lie beside the log. */
 extern void prism_log_flush_commit(PrismTopic *topic);
 extern void prism_log_count_inserted(PrismTopic *topic);

@@ -52,8 +52,8 @@ prism_log_has_pending(void)
 
 /* ---------- adding ---------- */
 
-static void
-check_may_publish(void)
+void
+prism_log_check_may_publish(void)
 {
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -367,7 +367,7 @@ prism_log_append(PrismTopic *topic, const PrismMessage *message)
 	PrismPendingRange *range;
 	MemoryContext caller;
 
-	check_may_publish();
+	prism_log_check_may_publish();
 	pending = pending_for(topic);
 	prism_pending_check_usable(pending);
 

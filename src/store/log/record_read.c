@@ -313,7 +313,7 @@ prism_row_begin(PrismRow *row, const Datum *values, const bool *nulls)
 	end_batch(row);
 	row->next = 0;
 	row->plain = false;
-	head->claim = false;
+	head->claim = head->withheld = false;
 	head->offset = nulls[PRISM_COLUMN_OFFSET - 1] ? -1 : DatumGetInt64(values[PRISM_COLUMN_OFFSET - 1]);
 	if (!begin_columns(row, values, nulls))
 	{
@@ -380,7 +380,7 @@ get_record(PrismRow *row, PrismMessage *message)
 	message->has_key = (flags & RECORD_KEY) != 0;
 	message->has_headers = (flags & RECORD_HEADERS) != 0;
 	message->has_payload = (flags & RECORD_PAYLOAD) != 0;
-	message->claim = false;
+	message->claim = message->withheld = false;
 	if (message->has_key && !get_key(row, &message->key))
 		return false;
 	if (message->has_headers)

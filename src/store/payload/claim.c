@@ -220,7 +220,7 @@ prism_claim_read(PrismClaim *claim, const void *bytes, Size length)
 	claim->size = take_claim_number(&source, 0, PG_INT64_MAX);
 	claim->stored_size = take_claim_number(&source, 0, PG_INT64_MAX);
 	take_claim_bytes(&source, claim->sha256, PRISM_SHA256_BYTES);
-	claim->store_id = take_claim_number(&source, 1, PG_INT32_MAX);
+	claim->store_id = take_claim_number(&source, claim->kind == PRISM_CLAIM_LOST ? 0 : 1, PG_INT32_MAX);
 	if (claim->kind == PRISM_CLAIM_LOST && claim->stored_size != 0)
 		disbelieve(&source, "its claim has a size where its payload is lost");
 	if (claim->kind != PRISM_CLAIM_LOST && claim->encoding == PRISM_PAYLOAD_PLAIN && claim->stored_size != claim->size)

@@ -31,7 +31,7 @@ typedef enum PrismClaimKind
 	PRISM_CLAIM_ROWS = 1,		/* the bytes are rows of payload segments */
 	PRISM_CLAIM_OBJECT,			/* an object of the store, which was there before the message */
 	PRISM_CLAIM_COPY,			/* to be copied from another payload's object */
-	PRISM_CLAIM_LOST			/* nobody has them any more: of a dead letter */
+	PRISM_CLAIM_LOST			/* nobody has them any more: of a dead letter; all else may be 0, where that was lost as well */
 } PrismClaimKind;
 
 typedef enum PrismPayloadEncoding

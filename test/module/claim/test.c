@@ -169,6 +169,7 @@ test_kinds(void)
 	claim.kind = PRISM_CLAIM_LOST;
 	claim.stored_size = claim.first_segment = claim.segments = 0;
 	ok(is_read_back(claim), "that of what is lost");
+	ok(is_read_back((PrismClaim) {.kind = PRISM_CLAIM_LOST}), "of which nothing need be known");
 	ok(is_read_back(make_encoded()), "that of an encoded payload, with its blocks");
 }
 
@@ -346,7 +347,7 @@ is_sound(const PrismClaim *claim, const unsigned char *bytes, Size length)
 	for (int i = 0; i < claim->block_count; i++)
 		stored += claim->block_stored[i];
 	return VARSIZE_ANY_EXHDR(again) == length && memcmp(VARDATA(again), bytes, length) == 0 &&
-		claim->size >= 0 && claim->stored_size >= 0 && claim->store_id > 0 &&
+		claim->size >= 0 && claim->stored_size >= 0 && (claim->store_id > 0 || claim->kind == PRISM_CLAIM_LOST) &&
 		(claim->encoding == PRISM_PAYLOAD_PLAIN || stored == claim->stored_size);
 }
 
