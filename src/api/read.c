@@ -12,6 +12,7 @@
 #include "pattern/chain.h"
 #include "store/log/log.h"
 #include "store/log/message_copy.h"
+#include "store/payload/payload_end.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
@@ -24,11 +25,19 @@ PG_FUNCTION_INFO_V1(prism_read);
 static void
 take_up(const PrismTopic *topic, PrismChain *chain, PrismReader *reader, PrismMessage *message)
 {
+	const PrismMessage stored = *message;
 	const char *why;
 	PrismConsumed consumed = prism_chain_consume(chain, message, &why);
 
 	if (consumed == PRISM_CONSUMED)
 		return;
+	if (consumed == PRISM_MISSING && stored.offset < prism_payload_cleaned(topic))
+	{
+		/* as its namespace wants it: what is left says what it was */
+		*message = stored;
+		prism_chain_show(chain, message);
+		return;
+	}
 	if (consumed == PRISM_MISSING)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FILE),

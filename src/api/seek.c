@@ -118,9 +118,13 @@ seek_arguments(FunctionCallInfo fcinfo, PrismTopic **topic)
 }
 
 static Datum
-seek(PrismGroupRef *group, int64 position)
+seek(PrismTopic *topic, PrismGroupRef *group, int64 position)
 {
 	prism_group_seek(group, position);
+	if (position < topic->payload_cleaned)
+		ereport(NOTICE,
+				errmsg("messages below position " INT64_FORMAT " whose payloads lay beside the log are passed over", topic->payload_cleaned),
+				errdetail("Their payloads were deleted before them, as the \"cleanup\" of the claim check says."));
 	return Int64GetDatum(position);
 }
 
@@ -131,7 +135,7 @@ prism_seek(PG_FUNCTION_ARGS)
 	PrismTopic *topic;
 	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
 
-	return seek(group, prism_position_argument(topic, text_to_cstring(PG_GETARG_TEXT_PP(2)), "target"));
+	return seek(topic, group, prism_position_argument(topic, text_to_cstring(PG_GETARG_TEXT_PP(2)), "target"));
 }
 
 /* Arguments: topic, consumer_group, target bigint. */
@@ -141,7 +145,7 @@ prism_seek_position(PG_FUNCTION_ARGS)
 	PrismTopic *topic;
 	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
 
-	return seek(group, checked_position(topic, PG_GETARG_INT64(2), "target"));
+	return seek(topic, group, checked_position(topic, PG_GETARG_INT64(2), "target"));
 }
 
 /* Arguments: topic, consumer_group, target timestamptz. */
@@ -151,5 +155,5 @@ prism_seek_time(PG_FUNCTION_ARGS)
 	PrismTopic *topic;
 	PrismGroupRef *group = seek_arguments(fcinfo, &topic);
 
-	return seek(group, position_of_time(topic, PG_GETARG_TIMESTAMPTZ(2), "target"));
+	return seek(topic, group, position_of_time(topic, PG_GETARG_TIMESTAMPTZ(2), "target"));
 }

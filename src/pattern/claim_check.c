@@ -24,6 +24,7 @@
 #include "pattern/claim_check.h"
 #include "store/log/log.h"
 #include "store/payload/open_payload.h"
+#include "store/payload/payload_end.h"
 #include "store/payload/payload_make.h"
 #include "store/payload/payload_open.h"
 
@@ -188,10 +189,14 @@ withhold(const PrismLink *link, PrismMessage *message, const PrismClaim *claim)
 }
 
 static PrismConsumed
-be_gone(PrismLink *link, const PrismPayloadFault *fault)
+be_gone(PrismLink *link, const PrismMessage *message, const PrismPayloadFault *fault)
 {
 	link->why = fault->why;
-	return fault->sqlstate == ERRCODE_UNDEFINED_FILE ? PRISM_MISSING : PRISM_GONE;
+	if (fault->sqlstate != ERRCODE_UNDEFINED_FILE)
+		return PRISM_GONE;
+	if (message->offset < prism_payload_cleaned(link->topic))
+		link->why = "its payload was deleted, as the \"cleanup\" of its namespace says";
+	return PRISM_MISSING;
 }
 
 /* What is lost is told by its dead letter: that is handed over, with what is known. */
@@ -205,7 +210,7 @@ claim_check_consume(PrismLink *link, PrismMessage *message)
 	if (!message->claim)
 		return PRISM_CONSUMED;	/* another pattern looks at all of them */
 	if (!prism_message_claim(&claim, message, &fault))
-		return be_gone(link, &fault);
+		return be_gone(link, message, &fault);
 	if (!prism_payload_is_inline(&claim))
 	{
 		withhold(link, message, &claim);
@@ -213,7 +218,7 @@ claim_check_consume(PrismLink *link, PrismMessage *message)
 	}
 	bytes = prism_payload_fetch(link->topic, &claim, 0, claim.size, &fault);
 	if (bytes == NULL)
-		return be_gone(link, &fault);
+		return be_gone(link, message, &fault);
 	message->payload = PointerGetDatum(bytes);
 	message->claim = false;
 	return PRISM_CONSUMED;
@@ -243,6 +248,19 @@ claim_check_forward(PrismLink *link, PrismMessage *message)
 	return PRISM_REJECT;
 }
 
+/* A dead letter has its payload as long as it is there: it waits for people. */
+static bool
+claim_check_sweep(PrismLink *link)
+{
+	const PrismClaimCheckOptions *options = link->options;
+	PrismPayloadCleanup cleanup = {.on_consume = options->cleanup == PRISM_CLEANUP_ON_CONSUME,.ttl_ms = options->ttl_ms};
+
+	if (link->topic->dead_letter_of != 0 ||
+		(options->cleanup != PRISM_CLEANUP_ON_CONSUME && options->cleanup != PRISM_CLEANUP_TTL))
+		return false;
+	return prism_payload_clean(link->topic, &cleanup);
+}
+
 static const char *const after[] = {"wal", "outbox", NULL};
 
 const PrismPattern prism_pattern_claim_check = {
@@ -262,4 +280,5 @@ const PrismPattern prism_pattern_claim_check = {
 	.process_consume = claim_check_consume,
 	.process_show = claim_check_show,
 	.process_forward = claim_check_forward,
+	.sweep = claim_check_sweep,
 };

@@ -87,8 +87,11 @@ read_ahead(PrismGroupRef *ref, int64 from, int limit, PrismDelivery *delivery, i
 	int64		position;
 	int			count = 0;
 
-	while (count < limit && prism_reader_look(reader, &message))
+	for (int looked = 0; looked < limit && prism_reader_look(reader, &message); looked++)
 	{
+		/* nobody is handed what has lost its payload */
+		if (message.claim && message.offset < ref->topic->payload_cleaned)
+			continue;
 		arrivals[count++] = prism_group_arrival(&message);
 		if (prism_reader_damage(reader) != NULL)
 			continue;			/* whoever takes it is told */

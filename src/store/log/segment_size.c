@@ -106,13 +106,15 @@ prism_table_bytes(Oid relid)
 {
 	int64		bytes;
 
-	return measure(relid, true, &bytes) ? bytes : 0;
+	return measure(relid, false, &bytes) ? bytes : 0;
 }
 
 int64
 prism_segment_bytes(PrismTopic *topic, int64 number)
 {
-	return prism_table_bytes(prism_segment_relid(topic, number, NULL));
+	int64		bytes;
+
+	return measure(prism_segment_relid(topic, number, NULL), true, &bytes) ? bytes : 0;
 }
 
 int64

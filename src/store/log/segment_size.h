@@ -21,7 +21,7 @@ extern int64 prism_segment_bytes(PrismTopic *topic, int64 number);
  */
 extern int64 prism_segment_settled_bytes(PrismTopic *topic, int64 number);
 
-/* Likewise of a table that is no segment; 0 when it is gone. */
+/* The same of a table that is no segment; what was opened to learn it is forgotten. */
 extern int64 prism_table_bytes(Oid relid);
 
 #endif							/* PRISM_SEGMENT_SIZE_H */

@@ -102,12 +102,6 @@ seal(PrismTopic *topic, int64 number)
 
 /* ---------- what may go ---------- */
 
-static int64
-behind(PrismTopic *topic, int64 ms)
-{
-	return prism_log_at_time(topic, GetCurrentTimestamp() - ms * 1000);
-}
-
 /*
  * No message below needs its payload any more, whether it is kept or not; 0: all
  * of them may.  What a sink has not sent yet does, whatever its age.
@@ -125,13 +119,9 @@ needless_below(PrismTopic *topic, const PrismPayloadCleanup *cleanup)
 	sent = prism_holders_slowest(topic, true);
 	consumed = cleanup->on_consume ? prism_holders_slowest(topic, false) : PRISM_NOBODY;
 	if (consumed != PRISM_NOBODY)
-	{
 		target = consumed;
-		if (sent != PRISM_NOBODY && cleanup->outside_ms > 0)
-			target = Min(target, behind(topic, cleanup->outside_ms));
-	}
 	if (cleanup->ttl_ms > 0)
-		target = Max(target, behind(topic, cleanup->ttl_ms));
+		target = Max(target, prism_log_at_time(topic, GetCurrentTimestamp() - cleanup->ttl_ms * 1000));
 	return Min(Min(target, sent), prism_log_stable(topic));
 }
 

@@ -17,7 +17,6 @@ typedef struct PrismPayloadCleanup
 {
 	bool		on_consume;		/* all consumer groups have finished the message, if there is one */
 	int64		ttl_ms;			/* the message is older; 0: that does not matter */
-	int64		outside_ms;		/* on_consume, with a sink: and it is as old as that */
 } PrismPayloadCleanup;
 
 /*

@@ -4,10 +4,13 @@
  */
 #include "base/prism.h"
 #include "base/compat.h"
+#include "store/log/log.h"
+#include "store/payload/claim.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_end.h"
 #include "store/payload/payload_hash.h"
 #include "store/payload/payload_read.h"
+#include "store/payload/payload_segment.h"
 #include "store/payload/payload_write.h"
 
 #include "fmgr.h"
@@ -25,6 +28,7 @@ PG_FUNCTION_INFO_V1(probe_pin);
 PG_FUNCTION_INFO_V1(probe_unpin);
 PG_FUNCTION_INFO_V1(probe_clean);
 PG_FUNCTION_INFO_V1(probe_sha256);
+PG_FUNCTION_INFO_V1(probe_dangling_claims);
 
 static PrismTopic *
 topic_argument(FunctionCallInfo fcinfo)
@@ -116,11 +120,11 @@ probe_unpin(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%c " INT64_FORMAT " %s", (char) found.kind, found.segment_first, found.mine ? "mine" : "another's")));
 }
 
-/* (topic, on consume, ttl_ms, outside_ms): there may be more */
+/* (topic, on consume, ttl_ms): there may be more */
 Datum
 probe_clean(PG_FUNCTION_ARGS)
 {
-	PrismPayloadCleanup cleanup = {.on_consume = PG_GETARG_BOOL(1),.ttl_ms = PG_GETARG_INT64(2),.outside_ms = PG_GETARG_INT64(3)};
+	PrismPayloadCleanup cleanup = {.on_consume = PG_GETARG_BOOL(1),.ttl_ms = PG_GETARG_INT64(2)};
 
 	PG_RETURN_BOOL(prism_payload_clean(topic_argument(fcinfo), &cleanup));
 }
@@ -134,4 +138,41 @@ probe_sha256(PG_FUNCTION_ARGS)
 	SET_VARSIZE(sha256, VARHDRSZ + PRISM_SHA256_BYTES);
 	prism_payload_sha256(VARDATA_ANY(payload), VARSIZE_ANY_EXHDR(payload), (unsigned char *) VARDATA(sha256));
 	PG_RETURN_BYTEA_P(sha256);
+}
+
+static bool
+has_its_tables(int32 topic_id, const PrismClaim *claim)
+{
+	for (int64 number = claim->first_segment; number < claim->first_segment + claim->segments; number++)
+	{
+		if (!OidIsValid(prism_payload_segment_relid(topic_id, number)))
+			return false;
+	}
+	return true;
+}
+
+/* (topic): claims that are kept, should have their payloads, and name a table that is gone; and how many were looked at */
+Datum
+probe_dangling_claims(PG_FUNCTION_ARGS)
+{
+	PrismTopic *topic = topic_argument(fcinfo);
+	int64		cleaned = prism_payload_cleaned(topic);
+	PrismReader *reader = prism_reader_open(topic, prism_log_earliest(topic));
+	PrismMessage message;
+	int64		seen = 0,
+				dangling = 0;
+
+	while (prism_reader_look(reader, &message))
+	{
+		struct varlena *bytes = message.claim && message.offset >= cleaned ? prism_log_value(message.payload) : NULL;
+		PrismClaim	claim;
+
+		if (bytes == NULL || prism_claim_read(&claim, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes)) != NULL ||
+			claim.kind != PRISM_CLAIM_ROWS)
+			continue;
+		seen++;
+		dangling += !has_its_tables(topic->topic_id, &claim);
+	}
+	prism_reader_close(reader);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(INT64_FORMAT " of " INT64_FORMAT, dangling, seen)));
 }

@@ -4,8 +4,9 @@ CREATE FUNCTION probe.read(topic text, id uuid, first bigint, segments integer D
 CREATE FUNCTION probe.extent(topic text, id uuid, from_segment bigint DEFAULT 1) RETURNS text LANGUAGE c STRICT AS :'probe', 'probe_extent';
 CREATE FUNCTION probe.pin(topic text, id uuid, first bigint, kind "char" DEFAULT 's', expires_at timestamptz DEFAULT NULL) RETURNS void LANGUAGE c AS :'probe', 'probe_pin';
 CREATE FUNCTION probe.unpin(id uuid) RETURNS text LANGUAGE c STRICT AS :'probe', 'probe_unpin';
-CREATE FUNCTION probe.clean(topic text, on_consume boolean, ttl_ms bigint DEFAULT 0, outside_ms bigint DEFAULT 0) RETURNS boolean LANGUAGE c STRICT AS :'probe', 'probe_clean';
+CREATE FUNCTION probe.clean(topic text, on_consume boolean, ttl_ms bigint DEFAULT 0) RETURNS boolean LANGUAGE c STRICT AS :'probe', 'probe_clean';
 CREATE FUNCTION probe.sha256(payload bytea) RETURNS bytea LANGUAGE c STRICT AS :'probe', 'probe_sha256';
+CREATE FUNCTION probe.dangling_claims(topic text) RETURNS text LANGUAGE c STRICT AS :'probe', 'probe_dangling_claims';
 
 -- A message whose payload lies beside the log, as far as a test needs it: its key says where it is.
 CREATE FUNCTION probe.publish(topic text, payload bytea, id uuid DEFAULT gen_random_uuid()) RETURNS uuid LANGUAGE sql

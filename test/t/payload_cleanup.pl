@@ -1,0 +1,116 @@
+# When large payloads go: when all groups have finished their messages, when they are old, or with their messages; what
+# groups, readers and dead letters find then, and that no message that should have its payload has lost it.
+use PrismTest;
+use PrismTest::Install;
+
+my @install;
+my $own = PrismTest::Install->new;
+my $pattern = $own->sources . '/src/pattern/claim_check.c';
+my $text = slurp_file($pattern);
+if ($text =~ s/\.built = false,/.built = true,/)    # until it is
+{
+	unlink $pattern;
+	append_to_file($pattern, $text);
+	$own->install;
+	@install = (install => $own->path);
+}
+
+my $node = prism_node('main', conf => "prism.payload_segment = '64kB'\n", @install);
+payload_probe($node);
+sub sql { return $node->safe_psql('postgres', shift); }
+my $days = 100;
+# The maintainer looks at retention, and what goes with it, at once when its setting has changed; what somebody has locked just then it leaves to the next time.
+sub maintain
+{
+	my ($query, $value) = @_;
+	for (1 .. 20)
+	{
+		my $woken = sql('SELECT clock_timestamp()');
+		sql('ALTER SYSTEM SET prism.retention = \'' . ++$days . 'd\'');
+		$node->reload;
+		wait_for_value($node, "SELECT state = 'idle' AND wait_event_type = 'Extension' AND state_change > '$woken' FROM pg_stat_activity WHERE backend_type LIKE 'prism maintainer%'", 't');
+		return if sql($query) eq $value;
+	}
+	return wait_for_value($node, $query, $value);
+}
+sub apply { my ($topic, $cleanup) = @_; return sql("SELECT DISTINCT action FROM prism.apply('{name: $topic, client_api: queue, patterns: [{type: claim-check, threshold: 1kB, storage: postgres$cleanup}]}')"); }
+sub publish { my ($topic, $count) = @_; sql("SELECT prism.publish('$topic', repeat(i::text, 50000)::text) FROM generate_series(1, $count) i"); sql("SELECT prism.publish('$topic', 'small'::text)"); return; }
+sub sealed { my ($topic, $count) = @_; return maintain("SELECT count(*) FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = '$topic' AND sealed_end IS NOT NULL", $count); }
+sub consume { my ($topic, $group, $max) = @_; return sql("SELECT coalesce(string_agg(\"position\" || ':' || octet_length(payload) || left(prism.ack(m)::text, 0), ' ' ORDER BY \"position\"), 'nothing') FROM prism.consume('$topic', '$group'" . ($max ? ", $max" : '') . ') m'); }
+# Messages of 100,000 bytes, each of which fills a table that is sealed before the next one comes.
+sub fill
+{
+	my ($topic, $count) = @_;
+	for my $number (1 .. $count)
+	{
+		sql("SELECT prism.publish('$topic', repeat('x', 100000)::text)");
+		sealed($topic, $number);
+	}
+	return;
+}
+my $tables = q{SELECT count(*) FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = '%s' AND sealed_end IS NOT NULL};
+
+# ---------- on consume ----------
+is(apply('eaten', ', cleanup: on_consume'), 'created', 'a namespace that keeps payloads until they are consumed');
+sql(q{SELECT prism.create_group('eaten', 'one', start => 'earliest'), prism.create_group('eaten', 'two', start => 'earliest')});
+fill('eaten', 3);
+publish('eaten', 1);
+is(consume('eaten', 'one'), '0:100000 1:100000 2:100000 3:50000 4:5', 'one group has all');
+maintain(sprintf($tables, 'eaten'), 3);
+is(consume('eaten', 'two', 2), '0:100000 1:100000', 'the other the first ones');
+maintain(sprintf($tables, 'eaten') . " AND segment_number < 3", 0);
+is(sql(q{SELECT payload_cleaned FROM prism.topic WHERE name = 'eaten'}), 2, 'the payloads of these go');
+is(sql(q{SELECT probe.dangling_claims('eaten')}), '0 of 2', 'no other one');
+is(consume('eaten', 'two'), '2:100000 3:50000 4:5', 'who is behind gets the others');
+is(sql(q{SELECT prism.create_group('eaten', 'late', start => 'earliest') IS NOT NULL}) && consume('eaten', 'late'), '2:100000 3:50000 4:5', 'a group that begins later passes over what has lost its payload');
+my ($status, $out, $notice) = $node->psql('postgres', q{SELECT prism.seek('eaten', 'one', 'earliest')});
+like($notice, qr/NOTICE:  messages below position 2 whose payloads lay beside the log are passed over/, 'seek() says so');
+is(consume('eaten', 'one'), '2:100000 3:50000 4:5', '... and so it is');
+is(sql(q{SELECT string_agg("position" || ':' || octet_length(payload) || coalesce(' of ' || (headers ->> 'payload_size'), ''), ', ' ORDER BY "position") FROM prism.read('eaten')}),
+	'0:0 of 100000, 1:0 of 100000, 2:100000, 3:50000, 4:5', 'read() says what they were');
+is(sql(q{SELECT lag_messages FROM prism.groups WHERE topic = 'eaten' AND consumer_group = 'late'}), 0, 'nobody waits for them');
+
+# ---------- by age ----------
+apply('old', ', cleanup: {strategy: ttl, ttl: 4s}');
+sql(q{SELECT prism.create_group('old', 'taken', start => 'earliest'), prism.create_group('old', 'behind', start => 'earliest')});
+sql('SELECT prism.publish(\'old\', repeat(\'x\', 100000)::text)') for 1 .. 2;
+my $taker = $node->background_psql('postgres');
+like($taker->query_safe(q{BEGIN; SELECT "position" FROM prism.consume('old', 'taken', 1)}), qr/^0$/m, 'a group has taken the first ones');
+maintain(q{SELECT bool_and(sealed_end IS NOT NULL OR segment_number > (SELECT max(segment_number) - 1 FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = 'old')) AND count(*) > 1 FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = 'old'}, 't');
+wait_for_value($node, q{SELECT max(created_at) < clock_timestamp() - interval '4 s' FROM prism.read('old', 0, 2)});
+publish('old', 1);
+maintain(sprintf($tables, 'old') . " AND segment_number < 3 OR name = 'old' AND payload_cleaned < 2", 0);
+$taker->query_safe('ROLLBACK');
+is(sql(q{SELECT probe.dangling_claims('old')}), '0 of 1', 'what is younger stays');
+is(consume('old', 'behind'), '2:50000 3:5', 'a group that had not come to them passes over them');
+is(consume('old', 'taken'), '2:50000 3:5', 'for one that had them already');
+is(sql(q{SELECT string_agg(concat_ws(' ', headers ->> 'dead_letter_position', octet_length(payload), headers ->> 'dead_letter_reason'), ', ' ORDER BY "position") FROM prism.read('old.dlq')}),
+	join(', ', map { "$_ 0 its payload was deleted, as the \"cleanup\" of its namespace says" } 0, 1), '... they become dead letters that say why');
+
+# ---------- with their messages ----------
+apply('kept', '');
+sql(q{SELECT prism.create_group('kept', 'g', start => 'earliest')});
+fill('kept', 2);
+is(consume('kept', 'g'), '0:100000 1:100000', 'without a cleanup');
+apply('witness', ', cleanup: on_consume');
+sql(q{SELECT prism.create_group('witness', 'g', start => 'earliest')});
+fill('witness', 1);
+consume('witness', 'g');
+maintain(sprintf($tables, 'witness') . " OR name = 'witness' AND payload_cleaned < 1", 0);
+is(sql(q{SELECT probe.dangling_claims('kept')}), '0 of 2', '... payloads stay as long as their messages');
+
+# ---------- for later ----------
+apply('later', ', cleanup: on_consume');
+sql(q{SELECT prism.create_group('later', 'g', start => 'earliest')});
+sql(q{SELECT prism.publish('later', repeat('x', 100000)::text, deliver_at => now() + interval '6 s')});
+sql('SELECT prism.publish(\'later\', repeat(\'y\', 100000)::text)') for 1 .. 2;
+is(consume('later', 'g'), '0:100000 1:100000', 'what comes before is consumed');
+$node->restart;
+maintain("SELECT count(*) FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = 'later' AND sealed_end IS NULL", 4);
+wait_for_value($node, q{SELECT count(*) FROM prism.read('later')}, 3);
+is(sql(q{SELECT probe.dangling_claims('later')}), '0 of 3', 'a message for later keeps its payload, and those that were written behind it');
+is(consume('later', 'g') =~ s/^\d+://r, 100000, '... and comes with it');
+maintain("SELECT count(*) FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = 'later'", 1);
+is(sql(q{SELECT count(*) FROM prism.open_payload}), 0, 'then all of them go');
+$taker->quit;
+done_testing();
