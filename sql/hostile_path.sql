@@ -127,6 +127,9 @@ SELECT known.*, true AS succeeds FROM (VALUES
     (37, 'redrive',        $$SELECT prism.redrive('hostile-a')$$),
     (38, 'seek',           $$SELECT prism.seek('hostile-a', 'g', 'earliest')$$),
     (39, 'read',           $$SELECT prism.read('hostile-a')$$),
+    (39, 'payload_read',   $$SELECT prism.payload_read('hostile-a', 0)$$),
+    (39, 'payload_pieces', $$SELECT prism.payload_pieces('hostile-a', 0)$$),
+    (39, 'payload_export', $$SELECT pg_catalog.lo_unlink(prism.payload_export('hostile-a', 0))$$),
     (40, 'on',             $$SELECT prism.on('hostile-a', 'h', 'public.hostile_handler(prism.message)', role => 'regress_prism_hostile_login')$$),
     (41, 'off',            $$SELECT prism.off('hostile-a', 'h')$$),
     (42, 'drop_group',     $$SELECT prism.drop_group('hostile-a', 'g')$$),
@@ -190,5 +193,6 @@ SET client_min_messages = error;
 SELECT count(*) FROM prism.namespace WHERE name = 'hostile-a';
 SELECT prism.drop_namespace('hostile-b');
 DROP SCHEMA hostile CASCADE;
+SELECT count(lo_unlink(oid)) > 0 AS unlinked FROM pg_largeobject_metadata WHERE lomowner = 'regress_prism_hostile'::regrole;
 DROP FUNCTION public.hostile_handler;
 DROP ROLE regress_prism_hostile, regress_prism_hostile_login;

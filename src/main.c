@@ -26,7 +26,7 @@
 #include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment_ahead.h"
-#include "store/payload/payload_letter.h"
+#include "store/payload/payload_copy.h"
 #include "store/payload/payload_end.h"
 #include "store/payload/store_catalog.h"
 #include "store/sink/sink.h"

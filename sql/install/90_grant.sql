@@ -36,7 +36,14 @@ JOIN (VALUES
     ('consume', 'EXECUTE', 'prism',          'on'),
     ('consume', 'EXECUTE', 'prism',          'off'),
 
+    ('consume', 'EXECUTE', 'prism',          'payload_read'),
+    ('consume', 'EXECUTE', 'prism',          'payload_pieces'),
+    ('consume', 'EXECUTE', 'prism',          'payload_export'),
+
     ('read',    'EXECUTE', 'prism',          'read'),
+    ('read',    'EXECUTE', 'prism',          'payload_read'),
+    ('read',    'EXECUTE', 'prism',          'payload_pieces'),
+    ('read',    'EXECUTE', 'prism',          'payload_export'),
 
     ('admin',   'EXECUTE', 'prism',          'apply'),
     ('admin',   'EXECUTE', 'prism',          'plan'),

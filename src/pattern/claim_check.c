@@ -19,17 +19,15 @@
 #include "base/prism.h"
 #include "backend/registry.h"
 #include "base/compat.h"
-#include "base/query.h"
-#include "base/uuid7.h"
 #include "pattern/claim_check.h"
 #include "store/log/log.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_end.h"
+#include "store/payload/payload_id.h"
 #include "store/payload/payload_make.h"
 #include "store/payload/payload_open.h"
 
 #include "access/detoast.h"
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -63,24 +61,6 @@ claim_check_configure(PrismLink *link, PrismLinkOptions *stored)
 
 /* ---------- down ---------- */
 
-/*
- * Whose payloads they are, as far as it is known by now, which it is before any
- * leaves the database.
- */
-static void
-make_payload_id(pg_uuid_t *id)
-{
-	PrismQueryRows rows = prism_query_latest("SELECT installation_id FROM prism.installation", 0, NULL, NULL, 1);
-	TimestampTz now = GetCurrentTimestamp();
-	bool		isnull;
-
-	if (rows.count > 0)
-		prism_uuid7_tagged(now, hash_bytes(DatumGetUUIDP(prism_column_value(&rows.row[0], 1, &isnull))->data, UUID_LEN), id);
-	else
-		prism_uuid7(now, id);
-	prism_query_free(&rows);
-}
-
 static bool
 is_too_large(const PrismClaimCheckOptions *options, const PrismMessage *message)
 {
@@ -96,7 +76,7 @@ check_in(PrismLink *link, PrismMessage *message, PrismClaim *claim)
 	pg_uuid_t	id;
 
 	prism_log_check_may_publish();
-	make_payload_id(&id);
+	prism_payload_make_id(&id);
 	prism_payload_make(link->topic, options->store_id, &id, options->encoding, message->payload, claim);
 	message->payload = PointerGetDatum(prism_claim_write(claim));
 	message->claim = true;

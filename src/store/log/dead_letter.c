@@ -38,7 +38,7 @@
 #define REASON_BYTES_MAX 4096
 
 char	   *(*prism_dead_letter_chain) (const Jsonb *origin, int32 letters_id) = NULL;
-void		(*prism_dead_letter_claim) (PrismTopic *origin, PrismTopic *letters, PrismMessage *letter) = NULL;
+int64		(*prism_dead_letter_claim) (PrismTopic *origin, PrismTopic *letters, PrismMessage *letter) = NULL;
 
 char *
 prism_dead_letter_topic_name(const char *origin)
@@ -263,6 +263,7 @@ prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const 
 {
 	PrismMessage letter = *message;
 	PrismTopic *letters;
+	int64		beside = 0;
 
 	if (prism_dead_letter_stays(origin))
 		return;
@@ -277,6 +278,8 @@ prism_dead_letter_append(PrismTopic *origin, const PrismMessage *message, const 
 	letter.has_headers = true;
 	letters = dead_letter_topic(origin);
 	if (letter.claim)
-		prism_dead_letter_claim(origin, letters, &letter);
+		beside = prism_dead_letter_claim(origin, letters, &letter);
 	prism_log_append(letters, &letter);
+	if (beside > 0)
+		prism_log_count_payload(letters, beside);
 }

@@ -50,8 +50,8 @@ extern PrismTopic *prism_dead_letter_topic(const PrismTopic *origin);
 /* What the topic of dead letters, which is being made, has of its origin's chain of patterns, as text (pattern/chain.c). Set by main.c. */
 extern char *(*prism_dead_letter_chain) (const Jsonb *origin, int32 letters_id);
 
-/* Make the claim to its payload, which it still has of the message, one of the letter's own.  Set by main.c. */
-extern void (*prism_dead_letter_claim) (PrismTopic *origin, PrismTopic *letters, PrismMessage *letter);
+/* Make the claim to its payload, which it still has of the message, one of the letter's own: returns how many bytes lie beside the log for it.  Set by main.c. */
+extern int64 (*prism_dead_letter_claim) (PrismTopic *origin, PrismTopic *letters, PrismMessage *letter);
 
 /* How the topic of an origin's dead letters is called, and whether a name is one that only such topics have. */
 extern char *prism_dead_letter_topic_name(const char *origin);

@@ -60,7 +60,7 @@ prism_payload_is_inline(const PrismClaim *claim)
 int64
 prism_message_payload_size(const PrismMessage *message)
 {
-	PrismClaim	claim;
+	PrismClaim	claim = {0};		/* of one that cannot be fetched nothing is read */
 	PrismPayloadFault fault;
 	int64		size;
 

@@ -280,6 +280,21 @@ prism_payload_close(PrismPayloadReader *reader)
 	pfree(reader);
 }
 
+void
+prism_payload_hold_rows(PrismTopic *topic, int64 first_segment, int32 segments)
+{
+	for (int32 i = 0; i < segments; i++)
+	{
+		Oid			relid = prism_payload_segment_relid(topic->topic_id, first_segment + i);
+		Relation	heap;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!OidIsValid(relid) || (heap = prism_try_relation_open(relid, AccessShareLock)) == NULL)
+			return;				/* who reads it is told */
+		relation_close(heap, NoLock);
+	}
+}
+
 /* ---------- how far it is written ---------- */
 
 void

@@ -38,6 +38,9 @@ extern bool prism_payload_next(PrismPayloadReader *reader, const char **bytes, S
 extern const char *prism_payload_damage(const PrismPayloadReader *reader);
 extern void prism_payload_close(PrismPayloadReader *reader);
 
+/* Whoever reads it in several calls keeps those that are there from being dropped in between, to the end of the transaction. */
+extern void prism_payload_hold_rows(PrismTopic *topic, int64 first_segment, int32 segments);
+
 /* Where a payload is, as far as it is written. */
 typedef struct PrismPayloadExtent
 {
