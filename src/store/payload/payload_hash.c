@@ -46,7 +46,7 @@ static pg_cryptohash_ctx *
 create_state(void)
 {
 	ResourceOwner caller = CurrentResourceOwner;
-	pg_cryptohash_ctx *state;
+	pg_cryptohash_ctx *volatile state = NULL;	/* set where an error may jump out of */
 
 	if (hash_owner == NULL)
 		hash_owner = ResourceOwnerCreate(NULL, "prism payload hash");

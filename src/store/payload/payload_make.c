@@ -41,7 +41,7 @@ open_source(PayloadSource *source, Datum payload)
 {
 	struct varlena *given = (struct varlena *) DatumGetPointer(payload);
 
-	*source = (PayloadSource) {NULL};
+	*source = (PayloadSource) {0};
 	/* what is compressed can only be opened as a whole */
 	if (prism_payload_comes_in_pieces(given))
 		source->toasted = given;
