@@ -393,6 +393,7 @@ prism_chain_delay(PrismTopic *topic, PrismMessage *message)
 }
 
 bool		prism_chain_looks_at_all = false;
+bool		prism_chain_sends_all = false;
 
 /* No pattern there is would look: so nobody makes a chain to ask it. */
 static bool
@@ -413,12 +414,16 @@ anybody_consumes(void)
 static bool
 anybody_forwards(void)
 {
+	bool		anybody = false;
+
 	for (const PrismPattern *const *pattern = prism_patterns(); *pattern != NULL; pattern++)
 	{
-		if ((*pattern)->built && (*pattern)->process_forward != NULL)
-			return true;
+		if (!(*pattern)->built || (*pattern)->process_forward == NULL)
+			continue;
+		anybody = true;
+		prism_chain_sends_all |= !(*pattern)->only_claims;
 	}
-	return false;
+	return anybody;
 }
 
 PrismChain *

@@ -52,6 +52,15 @@ extern void prism_chain_show(PrismChain *chain, PrismMessage *message);
  */
 extern PrismChain *prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt);
 
+/* Likewise of messages on their way to another server. */
+extern bool prism_chain_sends_all;
+
+static inline bool
+prism_chain_sends(const PrismChain *chain, const PrismMessage *message)
+{
+	return chain != NULL && (message->claim || prism_chain_sends_all);
+}
+
 /* PRISM_OK; PRISM_AGAIN and PRISM_REJECT leave the message as it was, and *why is a clause. */
 extern PrismOutcome prism_chain_forward(PrismChain *chain, PrismMessage *message, const char **why);
 

@@ -69,7 +69,7 @@ typedef struct PrismPattern
 
 	int			depth;			/* PRISM_DEPTH_*; of one depth is one pattern */
 	bool		for_dead_letters;	/* the topic of a topic's dead letters has this link as well */
-	bool		only_claims;	/* process_consume and process_show pass on what has no claim: they are not called for it where no other pattern is */
+	bool		only_claims;	/* process_consume, process_show and process_forward pass on what has no claim: they are not called for it where no other pattern is */
 	Size		options_size;	/* of link->options, zeroed; 0: it has none */
 
 	/* Read the options; cannot throw, what is wrong is left with them (link_options.h).  In the chain's memory. */

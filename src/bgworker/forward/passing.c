@@ -79,7 +79,7 @@ pass(PrismRoute *route, PrismBatch *batch, int i)
 PrismOutcome
 prism_batch_pass(PrismRoute *route, PrismBatch *batch, int i)
 {
-	if (route->chain == NULL || (batch->passed != NULL && batch->passed[i]))
+	if (!prism_chain_sends(route->chain, &batch->messages[i]) || (batch->passed != NULL && batch->passed[i]))
 		return PRISM_OK;
 	return pass(route, batch, i);
 }

@@ -437,6 +437,8 @@ prism_dead_letter_topic_name(const char *origin)
 
 /* ---------- patterns ---------- */
 
+bool		prism_chain_sends_all = true;
+
 PrismChain *
 prism_chain_to_forward(PrismChain *former, PrismTopic *topic, MemoryContext mcxt)
 {
