@@ -7,18 +7,19 @@ CREATE FUNCTION prism_internal.topic_states(
     OUT topic_id integer, OUT namespace_id integer, OUT first_position bigint, OUT next_position bigint,
     OUT messages_total bigint, OUT bytes_total bigint, OUT last_publish timestamptz,
     OUT committing_pid integer, OUT committing_since timestamptz,
-    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean, OUT placeless boolean, OUT inserted_total bigint
+    OUT delayed bigint, OUT next_due timestamptz, OUT locked boolean, OUT kept bigint, OUT lacking boolean, OUT placeless boolean, OUT inserted_total bigint,
+    OUT payloads_stored bigint, OUT payloads_retrieved bigint, OUT payloads_removed bigint
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
     AS 'MODULE_PATHNAME', 'prism_topic_states';
 COMMENT ON FUNCTION prism_internal.topic_states() IS
 'How the topics stand that the caller may see. What is in shared memory is NULL without preload, on a standby, and of a topic that found no place there among prism.max_topics (placeless). Behind prism.topics, prism.status and prism.metrics.';
 
-CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint) RETURNS SETOF record
+CREATE FUNCTION prism_internal.topic_size(topic_id integer, OUT segments bigint, OUT disk_bytes bigint, OUT payload_bytes bigint) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE ROWS 1
     AS 'MODULE_PATHNAME', 'prism_topic_size';
 COMMENT ON FUNCTION prism_internal.topic_size(integer) IS
-'What a topic that the caller may see has on disk; disk_bytes is NULL while somebody has a segment locked. Behind prism.topics.';
+'What a topic that the caller may see has on disk; disk_bytes and payload_bytes are NULL while somebody has a segment locked. Behind prism.topics.';
 
 CREATE FUNCTION prism_internal.topics_full() RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -43,13 +44,33 @@ SELECT
     t.policy,
     t.chain,
     t.dropped_until,
-    s.locked
+    s.locked,
+    d.payload_bytes
 FROM prism_internal.topic_states() s
 JOIN prism.topic t USING (topic_id)
 JOIN prism.namespace n ON n.namespace_id = t.namespace_id
 LEFT JOIN LATERAL prism_internal.topic_size(s.topic_id) d ON true;
 COMMENT ON VIEW prism.topics IS
-'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; chain: the patterns that a message passes when it is published, each with its options; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up. Of a topic that has no place among prism.max_topics, as prism.status says, all that is in shared memory is NULL.';
+'One row a topic, dead letters (<topic>.dlq) included. first_position: the first message kept; next_position: the next one to be given out at a commit; messages_total, bytes_total (of their rows), last_publish: since the server started; segments and disk_bytes: what is kept, with indexes, and payload_bytes: what large payloads beside the log take, likewise; delayed: messages that wait for their deliver_at, and next_due, when the first of them is due: as the scheduler knows them, which is told of new ones within a tenth of a second; NULL when none has looked since the server started; policy: what the log promises, as its namespace needs it, without what is as by default; chain: the patterns that a message passes when it is published, each with its options; dropped_until: when the last message that retention has dropped was published; locked: another session has tables of the topic locked (VACUUM FULL, REINDEX, LOCK TABLE ...): its publishers and readers wait, and first_position and disk_bytes are NULL when they cannot be looked up, as is payload_bytes. Of a topic that has no place among prism.max_topics, as prism.status says, all that is in shared memory is NULL.';
+
+CREATE FUNCTION prism_internal.claim_states(
+    OUT topic_id integer, OUT "position" bigint, OUT created_at timestamptz, OUT id uuid,
+    OUT claim_check_id uuid, OUT size bigint, OUT stored_size bigint, OUT compression text, OUT store_id integer, OUT state text
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20
+    AS 'MODULE_PATHNAME', 'prism_claim_states';
+COMMENT ON FUNCTION prism_internal.claim_states() IS
+'The latest 1,000 messages of each topic, of those that the caller may see, whose payload lies beside the log. None without preload, on a standby, or of a topic that another session has locked. Behind prism.claims.';
+
+CREATE VIEW prism.claims WITH (security_barrier) AS
+SELECT n.name AS namespace, t.name AS topic, c."position", c.created_at, c.id, c.claim_check_id, c.size, c.stored_size, c.compression, s.backend AS storage, c.state
+FROM prism_internal.claim_states() c
+JOIN prism.topic t USING (topic_id)
+JOIN prism.namespace n ON n.namespace_id = t.namespace_id
+LEFT JOIN prism.store s USING (store_id)
+ORDER BY t.name, c."position" DESC;
+COMMENT ON VIEW prism.claims IS
+'Messages whose payload lies beside the log, the latest 1,000 of each topic: their position, when they were published, their id and that of the payload (claim_check_id), its bytes as published and as stored, how they are packed, and where they are (storage; NULL: that place was given up). state: stored; removed, as the namespace''s cleanup or retention says; lost, of a dead letter whose payload could not be had; damaged: the claim cannot be read.';
 
 CREATE FUNCTION prism_internal.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
@@ -194,6 +215,11 @@ WITH sink_state AS MATERIALIZED (
 ), topic AS (
     SELECT pg_catalog.jsonb_build_object('namespace', t.namespace, 'topic', t.topic) AS labels, t.*
     FROM prism.topics t
+), claim AS (    -- of a namespace that has the pattern, or has payloads of a time when it had it; its dead letters included
+    SELECT t.namespace, sum(c.payloads_stored) AS stored, sum(c.payloads_retrieved) AS retrieved, sum(c.payloads_removed) AS removed, sum(t.payload_bytes) AS bytes
+    FROM topic t JOIN prism.topic k ON k.name = t.topic JOIN prism_internal.topic_states() c USING (topic_id)
+    GROUP BY t.namespace
+    HAVING pg_catalog.bool_or(t.chain @> '[{"type": "claim-check"}]') OR sum(t.payload_bytes) > 0
 ), sink AS (
     SELECT t.labels || pg_catalog.jsonb_build_object('sink', s.sink) AS labels, s.*
     FROM sink_state s JOIN topic t ON t.topic = s.topic
@@ -219,6 +245,15 @@ WITH sink_state AS MATERIALIZED (
         coalesce(lag_seconds, 0), 'gauge', 'Age of the oldest message that waits for the sink.' FROM outbox
     UNION ALL SELECT 13, 'prism_pattern_outbox_pending_count', pg_catalog.jsonb_build_object('namespace', namespace),
         coalesce(lag_messages, 0), 'gauge', 'Messages that wait for the sink.' FROM outbox
+
+    UNION ALL SELECT 15, 'prism_pattern_claim_check_stored_total', pg_catalog.jsonb_build_object('namespace', namespace),
+        stored, 'counter', 'Messages committed with a payload beside the log since the server started.' FROM claim
+    UNION ALL SELECT 16, 'prism_pattern_claim_check_retrieved_total', pg_catalog.jsonb_build_object('namespace', namespace),
+        retrieved, 'counter', 'Payloads beside the log that were handed over with their message since the server started.' FROM claim
+    UNION ALL SELECT 17, 'prism_pattern_claim_check_storage_bytes', pg_catalog.jsonb_build_object('namespace', namespace),
+        bytes, 'gauge', 'Bytes that payloads beside the log take on disk, with indexes.' FROM claim
+    UNION ALL SELECT 18, 'prism_pattern_claim_check_cleanup_success', pg_catalog.jsonb_build_object('namespace', namespace),
+        removed, 'counter', 'Payloads beside the log that were removed since the server started.' FROM claim
 
     UNION ALL SELECT 20, 'prism_topic_messages_total', labels, messages_total, 'counter', 'Messages committed to the topic since the server started.' FROM topic
     UNION ALL SELECT 21, 'prism_topic_bytes_total', labels, bytes_total, 'counter', 'Bytes of rows committed to the topic since the server started.' FROM topic

@@ -33,6 +33,9 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+/* What a chain says that is not looked at, as another store takes its place. */
+#define ANY_STORE 1
+
 /* The outbox view, as a part of a namespace. */
 #define TABLE_PART "patterns.outbox.table"
 
@@ -112,7 +115,7 @@ wanted_letters_chain(const PrismNamespaceWork *work)
 	PrismStorePlace place;
 	int32		store_id = prism_namespace_store_place(work->wanted, &place) ? store_at(work->letters_store, &place) : 0;
 
-	return prism_chain_of_dead_letters(chain_value(prism_namespace_chain(work->wanted, 0)), store_id);
+	return prism_chain_of_dead_letters(chain_value(prism_namespace_chain(work->wanted, ANY_STORE)), store_id);
 }
 
 /* NULL: there is no topic of dead letters, or it is as its topic wants it. */

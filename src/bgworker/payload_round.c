@@ -15,6 +15,7 @@
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_ahead.h"
 #include "store/payload/payload_end.h"
+#include "store/payload/store_catalog.h"
 
 #include "catalog/pg_type.h"
 
@@ -35,7 +36,7 @@ prism_payloads_make(int32 topic_id)
 	return is_made;
 }
 
-/* The table behind the one that was looked at last, if there is one; the first look of a round gives up streams. */
+/* The table behind the one that was looked at last, if there is one; the first look of a round gives up streams, and places that nothing names. */
 static bool
 find_next(PrismPayloadRound *round, bool *dropped)
 {
@@ -44,7 +45,10 @@ find_next(PrismPayloadRound *round, bool *dropped)
 	PrismQueryRows next;
 
 	if (round->topic_id == 0)
+	{
 		(void) prism_open_payload_expire();
+		prism_stores_forget();
+	}
 	next = prism_query("SELECT topic_id, segment_number, dropped FROM prism.payload_segment"
 					   " WHERE (topic_id, segment_number) > ($1, $2) ORDER BY 1, 2 LIMIT 1",
 					   lengthof(types), types, values, NULL);

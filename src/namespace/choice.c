@@ -185,8 +185,9 @@ prism_object_store(void)
  * have them; what was chosen for those that are there is kept.
  */
 static const PrismBackendInfo *
-choose_payload_store(const PrismNamespace *namespace, const PrismPattern *pattern, const char **why)
+choose_payload_store(const PrismNamespace *namespace, const PrismChosenPattern *claim_check, const char **why)
 {
+	const PrismPatternKeys *given = claim_check->given;
 	const char *pinned = namespace->pin != NULL ? namespace->pin->store : NULL;
 	const PrismBackendInfo *chosen;
 
@@ -195,7 +196,12 @@ choose_payload_store(const PrismNamespace *namespace, const PrismPattern *patter
 		*why = psprintf("messages go to %s, and their readers have to reach the payloads", namespace->backend->name);
 		return prism_object_store();
 	}
-	if (pattern->built && !prism_object_store()->built)
+	if (given != NULL && (prism_is_given(&given->storage.server) || prism_is_given(&given->storage.bucket) || prism_is_given(&given->storage.prefix)))
+	{
+		*why = "a server, a bucket or a prefix is named, which the database has not";
+		return prism_object_store();
+	}
+	if (claim_check->pattern->built && !prism_object_store()->built)
 	{
 		*why = psprintf("messages stay in the database, and %s is not available yet", prism_object_store()->name);
 		return backend_called(PRISM_BACKEND_DEFAULT);
@@ -217,7 +223,7 @@ add_store(const PrismNamespace *namespace, PrismChosenPattern *chosen, uint32 ro
 	if (prism_is_given(named))
 		store->backend = backend_called(named->text);
 	else if (prism_is_claim_check(chosen->pattern))
-		store->backend = choose_payload_store(namespace, chosen->pattern, &store->reason);
+		store->backend = choose_payload_store(namespace, chosen, &store->reason);
 	else
 		store->backend = choose_server(namespace, role, &store->reason);
 	store->server = server != NULL && prism_is_given(server) ? server->text : store->backend->name;

@@ -221,7 +221,8 @@ prism_claim_options_add(StringInfo json, const PrismNamespace *namespace, const 
 
 	prism_json_add_integer(json, "threshold", options.threshold);
 	add_storage(json, namespace, linitial(chosen->stores));
-	prism_json_add_text(json, "compression", options.compression);
+	if (strcmp(options.compression, "none") != 0)
+		prism_json_add_text(json, "compression", options.compression);
 	prism_json_add_key(json, "cleanup");
 	appendStringInfoChar(json, '{');
 	prism_json_add_text(json, "strategy", options.cleanup);

@@ -56,14 +56,21 @@ distance(const PrismComposition *row, const List *patterns)
 	return of_row + list_length(patterns) - 2 * both;
 }
 
-/* The first of the row's patterns that is not; NULL: all are. */
+/* The first of what the row needs that is not built: a pattern, or where it keeps what is read elsewhere; NULL: all is. */
 static const char *
 unbuilt_of(const PrismComposition *row)
 {
+	bool		keeps_payloads = false;
+
 	for (const char *const *name = row->patterns; *name != NULL; name++)
-		if (!prism_pattern_find(*name)->built)
+	{
+		const PrismPattern *pattern = prism_pattern_find(*name);
+
+		if (!pattern->built)
 			return *name;
-	return NULL;
+		keeps_payloads |= prism_is_claim_check(pattern);
+	}
+	return keeps_payloads && !prism_object_store()->built ? prism_object_store()->name : NULL;
 }
 
 /* Of rows that are as near, the first that can be had now. */

@@ -300,30 +300,29 @@ refuse_unbuilt(const PrismNamespace *namespace, const PrismChosenPattern *chosen
 				   errhint("%s", hint_of_unbuilt(namespace, chosen)));
 }
 
-/* False: it is refused. */
-static bool
-check_stores_built(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
+/* The first of what it keeps somewhere that is not built; NULL: all of it is. */
+static const PrismStore *
+unbuilt_store(const PrismChosenPattern *chosen)
 {
-	bool		built = true;
 	ListCell   *cell;
 
 	foreach(cell, chosen->stores)
-	{
-		const PrismStore *store = lfirst(cell);
+		if (!((const PrismStore *) lfirst(cell))->backend->built)
+			return lfirst(cell);
+	return NULL;
+}
 
-		if (store->backend->built)
-			continue;
-		built = false;
-		prism_complain(store->place,
-					   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					   errmsg("backend \"%s\" is not available yet as a store", store->backend->name),
-					   errdetail("Pattern \"%s\" would keep there what is large: %s. The whole would be: %s.", chosen->pattern->name,
-								 store->reason != NULL ? store->reason : "it is named", describe_whole(namespace)),
-					   errhint("%s", prism_namespace_has_sink(namespace) ?
-							   "For now keep the messages in the database (\"backend: " PRISM_BACKEND_DEFAULT "\", \"storage: " PRISM_BACKEND_DEFAULT "\"), or publish no large ones." :
-							   "For now write \"storage: " PRISM_BACKEND_DEFAULT "\": then large payloads stay in tables of this database."));
-	}
-	return built;
+static void
+refuse_unbuilt_store(const PrismNamespace *namespace, const PrismChosenPattern *chosen, const PrismStore *store)
+{
+	prism_complain(store->place,
+				   errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				   errmsg("backend \"%s\" is not available yet as a store", store->backend->name),
+				   errdetail("Pattern \"%s\" would keep there what is large: %s. The whole would be: %s.", chosen->pattern->name,
+							 store->reason != NULL ? store->reason : "it is named", describe_whole(namespace)),
+				   errhint("%s", prism_namespace_has_sink(namespace) ?
+						   "For now keep the messages in the database (\"backend: " PRISM_BACKEND_DEFAULT "\", \"storage: " PRISM_BACKEND_DEFAULT "\"), or publish no large ones." :
+						   "For now write \"storage: " PRISM_BACKEND_DEFAULT "\": then large payloads stay in tables of this database."));
 }
 
 static void
@@ -351,14 +350,20 @@ prism_namespace_check_built(PrismNamespace *namespace)
 	{
 		PrismChosenPattern *chosen = lfirst(cell);
 		const char *instead = stands_in(namespace, chosen);
+		const PrismStore *store = unbuilt_store(chosen);
 
-		if (chosen->pattern->built)
+		if (chosen->pattern->built && store == NULL)
 		{
 			built = lappend(built, chosen);
-			if (check_stores_built(namespace, chosen))
-				note_stores(namespace, chosen);
-			else
-				refused = true;
+			note_stores(namespace, chosen);
+		}
+		else if (instead != NULL && chosen->pattern->built)
+			prism_note(namespace, "warning", chosen->place, "%s: needed, as %s, but %s is not available yet as its store: %s",
+					   chosen->pattern->name, chosen->reason, store->backend->name, instead);
+		else if (chosen->pattern->built)
+		{
+			refuse_unbuilt_store(namespace, chosen, store);
+			refused = true;
 		}
 		else if (instead != NULL)
 			prism_note(namespace, "warning", chosen->place, "%s: needed, as %s, but not available yet: %s",

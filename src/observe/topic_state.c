@@ -15,11 +15,13 @@
 #include "base/query.h"
 #include "store/delay/delay.h"
 #include "store/log/counter.h"
+#include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/log/segment.h"
 #include "store/log/segment_ahead.h"
 #include "store/log/segment_size.h"
 #include "store/log/topic.h"
+#include "store/payload/payload_count.h"
 
 #include "access/xlog.h"
 #include "fmgr.h"
@@ -49,6 +51,9 @@ enum
 	STATE_LACKING,
 	STATE_PLACELESS,
 	STATE_INSERTED,
+	STATE_PAYLOADS_STORED,
+	STATE_PAYLOADS_RETRIEVED,
+	STATE_PAYLOADS_REMOVED,
 	STATE_COLUMNS
 };
 
@@ -95,6 +100,19 @@ look_at_log(void *arg)
 	look->is_free = prism_segments_are_free(look->topic, next, next + 1);
 }
 
+static void
+put_payloads(PrismCounter *counter, Datum *values, bool *nulls)
+{
+	int64		stored;
+	int64		retrieved;
+	int64		removed;
+
+	prism_payload_counts(counter, &stored, &retrieved, &removed);
+	put_value(values, nulls, STATE_PAYLOADS_STORED, Int64GetDatum(stored), true);
+	put_value(values, nulls, STATE_PAYLOADS_RETRIEVED, Int64GetDatum(retrieved), true);
+	put_value(values, nulls, STATE_PAYLOADS_REMOVED, Int64GetDatum(removed), true);
+}
+
 /* What only a server that has prism in shared memory knows. */
 static void
 put_shared(PrismTopic *topic, Datum *values, bool *nulls)
@@ -127,6 +145,7 @@ put_shared(PrismTopic *topic, Datum *values, bool *nulls)
 	put_value(values, nulls, STATE_MESSAGES, Int64GetDatum(messages), true);
 	put_value(values, nulls, STATE_BYTES, Int64GetDatum(bytes), true);
 	put_value(values, nulls, STATE_INSERTED, Int64GetDatum(inserted), true);
+	put_payloads(counter, values, nulls);
 	put_value(values, nulls, STATE_LAST_PUBLISH, TimestampTzGetDatum(last_publish), last_publish != 0);
 
 	committing = prism_counter_oldest(counter, &oldest);
@@ -188,6 +207,7 @@ typedef struct TopicSize
 	PrismTopic *topic;
 	int64		segments;
 	int64		bytes;
+	int64		payload_bytes;
 } TopicSize;
 
 static void
@@ -208,6 +228,7 @@ add_up(void *arg)
 		CHECK_FOR_INTERRUPTS();
 		size->bytes += prism_segment_bytes(size->topic, number);
 	}
+	size->payload_bytes = prism_holders_bytes(size->topic, 0, true);
 }
 
 /* Argument: topic_id.  No row for those who may not see it. */
@@ -216,8 +237,8 @@ prism_topic_size(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TopicSize	size = {0};
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 	bool		busy;
 	const char *damage;
 
@@ -227,9 +248,10 @@ prism_topic_size(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	if (prism_topic_is_visible(size.topic))
 	{
-		nulls[1] = !prism_look_without_waiting(add_up, &size, &damage);
+		nulls[1] = nulls[2] = !prism_look_without_waiting(add_up, &size, &damage);
 		values[0] = Int64GetDatum(size.segments);
 		values[1] = Int64GetDatum(size.bytes);
+		values[2] = Int64GetDatum(size.payload_bytes);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	prism_topic_release(size.topic);

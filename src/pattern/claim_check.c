@@ -22,6 +22,7 @@
 #include "pattern/claim_check.h"
 #include "store/log/log.h"
 #include "store/payload/open_payload.h"
+#include "store/payload/payload_count.h"
 #include "store/payload/payload_end.h"
 #include "store/payload/payload_id.h"
 #include "store/payload/payload_make.h"
@@ -201,6 +202,7 @@ claim_check_consume(PrismLink *link, PrismMessage *message)
 		return be_gone(link, message, &fault);
 	message->payload = PointerGetDatum(bytes);
 	message->claim = false;
+	prism_payload_count_retrieved(link->topic->counter);
 	return PRISM_CONSUMED;
 }
 
@@ -246,7 +248,7 @@ static const char *const after[] = {"wal", "outbox", NULL};
 const PrismPattern prism_pattern_claim_check = {
 	.name = "claim-check",
 	.version = "1.0.0",
-	.built = false,
+	.built = true,
 	.apis = PRISM_API_QUEUE | PRISM_API_PUBSUB | PRISM_API_TRANSACT,
 	.store_roles = PRISM_ROLE_OBJECT,
 	.after = after,

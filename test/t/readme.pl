@@ -1,4 +1,4 @@
-# The README's first message, its namespace, its way to Kafka, doc/queue.md and doc/transactions.md: every statement of these pages, in their order, on a
+# The README's first message, its namespace, its way to Kafka and large payloads, doc/queue.md, doc/payloads.md and doc/transactions.md: every statement of these pages, in their order, on a
 # new server and a real broker.
 use PrismTest;
 
@@ -6,11 +6,13 @@ use File::Basename qw(dirname);
 
 my $readme = slurp_file(dirname(__FILE__) . '/../../README.md');
 my $queue = slurp_file(dirname(__FILE__) . '/../../doc/queue.md');
+my $payloads = slurp_file(dirname(__FILE__) . '/../../doc/payloads.md');
 my $transactions = slurp_file(dirname(__FILE__) . '/../../doc/transactions.md');
 my ($chapter) = $readme =~ /^## Five minutes[^\n]*\n(.*?)^## /ms;
 my ($namespaces) = $readme =~ /^## Namespaces\n(.*?)^## /ms;
+my ($large) = $readme =~ /^## Large payloads\n(.*?)^## /ms;
 my ($to_kafka) = $readme =~ /^## Kafka\n(.*?)^## /ms;
-my @blocks = "$chapter$namespaces$to_kafka$queue$transactions" =~ /^```sql\n(.*?)^```/msg;
+my @blocks = "$chapter$namespaces$to_kafka$large$queue$payloads$transactions" =~ /^```sql\n(.*?)^```/msg;
 my ($settings) = $chapter =~ /^```\n# postgresql\.conf\n(.*?)^```/ms;
 
 my $kafka = prism_kafka();
@@ -18,7 +20,7 @@ my $node = prism_node('readme', extension => 0, start => 0);
 $node->append_conf('postgresql.conf', $settings);
 $node->start;
 
-cmp_ok(scalar(() = $_ =~ /^```sql/mg), '>=', 1, 'each page has statements') for $chapter, $namespaces, $to_kafka, $queue, $transactions;
+cmp_ok(scalar(() = $_ =~ /^```sql/mg), '>=', 1, 'each page has statements') for $chapter, $namespaces, $to_kafka, $large, $queue, $payloads, $transactions;
 like($to_kafka, qr/localhost:9092/, 'and names a broker');
 
 for my $block (@blocks)

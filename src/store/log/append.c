@@ -168,7 +168,7 @@ settle_blocks(XLogRecPtr commit_end)
 			prism_segment_wake != NULL)
 			prism_segment_wake();
 		prism_counter_settle(block->counter, block->in_flight, commit_end, block->bytes + block->pending->payload_bytes,
-							 block->pending->inserted);
+							 block->pending->inserted, block->pending->payloads);
 	}
 }
 

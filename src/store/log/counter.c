@@ -444,7 +444,7 @@ wake_readers(PrismCounter *counter, const int *subscribers, int count)
 
 void
 prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr commit_end,
-					 int64 bytes, int64 inserted)
+					 int64 bytes, int64 inserted, int64 payloads)
 {
 	int			subscribers[PRISM_SUBSCRIBERS_MAX];
 	int			count;
@@ -459,6 +459,7 @@ prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight, XLogRecPtr
 		counter->messages_total += in_flight->end - in_flight->first;
 		counter->bytes_total += bytes;
 		counter->inserted_total += inserted;
+		counter->payload.stored_total += payloads;
 		counter->last_publish = in_flight->since;
 	}
 	else

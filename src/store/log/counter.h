@@ -87,6 +87,11 @@ typedef struct PrismCounterPayload
 	int32		store_id;		/* whose payloads it takes; 0: nobody's */
 	int32		wanted_store;	/* one is wanted that takes this store's; 0: none is */
 	int64		wanted_above;	/* ... and has a greater number */
+
+	/* since the server started, by whoever does it, under the counter's mutex */
+	int64		stored_total;	/* of the messages, those whose payload lies there */
+	int64		retrieved_total;	/* handed over with their message */
+	int64		removed_total;	/* went with a table */
 } PrismCounterPayload;
 
 /* How far consumer groups are behind (backlog.c). */
@@ -211,7 +216,7 @@ extern bool prism_counter_take(PrismCounter *counter, int64 count,
  * after an abort.
  */
 extern void prism_counter_settle(PrismCounter *counter, PrismInFlight *in_flight,
-								 XLogRecPtr commit_end, int64 bytes, int64 inserted);
+								 XLogRecPtr commit_end, int64 bytes, int64 inserted, int64 payloads);
 
 /* Wake all who wait for messages: one that somebody had may have become available again. Cannot throw. */
 extern void prism_counter_wake(PrismCounter *counter);

@@ -411,7 +411,9 @@ prism_log_count_payload(PrismTopic *topic, int64 bytes)
 	PrismPending *pending = pending_for(topic);
 
 	Assert(pending->range_count > 0);
+	pending->ranges[pending->range_count - 1].payloads++;
 	pending->ranges[pending->range_count - 1].payload_bytes += bytes;
+	pending->payloads++;
 	pending->payload_bytes += bytes;
 }
 
@@ -455,6 +457,7 @@ prism_log_subcommit(int nest_level)
 			before->end = last->end;
 			before->messages += last->messages;
 			before->inserted += last->inserted;
+			before->payloads += last->payloads;
 			before->payload_bytes += last->payload_bytes;
 			pending->range_count--;
 		}
@@ -480,6 +483,7 @@ prism_log_subabort(int nest_level)
 
 			pending->live -= last->messages;
 			pending->inserted -= last->inserted;
+			pending->payloads -= last->payloads;
 			pending->payload_bytes -= last->payload_bytes;
 			cut = last->start;
 		}

@@ -24,7 +24,8 @@ typedef struct PrismPendingRange
 	int64		end;
 	int64		messages;		/* in these rows */
 	int64		inserted;		/* of them, those that came through an outbox */
-	int64		payload_bytes;	/* of them, what lies beside the log */
+	int64		payloads;		/* of them, those whose payload lies beside the log */
+	int64		payload_bytes;	/* ... as it is stored there */
 	int			nest_level;
 } PrismPendingRange;
 
@@ -44,7 +45,8 @@ typedef struct PrismPending
 	int64		rows;			/* numbers given out */
 	int64		live;			/* messages that will be published, unless the topic is dropped */
 	int64		inserted;		/* of them, those that came through an outbox */
-	int64		payload_bytes;	/* of them, what lies beside the log */
+	int64		payloads;		/* of them, those whose payload lies beside the log */
+	int64		payload_bytes;	/* ... as it is stored there */
 	bool		flush;			/* the commit is flushed before it returns */
 	int			drop_level;		/* nest level at which this transaction dropped the topic; 0: it did not */
 	int64		bytes;			/* of the tuples in memory */

@@ -33,6 +33,7 @@
 #include "store/log/segment_size.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_ahead.h"
+#include "store/payload/payload_count.h"
 #include "store/payload/payload_end.h"
 #include "store/payload/payload_segment.h"
 
@@ -172,6 +173,7 @@ drop(PrismTopic *topic, const PrismPayloadSegment *segment, bool clean)
 		return false;
 	if (clean)
 		note_cleaned(topic, segment->sealed_end);
+	prism_payload_count_removed(topic, segment->number);
 	prism_payload_segment_drop(topic->topic_id, segment->number);
 	return true;
 }

@@ -146,6 +146,17 @@ prism_store_follow(int32 topic_id, int32 store_id)
 	return rows.count == 0 ? 0 : prism_store_put(topic_id, &store_of_row(&rows.row[0])->place);
 }
 
+/* Those that an apply() has at hand wait for the next time. */
+void
+prism_stores_forget(void)
+{
+	prism_query("DELETE FROM prism.store WHERE store_id IN ("
+				"SELECT s.store_id FROM prism.store s JOIN prism.topic t USING (topic_id)"
+				" WHERE s.retired_at <= t.dropped_end AND NOT EXISTS (SELECT FROM prism.payload_segment p WHERE p.store_id = s.store_id)"
+				" FOR UPDATE OF s SKIP LOCKED)",
+				0, NULL, NULL, NULL);
+}
+
 void
 prism_store_drop_all(int32 topic_id)
 {

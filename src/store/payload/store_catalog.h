@@ -52,6 +52,9 @@ extern void prism_store_retire(int32 topic_id);
  */
 extern int32 prism_store_follow(int32 topic_id, int32 store_id);
 
+/* For the maintainer: rows of places that were given up, and that no message kept and no table of payloads names any more. */
+extern void prism_stores_forget(void);
+
 /* The topic is being dropped. */
 extern void prism_store_drop_all(int32 topic_id);
 

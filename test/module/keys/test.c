@@ -33,7 +33,7 @@
 
 const PrismPattern prism_pattern_outbox = {.name = "outbox",.built = true};
 const PrismPattern prism_pattern_wal = {.name = "wal",.built = true};
-const PrismPattern prism_pattern_claim_check = {.name = "claim-check"};
+const PrismPattern prism_pattern_claim_check = {.name = "claim-check",.built = true};
 const PrismOptionTable prism_kafka_options = {0};
 const PrismOptionTable prism_nats_options = {0};
 const PrismOptionTable prism_redis_options = {0};
