@@ -19,6 +19,7 @@ demo() {
 	rm -f "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -f "$PROJECT/test/lib/demo.sql"
 	demo_queue
+	demo_payload
 	[ -z "$kafka" ] || demo_kafka
 	no_crash "$PRISM_STATE/demo/server.log" || die "a process of the server crashed: $PRISM_STATE/demo/server.log"
 	say ""
@@ -57,6 +58,14 @@ demo_queue() {
 	wait "${WORKER_PID[2]}"
 }
 
+demo_payload() {
+	say ""
+	say "STEP 8  A payload of 200 MB lies beside the log, so that no other message waits for it. What comes out is what"
+	say "        went in: its SHA-256 says so."
+	say ""
+	"$PG_BIN/psql" -X -q -d demo -f "$PROJECT/test/lib/demo_payload.sql"
+}
+
 declare -A WORKER_PID=() WORKER_IN=() WORKER_OUT=()
 
 # worker_start NUMBER: a session of its own, a psql between two pipes.
@@ -88,7 +97,7 @@ demo_kafka() {
 	as_user touch "$PRISM_STATE/demo/with_kafka"
 	"$PG_BIN/psql" -X -d demo -v broker="$broker" -f "$PROJECT/test/lib/demo_kafka.sql"
 	say ""
-	say "STEP 10  The same records, read from the broker at $broker by kcat, which knows nothing of prism:"
+	say "STEP 11  The same records, read from the broker at $broker by kcat, which knows nothing of prism:"
 	say ""
 	read_back "$broker" shipments 3
 	say ""

@@ -6,7 +6,7 @@
 \pset pager off
 
 \echo
-\echo 'STEP 8  The endpoint is a foreign server, so that no address and no secret stands in a namespace.'
+\echo 'STEP 9  The endpoint is a foreign server, so that no address and no secret stands in a namespace.'
 \echo
 \set ECHO queries
 CREATE SERVER kafka FOREIGN DATA WRAPPER prism_kafka OPTIONS (bootstrap_servers :'broker');
@@ -26,7 +26,7 @@ $$);
 \set ECHO none
 
 \echo
-\echo 'STEP 9  Two transactions commit, one between them is rolled back.'
+\echo 'STEP 10  Two transactions commit, one between them is rolled back.'
 \echo
 \set ECHO queries
 BEGIN;

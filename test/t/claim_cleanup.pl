@@ -33,6 +33,41 @@ maintain(metric('cleanup_success', 'eaten') =~ s/SELECT value/SELECT value >= 2/
 is(sql(q{SELECT bool_and(state = CASE WHEN position < (SELECT payload_cleaned FROM prism.topic WHERE name = 'eaten') THEN 'removed' ELSE 'stored' END), bool_or(state = 'stored' AND size = 50000) FROM prism.claims WHERE topic = 'eaten'}), 't|t', 'prism.claims says which ones are gone; what the first group has not yet is not');
 cmp_ok(sql(metric('storage_bytes', 'eaten')), '<', 350_000, 'and their space has come back');
 
+# ---------- what is removed is passed over, and can be looked at ----------
+my $cleaned = sql(q{SELECT payload_cleaned FROM prism.topic WHERE name = 'eaten'});
+is(sql(q{SELECT string_agg(length(payload)::text, ' ' ORDER BY position) FROM prism.consume('eaten', 'newcomer')}), join(' ', (100000) x (3 - $cleaned), 50000), 'a new group gets what is there');
+$node->psql('postgres', q{SELECT prism.seek('eaten', 'second', 'earliest')}, stderr => \my $notice);
+like($notice, qr/NOTICE:  messages below position $cleaned whose payloads lay beside the log are passed over/, 'seek says so');
+is(sql(q{SELECT count(*) FROM prism.consume('eaten', 'second')}), 4 - $cleaned, '... and they are passed over');
+is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'eaten.dlq'}), 0, 'none becomes a dead letter');
+is(sql(qq{SELECT count(*), bool_and(payload = '' AND headers ->> 'payload_size' = '100000' AND headers ? 'claim_check_id') FROM prism.read('eaten') WHERE position < $cleaned}), "$cleaned|t", 'read shows their messages without');
+$node->restart;
+is(sql(q{SELECT count(*) FROM prism.consume('eaten', 'second')}), 4 - $cleaned, 'likewise when a window is made anew');
+is(sql(metric('stored_total', 'eaten')), 0, 'totals begin with the server');
+
+# ---------- ttl: one that is taken when its time comes becomes a dead letter ----------
+sql(q{SELECT prism.apply('{name: old, patterns: [{type: claim-check, threshold: 10kB, cleanup: {strategy: ttl, ttl: 1s}}], consumers: [{group: g}]}')});
+sql(q{SELECT prism.publish('old', noise('taken', 100000))});
+is(sql(q{BEGIN; SELECT length(payload) FROM prism.consume('old', 'g'); ROLLBACK}), 100000, 'a consumer has it, and gives it back');
+sql(q{SELECT prism.publish('old', noise('late', 100000))});
+wait_for_value($node, q{SELECT min(created_at) < clock_timestamp() - interval '1 s' FROM prism.claims WHERE topic = 'old'}, 't');
+maintain(q{SELECT state FROM prism.claims WHERE topic = 'old' ORDER BY position LIMIT 1}, 'removed');
+is(sql(q{SELECT count(*) FROM prism.consume('old', 'g') WHERE position = 0}), 0, 'its payload is gone when it is handed out again');
+is(sql(q{SELECT headers ->> 'dead_letter_reason' FROM prism.read('old.dlq')}), q{its payload was deleted, as the "cleanup" of its namespace says}, '... which its dead letter says');
+
+# ---------- also between what is finished and what is not ----------
+sql(q{SELECT prism.apply('{name: gap, patterns: [{type: claim-check, threshold: 10kB, cleanup: {strategy: ttl, ttl: 1s}}], consumers: [{group: g}]}')});
+sql(q{SELECT prism.publish('gap', 'small'::text)});
+sql(q{SELECT prism.publish('gap', noise('large', 100000))});
+sql(q{SELECT prism.publish('gap', 'behind'::text)});
+wait_for_value($node, q{SELECT min(created_at) < clock_timestamp() - interval '1 s' FROM prism.claims WHERE topic = 'gap'}, 't');
+maintain(q{SELECT state FROM prism.claims WHERE topic = 'gap'}, 'removed');
+is(sql(q{SELECT string_agg(convert_from(payload, 'UTF8') || prism.ack(m), ' ' ORDER BY position) FROM prism.consume('gap', 'g') m WHERE convert_from(payload, 'UTF8') = 'behind'}), 'behind1', 'the last one is acknowledged, the first one is not');
+$node->restart;
+wait_for_value($node, q{SELECT in_flight FROM prism.groups WHERE topic = 'gap'}, 0);
+is(sql(q{SELECT string_agg(convert_from(payload, 'UTF8'), ' ') FROM prism.consume('gap', 'g')}), 'small', 'the first one comes again, and nothing of what is removed');
+is(sql(q{SELECT count(*) FROM prism.topics WHERE topic = 'gap.dlq'}), 0, 'none becomes a dead letter');
+
 # ---------- switched off: what is there stays readable; its place is forgotten when nothing names it ----------
 sql(q{SELECT prism.apply('{name: off, patterns: [{type: claim-check, threshold: 10kB}], consumers: [{group: g}]}')});
 sql(q{SELECT prism.publish('off', noise('large', 100000))});
@@ -55,7 +90,7 @@ is(sql(q{SELECT count(*) FILTER (WHERE retired_at IS NULL) FROM prism.store JOIN
 # ---------- who sees them; what a dump has ----------
 sql(q{CREATE ROLE reader LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; SELECT prism.grant('eaten', 'read', 'reader')});
 is(sql('SET ROLE reader; SELECT count(DISTINCT topic) FROM prism.claims'), 1, 'who may read sees the claims of his namespaces');
-is(sql('SET ROLE monitor; SELECT count(DISTINCT topic) FROM prism.claims'), 1, 'so does who watches');
+is(sql('SET ROLE monitor; SELECT count(DISTINCT topic) FROM prism.claims'), 4, 'so does who watches');
 $node->psql('postgres', 'SET ROLE stranger; SELECT * FROM prism.claims', stderr => \my $error);
 like($error, qr/permission denied for view claims/, 'nobody else');
 $node->psql('postgres', 'SET ROLE reader; SELECT * FROM prism.store', stderr => \$error);
