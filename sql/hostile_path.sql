@@ -137,6 +137,7 @@ SELECT known.*, true AS succeeds FROM (VALUES
     (52, 'resume',         $$SELECT prism.resume('hostile-a')$$),
     (90, 'drop_namespace', $$SELECT prism.drop_namespace('hostile-a', force => true)$$)) AS known(place, object, statement)
 UNION ALL SELECT 55, 'guard_table', 'DELETE FROM prism.jump WHERE false', false
+UNION ALL SELECT 55, 'payload_piece_insert', $$INSERT INTO prism.payload_piece VALUES ('01999999-0000-7000-8000-000000000000', 'x')$$, false
 UNION ALL
 SELECT 60, p.oid::regprocedure::text,
     CASE p.prokind WHEN 'p' THEN 'CALL ' ELSE 'SELECT ' END || format('%s.%I(', p.pronamespace::regnamespace, p.proname)

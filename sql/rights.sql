@@ -10,6 +10,7 @@ SELECT action FROM prism.apply('namespaces: [{name: rights_mine, patterns: [{typ
 SELECT prism.publish('rights_mine', 'secret'::bytea, key => 'k') IS NOT NULL AS published;
 SELECT prism.publish('rights_sink', 'secret'::bytea, key => 'k') IS NOT NULL AS published;
 SELECT prism.create_group('rights_mine', 'g');
+INSERT INTO prism.open_payload SELECT '01999999-0000-7000-8000-000000000000', topic_id, 1, 's', NULL, current_user, current_user::regrole FROM prism.topic WHERE name = 'rights_mine';
 
 -- ------------------------------------------------------------------
 -- A role without grants: every function and relation is walked, three times.
@@ -23,6 +24,8 @@ SELECT CASE
     WHEN name = 'name' THEN quote_literal('rights_mine')
     WHEN name = 'config' THEN quote_literal('name: rights_mine')
     WHEN name = 'privilege' THEN quote_literal('publish')
+    WHEN name = 'payload' AND type = 'uuid'::regtype THEN (SELECT quote_literal(payload_id) FROM prism.open_payload)
+    WHEN name = 'bytes' AND type = 'bytea'::regtype THEN quote_literal('x')
     WHEN name = 'role' THEN quote_literal('regress_prism_nobody')
     WHEN name = 'operations' THEN quote_literal('[{"publish": {"topic": "rights_mine", "payload": {}}}]')
     WHEN name = 'headers' AND type = 'jsonb'::regtype THEN quote_literal('{}')
@@ -55,10 +58,11 @@ WHERE n.nspname IN ('prism', 'prism_internal', 'prism_log') AND p.prorettype NOT
 INSERT INTO walked
 SELECT c.oid, c.oid::regclass::text, CASE c.relkind WHEN 'S' THEN format('SELECT nextval(%L)', c.oid::regclass) ELSE format('SELECT count(*) FROM %s', c.oid::regclass) END
 FROM pg_class c WHERE c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace) AND c.relkind IN ('r', 'v', 'm', 'S', 'f', 'p');
--- Views that can be written to at all are outboxes.
+-- Views that can be written to at all are outboxes, and one that takes pieces of a payload.
 INSERT INTO walked
 SELECT c.oid, c.oid::regclass::text,
-    format(CASE c.relkind WHEN 'v' THEN 'INSERT INTO %s (topic) VALUES (''rights_mine'')' ELSE 'INSERT INTO %s DEFAULT VALUES' END, c.oid::regclass)
+    format(CASE WHEN c.relname = 'payload_piece' THEN 'INSERT INTO %s VALUES (' || pg_temp.argument('payload', 'uuid'::regtype) || ', ''x'')'
+        WHEN c.relkind = 'v' THEN 'INSERT INTO %s (topic) VALUES (''rights_mine'')' ELSE 'INSERT INTO %s DEFAULT VALUES' END, c.oid::regclass)
 FROM pg_class c
 WHERE c.relnamespace IN ('prism'::regnamespace, 'prism_log'::regnamespace)
     AND (c.relkind IN ('r', 'f', 'p') OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid));

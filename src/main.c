@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/held_stream.h"
 #include "api/outbox_replica.h"
 #include "base/extension.h"
 #include "base/guc.h"
@@ -58,6 +59,7 @@ PGDLLEXPORT void _PG_init(void);
  *	log				before delays and topics, whose counters it gives back to
  *	delays			after the log: who is woken finds the messages
  *	chains			which nobody asks for any more
+ *	streams
  *	topics			after all that use a topic's slot, which may be freed here
  *	handlers
  *	sinks			after the log: who is told to resume reads the position there
@@ -106,6 +108,13 @@ static const PrismModule modules[] = {
 		.end = prism_chain_end,
 		.subcommit = prism_chain_subcommit,
 		.subabort = prism_chain_subabort,
+	},
+	{
+		.name = "streams",
+		.prepared = prism_held_streams_prepared,
+		.end = prism_held_streams_end,
+		.subcommit = prism_held_streams_subcommit,
+		.subabort = prism_held_streams_subabort,
 	},
 	{
 		.name = "topics",

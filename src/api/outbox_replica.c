@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * outbox_replica.c
- *	  No INSERT or COPY into an outbox whose trigger would not fire.
+ *	  No INSERT or COPY into an outbox, or of a payload's pieces, whose trigger would not fire.
  *
  * Under session_replication_role = replica, as in the apply worker of a
  * subscription and whatever its triggers call, PostgreSQL passes over the
@@ -29,32 +29,52 @@
 
 static ExecutorCheckPerms_hook_type former_check_perms = NULL;
 
-static bool
-is_our_function(Oid function)
+/* What such a trigger does, and what does it as well. */
+typedef struct InsertTrigger
+{
+	const char *function;
+	const char *view;
+	const char *does;
+	const char *instead;
+} InsertTrigger;
+
+static const InsertTrigger insert_triggers[] = {
+	{"outbox_insert", "outbox", "publishes", "prism.publish()"},
+	{"payload_piece_insert", "view", "appends", "prism.payload_append()"},
+};
+
+/* NULL: it is none of ours. */
+static const InsertTrigger *
+our_trigger(Oid function)
 {
 	const char *name = get_func_name(function);
 
-	return name != NULL && strcmp(name, "outbox_insert") == 0 &&
-		get_func_namespace(function) == get_namespace_oid("prism", true);
+	for (int i = 0; i < (int) lengthof(insert_triggers); i++)
+	{
+		if (name != NULL && strcmp(name, insert_triggers[i].function) == 0 &&
+			get_func_namespace(function) == get_namespace_oid("prism", true))
+			return &insert_triggers[i];
+	}
+	return NULL;
 }
 
 /* A view, be it prism's or one of somebody's own, with our trigger, which does not fire. */
-static bool
+static const InsertTrigger *
 loses_rows(Oid relid)
 {
 	Relation	view;
-	bool		found = false;
+	const InsertTrigger *found = NULL;
 
 	if (get_rel_relkind(relid) != RELKIND_VIEW)
-		return false;
+		return NULL;
 	view = relation_open(relid, AccessShareLock);
-	for (int i = 0; view->trigdesc != NULL && i < view->trigdesc->numtriggers; i++)
+	for (int i = 0; found == NULL && view->trigdesc != NULL && i < view->trigdesc->numtriggers; i++)
 	{
 		Trigger    *trigger = &view->trigdesc->triggers[i];
 
 		if (TRIGGER_FOR_INSERT(trigger->tgtype) && TRIGGER_FOR_INSTEAD(trigger->tgtype) &&
-			trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN && is_our_function(trigger->tgfoid))
-			found = true;
+			trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN)
+			found = our_trigger(trigger->tgfoid);
 	}
 	relation_close(view, AccessShareLock);
 	return found;
@@ -73,16 +93,17 @@ check_perms(PRISM_CHECK_PERMS_PARAMETERS)
 	foreach(cell, needs)
 	{
 		const PrismNeededPerms *need = lfirst(cell);
+		const InsertTrigger *trigger = (need->requiredPerms & ACL_INSERT) != 0 ? loses_rows(need->relid) : NULL;
 
-		if ((need->requiredPerms & ACL_INSERT) == 0 || !loses_rows(need->relid))
+		if (trigger == NULL)
 			continue;
 		if (!report)
 			return false;
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("cannot insert into outbox \"%s\" under session_replication_role = replica", get_rel_name(need->relid)),
-				errdetail("PostgreSQL does not call the trigger that publishes: the row would be lost."),
-				errhint("Call prism.publish(), which works in every role; also in the triggers of a table that a subscription fills."));
+				errmsg("cannot insert into %s \"%s\" under session_replication_role = replica", trigger->view, get_rel_name(need->relid)),
+				errdetail("PostgreSQL does not call the trigger that %s: the row would be lost.", trigger->does),
+				errhint("Call %s, which works in every role; also in the triggers of a table that a subscription fills.", trigger->instead));
 	}
 	return true;
 }

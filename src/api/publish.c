@@ -62,24 +62,33 @@ payload_bytes(const struct varlena *payload)
 	return VARSIZE_ANY_EXHDR(payload);
 }
 
-static void
-check_size(PrismTopic *topic, struct varlena *payload, text *key)
+void
+prism_publish_refuse_size(const PrismTopic *topic, int64 bytes)
 {
-	int64		bytes = payload != NULL ? payload_bytes(payload) : 0;
+	ereport(ERROR,
+			errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			errmsg("payload is too large for topic \"%s\"", topic->name),
+			errdetail("The payload has " INT64_FORMAT " bytes; the limit is " INT64_FORMAT ".",
+					  bytes, topic->message_bytes_max),
+			errhint("Raise needs.max_message_size in the namespace."));
+}
 
-	if (bytes > topic->message_bytes_max)
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("payload is too large for topic \"%s\"", topic->name),
-				errdetail("The payload has " INT64_FORMAT " bytes; the limit is " INT64_FORMAT ".",
-						  bytes, topic->message_bytes_max),
-				errhint("Raise needs.max_message_size in the namespace."));
+static void
+check_key_length(const text *key)
+{
 	if (key != NULL && VARSIZE_ANY_EXHDR(key) > PRISM_KEY_BYTES_MAX)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("key is too long"),
 				errdetail("The key has %d bytes; the limit is %d.",
 						  (int) VARSIZE_ANY_EXHDR(key), PRISM_KEY_BYTES_MAX));
+}
+
+static void
+check_size(const PrismTopic *topic, struct varlena *payload, const text *key)
+{
+	prism_publish_check_size(topic, payload != NULL ? payload_bytes(payload) : 0);
+	check_key_length(key);
 	if (payload == NULL && key == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -92,6 +101,30 @@ prism_publish(PrismTopic *topic, PrismPayloadForm form, struct varlena *payload,
 			  Jsonb *headers)
 {
 	return prism_publish_as(topic, NULL, PRISM_DELIVER_AT_ONCE, form, payload, key, headers).id;
+}
+
+/* Fill in what the message has beside its payload, and send it down the chain. */
+static PrismPublished
+send_down(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at, PrismMessage *message, text *key, Jsonb *headers)
+{
+	message->created_at = GetCurrentTimestamp();
+	if (id != NULL)
+		message->id = *id;
+	else
+		prism_uuid7(message->created_at, &message->id);
+	message->has_key = key != NULL;
+	message->has_headers = headers != NULL;
+	message->key = PointerGetDatum(key);
+	message->headers = PointerGetDatum(headers);
+	/* the way down ends in the log: a delayed message goes it when it is delivered */
+	if (deliver_at > message->created_at)
+	{
+		prism_chain_delay(topic, message);
+		prism_delay_append(topic, deliver_at, message);
+	}
+	else
+		prism_chain_publish(topic, message);
+	return (PrismPublished) {message->id, message->created_at, headers};
 }
 
 PrismPublished
@@ -112,27 +145,23 @@ prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 		prism_check_goes_out(key, headers);
 		check_size(topic, payload, key);
 	}
-
-	message.created_at = GetCurrentTimestamp();
-	if (id != NULL)
-		message.id = *id;
-	else
-		prism_uuid7(message.created_at, &message.id);
-	message.has_key = key != NULL;
-	message.has_headers = headers != NULL;
 	message.has_payload = payload != NULL;
-	message.key = PointerGetDatum(key);
-	message.headers = PointerGetDatum(headers);
 	message.payload = PointerGetDatum(payload);
-	/* the way down ends in the log: a delayed message goes it when it is delivered */
-	if (deliver_at > message.created_at)
-	{
-		prism_chain_delay(topic, &message);
-		prism_delay_append(topic, deliver_at, &message);
-	}
-	else
-		prism_chain_publish(topic, &message);
-	return (PrismPublished) {message.id, message.created_at, headers};
+	return send_down(topic, id, deliver_at, &message, key, headers);
+}
+
+PrismPublished
+prism_publish_claim(PrismTopic *topic, TimestampTz deliver_at, const PrismClaim *claim, text *key, Jsonb *headers)
+{
+	PrismMessage message = {.has_payload = true,.claim = true};
+
+	prism_publish_check_size(topic, claim->size);
+	check_key_length(key);
+	headers = prism_headers_complete(headers, false);
+	if (GetDatabaseEncoding() != PG_UTF8)
+		prism_check_goes_out(key, headers);
+	message.payload = PointerGetDatum(prism_claim_write(claim));
+	return send_down(topic, NULL, deliver_at, &message, key, headers);
 }
 
 TimestampTz

@@ -11,7 +11,9 @@
 #ifndef PRISM_PUBLISH_H
 #define PRISM_PUBLISH_H
 
+#include "base/compat.h"
 #include "store/log/topic.h"
+#include "store/payload/claim.h"
 
 #include "utils/jsonb.h"
 
@@ -50,6 +52,20 @@ typedef struct PrismPublished
 extern PrismPublished prism_publish_as(PrismTopic *topic, const pg_uuid_t *id, TimestampTz deliver_at,
 									   PrismPayloadForm form, struct varlena *payload, text *key,
 									   Jsonb *headers);
+
+/* Likewise of a payload that lies beside the log already: the message has the claim to it. */
+extern PrismPublished prism_publish_claim(PrismTopic *topic, TimestampTz deliver_at, const PrismClaim *claim, text *key,
+										  Jsonb *headers);
+
+/* 54000 for a payload that is larger than the topic takes. */
+pg_noreturn extern void prism_publish_refuse_size(const PrismTopic *topic, int64 bytes);
+
+static inline void
+prism_publish_check_size(const PrismTopic *topic, int64 bytes)
+{
+	if (unlikely(bytes > topic->message_bytes_max))
+		prism_publish_refuse_size(topic, bytes);
+}
 
 /* 22023 unless it can be a deliver_at. */
 extern TimestampTz prism_publish_check_time(TimestampTz deliver_at);

@@ -378,6 +378,16 @@ prism_chain_publish(PrismTopic *topic, PrismMessage *message)
 	prism_link_publish(chain->first, message);
 }
 
+const PrismLink *
+prism_chain_find(PrismTopic *topic, const PrismPattern *pattern)
+{
+	const PrismChain *chain = kept_chain(topic);
+
+	if (chain == NULL)
+		chain = chain_of(topic);
+	return chain->damage == NULL ? find_link(chain, pattern) : NULL;
+}
+
 void
 prism_chain_delay(PrismTopic *topic, PrismMessage *message)
 {

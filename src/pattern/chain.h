@@ -20,6 +20,9 @@ typedef struct PrismChain PrismChain;
  */
 extern void prism_chain_publish(PrismTopic *topic, PrismMessage *message);
 
+/* The topic's link of the pattern, as a message that is published now goes through it; NULL: the chain has none. */
+extern const PrismLink *prism_chain_find(PrismTopic *topic, const PrismPattern *pattern);
+
 /* What has to be done for a message that is kept until its time has come. */
 extern void prism_chain_delay(PrismTopic *topic, PrismMessage *message);
 

@@ -97,11 +97,13 @@ claim_check_publish(PrismLink *link, PrismMessage *message)
 static void
 claim_check_delay(PrismLink *link, PrismMessage *message)
 {
+	PrismPayloadFault fault;
 	PrismClaim	claim;
 
-	if (!is_too_large(link->options, message))
+	if (is_too_large(link->options, message))
+		check_in(link, message, &claim);
+	else if (!message->claim || !prism_message_claim(&claim, message, &fault))
 		return;
-	check_in(link, message, &claim);
 	prism_open_payload_insert(link->topic, &claim.payload_id, claim.first_segment, PRISM_OPEN_DELAYED, 0);
 }
 

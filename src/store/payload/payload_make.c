@@ -28,20 +28,20 @@ prism_payload_comes_in_pieces(const struct varlena *payload)
 	return VARATT_EXTERNAL_GET_EXTSIZE(where) == (uint32) where.va_rawsize - VARHDRSZ;
 }
 
-/* Where the bytes come from. */
-typedef struct PayloadSource
+/* Where the bytes of a value come from. */
+typedef struct ValueSource
 {
 	struct varlena *whole;		/* NULL: they are fetched in pieces */
 	struct varlena *toasted;
 	struct varlena *piece;		/* the one at hand; NULL: none */
-} PayloadSource;
+} ValueSource;
 
 static void
-open_source(PayloadSource *source, Datum payload)
+open_value(ValueSource *source, Datum payload)
 {
 	struct varlena *given = (struct varlena *) DatumGetPointer(payload);
 
-	*source = (PayloadSource) {0};
+	*source = (ValueSource) {0};
 	/* what is compressed can only be opened as a whole */
 	if (prism_payload_comes_in_pieces(given))
 		source->toasted = given;
@@ -49,10 +49,11 @@ open_source(PayloadSource *source, Datum payload)
 		source->whole = pg_detoast_datum_packed(given);
 }
 
-/* Good until the next call. */
 static const char *
-bytes_of_source(PayloadSource *source, int64 from, Size length)
+bytes_of_value(void *arg, int64 from, Size length)
 {
+	ValueSource *source = arg;
+
 	if (source->whole != NULL)
 		return VARDATA_ANY(source->whole) + from;
 	if (source->piece != NULL)
@@ -97,21 +98,28 @@ void
 prism_payload_make(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, PrismPayloadEncoding encoding,
 				   Datum payload, PrismClaim *claim)
 {
-	int64		size = (int64) toast_raw_datum_size(payload) - VARHDRSZ;
+	ValueSource source;
+
+	open_value(&source, payload);
+	prism_payload_make_from(topic, store_id, id, encoding, (int64) toast_raw_datum_size(payload) - VARHDRSZ, bytes_of_value, &source, claim);
+}
+
+void
+prism_payload_make_from(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, PrismPayloadEncoding encoding,
+						int64 size, PrismPayloadSource bytes_of, void *source, PrismClaim *claim)
+{
 	PrismPayloadHash *hash = prism_payload_hash_begin();
 	PrismPayloadWriter *writer = prism_payload_begin(topic, store_id, id, 0);
 	void	   *room = encoding != PRISM_PAYLOAD_PLAIN ? palloc(PRISM_PAYLOAD_STORED_BYTES_MAX) : NULL;
 	PrismPayloadEncoder encoder;
-	PayloadSource source;
 
-	open_source(&source, payload);
 	begin_claim(claim, store_id, id, size);
 	prism_payload_encode_begin(&encoder, encoding);
 	for (int i = 0; i < claim->block_count; i++)
 	{
 		int64		from = (int64) i * PRISM_PAYLOAD_BLOCK_BYTES;
 		Size		length = Min(size - from, PRISM_PAYLOAD_BLOCK_BYTES);
-		const char *raw = bytes_of_source(&source, from, length);
+		const char *raw = bytes_of(source, from, length);
 
 		CHECK_FOR_INTERRUPTS();
 		prism_payload_hash_add(hash, raw, length);

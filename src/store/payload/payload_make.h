@@ -23,6 +23,13 @@
 extern void prism_payload_make(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, PrismPayloadEncoding encoding,
 							   Datum payload, PrismClaim *claim);
 
+/* The payload's bytes from 'from' on, which are asked for in order; good until the next call. */
+typedef const char *(*PrismPayloadSource) (void *source, int64 from, Size length);
+
+/* Likewise of a payload that comes from elsewhere, 'size' bytes of it. */
+extern void prism_payload_make_from(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, PrismPayloadEncoding encoding,
+									int64 size, PrismPayloadSource bytes_of, void *source, PrismClaim *claim);
+
 /* It is out of line and not compressed: it need never be fetched as a whole. */
 extern bool prism_payload_comes_in_pieces(const struct varlena *payload);
 
