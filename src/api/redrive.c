@@ -12,13 +12,17 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/headers.h"
 #include "api/message.h"
 #include "api/publish.h"
 #include "pattern/chain.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/uuid7.h"
 #include "store/log/dead_letter.h"
 #include "store/log/message_copy.h"
+#include "store/payload/payload_copy.h"
+#include "store/payload/store_catalog.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -33,6 +37,7 @@ PG_FUNCTION_INFO_V1(prism_redrive);
 typedef struct Redrive
 {
 	PrismTopic *origin;
+	PrismTopic *letters;
 	PrismGroupRef *group;
 	int64	   *wanted;			/* ascending; NULL: all */
 	int			wanted_count;
@@ -44,6 +49,7 @@ typedef struct Redrive
 	int64		refused_first;
 	int			gone_count;
 	int64		gone_first;
+	int64		beside;			/* bytes of payloads that nobody would be handed over, but that are copied */
 	bool		full;			/* prism.consume_bytes of them are redriven, and more are wanted */
 	PrismChain *chain;			/* of the dead letters; NULL: nobody looks at messages on their way up */
 } Redrive;
@@ -102,45 +108,114 @@ is_letter_wanted(int64 position, const void *arg)
 
 /* Nor are those in the way of others that the topic takes no more. */
 static bool
-is_letter_too_large(Redrive *redrive, const PrismMessage *letter)
+is_letter_too_large(Redrive *redrive, const PrismMessage *letter, int64 bytes)
 {
-	if (prism_message_payload_bytes(letter) <= redrive->origin->message_bytes_max)
+	if (bytes <= redrive->origin->message_bytes_max)
 		return false;
 	if (redrive->refused_count++ == 0)
 		redrive->refused_first = letter->offset;
 	return true;
 }
 
-/* As it is handed to consumers; what nobody can get any more stays where it is. */
+/* What nobody can get any more stays where it is. */
 static bool
-is_letter_gone(Redrive *redrive, PrismMessage *letter)
+leave_gone_letter(Redrive *redrive, const PrismMessage *letter)
 {
-	const char *why;
-
-	if (redrive->chain == NULL || prism_chain_consume(redrive->chain, letter, &why) == PRISM_CONSUMED)
-		return false;
 	if (redrive->gone_count++ == 0)
 		redrive->gone_first = letter->offset;
+	return false;
+}
+
+static Jsonb *
+letter_headers(const PrismMessage *letter)
+{
+	return letter->has_headers ? prism_dead_letter_strip(DatumGetJsonbP(letter->headers)) : NULL;
+}
+
+static text *
+letter_key(const PrismMessage *letter)
+{
+	return letter->has_key ? DatumGetTextPP(letter->key) : NULL;
+}
+
+/* As prism_publish() does, but the payload is beside the log already. */
+static void
+publish_letter_claim(const Redrive *redrive, const PrismMessage *letter, const PrismClaim *claim)
+{
+	text	   *key = letter_key(letter);
+	Jsonb	   *headers = prism_headers_complete(letter_headers(letter), false);
+	PrismMessage message = {
+		.created_at = GetCurrentTimestamp(),
+		.has_key = key != NULL,
+		.has_headers = headers != NULL,
+		.has_payload = true,
+		.claim = true,
+		.key = PointerGetDatum(key),
+		.headers = PointerGetDatum(headers),
+		.payload = PointerGetDatum(prism_claim_write(claim))
+	};
+
+	prism_uuid7(message.created_at, &message.id);
+	prism_chain_publish(redrive->origin, &message);
+}
+
+/* One whose payload lies beside the log: the message gets a copy, whatever its size, where its topic keeps such. */
+static bool
+try_letter_claim(Redrive *redrive, const PrismMessage *letter)
+{
+	PrismStoreRow *store = prism_store_in_use(redrive->origin->topic_id);
+	PrismPayloadFault fault;
+	PrismClaim	claim;
+	PrismClaim	copy;
+	bytea	   *whole;
+
+	if (!prism_message_claim(&claim, letter, &fault))
+		return leave_gone_letter(redrive, letter);
+	if (is_letter_too_large(redrive, letter, claim.size))
+		return false;
+	if (store != NULL)
+	{
+		if (!prism_payload_copy(redrive->letters, &claim, redrive->origin, store->store_id, &copy, &fault))
+			return leave_gone_letter(redrive, letter);
+		publish_letter_claim(redrive, letter, &copy);
+	}
+	else
+	{
+		whole = prism_payload_fetch(redrive->letters, &claim, 0, claim.size, &fault);
+		if (whole == NULL)
+			return leave_gone_letter(redrive, letter);
+		(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES, whole, letter_key(letter), letter_headers(letter));
+	}
+	if (!prism_payload_is_inline(&claim))
+		redrive->beside += claim.size;
 	return true;
 }
 
-static void
-publish_again(const Redrive *redrive, const PrismMessage *letter)
-{
-	Jsonb	   *headers = letter->has_headers ? prism_dead_letter_strip(DatumGetJsonbP(letter->headers)) : NULL;
-
-	(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES,
-						 letter->has_payload ? PG_DETOAST_DATUM_PACKED(letter->payload) : NULL,
-						 letter->has_key ? DatumGetTextPP(letter->key) : NULL, headers);
-}
-
-/* False: it stays. */
+/* As it is handed to consumers.  False: it stays. */
 static bool
 try_letter(Redrive *redrive, PrismMessage *letter)
 {
-	if (is_letter_gone(redrive, letter) || is_letter_too_large(redrive, letter))
+	const char *why;
+
+	if (letter->claim)
+		return try_letter_claim(redrive, letter);
+	if (prism_chain_looks_at(redrive->chain, letter) && prism_chain_consume(redrive->chain, letter, &why) != PRISM_CONSUMED)
+		return leave_gone_letter(redrive, letter);
+	if (is_letter_too_large(redrive, letter, prism_message_payload_bytes(letter)))
 		return false;
-	publish_again(redrive, letter);
+	(void) prism_publish(redrive->origin, PRISM_PAYLOAD_BYTES, letter->has_payload ? PG_DETOAST_DATUM_PACKED(letter->payload) : NULL,
+						 letter_key(letter), letter_headers(letter));
+	return true;
+}
+
+/* Nobody is handed over what is very large, so the delivery does not count it. */
+static bool
+is_redrive_full(const Redrive *redrive, PrismDelivery *delivery)
+{
+	if (redrive->beside < prism_consume_kb * INT64CONST(1024) ||
+		redrive->done_count + redrive->passed_count == prism_delivery_count(delivery))
+		return false;
+	prism_delivery_return_rest(delivery);
 	return true;
 }
 
@@ -160,7 +235,7 @@ take_and_publish(Redrive *redrive)
 	if (redrive->wanted != NULL)
 		prism_delivery_keep(delivery, is_letter_wanted, redrive);
 	prism_delivery_bound(delivery, prism_consume_kb * INT64CONST(1024), false);
-	while (prism_delivery_next(delivery, &letter, &attempt))
+	while (!(redrive->full = is_redrive_full(redrive, delivery)) && prism_delivery_next(delivery, &letter, &attempt))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(letter_cxt);
 
@@ -178,7 +253,7 @@ take_and_publish(Redrive *redrive)
 	/* none that is wanted comes before what is damaged: it would be in the way again and again */
 	if (redrive->done_count == 0 && prism_delivery_cut(delivery))
 		prism_delivery_refuse(delivery);
-	redrive->full = prism_delivery_full(delivery);
+	redrive->full = redrive->full || prism_delivery_full(delivery);
 	prism_delivery_close(delivery);
 	prism_group_untake(redrive->group, redrive->passed, redrive->passed_count, lease_id);
 	(void) prism_group_ack(redrive->group, redrive->done, NULL, redrive->done_count);
@@ -250,6 +325,7 @@ prism_redrive(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 	if (redrive.wanted != NULL)
 		qsort(redrive.wanted, redrive.wanted_count, sizeof(int64), compare_positions);
+	redrive.letters = letters;
 	redrive.chain = prism_chain_to_consume(letters);
 	redrive.group = redrive_group(letters);
 	take_and_publish(&redrive);
