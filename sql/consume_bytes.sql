@@ -21,11 +21,11 @@ SELECT "position", attempt, length(payload), prism.ack(m) FROM prism.consume('by
 
 -- All in one transaction, in a group that keeps the order of all of them; there is always something to hand over, so nobody waits.
 BEGIN;
-SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 min');
-SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 min');
-SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 min');
-SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 min');
-SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 min');
+SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 s');
+SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 s');
+SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 s');
+SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 s');
+SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict', wait => '1 s');
 SELECT array_agg("position") FROM prism.consume('bytes-test', 'strict');
 ROLLBACK;
 -- That was an attempt of each.  The next ones are the last: what goes back while they are used up is not given up.
