@@ -1,21 +1,8 @@
 # When large payloads go: when all groups have finished their messages, when they are old, or with their messages; what
 # groups, readers and dead letters find then, and that no message that should have its payload has lost it.
 use PrismTest;
-use PrismTest::Install;
 
-my @install;
-my $own = PrismTest::Install->new;
-my $pattern = $own->sources . '/src/pattern/claim_check.c';
-my $text = slurp_file($pattern);
-if ($text =~ s/\.built = false,/.built = true,/)    # until it is
-{
-	unlink $pattern;
-	append_to_file($pattern, $text);
-	$own->install;
-	@install = (install => $own->path);
-}
-
-my $node = prism_node('main', conf => "prism.payload_segment = '64kB'\n", @install);
+my $node = prism_node('main', conf => "prism.payload_segment = '64kB'\n");
 payload_probe($node);
 sub sql { return $node->safe_psql('postgres', shift); }
 my $days = 100;
@@ -98,6 +85,17 @@ fill('witness', 1);
 consume('witness', 'g');
 maintain(sprintf($tables, 'witness') . " OR name = 'witness' AND payload_cleaned < 1", 0);
 is(sql(q{SELECT probe.dangling_claims('kept')}), '0 of 2', '... payloads stay as long as their messages');
+
+# ---------- dead letters ----------
+apply('bad', ', cleanup: on_consume');
+sql(q{SELECT prism.create_group('bad', 'g', start => 'earliest')});
+fill('bad', 2);
+sql(q{SELECT prism.reject(m, 'bad') FROM prism.consume('bad', 'g', 1) m});
+consume('bad', 'g');
+maintain(sprintf($tables, 'bad'), 0);
+is(sql(q{SELECT octet_length(payload) FROM prism.read('bad.dlq')}), 100000, 'a dead letter has its payload when that of its message has gone');
+is(sql(q{SELECT prism.redrive('bad')}), 1, 'and goes back with it');
+is(consume('bad', 'g') =~ s/^\d+://r, 100000, '... whole');
 
 # ---------- for later ----------
 apply('later', ', cleanup: on_consume');
