@@ -139,6 +139,16 @@ END $$;
 SELECT array_agg(convert_from(payload, 'UTF8') ORDER BY "position") AS all FROM prism.read('delay-full');
 SELECT prism.drop_namespace('delay-full');
 
+-- A payload that lies out of line is fetched when it is published: its table may be gone at the commit.
+CREATE TABLE delay_source (payload bytea);
+ALTER TABLE delay_source ALTER payload SET STORAGE EXTERNAL;
+INSERT INTO delay_source VALUES (repeat('out of line ', 2000)::bytea);
+BEGIN;
+SELECT prism.publish('delay-test', payload, deliver_at => now() + interval '50 ms') IS NOT NULL AS published FROM delay_source;
+DROP TABLE delay_source;
+COMMIT;
+SELECT payload = repeat('out of line ', 2000)::bytea AS same, prism.ack(m) FROM prism.consume('delay-test', 'g', wait => '1 minute') m;
+
 -- As far as time goes; a topic with waiting messages is not dropped by mistake.
 SELECT prism.publish('delay-test', 'x', deliver_at => '294276-12-31 23:59:59+00') IS NOT NULL AS published;
 SELECT prism.publish('delay-test', 'x', deliver_at => now() + span) IS NOT NULL AS published

@@ -17,6 +17,7 @@
 #include "store/delay/delay_state.h"
 #include "store/log/counter.h"
 #include "store/log/log.h"
+#include "store/log/message_copy.h"
 
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -61,6 +62,8 @@ prism_delay_append(PrismTopic *topic, TimestampTz due_at, const PrismMessage *me
 				errhint("prism.apply() makes it: apply the namespace again."));
 	record.key = PointerGetDatum(prism_delay_seal(&entry, message));
 	record.has_key = true;
+	/* as log_publish() does: the table in which it lies may be gone at the commit */
+	prism_message_fetch(&record);
 	prism_log_append(journal, &record);
 	pfree(DatumGetPointer(record.key));
 	journal_counter = journal->counter;
