@@ -22,11 +22,13 @@ CREATE TABLE prism.open_payload (
     kind          "char" NOT NULL,
     expires_at    timestamptz,
     owner         name NOT NULL,
-    owner_oid     oid NOT NULL
+    owner_oid     oid NOT NULL,
+    segment_last  bigint
 );
 CREATE INDEX open_payload_topic ON prism.open_payload (topic_id, segment_first);
 COMMENT ON TABLE prism.open_payload IS 'Payloads that no message of a log names yet: tables that may hold bytes of them are kept';
 COMMENT ON COLUMN prism.open_payload.segment_first IS 'no payload segment before this one has bytes of it';
+COMMENT ON COLUMN prism.open_payload.segment_last IS 'none behind this one has; NULL: more may be written';
 COMMENT ON COLUMN prism.open_payload.kind IS 's: a stream that is not published yet; d: a message for later';
 COMMENT ON COLUMN prism.open_payload.expires_at IS 'when a stream that nobody has published is given up; NULL: never';
 COMMENT ON COLUMN prism.open_payload.owner IS 'how the role is called that made it; another role of this name is none of it, so its number is kept as well';

@@ -11,6 +11,7 @@
 #include "base/query.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_ahead.h"
+#include "store/payload/payload_read.h"
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -19,20 +20,31 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+/* What waits for its time is written to its end: it holds the segments that it lies in, and none that come later.  0: not known. */
+static int64
+last_segment(PrismTopic *topic, const pg_uuid_t *id, int64 first)
+{
+	PrismPayloadExtent extent;
+
+	prism_payload_extent(topic, id, first, &extent);
+	return extent.first_segment + extent.segments - 1;
+}
+
 void
 prism_open_payload_insert(PrismTopic *topic, const pg_uuid_t *id, int64 segment_first,
 						  PrismOpenPayloadKind kind, TimestampTz expires_at)
 {
-	Oid			types[] = {UUIDOID, INT4OID, INT8OID, CHAROID, TIMESTAMPTZOID, OIDOID};
+	int64		first = segment_first > 0 ? segment_first : prism_payload_current(topic);
+	int64		last = kind == PRISM_OPEN_DELAYED ? last_segment(topic, id, first) : 0;
+	Oid			types[] = {UUIDOID, INT4OID, INT8OID, CHAROID, TIMESTAMPTZOID, OIDOID, INT8OID};
 	Datum		values[] = {
-		UUIDPGetDatum(id), Int32GetDatum(topic->topic_id),
-		Int64GetDatum(segment_first > 0 ? segment_first : prism_payload_current(topic)),
-		CharGetDatum((char) kind), TimestampTzGetDatum(expires_at), ObjectIdGetDatum(GetUserId())
+		UUIDPGetDatum(id), Int32GetDatum(topic->topic_id), Int64GetDatum(first),
+		CharGetDatum((char) kind), TimestampTzGetDatum(expires_at), ObjectIdGetDatum(GetUserId()), Int64GetDatum(last)
 	};
-	char		nulls[] = {' ', ' ', ' ', ' ', expires_at != 0 ? ' ' : 'n', ' ', '\0'};
+	char		nulls[] = {' ', ' ', ' ', ' ', expires_at != 0 ? ' ' : 'n', ' ', last > 0 ? ' ' : 'n', '\0'};
 
-	prism_query("INSERT INTO prism.open_payload (payload_id, topic_id, segment_first, kind, expires_at, owner, owner_oid)"
-				" VALUES ($1, $2, $3, $4, $5, pg_get_userbyid($6), $6)",
+	prism_query("INSERT INTO prism.open_payload (payload_id, topic_id, segment_first, kind, expires_at, owner, owner_oid, segment_last)"
+				" VALUES ($1, $2, $3, $4, $5, pg_get_userbyid($6), $6, $7)",
 				lengthof(types), types, values, nulls);
 	CommandCounterIncrement();
 }
@@ -75,7 +87,8 @@ prism_open_payload_holds(int32 topic_id, int64 number)
 	Oid			types[] = {INT4OID, INT8OID};
 	Datum		values[] = {Int32GetDatum(topic_id), Int64GetDatum(number)};
 
-	return prism_query_latest("SELECT FROM prism.open_payload WHERE topic_id = $1 AND segment_first <= $2",
+	return prism_query_latest("SELECT FROM prism.open_payload WHERE topic_id = $1 AND segment_first <= $2"
+							  " AND (segment_last IS NULL OR segment_last >= $2)",
 							  lengthof(types), types, values, 1).count > 0;
 }
 

@@ -6,7 +6,8 @@
  * A stream that is not published yet, and a message for later whose payload lies
  * in payload segments, are named from outside of the log.  As long as they have a
  * row in prism.open_payload, no payload segment from the pin's first one on is
- * sealed.
+ * sealed, up to its last one where that is known: a stream may go on, a message
+ * for later is whole and holds no segment behind it, however long it waits.
  *
  * A pin is made in a transaction that ends after its payload's first segment was
  * read as the current one, and it is deleted in the transaction that publishes

@@ -101,6 +101,23 @@ seal(PrismTopic *topic, int64 number)
 					   lengthof(types), types, values, NULL).count > 0;
 }
 
+/*
+ * A restore may bring a pin when the segment's row has long been there, and was
+ * sealed for want of it: its message will be behind sealed_end.
+ */
+static bool
+unseal(PrismTopic *topic, int64 number)
+{
+	Oid			types[] = {INT4OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(topic->topic_id), Int64GetDatum(number)};
+
+	if (!prism_open_payload_holds(topic->topic_id, number))
+		return false;
+	prism_query("UPDATE prism.payload_segment SET sealed_end = NULL WHERE topic_id = $1 AND segment_number = $2",
+				lengthof(types), types, values, NULL);
+	return true;
+}
+
 /* ---------- what may go ---------- */
 
 /*
@@ -169,7 +186,7 @@ drop(PrismTopic *topic, const PrismPayloadSegment *segment, bool clean)
 		return false;
 	/* by options that an apply() has changed meanwhile nothing goes any more */
 	AcceptInvalidationMessages();
-	if (!prism_topic_is_current(topic))
+	if (!prism_topic_is_current(topic) || prism_open_payload_holds(topic->topic_id, segment->number))
 		return false;
 	if (clean)
 		note_cleaned(topic, segment->sealed_end);
@@ -203,7 +220,7 @@ prism_payload_tend(PrismTopic *topic, int64 number)
 	}
 	if (segment.sealed_end < 0)
 		return seal(topic, number);
-	if (segment.sealed_end <= Max(prism_segment_kept_from(topic), topic->payload_cleaned))
+	if (!unseal(topic, number) && segment.sealed_end <= Max(prism_segment_kept_from(topic), topic->payload_cleaned))
 		(void) drop(topic, &segment, false);
 	return false;
 }
@@ -253,6 +270,15 @@ prism_payload_drop_all(int32 topic_id)
 
 /* ---------- how much it is ---------- */
 
+/* What waits for its time, or is not whole yet, is not the log's: all of that might be dropped, and it would still be there. */
+static bool
+is_of_log(PrismTopic *topic, const PrismPayloadSegment *segment, int64 from, bool open)
+{
+	if (segment->sealed_end >= 0)
+		return segment->sealed_end > from;
+	return open && !prism_open_payload_holds(topic->topic_id, segment->number);
+}
+
 int64
 prism_payload_bytes(PrismTopic *topic, int64 from, bool open)
 {
@@ -262,7 +288,7 @@ prism_payload_bytes(PrismTopic *topic, int64 from, bool open)
 	while ((segment = prism_payload_segment_from(topic->topic_id, segment.number + 1)).number > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (segment.sealed_end < 0 ? open : segment.sealed_end > from)
+		if (is_of_log(topic, &segment, from, open))
 			bytes += prism_table_bytes(prism_payload_segment_relid(topic->topic_id, segment.number));
 	}
 	return bytes;
