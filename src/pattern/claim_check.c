@@ -20,6 +20,7 @@
 #include "backend/registry.h"
 #include "base/compat.h"
 #include "pattern/claim_check.h"
+#include "store/log/holders.h"
 #include "store/log/log.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_count.h"
@@ -89,7 +90,11 @@ claim_check_publish(PrismLink *link, PrismMessage *message)
 	PrismClaim	claim;
 
 	if (is_too_large(link->options, message))
+	{
+		/* before its bytes are on disk: who is refused at the commit tries again and again */
+		prism_holders_admit(link->topic, 1);
 		check_in(link, message, &claim);
+	}
 	prism_link_publish(link->next, message);
 }
 
