@@ -66,6 +66,26 @@ wait_for_value($node, q{SELECT lag_messages FROM prism.sinks WHERE topic = 'sent
 is(sql(q{SELECT key || ': ' || (headers ->> 'dead_letter_reason') FROM prism.outbox WHERE topic = 'sent.dlq'}),
 	'two: its payload lies in this database, where nobody outside of it could fetch it', 'what readers outside could not fetch is a dead letter, and holds up nobody');
 
+# ---------- a page that cannot be read ----------
+apply("{name: unread, $with}");
+sql(q{SELECT prism.create_group('unread', 'g'), prism.create_group('unread', 'rejects')});
+sql(q{SELECT prism.publish('unread', } . noise('u', 300_000) . q{, 'spoilt')});
+sql(q{SELECT prism.publish('unread', 'small', 'behind')});
+my $file = $node->data_dir . '/' . sql(q{SELECT pg_relation_filepath('prism_log.topic_} . topic_id('unread') . q{_payload_1')});
+sql('CHECKPOINT');
+$node->stop;
+open(my $pages, '+<', $file) or die "$file: $!";
+seek $pages, 5 * 8192, 0;
+print $pages 'x' x 8192;
+close($pages);
+$node->start;
+is(sql(q{SELECT string_agg(key, ' ' ORDER BY m."position") FROM prism.consume('unread', 'g') m}), 'behind', 'a group is not stuck behind it');
+like(sql(q{SELECT headers ->> 'dead_letter_reason' FROM prism.read('unread.dlq')}), qr/^its payload is damaged: invalid page in block 5/, 'its message is a dead letter that says so');
+(undef, undef, my $refused) = $node->psql('postgres', q{SELECT * FROM prism.read('unread', 0)});
+like($refused, qr/message 0 of topic "unread" is damaged/, 'who reads it is told which message it is');
+sql(q{SET prism.max_inline_payload = 0; SELECT prism.reject(m, 'unwanted') FROM prism.consume('unread', 'rejects', 1) m});
+is(sql(q{SELECT string_agg(headers ->> 'dead_letter_reason', '; ' ORDER BY "position") FROM prism.read('unread.dlq', 1)}), 'unwanted', 'it can be rejected unseen');
+
 # ---------- memory ----------
 sub memory
 {

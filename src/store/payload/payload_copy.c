@@ -75,8 +75,8 @@ copy_proven(PrismPayloadReader *reader, const PrismClaim *claim, PrismTopic *to,
 					is_damaged(fault, "its payload is damaged: its SHA-256 is another one"));
 }
 
-bool
-prism_payload_copy(PrismTopic *from, const PrismClaim *claim, PrismTopic *to, int32 store_id, PrismClaim *copy, PrismPayloadFault *fault)
+static bool
+copy_payload_rows(PrismTopic *from, const PrismClaim *claim, PrismTopic *to, int32 store_id, PrismClaim *copy, PrismPayloadFault *fault)
 {
 	PrismPayloadReader *reader;
 	bool		good;
@@ -94,6 +94,41 @@ prism_payload_copy(PrismTopic *from, const PrismClaim *claim, PrismTopic *to, in
 	good = copy_proven(reader, claim, to, store_id, copy, fault);
 	prism_payload_close(reader);
 	return good;
+}
+
+typedef struct PayloadCopying
+{
+	PrismTopic *from;
+	const PrismClaim *claim;
+	PrismTopic *to;
+	int32		store_id;
+	PrismClaim *copy;
+	PrismPayloadFault *fault;
+	bool		good;
+} PayloadCopying;
+
+static void
+copy_part(void *arg)
+{
+	PayloadCopying *copying = arg;
+
+	copying->good = copy_payload_rows(copying->from, copying->claim, copying->to, copying->store_id, copying->copy, copying->fault);
+}
+
+bool
+prism_payload_copy(PrismTopic *from, const PrismClaim *claim, PrismTopic *to, int32 store_id, PrismClaim *copy, PrismPayloadFault *fault)
+{
+	PayloadCopying copying = {from, claim, to, store_id, copy, fault, false};
+
+	if (prism_payload_try(copy_part, &copying, fault))
+		return copying.good;
+	/* what is whole is not given up as the table that was to take the copy is damaged */
+	if (prism_payload_check(from, claim, fault))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("could not write a copy of a payload for topic \"%s\"", to->name),
+				errdetail("The payload can be read; a table that was to take the copy is damaged."));
+	return false;
 }
 
 /* ---------- dead letters ---------- */

@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/savepoint.h"
 #include "store/log/log.h"
 #include "store/log/message_copy.h"
 #include "store/payload/payload_codec.h"
@@ -35,6 +36,19 @@ tell_missing(PrismPayloadFault *fault, const char *why)
 {
 	*fault = (PrismPayloadFault) {ERRCODE_UNDEFINED_FILE, psprintf("its payload is missing: %s", why)};
 	return false;
+}
+
+/* As in log_value.c: what is damaged, not what passes, nor a wish to end. */
+bool
+prism_payload_try(void (*part) (void *arg), void *arg, PrismPayloadFault *fault)
+{
+	ErrorData  *error = prism_savepoint_try(part, arg);
+
+	if (error == NULL)
+		return true;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR))
+		ReThrowError(error);
+	return tell_damaged(fault, error->message);
 }
 
 /* ---------- the claim ---------- */
@@ -279,13 +293,33 @@ is_proven(const PrismClaim *claim, PrismPayloadHash *hash, PrismPayloadFault *fa
 		tell_damaged(fault, psprintf("its SHA-256 is %s, and should be %s", hex_of_hash(found), hex_of_hash(claim->sha256)));
 }
 
+typedef struct PayloadReading
+{
+	PrismTopic *topic;
+	const PrismClaim *claim;
+	int64		from;
+	PayloadSink *sink;
+	PrismPayloadFault *fault;
+	bool		good;
+} PayloadReading;
+
+static void
+read_part(void *arg)
+{
+	PayloadReading *reading = arg;
+
+	reading->good = read_kind(reading->topic, reading->claim, reading->from, reading->sink, reading->fault);
+}
+
 /* Bytes from 'from' on, as many as the sink wants; all of them are proven. */
 static bool
 fill_sink(PrismTopic *topic, const PrismClaim *claim, int64 from, PayloadSink *sink, PrismPayloadFault *fault)
 {
+	PayloadReading reading = {topic, claim, from, sink, fault, false};
+
 	if (sink->left == claim->size)
 		sink->hash = prism_payload_hash_begin();
-	if (read_kind(topic, claim, from, sink, fault))
+	if (prism_payload_try(read_part, &reading, fault) && reading.good)
 		return sink->hash == NULL || is_proven(claim, sink->hash, fault);
 	if (sink->hash != NULL)
 		prism_payload_hash_drop(sink->hash);

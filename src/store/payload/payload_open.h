@@ -24,6 +24,13 @@ typedef struct PrismPayloadFault
 } PrismPayloadFault;
 
 /*
+ * Run 'part', which reads rows of payloads.  What the server says of damaged ones
+ * by an error is a fault, and what was open is let go of: a group would be stuck
+ * behind a page that cannot be read.  False: there is a fault.
+ */
+extern bool prism_payload_try(void (*part) (void *arg), void *arg, PrismPayloadFault *fault);
+
+/*
  * The claim of a message, which has one.  False: it is damaged.  Its payload may
  * be compressed or out of line, where somebody has stored it so.
  */
