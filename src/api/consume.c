@@ -324,7 +324,7 @@ consume_at_once(FunctionCallInfo fcinfo)
 	StoreReceiver receiver = {{put_into_store}, (ReturnSetInfo *) fcinfo->resultinfo};
 	ConsumeArguments arguments = consume_arguments(fcinfo);
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	prism_rows_begin(fcinfo);
 	prism_group_hand_over(consume(&arguments, &receiver.receiver), PRISM_ALL_OF_LEASE);
 	return (Datum) 0;
 }

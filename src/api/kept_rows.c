@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * kept_rows.c
- *	  Rows of one call that are returned one by one.
+ *	  Rows that one call hands over, with payloads of any size.
  *
  * src/api/kept_rows.c
  *
@@ -17,6 +17,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
+
+/*
+ * What a call in FROM may take at least: with work_mem as it comes, each payload of
+ * some MB would be written to a file and read back, which takes as long as all else.
+ */
+#define MEMORY_KB_MIN (32 * 1024)
 
 #define ROWS_START 64
 /* Of the store of rows for which there was no room: they go to its file at once. */
@@ -39,6 +45,22 @@ struct PrismKeptRows
 	TupleTableSlot *slot;
 	MemoryContext row_cxt;		/* of the one that was returned last */
 };
+
+void
+prism_rows_begin(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	tuplestore_end(result->setResult);
+	caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false,
+											   Max(work_mem, MEMORY_KB_MIN));
+	MemoryContextSwitchTo(caller);
+}
+
+/* ---------- one by one ---------- */
 
 PrismKeptRows *
 prism_kept_rows_new(TupleDesc descriptor)

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * kept_rows.h
- *	  Rows of one call that are returned one by one.
+ *	  Rows that one call hands over, with payloads of any size.
  *
  * A call that returns its rows one by one has all of them before it returns the
  * first, as nothing of the log shall stay open in between.  Those that have no
- * room in work_mem lie in a temporary file, so it takes no more memory than a
- * call in FROM, whatever the size of the payloads.
+ * room in work_mem lie in a temporary file, whatever the size of the payloads; so do
+ * those of a call in FROM, which may take somewhat more memory.
  *
  * src/api/kept_rows.h
  *
@@ -18,6 +18,10 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "fmgr.h"
+
+/* In FROM, all at once: as InitMaterializedSRF(), as the query expects them. */
+extern void prism_rows_begin(FunctionCallInfo fcinfo);
 
 typedef struct PrismKeptRows PrismKeptRows;
 

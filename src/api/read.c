@@ -8,6 +8,7 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
+#include "api/kept_rows.h"
 #include "api/message.h"
 #include "pattern/chain.h"
 #include "store/log/log.h"
@@ -92,7 +93,7 @@ prism_read(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("prism.read()");
 	if (!PG_ARGISNULL(1))
 		prism_log_refuse_lost(topic, from, NULL);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	prism_rows_begin(fcinfo);
 	read_messages(topic, from, max_messages, (ReturnSetInfo *) fcinfo->resultinfo);
 	/* what was dropped just before it was reached is missing without a trace */
 	if (!PG_ARGISNULL(1))
