@@ -25,6 +25,7 @@
 
 /* A session that writes more of them at once has what it hashed of the others read again. */
 #define STREAMS_HELD 8
+#define LARGER_THAN_PIECES (8 * 1024 * 1024)
 
 static PrismHeldStream streams[STREAMS_HELD];
 static uint64 uses = 0;
@@ -180,6 +181,22 @@ prism_held_stream_take(PrismHeldStream *stream)
 /* ---------- hashing ---------- */
 
 /*
+ * A piece is copied on its way, and each copy given back.  glibc returns memory
+ * of that size to the kernel at once, and pays for it anew page by page, until
+ * the process has given back something larger: a quarter of what a piece of a
+ * megabyte costs.
+ */
+static void
+let_memory_be_kept(void)
+{
+	static bool done = false;
+
+	if (!done)
+		pfree(MemoryContextAlloc(TopMemoryContext, LARGER_THAN_PIECES));
+	done = true;
+}
+
+/*
  * The level first: whatever comes of this statement, with its savepoint the
  * bytes go, and the hash with them.
  */
@@ -190,6 +207,7 @@ prism_held_stream_add(PrismHeldStream *stream, const void *bytes, Size length)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
+		let_memory_be_kept();
 		stream->hash = prism_payload_hash_begin();
 		stream->hashed = 0;
 		MemoryContextSwitchTo(caller);
