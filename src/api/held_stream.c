@@ -11,6 +11,7 @@
 #include "api/access.h"
 #include "api/held_stream.h"
 #include "base/compat.h"
+#include "base/kept_memory.h"
 #include "store/payload/open_payload.h"
 #include "store/payload/payload_read.h"
 
@@ -181,22 +182,6 @@ prism_held_stream_take(PrismHeldStream *stream)
 /* ---------- hashing ---------- */
 
 /*
- * A piece is copied on its way, and each copy given back.  glibc returns memory
- * of that size to the kernel at once, and pays for it anew page by page, until
- * the process has given back something larger: a quarter of what a piece of a
- * megabyte costs.
- */
-static void
-let_memory_be_kept(void)
-{
-	static bool done = false;
-
-	if (!done)
-		pfree(MemoryContextAlloc(TopMemoryContext, LARGER_THAN_PIECES));
-	done = true;
-}
-
-/*
  * The level first: whatever comes of this statement, with its savepoint the
  * bytes go, and the hash with them.
  */
@@ -207,7 +192,7 @@ prism_held_stream_add(PrismHeldStream *stream, const void *bytes, Size length)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
-		let_memory_be_kept();
+		prism_keep_memory(LARGER_THAN_PIECES);
 		stream->hash = prism_payload_hash_begin();
 		stream->hashed = 0;
 		MemoryContextSwitchTo(caller);

@@ -10,6 +10,7 @@
 #include "base/prism.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/kept_memory.h"
 #include "base/savepoint.h"
 #include "store/log/log.h"
 #include "store/log/message_copy.h"
@@ -21,6 +22,10 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+
+/* Who reads payloads of so many bytes keeps the memory of most that are handed over with their messages. */
+#define KEPT_FROM_BYTES (1024 * 1024)
+#define LARGER_THAN_MOST (17 * 1024 * 1024)
 
 /* ---------- faults ---------- */
 
@@ -339,6 +344,8 @@ prism_payload_fetch(PrismTopic *topic, const PrismClaim *claim, int64 from, int6
 		*fault = (PrismPayloadFault) {ERRCODE_PROGRAM_LIMIT_EXCEEDED, "its payload is too large to be read at once"};
 		return NULL;
 	}
+	if (length >= KEPT_FROM_BYTES)
+		prism_keep_memory(LARGER_THAN_MOST);
 	result = palloc(VARHDRSZ + length);
 	SET_VARSIZE(result, VARHDRSZ + length);
 	sink.at = VARDATA(result);
