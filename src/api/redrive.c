@@ -12,13 +12,11 @@
  *-------------------------------------------------------------------------
  */
 #include "base/prism.h"
-#include "api/headers.h"
 #include "api/message.h"
 #include "api/publish.h"
 #include "pattern/chain.h"
 #include "base/compat.h"
 #include "base/guc.h"
-#include "base/uuid7.h"
 #include "store/log/dead_letter.h"
 #include "store/log/message_copy.h"
 #include "store/payload/payload_copy.h"
@@ -138,27 +136,6 @@ letter_key(const PrismMessage *letter)
 	return letter->has_key ? DatumGetTextPP(letter->key) : NULL;
 }
 
-/* As prism_publish() does, but the payload is beside the log already. */
-static void
-publish_letter_claim(const Redrive *redrive, const PrismMessage *letter, const PrismClaim *claim)
-{
-	text	   *key = letter_key(letter);
-	Jsonb	   *headers = prism_headers_complete(letter_headers(letter), false);
-	PrismMessage message = {
-		.created_at = GetCurrentTimestamp(),
-		.has_key = key != NULL,
-		.has_headers = headers != NULL,
-		.has_payload = true,
-		.claim = true,
-		.key = PointerGetDatum(key),
-		.headers = PointerGetDatum(headers),
-		.payload = PointerGetDatum(prism_claim_write(claim))
-	};
-
-	prism_uuid7(message.created_at, &message.id);
-	prism_chain_publish(redrive->origin, &message);
-}
-
 /* One whose payload lies beside the log: the message gets a copy, whatever its size, where its topic keeps such. */
 static bool
 try_letter_claim(Redrive *redrive, const PrismMessage *letter)
@@ -177,7 +154,7 @@ try_letter_claim(Redrive *redrive, const PrismMessage *letter)
 	{
 		if (!prism_payload_copy(redrive->letters, &claim, redrive->origin, store->store_id, &copy, &fault))
 			return leave_gone_letter(redrive, letter);
-		publish_letter_claim(redrive, letter, &copy);
+		(void) prism_publish_claim(redrive->origin, PRISM_DELIVER_AT_ONCE, &copy, letter_key(letter), letter_headers(letter));
 	}
 	else
 	{
