@@ -183,6 +183,13 @@ check_backend(const PrismNamespace *namespace)
 							   backends_with(roles, true)));
 }
 
+/* Whether messages leave the database depends on the servers that it has: a text alone cannot be wrong by that. */
+static bool
+may_be_chosen_otherwise(const PrismNamespace *namespace)
+{
+	return namespace->words_only && namespace->backend_chosen;
+}
+
 /* What stays in tables of this database is out of reach for who is handed the message elsewhere. */
 void
 prism_namespace_check_reach(PrismNamespace *namespace)
@@ -191,7 +198,7 @@ prism_namespace_check_reach(PrismNamespace *namespace)
 	const PrismStore *store = chosen != NULL ? linitial(chosen->stores) : NULL;
 	const PrismBackendInfo *outside = prism_object_store();
 
-	if (store == NULL || !prism_namespace_has_sink(namespace) || store->backend->wrapper != NULL)
+	if (store == NULL || !prism_namespace_has_sink(namespace) || store->backend->wrapper != NULL || may_be_chosen_otherwise(namespace))
 		return;
 	prism_complain(store->place,
 				   errcode(ERRCODE_BACKEND_INCOMPATIBLE_WITH_PATTERNS),
@@ -302,13 +309,17 @@ refuse_unbuilt(const PrismNamespace *namespace, const PrismChosenPattern *chosen
 
 /* The first of what it keeps somewhere that is not built; NULL: all of it is. */
 static const PrismStore *
-unbuilt_store(const PrismChosenPattern *chosen)
+unbuilt_store(const PrismNamespace *namespace, const PrismChosenPattern *chosen)
 {
 	ListCell   *cell;
 
 	foreach(cell, chosen->stores)
-		if (!((const PrismStore *) lfirst(cell))->backend->built)
-			return lfirst(cell);
+	{
+		const PrismStore *store = lfirst(cell);
+
+		if (!store->backend->built && !(store->reason != NULL && may_be_chosen_otherwise(namespace)))
+			return store;
+	}
 	return NULL;
 }
 
@@ -350,7 +361,7 @@ prism_namespace_check_built(PrismNamespace *namespace)
 	{
 		PrismChosenPattern *chosen = lfirst(cell);
 		const char *instead = stands_in(namespace, chosen);
-		const PrismStore *store = unbuilt_store(chosen);
+		const PrismStore *store = unbuilt_store(namespace, chosen);
 
 		if (chosen->pattern->built && store == NULL)
 		{
