@@ -26,6 +26,9 @@ my %gives = (
 	'17_end_to_end.json' => lacks_store('it is named', 'patterns [outbox, claim-check], backends [kafka, s3, postgres]', 6, 68),
 );
 
+# Of these check() says nothing: where their messages go is chosen by the servers of the database.
+my %chosen_there = map { $_ => 1 } qw(07_needs.yaml 12a_asked.yaml);
+
 my $folder = dirname(__FILE__) . '/../rfc';
 is_deeply([ map { basename($_) } sort glob "$folder/*.{yaml,json}" ], [ sort keys %gives ], 'each file has a line here');
 
@@ -64,7 +67,7 @@ for my $file (sort keys %gives)
 	$applied = $node->safe_psql('users_db', q{SELECT array_to_string(patterns, ', ') || ' -> ' || backend FROM prism.namespaces}) if $applied eq 'taken';
 	is($applied, $gives{$file}, "$file: $gives{$file}");
 	is($planned, $applied =~ / -> / ? 'taken' : $applied, 'plan says so too');
-	is(checked($document), $applied =~ / -> / ? '' : first_of($applied), 'and check, of the first mistake');
+	is(checked($document), $applied =~ / -> / || $chosen_there{$file} ? '' : first_of($applied), 'and check, of the first mistake');
 	$node->safe_psql('users_db', 'SELECT prism.drop_namespace(namespace) FROM prism.namespaces');
 }
 
