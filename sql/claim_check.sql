@@ -200,6 +200,43 @@ SELECT format('UPDATE prism_log.topic_%s_0 SET payload = ''x'', messages = -2 WH
 \set ECHO all
 SELECT cc_error('SELECT FROM prism.read(''cc-damage'')');
 
+-- ------------------------------------------------------------------
+-- Who works on a payload of a megabyte or more is shown, as long as he does.
+-- ------------------------------------------------------------------
+SELECT prism.publish('cc', cc_bytes('long', 3000000)) IS NOT NULL AS published;
+CREATE VIEW cc_progress AS SELECT namespace, topic, what, bytes_done, bytes_total, pid = pg_backend_pid() AS mine, since <= clock_timestamp() AS begun FROM prism.progress;
+SELECT max("position") AS long FROM prism.read('cc') \gset
+BEGIN;
+DECLARE pieces CURSOR FOR SELECT length(prism.payload_pieces('cc', :long, 1000000));
+FETCH 1 FROM pieces;
+SELECT * FROM cc_progress;
+SAVEPOINT s;
+FETCH 1 FROM pieces;
+SELECT * FROM cc_progress;
+-- with its last piece it is at its end
+FETCH 1 FROM pieces;
+SELECT count(*) FROM cc_progress;
+ROLLBACK TO s;
+CLOSE pieces;
+DECLARE pieces CURSOR FOR SELECT length(prism.payload_pieces('cc', :long, 1000000));
+FETCH 1 FROM pieces;
+SELECT count(*) FROM cc_progress;
+COMMIT;
+SELECT count(*) FROM cc_progress;
+-- an error ends it, one in a savepoint as well; less than a megabyte is not told
+BEGIN;
+SAVEPOINT s;
+DECLARE pieces CURSOR FOR SELECT length(prism.payload_pieces('cc', :long, 1000000));
+FETCH 1 FROM pieces;
+SELECT count(*) FROM cc_progress;
+ROLLBACK TO s;
+SELECT count(*) FROM cc_progress;
+DECLARE pieces CURSOR FOR SELECT length(prism.payload_pieces('cc', :long - 1, 100));
+FETCH 1 FROM pieces;
+SELECT count(*) FROM cc_progress;
+COMMIT;
+DROP VIEW cc_progress;
+
 SELECT count(prism.drop_namespace(name, force => true)) FROM unnest(ARRAY['cc', 'cc-plain', 'cc-damage', 'cc-gzip', 'cc-zstd', 'cc-lz4']) name;
 DROP TABLE cc_ids;
 DROP FUNCTION cc_bytes, cc_rows, cc_error, cc_beside;

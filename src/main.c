@@ -29,6 +29,7 @@
 #include "store/log/segment_ahead.h"
 #include "store/payload/payload_copy.h"
 #include "store/payload/payload_end.h"
+#include "store/payload/payload_progress.h"
 #include "store/payload/store_catalog.h"
 #include "store/sink/sink.h"
 #include "store/sink/sink_ddl.h"
@@ -60,6 +61,7 @@ PGDLLEXPORT void _PG_init(void);
  *	delays			after the log: who is woken finds the messages
  *	chains			which nobody asks for any more
  *	streams
+ *	progress
  *	topics			after all that use a topic's slot, which may be freed here
  *	handlers
  *	sinks			after the log: who is told to resume reads the position there
@@ -115,6 +117,13 @@ static const PrismModule modules[] = {
 		.end = prism_held_streams_end,
 		.subcommit = prism_held_streams_subcommit,
 		.subabort = prism_held_streams_subabort,
+	},
+	{
+		.name = "progress",
+		.shmem_size = prism_payload_progress_shmem_size,
+		.shmem_init = prism_payload_progress_shmem_init,
+		.end = prism_payload_progress_transaction_end,
+		.subabort = prism_payload_progress_subabort,
 	},
 	{
 		.name = "topics",

@@ -72,6 +72,23 @@ ORDER BY t.name, c."position" DESC;
 COMMENT ON VIEW prism.claims IS
 'Messages whose payload lies beside the log, the latest 1,000 of each topic: their position, when they were published, their id and that of the payload (claim_check_id), its bytes as published and as stored, how they are packed, and where they are (storage; NULL: that place was given up). state: stored; removed, as the namespace''s cleanup or retention says; lost, of a dead letter whose payload could not be had; damaged: the claim cannot be read.';
 
+CREATE FUNCTION prism_internal.progress(
+    OUT pid integer, OUT topic_id integer, OUT "position" bigint, OUT what text, OUT bytes_done bigint, OUT bytes_total bigint, OUT since timestamptz
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
+    AS 'MODULE_PATHNAME', 'prism_progress';
+COMMENT ON FUNCTION prism_internal.progress() IS
+'Sessions of this database that write, read or copy a payload of a megabyte or more, of topics that the caller may see. None without preload. Behind prism.progress.';
+
+CREATE VIEW prism.progress WITH (security_barrier) AS
+SELECT p.pid, n.name AS namespace, t.name AS topic, p."position", p.what, p.bytes_done, p.bytes_total, p.since
+FROM prism_internal.progress() p
+JOIN prism.topic t USING (topic_id)
+JOIN prism.namespace n ON n.namespace_id = t.namespace_id
+ORDER BY p.since;
+COMMENT ON VIEW prism.progress IS
+'Sessions that work on a payload of a megabyte or more at the moment: process id, topic, position of the message if it has one, what they do (publish: write it beside the log; read: prism.payload_pieces() and payload_export(), until the transaction ends or all of it was taken; copy: for a dead letter or its way back; verify: a stream that another session has written is read for its SHA-256), how many bytes of how many, and since when';
+
 CREATE FUNCTION prism_internal.disks(OUT place text, OUT free_bytes bigint, OUT total_bytes bigint, OUT scarce boolean) RETURNS SETOF record
     LANGUAGE c VOLATILE PARALLEL SAFE ROWS 2
     AS 'MODULE_PATHNAME', 'prism_disks';

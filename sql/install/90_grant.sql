@@ -71,6 +71,7 @@ JOIN (VALUES
     ('any',     'EXECUTE', 'prism_internal', 'sink_states'),
     ('any',     'EXECUTE', 'prism_internal', 'topic_size'),
     ('any',     'EXECUTE', 'prism_internal', 'claim_states'),
+    ('any',     'EXECUTE', 'prism_internal', 'progress'),
     ('any',     'EXECUTE', 'prism_internal', 'topic_states'),
     ('any',     'EXECUTE', 'prism_internal', 'topics_full'),
     ('any',     'EXECUTE', 'prism_internal', 'worker_slots'),
@@ -83,6 +84,7 @@ JOIN (VALUES
     ('any',     'SELECT',  'prism',          'namespaces'),
     ('any',     'SELECT',  'prism',          'topics'),
     ('any',     'SELECT',  'prism',          'claims'),
+    ('any',     'SELECT',  'prism',          'progress'),
     ('any',     'SELECT',  'prism',          'groups'),
     ('any',     'SELECT',  'prism',          'handlers'),
     ('any',     'SELECT',  'prism',          'sinks'),
@@ -113,9 +115,9 @@ GRANT EXECUTE ON FUNCTION prism.check(text) TO PUBLIC;
 
 -- Monitoring: how things stand, never a payload, a key or a header.
 GRANT USAGE ON SCHEMA prism TO pg_monitor;
-GRANT SELECT ON prism.namespaces, prism.topics, prism.claims, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
+GRANT SELECT ON prism.namespaces, prism.topics, prism.claims, prism.progress, prism.groups, prism.handlers, prism.sinks, prism.workers, prism.status, prism.metrics TO pg_monitor;
 GRANT EXECUTE ON FUNCTION prism.version(), prism.doctor(), prism.metrics_text() TO pg_monitor;
-GRANT EXECUTE ON FUNCTION prism_internal.privileges(integer), prism_internal.topic_states(), prism_internal.topic_size(integer), prism_internal.claim_states(), prism_internal.topics_full(),
+GRANT EXECUTE ON FUNCTION prism_internal.privileges(integer), prism_internal.topic_states(), prism_internal.topic_size(integer), prism_internal.claim_states(), prism_internal.progress(), prism_internal.topics_full(),
     prism_internal.group_states(), prism_internal.handler_states(), prism_internal.sink_states(), prism_internal.worker_slots(),
     prism_internal.worker_trouble(), prism_internal.disks()
     TO pg_monitor;

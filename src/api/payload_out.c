@@ -20,6 +20,7 @@
 #include "store/payload/payload_end.h"
 #include "store/payload/payload_hash.h"
 #include "store/payload/payload_open.h"
+#include "store/payload/payload_progress.h"
 #include "store/payload/payload_read.h"
 
 #include "fmgr.h"
@@ -195,8 +196,11 @@ read_range(const Payload *payload, int64 from, int64 bytes)
 static void
 begin_pieces(Payload *payload, int piece)
 {
+	PrismTopic *topic = prism_topic_lookup_id(payload->topic_id, false);
+
 	if (payload->value == NULL && payload->size > piece)
 		payload->hash = prism_payload_hash_begin();
+	prism_payload_progress_begin(PRISM_PAYLOAD_READ, topic, payload->position, payload->size);
 }
 
 /* The next piece, in the current memory context; NULL: there are no more. */
@@ -210,6 +214,9 @@ take_piece(Payload *payload, int piece)
 		return NULL;
 	range = read_range(payload, payload->next, piece);
 	payload->next += VARSIZE(range) - VARHDRSZ;
+	prism_payload_progress_add(VARSIZE(range) - VARHDRSZ);
+	if (payload->next >= payload->size)
+		prism_payload_progress_end();
 	if (payload->hash == NULL)
 		return range;
 	prism_payload_hash_add(payload->hash, VARDATA(range), VARSIZE(range) - VARHDRSZ);

@@ -28,6 +28,7 @@
 #include "store/payload/payload_codec.h"
 #include "store/payload/payload_id.h"
 #include "store/payload/payload_make.h"
+#include "store/payload/payload_progress.h"
 #include "store/payload/payload_read.h"
 #include "store/payload/payload_segment.h"
 #include "store/payload/payload_write.h"
@@ -223,6 +224,7 @@ read_back(const PrismHeldStream *stream, const PrismPayloadExtent *extent, char 
 	const char *piece;
 	Size		length;
 
+	prism_payload_progress_begin(PRISM_PAYLOAD_VERIFY, stream->topic, -1, stream->end);
 	while (reader != NULL && prism_payload_next(reader, &piece, &length))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -232,8 +234,10 @@ read_back(const PrismHeldStream *stream, const PrismPayloadExtent *extent, char 
 			memcpy(bytes + read, piece, length);
 		if (hash != NULL)
 			prism_payload_hash_add(hash, piece, length);
+		prism_payload_progress_add((int64) length);
 		read += (int64) length;
 	}
+	prism_payload_progress_end();
 	if (read != stream->end)
 		refuse_unreadable(stream->topic, reader != NULL ? prism_payload_damage(reader) : NULL);
 	prism_payload_close(reader);

@@ -1,5 +1,5 @@
 # Claims beyond one session: delayed ones across a restart, a namespace that changes while they lie in its log, a dump,
-# a sink that is added behind them; and what publishing a large payload takes of the session's memory.
+# a sink that is added behind them; what publishing a large payload takes of the session's memory, and who is seen at it.
 use PrismTest;
 
 shift_clock(0);
@@ -106,5 +106,26 @@ note(sprintf('%.1f MB before, %.1f MB after 100 MB', $before, $after));
 cmp_ok($after - $before, '<', 16, 'a payload that lies out of line is never in memory as a whole');
 $session->quit;
 is(sql(q{SET prism.max_inline_payload = '200MB'; SELECT m.payload = s.payload FROM prism.read('huge', 1) m, source s}), 't', 'and is read back whole');
+
+# ---------- seen while it is under way ----------
+# One session publishes it again and again until another one has seen each kind of work on it.
+$session = $node->background_psql('postgres');
+$session->query_until(qr/begun/, q{
+\echo begun
+DO $$ DECLARE letter prism.message; BEGIN
+	LOOP
+		PERFORM prism.publish('huge', payload, 'again') FROM source;
+		COMMIT;
+		EXIT WHEN EXISTS (SELECT FROM pg_class WHERE relname = 'seen');
+		PERFORM prism.reject(m, 'unwanted') FROM prism.consume('huge', 'rejects', 1) m;
+		COMMIT;
+	END LOOP;
+END $$;
+});
+wait_for_value($node, q{SELECT true FROM prism.progress WHERE topic = 'huge' AND what = 'publish' AND "position" IS NULL AND bytes_done BETWEEN 0 AND bytes_total AND bytes_total = 99999999}, 't');
+wait_for_value($node, q{SELECT true FROM prism.progress WHERE topic = 'huge' AND what = 'copy' AND bytes_done BETWEEN 0 AND bytes_total AND bytes_total = 99999999}, 't');
+sql('CREATE TABLE seen ()');
+$session->quit;
+is(sql('SELECT count(*) FROM prism.progress'), '0', 'who publishes a large payload is seen, and who makes a dead letter of it, and nobody afterwards');
 
 done_testing();

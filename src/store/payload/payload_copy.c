@@ -11,6 +11,7 @@
 #include "store/payload/payload_copy.h"
 #include "store/payload/payload_hash.h"
 #include "store/payload/payload_id.h"
+#include "store/payload/payload_progress.h"
 #include "store/payload/payload_read.h"
 #include "store/payload/payload_write.h"
 #include "store/payload/store_catalog.h"
@@ -46,6 +47,7 @@ copy_bytes(PrismPayloadReader *reader, PrismPayloadWriter *writer, PrismPayloadH
 		if (hash != NULL)
 			prism_payload_hash_add(hash, bytes, length);
 		prism_payload_put(writer, bytes, length);
+		prism_payload_progress_add(length);
 	}
 	if (prism_payload_damage(reader) != NULL)
 		return is_damaged(fault, psprintf("its payload is damaged: %s", prism_payload_damage(reader)));
@@ -91,7 +93,9 @@ copy_payload_rows(PrismTopic *from, const PrismClaim *claim, PrismTopic *to, int
 		*fault = (PrismPayloadFault) {ERRCODE_UNDEFINED_FILE, "its payload is missing: a table of its topic is not there"};
 		return false;
 	}
+	prism_payload_progress_begin(PRISM_PAYLOAD_COPY, from, -1, claim->stored_size);
 	good = copy_proven(reader, claim, to, store_id, copy, fault);
+	prism_payload_progress_end();
 	prism_payload_close(reader);
 	return good;
 }

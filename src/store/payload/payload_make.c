@@ -12,6 +12,7 @@
 #include "store/payload/payload_codec.h"
 #include "store/payload/payload_hash.h"
 #include "store/payload/payload_make.h"
+#include "store/payload/payload_progress.h"
 #include "store/payload/payload_write.h"
 
 #include "access/detoast.h"
@@ -114,6 +115,7 @@ prism_payload_make_from(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, 
 	PrismPayloadEncoder encoder;
 
 	begin_claim(claim, store_id, id, size);
+	prism_payload_progress_begin(PRISM_PAYLOAD_PUBLISH, topic, -1, size);
 	prism_payload_encode_begin(&encoder, encoding);
 	for (int i = 0; i < claim->block_count; i++)
 	{
@@ -124,7 +126,9 @@ prism_payload_make_from(PrismTopic *topic, int32 store_id, const pg_uuid_t *id, 
 		CHECK_FOR_INTERRUPTS();
 		prism_payload_hash_add(hash, raw, length);
 		write_block(writer, &encoder, raw, length, i + 1 == claim->block_count, room, &claim->block_stored[i]);
+		prism_payload_progress_add(length);
 	}
+	prism_payload_progress_end();
 	prism_payload_finish(writer, &claim->first_segment, &claim->stored_size);
 	prism_payload_hash_finish(hash, claim->sha256);
 	claim->encoding = encoder.encoding;
