@@ -77,9 +77,8 @@ prism_segment_descriptor(void)
 }
 
 bool
-prism_is_segment(Relation heap)
+prism_has_columns(Relation heap, TupleDesc wanted)
 {
-	TupleDesc	wanted = prism_segment_descriptor();
 	TupleDesc	found = RelationGetDescr(heap);
 
 	if (found->natts < wanted->natts)
@@ -90,6 +89,12 @@ prism_is_segment(Relation heap)
 			return false;
 	}
 	return true;
+}
+
+bool
+prism_is_segment(Relation heap)
+{
+	return prism_has_columns(heap, prism_segment_descriptor());
 }
 
 void

@@ -40,7 +40,8 @@ enum
 /* The row type of every segment; lives as long as the backend. */
 extern TupleDesc prism_segment_descriptor(void);
 
-/* Somebody may have altered the table: who writes or reads what it is not would do so beyond its rows' ends. */
+/* Somebody may have altered a table of ours: who writes or reads what it is not would do so beyond its rows' ends. */
+extern bool prism_has_columns(Relation heap, TupleDesc wanted);
 extern bool prism_is_segment(Relation heap);
 /* 55000: it has not the columns of a segment. */
 pg_noreturn extern void prism_segment_refuse(Relation heap);

@@ -11,6 +11,7 @@
 #include "base/compat.h"
 #include "base/ownership.h"
 #include "base/query.h"
+#include "store/log/segment.h"
 #include "store/payload/payload_segment.h"
 
 #include "access/heaptoast.h"
@@ -43,17 +44,7 @@ prism_payload_segment_descriptor(void)
 bool
 prism_is_payload_segment(Relation heap)
 {
-	TupleDesc	wanted = prism_payload_segment_descriptor();
-	TupleDesc	found = RelationGetDescr(heap);
-
-	if (found->natts < wanted->natts)
-		return false;
-	for (int i = 0; i < wanted->natts; i++)
-	{
-		if (TupleDescAttr(found, i)->atttypid != TupleDescAttr(wanted, i)->atttypid)
-			return false;
-	}
-	return true;
+	return prism_has_columns(heap, prism_payload_segment_descriptor());
 }
 
 void
