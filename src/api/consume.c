@@ -9,7 +9,7 @@
  *
  * Payloads may be large, so a call hands over one message, and then no more
  * than prism.consume_bytes of payloads; what comes behind them goes back before it
- * is fetched.  None of the ways a call returns its rows keeps them in memory.
+ * is fetched.  Of its rows few are in memory at a time (kept_rows.h).
  *
  * src/api/consume.c
  *

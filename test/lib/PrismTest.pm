@@ -74,7 +74,7 @@ use Time::HiRes qw(sleep time);
 use parent qw(Exporter);
 
 our @EXPORT = (
-	qw(prism_node commit_fault_library payload_probe shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka apply_memory wait_for_value worker_pid kill_worker kill_process freeze_at_random log_count),
+	qw(prism_node commit_fault_library payload_probe shift_clock pass_time fill_disk prism_kafka kafka_mock use_kafka apply_memory wait_for_value maintain_until worker_pid kill_worker kill_process freeze_at_random log_count),
 	@Test::More::EXPORT, @PostgreSQL::Test::Utils::EXPORT);
 
 # die unwinds to the END blocks, which stop what was started.
@@ -273,6 +273,23 @@ sub wait_for_value
 	my @log = split /\n/, slurp_file($node->logfile);
 	splice @log, 0, -40 if @log > 40;
 	die join "\n", "waited in vain for: $query", "the last answer was: $value $error", 'the log ends:', @log, '';
+}
+
+# maintain_until(node, query, value): has the maintainer go round until the query says so.  It looks at retention, and
+# what goes with it, at once when its setting has changed; what somebody has locked just then it leaves to the next time.
+my $retention_days = 100;
+sub maintain_until
+{
+	my ($node, $query, $value) = @_;
+	for (1 .. 20)
+	{
+		my $woken = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+		$node->safe_psql('postgres', 'ALTER SYSTEM SET prism.retention = \'' . ++$retention_days . 'd\'');
+		$node->reload;
+		wait_for_value($node, "SELECT state = 'idle' AND wait_event_type = 'Extension' AND state_change > '$woken' FROM pg_stat_activity WHERE backend_type LIKE 'prism maintainer%'", 't');
+		return if $node->safe_psql('postgres', $query) eq $value;
+	}
+	return wait_for_value($node, $query, $value);
 }
 
 # Stop processes (SIGSTOP) at random, each for up to 'longest' seconds at a time, until 'seconds' are over; returns how

@@ -5,21 +5,7 @@ use PrismTest;
 my $node = prism_node('main', conf => "prism.payload_segment = '64kB'\n");
 payload_probe($node);
 sub sql { return $node->safe_psql('postgres', shift); }
-my $days = 100;
-# The maintainer looks at retention, and what goes with it, at once when its setting has changed; what somebody has locked just then it leaves to the next time.
-sub maintain
-{
-	my ($query, $value) = @_;
-	for (1 .. 20)
-	{
-		my $woken = sql('SELECT clock_timestamp()');
-		sql('ALTER SYSTEM SET prism.retention = \'' . ++$days . 'd\'');
-		$node->reload;
-		wait_for_value($node, "SELECT state = 'idle' AND wait_event_type = 'Extension' AND state_change > '$woken' FROM pg_stat_activity WHERE backend_type LIKE 'prism maintainer%'", 't');
-		return if sql($query) eq $value;
-	}
-	return wait_for_value($node, $query, $value);
-}
+sub maintain { return maintain_until($node, @_); }
 sub apply { my ($topic, $cleanup) = @_; return sql("SELECT DISTINCT action FROM prism.apply('{name: $topic, client_api: queue, patterns: [{type: claim-check, threshold: 1kB, storage: postgres$cleanup}]}')"); }
 sub publish { my ($topic, $count) = @_; sql("SELECT prism.publish('$topic', repeat(i::text, 50000)::text) FROM generate_series(1, $count) i"); sql("SELECT prism.publish('$topic', 'small'::text)"); return; }
 sub sealed { my ($topic, $count) = @_; return maintain("SELECT count(*) FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = '$topic' AND sealed_end IS NOT NULL", $count); }

@@ -8,21 +8,7 @@ payload_probe($node);
 sub sql { return $node->safe_psql('postgres', shift); }
 sub fails { my ($query) = @_; $node->psql('postgres', "\\set VERBOSITY verbose\n$query", stderr => \my $error); return $error; }
 sub setting { my ($value) = @_; sql("ALTER SYSTEM SET prism.payload_segment = '$value'"); $node->reload; wait_for_value($node, "SHOW prism.payload_segment", $value); return; }
-my $days = 100;
-# The maintainer looks at retention, and what goes with it, at once when its setting has changed; what somebody has locked just then it leaves to the next time.
-sub maintain
-{
-	my ($query, $value) = @_;
-	for (1 .. 20)
-	{
-		my $woken = sql('SELECT clock_timestamp()');
-		sql('ALTER SYSTEM SET prism.retention = \'' . ++$days . 'd\'');
-		$node->reload;
-		wait_for_value($node, "SELECT state = 'idle' AND wait_event_type = 'Extension' AND state_change > '$woken' FROM pg_stat_activity WHERE backend_type LIKE 'prism maintainer%'", 't');
-		return if sql($query) eq $value;
-	}
-	return wait_for_value($node, $query, $value);
-}
+sub maintain { return maintain_until($node, @_); }
 sub topic_id { my ($topic) = @_; return sql("SELECT topic_id FROM prism.topic WHERE name = '$topic'"); }
 sub tables { my ($topic) = @_; return "SELECT coalesce(string_agg(segment_number || CASE WHEN sealed_end IS NULL THEN '' ELSE ' sealed' END, ', ' ORDER BY segment_number), 'none') FROM prism.payload_segment JOIN prism.topic USING (topic_id) WHERE name = '$topic'"; }
 my $noise = q{(SELECT string_agg(sha256(i::text::bytea), '') FROM generate_series(1, %d) i)};
