@@ -232,6 +232,17 @@ SELECT prism.publish_large_object('stream', :object) IS NOT NULL AS published;
 RESET ROLE;
 SELECT payload = stream_bytes('object', 1500000) AS same, prism.ack(m) FROM prism.consume('stream', 'g') AS m;
 
+-- ------------------------------------------------------------------
+-- A topic that is dropped takes its streams along, also for another one of its name.
+-- ------------------------------------------------------------------
+SELECT prism.payload_open('stream-other') AS gone \gset
+SELECT prism.payload_append(:'gone', stream_bytes('gone', 100000));
+SELECT prism.drop_namespace('stream-other', force => true);
+SELECT prism.payload_append(:'gone', 'more');
+SELECT count(*) FROM prism.apply(E'name: stream-other\npatterns:\n  - type: claim-check\n    threshold: 1000\n') WHERE action = 'created';
+SELECT prism.publish_payload('stream-other', :'gone');
+SELECT prism.payload_discard(:'gone');
+
 SELECT count(*) FROM prism.open_payload WHERE kind = 's';
 SELECT lo_unlink(:object), lo_unlink(:small_object), lo_unlink(:empty_object), lo_unlink(:too_large);
 SELECT count(prism.drop_namespace(name, force => true)) FROM unnest(ARRAY['stream', 'stream-other', 'stream-plain']) name;

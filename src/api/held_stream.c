@@ -165,7 +165,7 @@ prism_held_stream(const pg_uuid_t *id)
 	PrismHeldStream *stream = prism_held_stream_if_any(id);
 
 	if (stream == NULL)
-		refuse_gone("It was published, discarded, or given up as it had expired; or the transaction that opened it was rolled back");
+		refuse_gone("It was published, discarded, given up as it had expired, or went with its topic; or the transaction that opened it was rolled back");
 	if (stream->expired)
 		refuse_gone("It has expired");
 	return stream;
